@@ -1,0 +1,79 @@
+"""What the keyring tells about keys and aliases."""
+
+from typing import NamedTuple
+
+from strongroom.core import KeyState, Secret
+
+
+class KeyById(NamedTuple):
+    """Names a key by its id, a UUID in lower-case text form."""
+
+    key_id: str
+
+
+class KeyByAlias(NamedTuple):
+    """Names the key that an alias points to; the name starts with ``alias/``."""
+
+    alias_name: str
+
+
+KeyRef = KeyById | KeyByAlias
+
+
+class KeyInfo(NamedTuple):
+    """A key as callers may see it; never its bytes."""
+
+    key_id: str
+    state: KeyState
+    description: str
+    created_at: float
+    """Seconds since the Unix epoch."""
+    material_id: str
+    """64 hex digits naming the current key version."""
+
+
+class AliasInfo(NamedTuple):
+    """An alias and the key it points to."""
+
+    alias_name: str
+    target_key_id: str
+    created_at: float
+    updated_at: float
+
+
+class KeyPage(NamedTuple):
+    """Keys in the order of their ids; ``next_after`` is the id to go on after, None at the end."""
+
+    keys: tuple[KeyInfo, ...]
+    next_after: str | None
+
+
+class AliasPage(NamedTuple):
+    """Aliases in the order of their names; ``next_after`` is the name to go on after, None at the end."""
+
+    aliases: tuple[AliasInfo, ...]
+    next_after: str | None
+
+
+class DataKey(NamedTuple):
+    """A fresh data key, in clear and encrypted under its key."""
+
+    key_id: str
+    material_id: str
+    plaintext: Secret
+    ciphertext: bytes
+
+
+class Encrypted(NamedTuple):
+    """What encrypting gave."""
+
+    key_id: str
+    ciphertext: bytes
+
+
+class Decrypted(NamedTuple):
+    """What decrypting gave."""
+
+    key_id: str
+    material_id: str
+    plaintext: Secret
