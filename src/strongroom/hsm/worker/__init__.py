@@ -1,0 +1,19 @@
+"""What a member worker does: the frames of ``hsm.wire`` in front of one token of ``hsm.token``.
+
+Use verbs and admin verbs have sockets of their own. Admin verbs pass an ``ApprovalGate`` first, which is
+given by whoever builds the worker and refuses everything by default.
+
+    worker = MemberWorker(performer_for(token), threads=profile.threads, gate=ClosedGate())
+    await worker.listen(use_path, admin_path)
+    await worker.broken.wait()
+
+Threading: the event loop reads and writes frames and answers Ping; HSM calls run on as many threads as the
+profile allows (one for SoftHSM). So a worker whose HSM call hangs still says that it hangs, and a worker
+that does not even answer Ping is frozen as a whole.
+"""
+
+from strongroom.hsm.worker._performer import Performer, TokenPerformer
+from strongroom.hsm.worker._runner import MAX_WAITING, CallRunner
+from strongroom.hsm.worker._worker import MemberWorker
+
+__all__ = ["MAX_WAITING", "CallRunner", "MemberWorker", "Performer", "TokenPerformer"]

@@ -1,0 +1,175 @@
+"""What is said between callers and member workers.
+
+Each verb is a Struct of its own, tagged by a short word; a frame is decoded in one go and every type is
+checked on the way in. Use verbs and admin verbs are different unions, decoded by different sockets: an admin
+verb that is sent to a use socket does not even parse.
+"""
+
+from typing import Generic, TypeVar
+
+import msgspec
+
+CallT = TypeVar("CallT")
+
+
+class _Message(msgspec.Struct, frozen=True, array_like=True):
+    """Arrays are half the size of maps and twice as quick; both ends are always of one version."""
+
+
+class Wrap(_Message, frozen=True, array_like=True, tag="wrap"):
+    """Encrypt key bytes under a root KEK. Answered by Wrapped."""
+
+    root_id: bytes
+    key_bytes: bytes
+    aad: bytes
+
+
+class Unwrap(_Message, frozen=True, array_like=True, tag="unwrap"):
+    """Decrypt key bytes under a root KEK. Answered by bytes."""
+
+    root_id: bytes
+    algorithm: int
+    iv: bytes
+    ciphertext: bytes
+    wrap_tag: bytes
+    aad: bytes
+
+
+class Random(_Message, frozen=True, array_like=True, tag="random"):
+    """Bytes of the HSM's own generator. Answered by bytes."""
+
+    n_bytes: int
+
+
+class Ping(_Message, frozen=True, array_like=True, tag="ping"):
+    """Are you there, and what are you at? Answered by Pong, by the thread that does no HSM call."""
+
+
+UseCall = Wrap | Unwrap | Random | Ping
+
+
+class GenerateRoot(_Message, frozen=True, array_like=True, tag="generate-root"):
+    """Make a root KEK. Answered by KeyCheck."""
+
+    root_id: bytes
+    label: str
+
+
+class GenerateImportPair(_Message, frozen=True, array_like=True, tag="generate-import-pair"):
+    """Make the RSA pair under which roots are copied to this member. Answered by the public half, SPKI DER."""
+
+    cka_id: bytes
+    label: str
+
+
+class ImportTrustedPublic(_Message, frozen=True, array_like=True, tag="import-trusted-public"):
+    """Import another member's public half as trusted (security officer only). Answered by None."""
+
+    cka_id: bytes
+    label: str
+    spki_der: bytes
+
+
+class WrapOutRoot(_Message, frozen=True, array_like=True, tag="wrap-out-root"):
+    """Wrap a root KEK under a trusted public key. Answered by bytes."""
+
+    root_id: bytes
+    wrapping_cka_id: bytes
+
+
+class UnwrapInRoot(_Message, frozen=True, array_like=True, tag="unwrap-in-root"):
+    """Unwrap a root KEK under this member's import pair. Answered by KeyCheck."""
+
+    root_id: bytes
+    label: str
+    import_cka_id: bytes
+    wrapped: bytes
+
+
+class RootCheck(_Message, frozen=True, array_like=True, tag="root-check"):
+    """The key check value of a root KEK. Answered by KeyCheck."""
+
+    root_id: bytes
+
+
+class ListObjects(_Message, frozen=True, array_like=True, tag="list-objects"):
+    """Every object of the token. Answered by a list of ObjectEntry."""
+
+
+AdminCall = (
+    GenerateRoot
+    | GenerateImportPair
+    | ImportTrustedPublic
+    | WrapOutRoot
+    | UnwrapInRoot
+    | RootCheck
+    | ListObjects
+    | Ping
+)
+
+
+class Wrapped(_Message, frozen=True, array_like=True):
+    """What Wrap made."""
+
+    algorithm: int
+    iv: bytes
+    ciphertext: bytes
+    wrap_tag: bytes
+
+
+class KeyCheck(_Message, frozen=True, array_like=True):
+    """A key check value and its kind."""
+
+    kind: str
+    value: str
+
+
+class ObjectEntry(_Message, frozen=True, array_like=True):
+    """An object of a token; a ghost is one that is listed but cannot be read."""
+
+    object_class: str
+    cka_id: bytes
+    label: str
+    is_ghost: bool
+
+
+class Running(_Message, frozen=True, array_like=True):
+    """An operation that has started and not ended."""
+
+    verb: str
+    for_s: float
+    limit_s: float
+    """Started longer ago than this, it counts as hung."""
+
+
+class Pong(_Message, frozen=True, array_like=True):
+    """The worker's answer to Ping: what runs, and how many calls wait."""
+
+    running: list[Running]
+    waiting: int
+
+
+class Failure(_Message, frozen=True, array_like=True):
+    """An error, by the name of its class in ``strongroom.core``."""
+
+    kind: str
+    message: str
+    ckr: int | None
+    next_step: str | None
+
+
+class Request(msgspec.Struct, Generic[CallT], frozen=True, array_like=True):
+    """One call."""
+
+    id: int
+    timeout_s: float
+    """How long the caller will wait, from when the frame arrives; a call that waited longer is not started."""
+    call: CallT
+
+
+class Reply(msgspec.Struct, frozen=True, array_like=True):
+    """One answer: either a result, which the caller decodes as what its call promises, or a failure."""
+
+    id: int
+    result: msgspec.Raw
+    failure: Failure | None = None

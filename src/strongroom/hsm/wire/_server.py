@@ -1,0 +1,106 @@
+"""The listening end of a private Unix socket: mode 0600, same user only, frames in and frames out."""
+
+import asyncio
+import os
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol, cast
+
+import msgspec
+
+from strongroom.hsm.wire._client import peer_uid
+from strongroom.hsm.wire._frames import FrameBuffer, FrameError, frame
+
+
+class Connection:
+    """One caller's connection, as the one who answers sees it. Belongs to the event loop."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+
+    def send(self, message: object) -> None:
+        """Send one frame; without effect when the caller has gone."""
+        if not self._transport.is_closing():
+            self._transport.write(frame(msgspec.msgpack.encode(message)))
+
+    def drop(self) -> None:
+        """Cut the caller off."""
+        self._transport.abort()
+
+
+class FrameHandler(Protocol):
+    """What happens with the frames of a connection."""
+
+    def received(self, connection: Connection, payload: bytes) -> None:
+        """Take one frame. Raising FrameError or msgspec.MsgspecError cuts the caller off."""
+        ...
+
+    def lost(self, connection: Connection) -> None:
+        """Take notice that the caller has gone."""
+        ...
+
+
+class _Peer(asyncio.Protocol):
+    def __init__(self, handler: FrameHandler) -> None:
+        self._handler = handler
+        self._frames = FrameBuffer()
+        self._connection: Connection | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        stream = cast("asyncio.Transport", transport)
+        if peer_uid(stream.get_extra_info("socket")) != os.geteuid():
+            stream.abort()
+            return
+        self._connection = Connection(stream)
+
+    def data_received(self, data: bytes) -> None:
+        if self._connection is None:
+            return
+        try:
+            for payload in self._frames.feed(data):
+                self._handler.received(self._connection, payload)
+        except (FrameError, msgspec.MsgspecError):
+            self._connection.drop()
+
+    def connection_lost(self, _exc: Exception | None) -> None:
+        if self._connection is not None:
+            self._handler.lost(self._connection)
+
+
+def _bind(path: Path) -> socket.socket:
+    path.unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        # The mode of the file that bind makes comes from the descriptor's: never open, not even briefly.
+        os.fchmod(listener.fileno(), 0o600)
+        listener.bind(str(path))
+        path.chmod(0o600)
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+class FrameServer:
+    """Listens on a Unix socket that only our own user can reach."""
+
+    def __init__(self, server: asyncio.Server, path: Path) -> None:
+        self._server = server
+        self._path = path
+
+    @classmethod
+    async def listen(cls, path: Path, make_handler: Callable[[], FrameHandler]) -> "FrameServer":
+        """Listen at ``path``; a socket left there by a process that died is replaced.
+
+        Raises OSError when the path is too long (107 bytes, unix(7)) or its folder is absent.
+        """
+        listener = _bind(path)
+        loop = asyncio.get_running_loop()
+        server = await loop.create_unix_server(lambda: _Peer(make_handler()), sock=listener)
+        return cls(server, path)
+
+    def close(self) -> None:
+        """Stop listening and remove the socket."""
+        self._server.close()
+        self._path.unlink(missing_ok=True)

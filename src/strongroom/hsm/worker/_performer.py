@@ -1,0 +1,140 @@
+"""From a call on the wire to a method of the token, and back."""
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import msgspec
+
+from strongroom.core import ApprovalGate, HsmRequestError, RootId, Secret, WrapAlgorithm, WrappedBytes
+from strongroom.hsm.token import KeyCheckValue, Token
+from strongroom.hsm.wire import (
+    GenerateImportPair,
+    GenerateRoot,
+    ImportTrustedPublic,
+    KeyCheck,
+    ListObjects,
+    ObjectEntry,
+    Random,
+    RootCheck,
+    Unwrap,
+    UnwrapInRoot,
+    Wrap,
+    WrapOutRoot,
+    Wrapped,
+)
+
+READ_ONLY_ADMIN_CALLS = (ListObjects, RootCheck)
+"""Admin calls that change nothing and show no key: the gate is not asked."""
+
+
+class Performer(Protocol):
+    """Does what a call asks. Called by HSM threads, never by the event loop."""
+
+    def perform(self, call: msgspec.Struct) -> object:
+        """Do it and return the answer. Raises StrongroomError."""
+        ...
+
+    def limit_s(self, call: msgspec.Struct) -> float:
+        """How long the call may run before the worker counts as hung."""
+        ...
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether only a new worker can help."""
+        ...
+
+
+class TokenPerformer:
+    """Performs calls on a token; admin calls pass the gate first."""
+
+    def __init__(self, token: Token, gate: ApprovalGate, *, use_limit_s: float, admin_limit_s: float) -> None:
+        self._token = token
+        self._gate = gate
+        self._use_limit_s = use_limit_s
+        self._admin_limit_s = admin_limit_s
+        self._verbs: dict[type, Callable[[Any], object]] = {
+            Wrap: self._wrap,
+            Unwrap: self._unwrap,
+            Random: self._random,
+            GenerateRoot: self._generate_root,
+            GenerateImportPair: self._generate_import_pair,
+            ImportTrustedPublic: self._import_trusted_public,
+            WrapOutRoot: self._wrap_out_root,
+            UnwrapInRoot: self._unwrap_in_root,
+            RootCheck: self._root_check,
+            ListObjects: self._list_objects,
+        }
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether the token saw an error that only a new worker can cure."""
+        return self._token.is_broken
+
+    def limit_s(self, call: msgspec.Struct) -> float:
+        """Use verbs have the profile's limit; key generation may take longer."""
+        return self._use_limit_s if isinstance(call, Wrap | Unwrap | Random) else self._admin_limit_s
+
+    def perform(self, call: msgspec.Struct) -> object:
+        """Do what the call asks. Raises StrongroomError, and HsmRequestError for a call it does not know."""
+        verb = self._verbs.get(type(call))
+        if verb is None:
+            raise HsmRequestError(f"this worker does not perform {type(call).__name__}")
+        if not isinstance(call, (Wrap, Unwrap, Random, *READ_ONLY_ADMIN_CALLS)):
+            self._gate.check(type(call).__name__, msgspec.structs.asdict(call))
+        return verb(call)
+
+    def _wrap(self, call: Wrap) -> Wrapped:
+        made = self._token.wrap(_root_id(call.root_id), Secret(call.key_bytes), call.aad)
+        return Wrapped(int(made.algorithm), made.iv, made.ciphertext, made.tag)
+
+    def _unwrap(self, call: Unwrap) -> bytes:
+        wrapped = WrappedBytes(_algorithm(call.algorithm), call.iv, call.ciphertext, call.wrap_tag)
+        return self._token.unwrap(_root_id(call.root_id), wrapped, call.aad).reveal()
+
+    def _random(self, call: Random) -> bytes:
+        return self._token.random(call.n_bytes).reveal()
+
+    def _generate_root(self, call: GenerateRoot) -> KeyCheck:
+        return _check(self._token.generate_root(_root_id(call.root_id), call.label))
+
+    def _generate_import_pair(self, call: GenerateImportPair) -> bytes:
+        return self._token.generate_import_pair(call.cka_id, call.label)
+
+    def _import_trusted_public(self, call: ImportTrustedPublic) -> None:
+        self._token.import_trusted_public(call.cka_id, call.label, call.spki_der)
+
+    def _wrap_out_root(self, call: WrapOutRoot) -> bytes:
+        return self._token.wrap_out_root(_root_id(call.root_id), wrapping_cka_id=call.wrapping_cka_id)
+
+    def _unwrap_in_root(self, call: UnwrapInRoot) -> KeyCheck:
+        return _check(
+            self._token.unwrap_in_root(
+                _root_id(call.root_id), call.label, import_cka_id=call.import_cka_id, wrapped=call.wrapped
+            )
+        )
+
+    def _root_check(self, call: RootCheck) -> KeyCheck:
+        return _check(self._token.root_check_value(_root_id(call.root_id)))
+
+    def _list_objects(self, _call: ListObjects) -> list[ObjectEntry]:
+        return [
+            ObjectEntry(str(found.object_class), found.cka_id, found.label, found.is_ghost)
+            for found in self._token.list_objects()
+        ]
+
+
+def _root_id(raw: bytes) -> RootId:
+    if len(raw) != 16:
+        raise HsmRequestError(f"a root id has 16 bytes, not {len(raw)}")
+    return RootId(raw)
+
+
+def _algorithm(number: int) -> WrapAlgorithm:
+    try:
+        return WrapAlgorithm(number)
+    except ValueError:
+        raise HsmRequestError(f"wrap algorithm {number} is not known") from None
+
+
+def _check(value: KeyCheckValue) -> KeyCheck:
+    return KeyCheck(value.kind, value.value)
