@@ -1,0 +1,50 @@
+"""One strict TOML file in the home directory, read into one frozen object; the only room that reads the environment.
+
+    home = home_from_environment()
+    config = load_config(home)
+
+Unknown keys are refused, so a misspelled setting is an error and not a silent default. Secrets never stand
+in the file: it names where each PIN comes from, and ``read_pin`` fetches it. Nothing here keeps state.
+"""
+
+from strongroom.config._config import (
+    CONFIG_FILE,
+    CacheConfig,
+    ClusterConfig,
+    Config,
+    DeadlineConfig,
+    MemberConfig,
+    PinSource,
+    ServiceConfig,
+    load_config,
+    render_config,
+)
+from strongroom.config._environment import (
+    default_port,
+    home_from_environment,
+    runtime_base,
+    softhsm_module,
+    worker_environment,
+)
+from strongroom.config._home import Home
+from strongroom.config._pins import read_pin
+
+__all__ = [
+    "CONFIG_FILE",
+    "CacheConfig",
+    "ClusterConfig",
+    "Config",
+    "DeadlineConfig",
+    "Home",
+    "MemberConfig",
+    "PinSource",
+    "ServiceConfig",
+    "default_port",
+    "home_from_environment",
+    "load_config",
+    "read_pin",
+    "render_config",
+    "runtime_base",
+    "softhsm_module",
+    "worker_environment",
+]

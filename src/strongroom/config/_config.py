@@ -1,0 +1,167 @@
+"""The configuration file: its form, its defaults, and what is refused."""
+
+import ipaddress
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+
+from strongroom.core import ConfigError
+
+CONFIG_FILE = "strongroom.toml"
+
+_Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9-]{0,30}$")]
+_Seconds = Annotated[float, msgspec.Meta(ge=0, le=86_400)]
+
+
+class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A table of the file."""
+
+
+class PinSource(_Section, frozen=True):
+    """Where a PIN comes from: exactly one of the two."""
+
+    file: str | None = None
+    """Path, relative to the home; mode 0400."""
+    credential: str | None = None
+    """Name of a systemd credential."""
+
+
+class MemberConfig(_Section, frozen=True):
+    """One HSM of the cluster."""
+
+    name: _Name
+    profile: _Name
+    """Vendor profile, such as ``softhsm2``."""
+    pin: PinSource
+    module: str | None = None
+    """Path of the PKCS#11 module; else the profile's."""
+    token_serial: str | None = None
+    token_label: str | None = None
+    """Exactly one of serial and label selects the token; the serial is the safer one."""
+    environment: dict[str, str] = {}
+    """Environment variables of this member's workers; ``{home}`` stands for the home directory."""
+
+
+class ClusterConfig(_Section, frozen=True):
+    """The HSM cluster."""
+
+    members: list[MemberConfig]
+
+
+class ServiceConfig(_Section, frozen=True):
+    """The HTTP service."""
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, msgspec.Meta(ge=1, le=65535)] = 8443
+    account_id: Annotated[str, msgspec.Meta(pattern=r"^[0-9]{12}$")] = "123456789012"
+    tls: bool = True
+    """False is accepted on a loopback address only."""
+    tls_certificate: str = "tls/server.pem"
+    tls_key: str = "tls/server.key"
+    """Paths, relative to the home."""
+
+
+class CacheConfig(_Section, frozen=True):
+    """The cache of unwrapped KEKs."""
+
+    ttl_s: _Seconds = 300.0
+    """How long an unwrapped KEK serves; 0 switches the cache off."""
+    max_keks: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 10_000
+    max_domains: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 1_000
+    outage_grace_s: _Seconds = 0.0
+    """How much longer what is cached serves while no member of the cluster answers."""
+
+
+class DeadlineConfig(_Section, frozen=True):
+    """How long to wait for HSMs."""
+
+    attempt_s: Annotated[float, msgspec.Meta(ge=0.01, le=60)] = 1.0
+    """For one member; then the call moves on to the next."""
+    request_s: Annotated[float, msgspec.Meta(ge=0.1, le=300)] = 10.0
+    """For all members together; then the caller gets an error."""
+
+
+class Config(_Section, frozen=True):
+    """The whole file."""
+
+    version: Literal[1]
+    cluster: ClusterConfig
+    service: ServiceConfig = ServiceConfig()
+    cache: CacheConfig = CacheConfig()
+    deadlines: DeadlineConfig = DeadlineConfig()
+
+
+def load_config(home: Path) -> Config:
+    """Read and check ``strongroom.toml`` of a home. Raises ConfigError that names the setting."""
+    path = home / CONFIG_FILE
+    try:
+        with path.open("rb") as file:
+            raw = tomllib.load(file)
+    except FileNotFoundError as error:
+        raise ConfigError(
+            f"there is no {path}", next_step="run 'strongroom init --development', or set STRONGROOM_HOME"
+        ) from error
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot read {path}: {error}") from error
+    try:
+        config = msgspec.convert(raw, Config)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{path}: {error}") from error
+    _check(config, path)
+    return config
+
+
+def _check(config: Config, path: Path) -> None:
+    names = [member.name for member in config.cluster.members]
+    if len(names) < 2:
+        raise ConfigError(f"{path}: a cluster has at least two members, this one has {len(names)}")
+    if len(set(names)) != len(names):
+        raise ConfigError(f"{path}: two members have the same name")
+    for member in config.cluster.members:
+        if (member.token_serial is None) == (member.token_label is None):
+            raise ConfigError(
+                f"{path}: member {member.name} needs exactly one of token_serial and token_label"
+            )
+        if (member.pin.file is None) == (member.pin.credential is None):
+            raise ConfigError(
+                f"{path}: the pin of member {member.name} needs exactly one of file and credential"
+            )
+    if not config.service.tls and not _is_loopback(config.service.host):
+        raise ConfigError(
+            f"{path}: tls = false on {config.service.host}, which others can reach",
+            next_step="switch TLS on, or listen on 127.0.0.1",
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def render_config(config: Config) -> str:
+    """Write a configuration as TOML; ``load_config`` reads it back as the same object."""
+    tables = msgspec.to_builtins(config)
+    members = tables.pop("cluster")["members"]
+    lines = [f"{key} = {_value(value)}" for key, value in tables.items() if not isinstance(value, dict)]
+    for name, table in tables.items():
+        if isinstance(table, dict):
+            lines += ["", f"[{name}]", *(f"{key} = {_value(value)}" for key, value in table.items())]
+    for member in members:
+        lines += ["", "[[cluster.members]]", *(f"{key} = {_value(value)}" for key, value in member.items())]
+    return "\n".join(lines) + "\n"
+
+
+def _value(value: object) -> str:
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case int() | float():
+            return repr(value)
+        case dict():
+            return "{ " + ", ".join(f"{key} = {_value(item)}" for key, item in value.items()) + " }"
+        case _:
+            return msgspec.json.encode(str(value)).decode()  # a JSON string is a TOML basic string

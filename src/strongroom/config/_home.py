@@ -1,0 +1,55 @@
+"""Where things lie in the home directory."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+
+class Home(NamedTuple):
+    """The home directory (mode 0700) and the names in it."""
+
+    root: Path
+
+    @property
+    def config_file(self) -> Path:
+        """The configuration."""
+        return self.root / "strongroom.toml"
+
+    @property
+    def database(self) -> Path:
+        """Keys, aliases, members: everything but audit entries. Holds wrapped keys only."""
+        return self.root / "strongroom.db"
+
+    @property
+    def audit(self) -> Path:
+        """The audit log."""
+        return self.root / "audit"
+
+    @property
+    def pins(self) -> Path:
+        """PINs of development members and the development access key; files of mode 0400."""
+        return self.root / "pins"
+
+    @property
+    def tokens(self) -> Path:
+        """SoftHSM tokens of development, a folder each."""
+        return self.root / "tokens"
+
+    @property
+    def tls(self) -> Path:
+        """Certificates and the server's key."""
+        return self.root / "tls"
+
+    @property
+    def development_access_key(self) -> Path:
+        """The access key that ``init --development`` made, as JSON; mode 0400."""
+        return self.pins / "development-access-key.json"
+
+    @property
+    def lock_file(self) -> Path:
+        """Locked by whoever changes the home: ``serve`` and ``init``."""
+        return self.root / "lock"
+
+    @property
+    def unfinished_mark(self) -> Path:
+        """Stands here while ``init`` is at work: a home with it is half initialised."""
+        return self.root / "init-unfinished"
