@@ -1,0 +1,42 @@
+"""Several members as one HSM: routing, failover, replication of roots, and the proof that two hold the same key.
+
+    cluster = HsmCluster(clock=clock, events=events, attempt_s=1.0, report=control.report_suspect)
+    await cluster.apply(table)                 # published by the main process
+    blob = await cluster.wrap(root_id, kek, aad, deadline=Deadline.after(clock, 10))
+
+Use verbs are idempotent: they move to the next member when one fails or does not answer in time. Nothing
+here restarts a worker or decides that a member is fit to serve: the main process does, and publishes a
+``ClusterTable``. Threading: everything belongs to one event loop. It never imports a PKCS#11 binding.
+"""
+
+from strongroom.hsm.cluster._cluster import HsmCluster, Suspicion
+from strongroom.hsm.cluster._member import RemoteMember
+from strongroom.hsm.cluster._proof import Canary, make_canary, prove_canary, prove_same_root
+from strongroom.hsm.cluster._replication import (
+    AdminDoor,
+    ImportKey,
+    copy_root,
+    exchange_import_keys,
+    fingerprint,
+    generate_root,
+)
+from strongroom.hsm.cluster._table import ClusterTable, MemberState, WorkerEntry
+
+__all__ = [
+    "AdminDoor",
+    "Canary",
+    "ClusterTable",
+    "HsmCluster",
+    "ImportKey",
+    "MemberState",
+    "RemoteMember",
+    "Suspicion",
+    "WorkerEntry",
+    "copy_root",
+    "exchange_import_keys",
+    "fingerprint",
+    "generate_root",
+    "make_canary",
+    "prove_canary",
+    "prove_same_root",
+]

@@ -1,0 +1,173 @@
+"""``HsmCluster``: use verbs on whichever member can, moving on when one cannot."""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple, TypeVar
+
+from strongroom.core import (
+    Clock,
+    Deadline,
+    EventSink,
+    HsmRequestError,
+    MemberDeadlineError,
+    MemberFailedError,
+    NoMemberError,
+    RootId,
+    Secret,
+    WrappedBytes,
+)
+from strongroom.hsm.cluster._member import RemoteMember
+from strongroom.hsm.cluster._table import ClusterTable, MemberState, WorkerEntry
+
+T = TypeVar("T")
+
+_SUSPECT_FOR_S = 2.0
+"""How long we avoid a worker that failed us, when the main process says nothing about it meanwhile."""
+_RETRY_PAUSE_S = 0.02
+
+
+class Suspicion(NamedTuple):
+    """A worker that failed or did not answer in time, as reported to the main process."""
+
+    member: str
+    worker: int
+    generation: int
+    reason: str
+
+
+class _Worker:
+    """A published worker, our connection to it, and until when we avoid it."""
+
+    def __init__(self, entry: WorkerEntry) -> None:
+        self.entry = entry
+        self.member = RemoteMember(entry.member, entry.use_path)
+        self.avoid_until = 0.0
+
+
+class HsmCluster:
+    """Several members as one HSM (``core.HsmUse``).
+
+    Chooses the active worker with the least outstanding calls. An attempt that fails or takes longer than
+    ``attempt_s`` is reported as a suspicion and the call moves to the next worker, until the deadline: when
+    every worker has failed, it waits for a new table or tries again. HsmRequestError and its kin end the call
+    at once, since another member would say the same.
+    """
+
+    def __init__(
+        self, *, clock: Clock, events: EventSink, attempt_s: float, report: Callable[[Suspicion], None]
+    ) -> None:
+        self._clock = clock
+        self._events = events
+        self._attempt_s = attempt_s
+        self._report = report
+        self._workers: dict[tuple[str, int], _Worker] = {}
+        self._changed = asyncio.Event()
+        self.failovers = 0
+        """How many attempts failed and moved on; a metric."""
+
+    def apply(self, table: ClusterTable) -> None:
+        """Take over a table from the main process; a suspicion of a worker whose entry changed is forgotten."""
+        published = {(entry.member, entry.worker): entry for entry in table.workers}
+        for key in self._workers.keys() - published.keys():
+            self._workers.pop(key).member.close()
+        for key, entry in published.items():
+            known = self._workers.get(key)
+            if known is None or known.entry.generation != entry.generation:
+                if known is not None:
+                    known.member.close()
+                self._workers[key] = _Worker(entry)
+            elif known.entry != entry:
+                known.entry = entry
+                known.avoid_until = 0.0
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    def entries(self) -> list[WorkerEntry]:
+        """Return every worker as last published."""
+        return [worker.entry for worker in self._workers.values()]
+
+    def has_active_member(self) -> bool:
+        """Whether at least one member is published as serving."""
+        return any(worker.entry.state is MemberState.ACTIVE for worker in self._workers.values())
+
+    async def wrap(
+        self, root_id: RootId, key_bytes: Secret, aad: bytes, *, deadline: Deadline
+    ) -> WrappedBytes:
+        """Encrypt key bytes under a root KEK (``core.HsmUse.wrap``). Raises NoMemberError."""
+        return await self._use(lambda member, d: member.wrap(root_id, key_bytes, aad, deadline=d), deadline)
+
+    async def unwrap(
+        self, root_id: RootId, wrapped: WrappedBytes, aad: bytes, *, deadline: Deadline
+    ) -> Secret:
+        """Decrypt key bytes under a root KEK (``core.HsmUse.unwrap``). Raises NoMemberError."""
+        return await self._use(lambda member, d: member.unwrap(root_id, wrapped, aad, deadline=d), deadline)
+
+    async def random(self, n_bytes: int, *, deadline: Deadline) -> Secret:
+        """Return bytes of a member's generator. Raises NoMemberError."""
+        return await self._use(lambda member, d: member.random(n_bytes, deadline=d), deadline)
+
+    def close(self) -> None:
+        """Drop every connection."""
+        for worker in self._workers.values():
+            worker.member.close()
+
+    async def _use(self, verb: Callable[[RemoteMember, Deadline], Awaitable[T]], deadline: Deadline) -> T:
+        tried: set[tuple[str, int, int]] = set()
+        last: MemberFailedError | None = None
+        while not deadline.has_passed():
+            worker = self._choose(tried)
+            if worker is None:
+                await self._wait_for_change(deadline)
+                tried.clear()
+                continue
+            attempt = Deadline.after(self._clock, min(self._attempt_s, deadline.remaining_s()))
+            try:
+                return await verb(worker.member, attempt)
+            except HsmRequestError:
+                raise
+            except MemberFailedError as error:
+                last = error
+                tried.add((worker.entry.member, worker.entry.worker, worker.entry.generation))
+                self._failed(worker, error)
+        reason = "no member is active" if last is None else f"the last one said: {last.message}"
+        raise NoMemberError(
+            f"no HSM of the cluster answered in time; {reason}",
+            next_step="see 'strongroom status' for the members",
+        ) from last
+
+    def _choose(self, tried: set[tuple[str, int, int]]) -> _Worker | None:
+        """Prefer workers above suspicion; ask one under suspicion rather than none."""
+        now = self._clock.monotonic()
+        fit = [
+            worker
+            for worker in self._workers.values()
+            if worker.entry.state is MemberState.ACTIVE
+            and (worker.entry.member, worker.entry.worker, worker.entry.generation) not in tried
+        ]
+        return min(
+            fit, key=lambda worker: (worker.avoid_until > now, worker.member.outstanding), default=None
+        )
+
+    def _failed(self, worker: _Worker, error: MemberFailedError) -> None:
+        entry = worker.entry
+        self.failovers += 1
+        now = self._clock.monotonic()
+        if worker.avoid_until > now:  # another call has said so already
+            return
+        worker.avoid_until = now + _SUSPECT_FOR_S
+        kind = "timeout" if isinstance(error, MemberDeadlineError) else "failure"
+        self._events.emit(
+            "cluster.failover",
+            member=entry.member,
+            generation=entry.generation,
+            kind=kind,
+            cause=error.message,
+        )
+        self._report(Suspicion(entry.member, entry.worker, entry.generation, error.message))
+
+    async def _wait_for_change(self, deadline: Deadline) -> None:
+        """Wait for a table, but not for long: a suspicion may lapse without one."""
+        pause_s = max(min(deadline.remaining_s(), _RETRY_PAUSE_S), 0)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._changed.wait(), pause_s)
