@@ -1,5 +1,15 @@
-"""Keys, versions, states, the KEK cache; envelope encryption with them."""
+"""Keys, versions, states, aliases, the KEK cache; envelope encryption with them.
 
+    keyring = Keyring(store, cluster, clock=clock, limits=CacheLimits(300, 10_000, 1_000, 0), request_s=10)
+    made = await keyring.encrypt(KeyByAlias("alias/payroll"), Secret(b"..."), {"tenant": "7"})
+
+Root KEK (in the HSM) wraps domain KEKs, those wrap KEKs, KEKs encrypt data keys and small data. Only the
+first step needs an HSM, and what it unwrapped serves for a few minutes. Threading: a Keyring belongs to one
+event loop. It does not authorise and does not audit: ``service`` does.
+"""
+
+from strongroom.keyring._ciphers import CacheLimits
+from strongroom.keyring._credentials import CREDENTIALS, make_access_key, open_secret
 from strongroom.keyring._errors import (
     AliasExistsError,
     AliasNotFoundError,
@@ -9,6 +19,7 @@ from strongroom.keyring._errors import (
     KeyringError,
     KeyStateError,
 )
+from strongroom.keyring._keyring import MAX_KEYS_IN_DOMAIN, Keyring
 from strongroom.keyring._values import (
     AliasInfo,
     AliasPage,
@@ -23,10 +34,13 @@ from strongroom.keyring._values import (
 )
 
 __all__ = [
+    "CREDENTIALS",
+    "MAX_KEYS_IN_DOMAIN",
     "AliasExistsError",
     "AliasInfo",
     "AliasNotFoundError",
     "AliasPage",
+    "CacheLimits",
     "DataKey",
     "Decrypted",
     "Encrypted",
@@ -39,5 +53,8 @@ __all__ = [
     "KeyPage",
     "KeyRef",
     "KeyStateError",
+    "Keyring",
     "KeyringError",
+    "make_access_key",
+    "open_secret",
 ]

@@ -13,10 +13,11 @@ from strongroom.core import (
     HsmUse,
     RootId,
     Secret,
-    WrappedBytes,
+    WrapAlgorithm,
     encode_fields,
     random_bytes,
 )
+from strongroom.envelope import Blob, Purpose, aad_for, root_canary_binding
 
 _CHALLENGE_BYTES = 32
 
@@ -24,18 +25,19 @@ _CHALLENGE_BYTES = 32
 class Canary(NamedTuple):
     """A sealed random value, kept with the root's record: it proves a member when no other one is there to ask."""
 
-    wrapped: WrappedBytes
+    blob: bytes
+    """Encoded ``envelope.Blob`` of the purpose ROOT_CANARY."""
     digest: bytes
     """SHA-256 of the random value."""
 
 
-def _aad(root_id: RootId, use: str) -> bytes:
-    return encode_fields("strongroom/root-proof/v1", [root_id, use.encode()])
+def _canary_aad(root_id: RootId, algorithm: WrapAlgorithm) -> bytes:
+    return aad_for(Purpose.ROOT_CANARY, algorithm, root_id, 1, root_canary_binding(root_id))
 
 
 async def prove_same_root(root_id: RootId, left: HsmUse, right: HsmUse, *, deadline: Deadline) -> None:
     """Each opens what the other made of a fresh random challenge. Raises HsmIntegrityError when they differ."""
-    aad = _aad(root_id, "challenge")
+    aad = encode_fields("strongroom root challenge v1", [root_id])
     for maker, opener in ((left, right), (right, left)):
         challenge = Secret(random_bytes(_CHALLENGE_BYTES))
         wrapped = await maker.wrap(root_id, challenge, aad, deadline=deadline)
@@ -44,15 +46,20 @@ async def prove_same_root(root_id: RootId, left: HsmUse, right: HsmUse, *, deadl
             raise HsmIntegrityError(f"two members hold different keys as root {root_id.hex()}")
 
 
-async def make_canary(root_id: RootId, member: HsmUse, *, deadline: Deadline) -> Canary:
-    """Seal a random value under a root."""
+async def make_canary(
+    root_id: RootId, member: HsmUse, *, algorithm: WrapAlgorithm, deadline: Deadline
+) -> Canary:
+    """Seal a random value under a root, by the algorithm of the cluster."""
     value = Secret(random_bytes(_CHALLENGE_BYTES))
-    wrapped = await member.wrap(root_id, value, _aad(root_id, "canary"), deadline=deadline)
-    return Canary(wrapped, hashlib.sha256(value.reveal()).digest())
+    wrapped = await member.wrap(root_id, value, _canary_aad(root_id, algorithm), deadline=deadline)
+    blob = Blob.of_wrapped(Purpose.ROOT_CANARY, root_id, wrapped)
+    return Canary(blob.encode(), hashlib.sha256(value.reveal()).digest())
 
 
 async def prove_canary(root_id: RootId, canary: Canary, member: HsmUse, *, deadline: Deadline) -> None:
     """Open a canary. Raises HsmIntegrityError when the member's key is another one."""
-    opened = await member.unwrap(root_id, canary.wrapped, _aad(root_id, "canary"), deadline=deadline)
+    blob = Blob.parse(canary.blob)
+    aad = _canary_aad(root_id, blob.algorithm)
+    opened = await member.unwrap(root_id, blob.wrapped, aad, deadline=deadline)
     if not hmac.compare_digest(hashlib.sha256(opened.reveal()).digest(), canary.digest):
         raise HsmIntegrityError(f"the member holds another key as root {root_id.hex()}")

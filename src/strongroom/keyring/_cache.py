@@ -1,0 +1,96 @@
+"""Unwrapped KEKs for a short while: bounded, with a hard end of life, filled once for all who wait."""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Hashable
+from typing import Generic, NamedTuple, TypeVar
+
+from strongroom.core import Clock, NoMemberError
+from strongroom.envelope import Xaes256Gcm
+
+KeyT = TypeVar("KeyT", bound=Hashable)
+
+
+class CachedCipher(NamedTuple):
+    """A key ready for use, and until when it may serve."""
+
+    cipher: Xaes256Gcm
+    fresh_until: float
+    """Monotonic seconds. A key that was unwrapped by another cached key ends with that one, never later."""
+
+
+class CipherCache(Generic[KeyT]):
+    """Least-recently-used cache of ciphers with a lifetime; belongs to one event loop.
+
+    An entry serves until ``fresh_until``. While no HSM answers (NoMemberError at the refill) it serves for
+    ``outage_grace_s`` more, which is 0 unless configured. ``sweep`` drops what has ended even when nobody
+    asks for it. A dropped cipher's key schedule is overwritten by the cryptography library when its last
+    user is done; the 16-byte subkeys that Python holds are freed but not overwritten.
+    """
+
+    def __init__(self, *, clock: Clock, max_entries: int, outage_grace_s: float) -> None:
+        self.hits = 0
+        self.misses = 0
+        self._clock = clock
+        self._max_entries = max_entries
+        self._grace_s = outage_grace_s
+        self._entries: OrderedDict[KeyT, CachedCipher] = OrderedDict()
+        self._filling: dict[KeyT, asyncio.Task[CachedCipher]] = {}
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def fresh(self, key: KeyT) -> CachedCipher | None:
+        """Return the entry if it may serve now, without any HSM call."""
+        entry = self._entries.get(key)
+        if entry is None or self._clock.monotonic() >= entry.fresh_until:
+            self.misses += 1
+            return None
+        self._entries.move_to_end(key)
+        self.hits += 1
+        return entry
+
+    async def filled(self, key: KeyT, fill: Callable[[], Awaitable[CachedCipher]]) -> CachedCipher:
+        """Return a fresh entry, else the result of ``fill``; callers that come meanwhile share one fill.
+
+        A caller that is cancelled does not cancel the fill for the others. Raises what ``fill`` raises.
+        """
+        entry = self.fresh(key)
+        if entry is not None:
+            return entry
+        task = self._filling.get(key)
+        if task is None:
+            task = asyncio.ensure_future(self._fill(key, fill))
+            self._filling[key] = task
+            task.add_done_callback(lambda done: self._filled(key, done))
+        return await asyncio.shield(task)
+
+    def sweep(self) -> None:
+        """Drop every entry whose life, grace included, has ended."""
+        now = self._clock.monotonic()
+        for key in [key for key, entry in self._entries.items() if now >= entry.fresh_until + self._grace_s]:
+            del self._entries[key]
+
+    def clear(self) -> None:
+        """Drop everything."""
+        self._entries.clear()
+
+    async def _fill(self, key: KeyT, fill: Callable[[], Awaitable[CachedCipher]]) -> CachedCipher:
+        try:
+            entry = await fill()
+        except NoMemberError:
+            stale = self._entries.get(key)
+            if stale is None or self._clock.monotonic() >= stale.fresh_until + self._grace_s:
+                raise
+            return stale
+        if self._clock.monotonic() < entry.fresh_until:
+            self._entries[key] = entry
+            self._entries.move_to_end(key)
+            while len(self._entries) > self._max_entries:
+                self._entries.popitem(last=False)
+        return entry
+
+    def _filled(self, key: KeyT, task: asyncio.Task[CachedCipher]) -> None:
+        self._filling.pop(key, None)
+        if not task.cancelled():
+            task.exception()  # whoever waited has it; nobody may have waited to the end
