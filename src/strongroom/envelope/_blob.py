@@ -1,0 +1,164 @@
+"""The blob: the one layout of everything encrypted that is stored or given to callers."""
+
+import struct
+from enum import IntEnum
+from typing import Final, NamedTuple, Self
+
+from strongroom.core import WrapAlgorithm, WrappedBytes
+from strongroom.envelope._errors import MalformedBlobError
+
+FORMAT_VERSION: Final = 1
+KEY_ID_LEN_BYTES: Final = 16
+MAX_BLOB_BYTES: Final = 6_144
+"""What AWS KMS lets a CiphertextBlob have."""
+
+
+class Purpose(IntEnum):
+    """What a blob protects. The numbers are stored and never change meaning."""
+
+    DOMAIN_KEK = 1
+    """A domain KEK under a root KEK, made inside an HSM."""
+    KEK = 2
+    """A KEK (one key version) under a domain KEK."""
+    DATA = 3
+    """A caller's data under a KEK."""
+    CREDENTIAL = 4
+    """The secret of an access key under a domain KEK."""
+    ROOT_CANARY = 5
+    """Random bytes under a root KEK: whoever decrypts them holds that root."""
+
+
+class _Shape(NamedTuple):
+    iv_len: int
+    tag_len: int
+    purposes: frozenset[Purpose]
+
+
+_SHAPES: Final = {
+    WrapAlgorithm.HSM_AES_GCM: _Shape(12, 16, frozenset({Purpose.DOMAIN_KEK, Purpose.ROOT_CANARY})),
+    WrapAlgorithm.XAES_256_GCM: _Shape(24, 16, frozenset({Purpose.KEK, Purpose.DATA, Purpose.CREDENTIAL})),
+}
+"""Which IV, tag and purposes fit each algorithm: roots live in HSMs, everything else is done in software."""
+
+_HEADER: Final = struct.Struct(">BBB16sI")
+_LENGTH: Final = struct.Struct(">I")
+AUTHENTICATED_HEADER_BYTES: Final = _HEADER.size
+_OVERHEAD_BYTES: Final = _HEADER.size + 1 + _LENGTH.size + 1
+
+
+class Blob(NamedTuple):
+    """One encrypted thing that says by itself how and under which key it was made.
+
+    ======  ======  ===========================================================================
+    Offset  Length  Field (numbers are big endian)
+    ======  ======  ===========================================================================
+    0       1       format version, 0x01
+    1       1       purpose (``Purpose``)
+    2       1       algorithm (``core.WrapAlgorithm``)
+    3       16      id of the wrapping key: root id, domain id or key id
+    19      4       version of the wrapping key, 1 or more; roots and domains have version 1
+    23      1       IV length *i*: 12 for HSM_AES_GCM, 24 for XAES_256_GCM
+    24      i       IV as it was used; some HSMs choose it themselves
+    24+i    4       ciphertext length *n*, tag not counted, 1 or more
+    28+i    n       ciphertext
+    28+i+n  1       tag length *t*: 16
+    29+i+n  t       tag
+    ======  ======  ===========================================================================
+
+    Nothing follows, and the whole is at most 6,144 bytes. Each blob has exactly one encoding.
+
+    The first 23 bytes (``header``) are authenticated together with the binding; see ``aad_for``. The IV is
+    not part of them, because an HSM that chooses its own IV tells it only afterwards; GCM authenticates it
+    by itself, and so it does with the length of the ciphertext.
+    """
+
+    purpose: Purpose
+    algorithm: WrapAlgorithm
+    wrapping_key_id: bytes
+    wrapping_key_version: int
+    iv: bytes
+    ciphertext: bytes
+    tag: bytes
+
+    @classmethod
+    def of_wrapped(cls, purpose: Purpose, root_id: bytes, wrapped: WrappedBytes) -> Self:
+        """Make the blob of what an HSM made under a root KEK (version 1)."""
+        return cls(purpose, wrapped.algorithm, root_id, 1, wrapped.iv, wrapped.ciphertext, wrapped.tag)
+
+    @property
+    def wrapped(self) -> WrappedBytes:
+        """The parts that an HSM needs to unwrap it."""
+        return WrappedBytes(self.algorithm, self.iv, self.ciphertext, self.tag)
+
+    @property
+    def header(self) -> bytes:
+        """The 23 authenticated bytes: format version, purpose, algorithm, wrapping key id and version."""
+        return encode_header(self.purpose, self.algorithm, self.wrapping_key_id, self.wrapping_key_version)
+
+    def encode(self) -> bytes:
+        """Return the bytes. Raises MalformedBlobError when a field does not fit the layout."""
+        _check(self)
+        return b"".join(
+            (
+                self.header,
+                bytes((len(self.iv),)),
+                self.iv,
+                _LENGTH.pack(len(self.ciphertext)),
+                self.ciphertext,
+                bytes((len(self.tag),)),
+                self.tag,
+            )
+        )
+
+    @classmethod
+    def parse(cls, data: bytes) -> Self:
+        """Read a blob. Raises MalformedBlobError on anything that ``encode`` would not have written."""
+        if not _OVERHEAD_BYTES < len(data) <= MAX_BLOB_BYTES:
+            raise MalformedBlobError("its length is impossible")
+        version, purpose, algorithm, key_id, key_version = _HEADER.unpack_from(data)
+        if version != FORMAT_VERSION:
+            raise MalformedBlobError(f"unknown format version {version}")
+        iv, at = _take(data, at=_HEADER.size + 1, length=data[_HEADER.size])
+        (ciphertext_len,) = _LENGTH.unpack(_take(data, at=at, length=_LENGTH.size)[0])
+        ciphertext, at = _take(data, at=at + _LENGTH.size, length=ciphertext_len)
+        (tag_len,) = _take(data, at=at, length=1)[0]
+        tag, at = _take(data, at=at + 1, length=tag_len)
+        if at != len(data):
+            raise MalformedBlobError("bytes follow the tag")
+        try:
+            blob = cls(Purpose(purpose), WrapAlgorithm(algorithm), key_id, key_version, iv, ciphertext, tag)
+        except ValueError:
+            raise MalformedBlobError("unknown purpose or algorithm") from None
+        _check(blob)
+        return blob
+
+
+def encode_header(
+    purpose: Purpose, algorithm: WrapAlgorithm, wrapping_key_id: bytes, wrapping_key_version: int
+) -> bytes:
+    """Return the first 23 bytes of a blob. Raises MalformedBlobError on an impossible key id or version."""
+    if len(wrapping_key_id) != KEY_ID_LEN_BYTES:
+        raise MalformedBlobError("the wrapping key id does not have 16 bytes")
+    if not 1 <= wrapping_key_version <= 0xFFFF_FFFF:
+        raise MalformedBlobError("the wrapping key version is out of range")
+    return _HEADER.pack(FORMAT_VERSION, purpose, algorithm, wrapping_key_id, wrapping_key_version)
+
+
+def _take(data: bytes, *, at: int, length: int) -> tuple[bytes, int]:
+    end = at + length
+    if end > len(data):
+        raise MalformedBlobError("it is truncated")
+    return data[at:end], end
+
+
+def _check(blob: Blob) -> None:
+    """Hold a blob against the rules that ``encode`` and ``parse`` share."""
+    shape = _SHAPES[blob.algorithm]
+    if blob.purpose not in shape.purposes:
+        raise MalformedBlobError(f"{blob.algorithm.name} does not serve the purpose {blob.purpose.name}")
+    if len(blob.iv) != shape.iv_len or len(blob.tag) != shape.tag_len:
+        raise MalformedBlobError(f"IV or tag length does not fit {blob.algorithm.name}")
+    if len(blob.wrapping_key_id) != KEY_ID_LEN_BYTES or not 1 <= blob.wrapping_key_version <= 0xFFFF_FFFF:
+        raise MalformedBlobError("the wrapping key id or version is out of range")
+    if not 1 <= len(blob.ciphertext) <= MAX_BLOB_BYTES - _OVERHEAD_BYTES - shape.iv_len - shape.tag_len:
+        raise MalformedBlobError("the ciphertext length is out of range")
