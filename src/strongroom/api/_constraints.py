@@ -1,0 +1,66 @@
+"""Constraints on members of a request, and the words in which AWS says that they were broken."""
+
+from collections.abc import Sized
+
+from strongroom.api._errors import validation_error
+
+_ECHOED = 256
+"""Characters of a wrong value that are repeated to the caller."""
+
+
+class Violations:
+    """Collects what a request breaks, so that the caller hears of all at once.
+
+    Names are those of the AWS model with a lower-case first letter. Values of ``bytes`` kind are never
+    repeated: they may be secret.
+    """
+
+    def __init__(self) -> None:
+        self._found: list[str] = []
+
+    def required(self, name: str, value: object | None) -> None:
+        """A member that must be there."""
+        if value is None:
+            self._add(name, " null", "Member must not be null")
+
+    def length(self, name: str, value: str | None, minimum: int, maximum: int) -> None:
+        """A text, or absent."""
+        if value is not None:
+            self._size(name, f" '{value[:_ECHOED]}'", value, minimum, maximum)
+
+    def blob_length(self, name: str, value: Sized | None, maximum: int) -> None:
+        """Bytes, at least one, or absent."""
+        if value is not None:
+            self._size(name, "", value, 1, maximum)
+
+    def _size(self, name: str, echo: str, value: Sized, minimum: int, maximum: int) -> None:
+        if len(value) < minimum:
+            self._add(name, echo, f"Member must have length greater than or equal to {minimum}")
+        elif len(value) > maximum:
+            self._add(name, echo, f"Member must have length less than or equal to {maximum}")
+
+    def between(self, name: str, value: int | None, minimum: int, maximum: int) -> None:
+        """A whole number, or absent."""
+        if value is None:
+            return
+        if value < minimum:
+            self._add(name, f" '{value}'", f"Member must have value greater than or equal to {minimum}")
+        elif value > maximum:
+            self._add(name, f" '{value}'", f"Member must have value less than or equal to {maximum}")
+
+    def one_of(self, name: str, value: str | None, allowed: tuple[str, ...]) -> None:
+        """A word of a list, or absent."""
+        if value is not None and value not in allowed:
+            words = ", ".join(allowed)
+            self._add(name, f" '{value[:_ECHOED]}'", f"Member must satisfy enum value set: [{words}]")
+
+    def _add(self, name: str, echo: str, constraint: str) -> None:
+        self._found.append(f"Value{echo} at '{name}' failed to satisfy constraint: {constraint}")
+
+    def check(self) -> None:
+        """Raise a ValidationException if anything was found."""
+        if self._found:
+            errors = "error" if len(self._found) == 1 else "errors"
+            raise validation_error(
+                f"{len(self._found)} validation {errors} detected: {'; '.join(self._found)}"
+            )

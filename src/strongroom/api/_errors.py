@@ -1,0 +1,105 @@
+"""The one map from typed errors to HTTP status, AWS error code and message.
+
+Every fault of the caller is HTTP 400, as AWS KMS answers it; 500 and 503 are ours. An error that no rule
+names becomes a plain 500 with its detail stripped.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from strongroom.api._arns import Arns
+from strongroom.core import (
+    ApprovalRequiredError,
+    AuditUnavailableError,
+    HsmError,
+    HsmIntegrityError,
+    StorageError,
+    StrongroomError,
+)
+from strongroom.keyring import (
+    AliasExistsError,
+    AliasNotFoundError,
+    IncorrectKeyError,
+    InvalidCiphertextError,
+    KeyNotFoundError,
+    KeyStateError,
+)
+from strongroom.service import AccessDeniedError
+
+
+class ApiError(StrongroomError):
+    """An answer that is an error: AWS code, message for the caller, HTTP status."""
+
+    def __init__(self, code: str, message: str = "", *, status: int = 400) -> None:
+        super().__init__(message)
+        self.code = code
+        self.status = status
+
+
+class Where(NamedTuple):
+    """What a message may name besides the error itself."""
+
+    arns: Arns
+    operation: str
+
+
+class ErrorRule(NamedTuple):
+    """How one type of error is answered."""
+
+    error: type[StrongroomError]
+    code: str
+    status: int
+    text: Callable[[Any, Where], str]
+    """Makes the message. Takes the error, of the type named by ``error``."""
+
+
+def _not_allowed(error: AccessDeniedError, where: Where) -> str:
+    who = where.arns.principal(error.principal)
+    return f"User: {who} is not authorized to perform: kms:{where.operation}"
+
+
+ERROR_RULES: tuple[ErrorRule, ...] = (
+    ErrorRule(KeyNotFoundError, "NotFoundException", 400,
+              lambda error, where: f"Key '{where.arns.key(error.key_id)}' does not exist"),
+    ErrorRule(AliasNotFoundError, "NotFoundException", 400,
+              lambda error, where: f"Alias {where.arns.alias(error.alias_name)} is not found."),
+    ErrorRule(AliasExistsError, "AlreadyExistsException", 400,
+              lambda error, where: f"An alias with the name {where.arns.alias(error.alias_name)} already exists"),
+    ErrorRule(KeyStateError, "DisabledException", 400,
+              lambda error, where: f"{where.arns.key(error.key_id)} is disabled."),
+    ErrorRule(InvalidCiphertextError, "InvalidCiphertextException", 400, lambda _error, _where: ""),
+    ErrorRule(IncorrectKeyError, "IncorrectKeyException", 400, lambda _error, _where:
+              "The key ID in the request does not identify a CMK that can perform this operation."),
+    ErrorRule(AccessDeniedError, "AccessDeniedException", 400, _not_allowed),
+    ErrorRule(ApprovalRequiredError, "AccessDeniedException", 400, lambda _error, where:
+              f"kms:{where.operation} needs an approval that this request does not have."),
+    ErrorRule(HsmIntegrityError, "KMSInternalException", 500, lambda _error, _where:
+              "Stored key material does not authenticate. The operator must look at the service log."),
+    ErrorRule(HsmError, "DependencyTimeoutException", 503, lambda _error, _where:
+              "No hardware security module could serve the request. Try again later."),
+    ErrorRule(AuditUnavailableError, "KMSInternalException", 500, lambda _error, _where:
+              "The service refuses requests because its audit log cannot be written."),
+    ErrorRule(StorageError, "KMSInternalException", 500, lambda _error, _where:
+              "The service refuses the request because its database cannot be read or written."),
+)  # fmt: skip
+"""First match wins, so the more specific type stands first."""
+
+
+def to_api_error(error: Exception, where: Where) -> ApiError:
+    """Translate any exception into the answer that the caller gets."""
+    if isinstance(error, ApiError):
+        return error
+    for rule in ERROR_RULES:
+        if isinstance(error, rule.error):
+            return ApiError(rule.code, rule.text(error, where), status=rule.status)
+    return ApiError("KMSInternalException", "The service failed to handle the request.", status=500)
+
+
+def validation_error(message: str) -> ApiError:
+    """Make a ValidationException."""
+    return ApiError("ValidationException", message)
+
+
+def unsupported_error(message: str) -> ApiError:
+    """Make an UnsupportedOperationException."""
+    return ApiError("UnsupportedOperationException", message)

@@ -1,0 +1,214 @@
+"""From a request to its answer: route, authenticate, parse, one call, render.
+
+The audit rule, visible in ``Handler._answer``: what fails before a service function runs is recorded here by
+``record_refusal``; once the service function runs, it audits its own outcome, failures too. Never both.
+"""
+
+import uuid
+from collections.abc import Callable
+from email.utils import formatdate
+from typing import NamedTuple, Protocol
+
+from strongroom.api._arns import Arns
+from strongroom.api._errors import ApiError, Where, to_api_error, unsupported_error
+from strongroom.api._failure_log import log_failure
+from strongroom.api._http import Request, Response
+from strongroom.api._json import encode_document
+from strongroom.api._kms import NOT_SERVED_YET, OPERATIONS, Action, Document
+from strongroom.api._metrics import ApiMetrics
+from strongroom.api._sigv4 import SignatureVerifier, claimed_access_key_id
+from strongroom.core import Clock, Secret, random_bytes
+from strongroom.service import Caller, KeyService, Refusal
+
+_TARGET_PREFIX = "TrentService."
+_GET_STATUS = "GetStatus"
+_STATUS_PATH = "/api/v1/status"
+_AMZ_JSON = b"application/x-amz-json-1.1"
+_JSON = b"application/json"
+_TEXT = b"text/plain; version=0.0.4; charset=utf-8"
+_READ_METHODS = frozenset({"GET", "HEAD"})
+
+
+class HealthSource(Protocol):
+    """What the api room asks about the health of the rest. Nothing here blocks."""
+
+    def readiness(self) -> list[str]:
+        """Return the reasons why the service is not ready, in plain words; none when it is."""
+        ...
+
+    def status(self) -> Document:
+        """Return the operator's view, of JSON types. Holds no secrets."""
+        ...
+
+    def metrics(self) -> str:
+        """Return the Prometheus text of the other rooms, each line ended by a newline."""
+        ...
+
+
+class _Call(NamedTuple):
+    """One request with what is known of it before it is verified."""
+
+    request: Request
+    request_id: str
+    operation: str
+    """A name we know, else ``-``: it is a label of metrics and audit entries."""
+
+
+class Handler:
+    """Answers requests; implements ``RequestHandler``. For one event loop."""
+
+    def __init__(self, service: KeyService, health: HealthSource, *, clock: Clock, account_id: str) -> None:
+        self._service = service
+        self._health = health
+        self._clock = clock
+        self._account_id = account_id
+        self._verifier = SignatureVerifier(service.find_credential, clock)
+        self._metrics = ApiMetrics()
+        self._probes: dict[str, Callable[[], tuple[int, bytes, bytes]]] = {
+            "/healthz": self._healthz,
+            "/readyz": self._readyz,
+            "/metrics": self._metrics_text,
+        }
+
+    async def handle(self, request: Request) -> Response:
+        """Answer a request that arrived whole."""
+        probe = self._probes.get(request.path)
+        if probe is not None and request.method in _READ_METHODS:
+            return self._probe(probe)
+        started = self._clock.monotonic()
+        call = _Call(request, _new_request_id(), _operation_of(request))
+        code, response = await self._answer(call)
+        self._metrics.record(call.operation, code, self._clock.monotonic() - started)
+        return response
+
+    async def reject(self, request: Request, error: ApiError) -> Response:
+        """Answer a request that broke a limit of the transport."""
+        call = _Call(request, _new_request_id(), _operation_of(request))
+        code, response = await self._refuse(call, error)
+        self._metrics.record(call.operation, code, 0.0)
+        return response
+
+    async def _answer(self, call: _Call) -> tuple[str, Response]:
+        try:
+            caller, action = self._prepare(call)
+        except Exception as error:  # noqa: BLE001  # every failure gets an answer and a record
+            return await self._refuse(call, error)
+        # From here on the service function audits the outcome itself: no record_refusal below this line.
+        try:
+            document = await action(self._service, caller)
+            return "OK", self._success(call, document)
+        except Exception as error:  # noqa: BLE001  # an untyped error becomes a plain 500
+            return self._failure(call, error, Arns(self._account_id, caller.region))
+
+    def _prepare(self, call: _Call) -> tuple[Caller, Action]:
+        """Do all that can be refused without the service: route, verify the signature, parse."""
+        request = call.request
+        _check_route(request)
+        verified = self._verifier.verify(request)
+        arns = Arns(self._account_id, verified.region)
+        caller = Caller(
+            verified.principal, verified.access_key_id, request.peer, verified.region, call.request_id
+        )
+        if request.path == _STATUS_PATH:
+            return caller, self._get_status
+        prepare = OPERATIONS.get(call.operation)
+        if prepare is None:
+            raise _no_such_operation(call.operation)
+        try:
+            return caller, prepare(request.body, arns)
+        except Exception as error:
+            raise to_api_error(error, Where(arns, call.operation)) from error
+
+    async def _refuse(self, call: _Call, error: Exception) -> tuple[str, Response]:
+        """Record a request that got no further, then answer; without the record the answer is a 500."""
+        arns = Arns(self._account_id, "-")
+        refused = to_api_error(error, Where(arns, call.operation))
+        refusal = Refusal(
+            call.operation,
+            refused.code,
+            claimed_access_key_id(call.request),
+            call.request.peer,
+            call.request_id,
+        )
+        try:
+            await self._service.record_refusal(refusal)
+        except Exception as audit_error:  # noqa: BLE001  # whatever it is, there is no record
+            return self._failure(call, audit_error, arns)
+        return self._failure(call, error, arns)
+
+    async def _get_status(self, _service: KeyService, _caller: Caller) -> Document:
+        return self._health.status()
+
+    def _success(self, call: _Call, document: Document | None) -> Response:
+        body = b"" if document is None else encode_document(document)
+        for value in document.values() if document is not None else ():
+            if isinstance(value, Secret):  # ours since the service returned it, and no longer needed
+                value.zeroize()
+        kind = _JSON if call.request.path == _STATUS_PATH else _AMZ_JSON
+        return self._response(200, kind, body, call.request_id)
+
+    def _failure(self, call: _Call, error: Exception, arns: Arns) -> tuple[str, Response]:
+        answer = to_api_error(error, Where(arns, call.operation))
+        if answer.status >= 500:
+            log_failure(error, operation=call.operation, request_id=call.request_id, code=answer.code)
+        body = encode_document({"__type": answer.code, "message": answer.message})
+        return answer.code, self._response(answer.status, _AMZ_JSON, body, call.request_id)
+
+    def _response(self, status: int, kind: bytes, body: bytes, request_id: str) -> Response:
+        headers = (
+            (b"content-type", kind),
+            (b"x-amzn-requestid", request_id.encode()),
+            (b"date", formatdate(self._clock.now(), usegmt=True).encode()),
+            (b"cache-control", b"no-store"),
+        )
+        return Response(status, headers, body)
+
+    def _probe(self, probe: Callable[[], tuple[int, bytes, bytes]]) -> Response:
+        request_id = _new_request_id()
+        try:
+            status, kind, body = probe()
+        except Exception as error:  # noqa: BLE001  # a broken probe is a failed probe
+            log_failure(error, operation="-", request_id=request_id, code="KMSInternalException")
+            status, kind, body = 500, _JSON, encode_document({"error": "the probe failed"})
+        return self._response(status, kind, body, request_id)
+
+    def _healthz(self) -> tuple[int, bytes, bytes]:
+        return 200, _JSON, encode_document({"healthy": True})
+
+    def _readyz(self) -> tuple[int, bytes, bytes]:
+        reasons = self._health.readiness()
+        if reasons:
+            return 503, _JSON, encode_document({"ready": False, "reasons": reasons})
+        return 200, _JSON, encode_document({"ready": True})
+
+    def _metrics_text(self) -> tuple[int, bytes, bytes]:
+        return 200, _TEXT, (self._metrics.text() + self._health.metrics()).encode()
+
+
+def _new_request_id() -> str:
+    return str(uuid.UUID(bytes=random_bytes(16), version=4))
+
+
+def _operation_of(request: Request) -> str:
+    """Name the operation that the request claims, if it is one of the model."""
+    if request.path == _STATUS_PATH:
+        return _GET_STATUS
+    target = next((value for name, value in request.headers if name == "x-amz-target"), "")
+    operation = target.removeprefix(_TARGET_PREFIX)
+    is_known = target != operation and (operation in OPERATIONS or operation in NOT_SERVED_YET)
+    return operation if is_known else "-"
+
+
+def _check_route(request: Request) -> None:
+    methods = {"/": "POST", _STATUS_PATH: "GET", "/healthz": "GET", "/readyz": "GET", "/metrics": "GET"}
+    method = methods.get(request.path)
+    if method is None:
+        raise ApiError("UnknownOperationException", "There is nothing at this path.", status=404)
+    if request.method != method:
+        raise ApiError("UnknownOperationException", f"This path takes {method} only.", status=405)
+
+
+def _no_such_operation(operation: str) -> ApiError:
+    if operation in NOT_SERVED_YET:
+        return unsupported_error(f"The operation {operation} is not served yet.")
+    return ApiError("UnknownOperationException", "X-Amz-Target names no operation of this service.")

@@ -1,0 +1,264 @@
+"""The members of each operation's request, their constraints, and what is refused because it is not served yet.
+
+Source: the AWS KMS service model 2014-11-01 (botocore), whose enumerations and limits a test compares. A
+member that would change the meaning of a request is refused by name; it is never ignored.
+"""
+
+from msgspec import Struct
+
+from strongroom.api._constraints import Violations
+from strongroom.api._errors import ApiError, unsupported_error, validation_error
+from strongroom.api._json import Blob
+from strongroom.core import Secret
+
+SYMMETRIC_DEFAULT = "SYMMETRIC_DEFAULT"
+ENCRYPT_DECRYPT = "ENCRYPT_DECRYPT"
+DATA_KEY_LENGTHS = {"AES_256": 32, "AES_128": 16}
+KEY_USAGES = (
+    "SIGN_VERIFY", ENCRYPT_DECRYPT, "GENERATE_VERIFY_MAC", "KEY_AGREEMENT", "ENCAPSULATE_DECAPSULATE",
+)  # fmt: skip
+CUSTOMER_MASTER_KEY_SPECS = (
+    "RSA_2048", "RSA_3072", "RSA_4096", "ECC_NIST_P256", "ECC_NIST_P384", "ECC_NIST_P521", "ECC_SECG_P256K1",
+    SYMMETRIC_DEFAULT, "HMAC_224", "HMAC_256", "HMAC_384", "HMAC_512", "SM2",
+)  # fmt: skip
+KEY_SPECS = (
+    *CUSTOMER_MASTER_KEY_SPECS, "ML_DSA_44", "ML_DSA_65", "ML_DSA_87", "ECC_NIST_EDWARDS25519", "ML_KEM_512",
+    "ML_KEM_768", "ML_KEM_1024",
+)  # fmt: skip
+ORIGINS = ("AWS_KMS", "EXTERNAL", "AWS_CLOUDHSM", "EXTERNAL_KEY_STORE")
+ENCRYPTION_ALGORITHMS = (SYMMETRIC_DEFAULT, "RSAES_OAEP_SHA_1", "RSAES_OAEP_SHA_256", "SM2PKE")
+RESOURCE_OWNERS = ("SELF", "OTHER_ACCOUNTS_VIA_RAM")
+MAX_KEY_ID = 2_048
+MAX_PLAINTEXT_BYTES = 4_096
+MAX_CIPHERTEXT_BYTES = 6_144
+
+
+class Members(Struct, frozen=True, kw_only=True, rename="pascal"):
+    """Members of a request; ``None`` is an absent one."""
+
+    def validate(self) -> None:
+        """Raise ApiError for what AWS forbids or we do not serve."""
+
+
+class CreateKeyMembers(Members, frozen=True, kw_only=True):
+    """CreateKey."""
+
+    policy: str | None = None
+    description: str | None = None
+    key_usage: str | None = None
+    customer_master_key_spec: str | None = None
+    key_spec: str | None = None
+    origin: str | None = None
+    custom_key_store_id: str | None = None
+    bypass_policy_lockout_safety_check: bool | None = None
+    tags: list[object] | None = None
+    multi_region: bool | None = None
+    xks_key_id: str | None = None
+
+    def validate(self) -> None:
+        """Check, and refuse all but a symmetric key of our own."""
+        found = Violations()
+        found.length("description", self.description, 0, 8_192)
+        found.one_of("keyUsage", self.key_usage, KEY_USAGES)
+        found.one_of("customerMasterKeySpec", self.customer_master_key_spec, CUSTOMER_MASTER_KEY_SPECS)
+        found.one_of("keySpec", self.key_spec, KEY_SPECS)
+        found.one_of("origin", self.origin, ORIGINS)
+        found.check()
+        if self.key_spec is not None and self.customer_master_key_spec is not None:
+            raise validation_error(
+                "You cannot specify KeySpec and CustomerMasterKeySpec in the same request. "
+                "CustomerMasterKeySpec is deprecated."
+            )
+        _refuse_present("Policy", self.policy is not None)
+        _refuse_present("CustomKeyStoreId", self.custom_key_store_id is not None)
+        _refuse_present("XksKeyId", self.xks_key_id is not None)
+        _refuse_present("Tags", bool(self.tags))
+        _refuse_present("MultiRegion", bool(self.multi_region))
+        _refuse_present("BypassPolicyLockoutSafetyCheck", bool(self.bypass_policy_lockout_safety_check))
+        _refuse_other("KeySpec", self.key_spec, SYMMETRIC_DEFAULT)
+        _refuse_other("CustomerMasterKeySpec", self.customer_master_key_spec, SYMMETRIC_DEFAULT)
+        _refuse_other("Origin", self.origin, "AWS_KMS")
+        if self.key_usage not in {None, ENCRYPT_DECRYPT}:
+            raise validation_error(
+                f"KeyUsage {self.key_usage} is not compatible with KeySpec {SYMMETRIC_DEFAULT}"
+            )
+
+
+class KeyMembers(Members, frozen=True, kw_only=True):
+    """DescribeKey, EnableKey, DisableKey (which ignore grant tokens, since they have none)."""
+
+    key_id: str | None = None
+
+    def validate(self) -> None:
+        """Check the constraints."""
+        found = Violations()
+        found.required("keyId", self.key_id)
+        found.length("keyId", self.key_id, 1, MAX_KEY_ID)
+        found.check()
+
+
+class DescribeKeyMembers(KeyMembers, frozen=True, kw_only=True):
+    """DescribeKey."""
+
+    grant_tokens: list[str] | None = None
+
+    def validate(self) -> None:
+        """Check the constraints, and refuse grants."""
+        super().validate()
+        _refuse_grants(self.grant_tokens)
+
+
+class ListKeysMembers(Members, frozen=True, kw_only=True):
+    """ListKeys."""
+
+    limit: int | None = None
+    marker: str | None = None
+    resource_owners: list[str] | None = None
+
+    def validate(self) -> None:
+        """Check the constraints, and refuse keys that are shared by others."""
+        found = Violations()
+        found.between("limit", self.limit, 1, 1_000)
+        found.length("marker", self.marker, 1, 1_024)
+        for owner in self.resource_owners or ():
+            found.one_of("resourceOwners", owner, RESOURCE_OWNERS)
+        found.check()
+        _refuse_present("ResourceOwners", self.resource_owners not in (None, ["SELF"]))
+
+
+class CreateAliasMembers(Members, frozen=True, kw_only=True):
+    """CreateAlias."""
+
+    alias_name: str | None = None
+    target_key_id: str | None = None
+
+    def validate(self) -> None:
+        """Check the constraints but those on the form of the name."""
+        found = Violations()
+        found.required("aliasName", self.alias_name)
+        found.length("aliasName", self.alias_name, 1, 256)
+        found.required("targetKeyId", self.target_key_id)
+        found.length("targetKeyId", self.target_key_id, 1, MAX_KEY_ID)
+        found.check()
+
+
+class ListAliasesMembers(Members, frozen=True, kw_only=True):
+    """ListAliases."""
+
+    key_id: str | None = None
+    limit: int | None = None
+    marker: str | None = None
+
+    def validate(self) -> None:
+        """Check the constraints."""
+        found = Violations()
+        found.length("keyId", self.key_id, 1, MAX_KEY_ID)
+        found.between("limit", self.limit, 1, 1_000)
+        found.length("marker", self.marker, 1, 1_024)
+        found.check()
+
+
+class GenerateDataKeyMembers(Members, frozen=True, kw_only=True):
+    """GenerateDataKey."""
+
+    key_id: str | None = None
+    encryption_context: dict[str, str] | None = None
+    number_of_bytes: int | None = None
+    key_spec: str | None = None
+    grant_tokens: list[str] | None = None
+    recipient: object = None
+    dry_run: bool | None = None
+
+    def validate(self) -> None:
+        """Check the constraints, and refuse what is not served."""
+        found = Violations()
+        found.required("keyId", self.key_id)
+        found.length("keyId", self.key_id, 1, MAX_KEY_ID)
+        found.between("numberOfBytes", self.number_of_bytes, 1, 1_024)
+        found.one_of("keySpec", self.key_spec, tuple(DATA_KEY_LENGTHS))
+        found.check()
+        if (self.number_of_bytes is None) == (self.key_spec is None):
+            raise validation_error("Please specify either number of bytes or key spec.")
+        _refuse_present("Recipient", self.recipient is not None)
+        _refuse_present("DryRun", bool(self.dry_run))
+        _refuse_grants(self.grant_tokens)
+
+    def n_bytes(self) -> int:
+        """Return the length of the data key asked for. Only after ``validate``."""
+        return DATA_KEY_LENGTHS[self.key_spec] if self.key_spec else self.number_of_bytes or 0
+
+
+class EncryptMembers(Members, frozen=True, kw_only=True):
+    """Encrypt."""
+
+    key_id: str | None = None
+    plaintext: Secret | None = None
+    encryption_context: dict[str, str] | None = None
+    grant_tokens: list[str] | None = None
+    encryption_algorithm: str | None = None
+    dry_run: bool | None = None
+
+    def validate(self) -> None:
+        """Check the constraints, and refuse what is not served."""
+        found = Violations()
+        found.required("keyId", self.key_id)
+        found.length("keyId", self.key_id, 1, MAX_KEY_ID)
+        if self.plaintext is None:
+            found.required("plaintext", None)
+        found.blob_length("plaintext", self.plaintext, MAX_PLAINTEXT_BYTES)
+        found.one_of("encryptionAlgorithm", self.encryption_algorithm, ENCRYPTION_ALGORITHMS)
+        found.check()
+        _refuse_algorithm(self.encryption_algorithm)
+        _refuse_present("DryRun", bool(self.dry_run))
+        _refuse_grants(self.grant_tokens)
+
+
+class DecryptMembers(Members, frozen=True, kw_only=True):
+    """Decrypt."""
+
+    ciphertext_blob: Blob | None = None
+    encryption_context: dict[str, str] | None = None
+    grant_tokens: list[str] | None = None
+    key_id: str | None = None
+    encryption_algorithm: str | None = None
+    recipient: object = None
+    dry_run: bool | None = None
+    dry_run_modifiers: list[object] | None = None
+
+    def validate(self) -> None:
+        """Check the constraints, and refuse what is not served."""
+        found = Violations()
+        found.required("ciphertextBlob", self.ciphertext_blob)
+        ciphertext = None if self.ciphertext_blob is None else self.ciphertext_blob.value
+        found.blob_length("ciphertextBlob", ciphertext, MAX_CIPHERTEXT_BYTES)
+        found.length("keyId", self.key_id, 1, MAX_KEY_ID)
+        found.one_of("encryptionAlgorithm", self.encryption_algorithm, ENCRYPTION_ALGORITHMS)
+        found.check()
+        _refuse_algorithm(self.encryption_algorithm)
+        _refuse_present("Recipient", self.recipient is not None)
+        _refuse_present("DryRun", bool(self.dry_run))
+        _refuse_present("DryRunModifiers", bool(self.dry_run_modifiers))
+        _refuse_grants(self.grant_tokens)
+
+
+def _refuse_present(member: str, is_present: bool) -> None:  # noqa: FBT001  # reads as a claim where it is called
+    if is_present:
+        raise unsupported_error(f"{member} is not served yet.")
+
+
+def _refuse_other(member: str, value: str | None, served: str) -> None:
+    if value not in {None, served}:
+        raise unsupported_error(f"{member} {value} is not served yet, only {served}.")
+
+
+def _refuse_algorithm(value: str | None) -> None:
+    if value not in {None, SYMMETRIC_DEFAULT}:
+        text = f"EncryptionAlgorithm {value} is incompatible with KeySpec {SYMMETRIC_DEFAULT}."
+        raise ApiError("InvalidKeyUsageException", text)
+
+
+def _refuse_grants(tokens: list[str] | None) -> None:
+    if tokens:
+        raise ApiError(
+            "InvalidGrantTokenException", "No grants are given out by this service yet: GrantTokens."
+        )
