@@ -54,6 +54,10 @@ class KeyService(Protocol):
         """Write the audit entry of a request that got no further. Raises AuditUnavailableError."""
         ...
 
+    async def read_status(self, caller: Caller) -> None:
+        """Authorise and record that the caller looks at the state of the service."""
+        ...
+
     async def create_key(self, caller: Caller, *, description: str) -> KeyInfo:
         """Create an Envelope key."""
         ...

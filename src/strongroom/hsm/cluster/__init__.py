@@ -10,7 +10,7 @@ here restarts a worker or decides that a member is fit to serve: the main proces
 """
 
 from strongroom.hsm.cluster._cluster import HsmCluster, Suspicion
-from strongroom.hsm.cluster._member import RemoteMember
+from strongroom.hsm.cluster._member import RemoteAdmin, RemoteMember
 from strongroom.hsm.cluster._proof import Canary, make_canary, prove_canary, prove_same_root
 from strongroom.hsm.cluster._replication import (
     AdminDoor,
@@ -29,6 +29,7 @@ __all__ = [
     "HsmCluster",
     "ImportKey",
     "MemberState",
+    "RemoteAdmin",
     "RemoteMember",
     "Suspicion",
     "WorkerEntry",

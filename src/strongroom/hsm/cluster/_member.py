@@ -1,7 +1,20 @@
 """A member as reached through its worker's socket."""
 
 from strongroom.core import Deadline, MemberFailedError, RootId, Secret, WrapAlgorithm, WrappedBytes
-from strongroom.hsm.wire import Ping, Pong, Random, Unwrap, WireClient, Wrap
+from strongroom.hsm.wire import (
+    GenerateImportPair,
+    GenerateRoot,
+    ImportTrustedPublic,
+    KeyCheck,
+    Ping,
+    Pong,
+    Random,
+    Unwrap,
+    UnwrapInRoot,
+    WireClient,
+    Wrap,
+    WrapOutRoot,
+)
 
 
 class RemoteMember:
@@ -78,3 +91,44 @@ def _algorithm(number: int) -> WrapAlgorithm:
         return WrapAlgorithm(number)
     except ValueError:
         raise MemberFailedError(f"the member used wrap algorithm {number}, which is not known") from None
+
+
+class RemoteAdmin:
+    """The admin door of one member (``AdminDoor``), through its worker's admin socket."""
+
+    def __init__(self, name: str, client: WireClient, *, timeout_s: float) -> None:
+        self._name = name
+        self._client = client
+        self._timeout_s = timeout_s
+
+    @property
+    def name(self) -> str:
+        """The member's name in the configuration."""
+        return self._name
+
+    async def generate_root(self, root_id: RootId, label: str) -> KeyCheck:
+        """Make a root KEK in the member."""
+        return await self._client.call(GenerateRoot(root_id, label), timeout_s=self._timeout_s)
+
+    async def generate_import_pair(self, cka_id: bytes, label: str) -> bytes:
+        """Make the member's import pair; returns the public half, SPKI DER."""
+        return await self._client.call(GenerateImportPair(cka_id, label), timeout_s=self._timeout_s)
+
+    async def import_trusted_public(self, cka_id: bytes, label: str, spki_der: bytes) -> None:
+        """Import another member's public half as trusted; the worker must be logged in as security officer."""
+        await self._client.call(ImportTrustedPublic(cka_id, label, spki_der), timeout_s=self._timeout_s)
+
+    async def wrap_out_root(self, root_id: RootId, wrapping_cka_id: bytes) -> bytes:
+        """Wrap a root under a trusted public key."""
+        return await self._client.call(WrapOutRoot(root_id, wrapping_cka_id), timeout_s=self._timeout_s)
+
+    async def unwrap_in_root(
+        self, root_id: RootId, label: str, import_cka_id: bytes, wrapped: bytes
+    ) -> KeyCheck:
+        """Unwrap a root under this member's import pair."""
+        call = UnwrapInRoot(root_id, label, import_cka_id, wrapped)
+        return await self._client.call(call, timeout_s=self._timeout_s)
+
+    def close(self) -> None:
+        """Drop the connection."""
+        self._client.close()

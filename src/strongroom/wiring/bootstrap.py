@@ -1,0 +1,97 @@
+"""What a child process is told through its standard input, and what it answers on its standard output.
+
+One frame each way (``hsm.wire``). Nothing of it ever stands in an argument or in the environment.
+"""
+
+from typing import BinaryIO, Literal, TypeVar
+
+import msgspec
+
+from strongroom.hsm.wire import MAX_FRAME_BYTES, Failure, FrameError, failure_from, frame
+
+T = TypeVar("T")
+
+MemberMode = Literal["serve", "administer", "officer", "initialise"]
+"""``serve``: logged in as user, admin verbs refused. ``administer`` and ``officer`` (logged in as user and as
+security officer) accept admin verbs and are used by ``init`` only. ``initialise`` initialises a blank token and ends."""
+
+
+class MemberBootstrap(msgspec.Struct, frozen=True):
+    """Everything a member worker has to know."""
+
+    mode: MemberMode
+    name: str
+    profile: str
+    parent_pid: int
+    pin: bytes
+    """User PIN, or the security officer's in the mode ``officer``."""
+    module: str | None = None
+    token_serial: str | None = None
+    token_label: str | None = None
+    use_path: str = ""
+    admin_path: str = ""
+    token_store: str | None = None
+    """Folder of SoftHSM's tokens, to be protected; None for a real HSM."""
+    so_pin: bytes = b""
+    """Of the mode ``initialise`` only."""
+
+    def __repr__(self) -> str:
+        return f"MemberBootstrap({self.mode} {self.name})"
+
+
+class ApiBootstrap(msgspec.Struct, frozen=True):
+    """Everything an API process has to know."""
+
+    home: str
+    control_path: str
+    writer: str
+    """Name of its audit log."""
+    parent_pid: int
+    listener_fd: int
+
+
+class TokenFound(msgspec.Struct, frozen=True):
+    """Which token a worker serves."""
+
+    serial: str
+    label: str
+    manufacturer: str
+    model: str
+    firmware: str
+
+
+class Started(msgspec.Struct, frozen=True):
+    """A child's answer: it is at work, or why not."""
+
+    token: TokenFound | None = None
+    failure: Failure | None = None
+    protections: list[str] = []
+    """What of the memory protection the system refused, in words."""
+
+
+def started_frame(started: Started) -> bytes:
+    """Encode the answer."""
+    return frame(msgspec.msgpack.encode(started))
+
+
+def failed_frame(error: Exception) -> bytes:
+    """Encode the answer of a child that cannot start."""
+    return started_frame(Started(failure=failure_from(error)))
+
+
+def read_bootstrap(stream: BinaryIO, kind: type[T]) -> T:
+    """Read the one frame on standard input. Raises FrameError when it is no such frame."""
+    length = int.from_bytes(_exactly(stream, 4), "big")
+    if length > MAX_FRAME_BYTES:
+        raise FrameError("the bootstrap frame is too long")
+    try:
+        return msgspec.msgpack.decode(_exactly(stream, length), type=kind)
+    except msgspec.MsgspecError as error:
+        raise FrameError("the bootstrap frame has the wrong form") from error
+
+
+def _exactly(stream: BinaryIO, n_bytes: int) -> bytes:
+    data = stream.read(n_bytes)
+    if len(data) != n_bytes:
+        raise FrameError("standard input ended before the bootstrap frame was complete")
+    return data

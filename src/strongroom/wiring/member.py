@@ -1,0 +1,95 @@
+"""Builds a member worker: module, token, gate and sockets."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from strongroom.core import ApprovalGate, ClosedGate, Secret, SystemClock
+from strongroom.hsm.cryptoki import Module
+from strongroom.hsm.token import (
+    Profile,
+    Role,
+    Token,
+    TokenIdentity,
+    TokenSelector,
+    initialise_token,
+    load_profile,
+    protect_softhsm_store,
+    sync_softhsm_store,
+)
+from strongroom.hsm.worker import MemberWorker, TokenPerformer
+from strongroom.wiring.bootstrap import MemberBootstrap, TokenFound
+
+
+class InitialisationGate:
+    """Lets every admin verb through: for the workers of ``init`` only, before anybody else can reach them.
+
+    Such a worker is started by ``init`` itself, through a pipe, on a home that serves nobody yet.
+    """
+
+    def check(self, verb: str, parameters: Mapping[str, object]) -> None:
+        """Allow."""
+
+
+class BuiltMember(NamedTuple):
+    """A worker that is ready to listen."""
+
+    worker: MemberWorker
+    token: TokenFound
+
+
+def build_member(bootstrap: MemberBootstrap) -> BuiltMember:
+    """Load the module, log in once, and put the worker together. Must run inside its event loop.
+
+    Raises TokenNotFoundError, PinRefusedError, ConfigError and other HsmErrors.
+    """
+    profile = load_profile(bootstrap.profile)
+    module = _load(bootstrap, profile)
+    role = Role.SECURITY_OFFICER if bootstrap.mode == "officer" else Role.USER
+    selector = TokenSelector(serial=bootstrap.token_serial, label=bootstrap.token_label)
+    token = Token.open(module, selector, Secret(bootstrap.pin), profile=profile, role=role)
+    gate: ApprovalGate = ClosedGate() if bootstrap.mode == "serve" else InitialisationGate()
+    performer = TokenPerformer(
+        token,
+        gate,
+        use_limit_s=profile.operation_limit_s,
+        admin_limit_s=profile.admin_operation_limit_s,
+    )
+    worker = MemberWorker(performer, threads=profile.threads, clock=SystemClock())
+    return BuiltMember(worker, _found(token.identity))
+
+
+def initialise_member(bootstrap: MemberBootstrap) -> TokenFound:
+    """Initialise the member's blank token and set its user PIN. Raises TokenNotFoundError when none is blank."""
+    module = _load(bootstrap, load_profile(bootstrap.profile))
+    identity = initialise_token(
+        module,
+        label=bootstrap.token_label or "",
+        so_pin=Secret(bootstrap.so_pin),
+        user_pin=Secret(bootstrap.pin),
+    )
+    module.finalize()
+    sync_store(bootstrap)
+    return _found(identity)
+
+
+def sync_store(bootstrap: MemberBootstrap) -> None:
+    """Force SoftHSM's files to disk, which it never does itself."""
+    if bootstrap.token_store is not None:
+        sync_softhsm_store(Path(bootstrap.token_store))
+
+
+def _load(bootstrap: MemberBootstrap, profile: Profile) -> Module:
+    if bootstrap.token_store is not None:
+        protect_softhsm_store(Path(bootstrap.token_store))
+    return Module.load(bootstrap.module or profile.find_module())
+
+
+def _found(identity: TokenIdentity) -> TokenFound:
+    return TokenFound(
+        serial=identity.serial,
+        label=identity.label,
+        manufacturer=identity.manufacturer,
+        model=identity.model,
+        firmware=identity.firmware,
+    )

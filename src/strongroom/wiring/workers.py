@@ -1,0 +1,180 @@
+"""Starting member workers and API processes, and ending them for certain."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Mapping, Sequence
+from pathlib import Path
+from typing import Self
+
+import msgspec
+
+from strongroom.config import Home, MemberConfig, softhsm_module, worker_environment
+from strongroom.core import MemberDeadlineError, MemberFailedError
+from strongroom.hsm.cluster import RemoteAdmin
+from strongroom.hsm.wire import MAX_FRAME_BYTES, WireClient, frame, raise_failure
+from strongroom.wiring.bootstrap import MemberBootstrap, MemberMode, Started
+
+_START_LIMIT_S = 60.0
+_END_LIMIT_S = 5.0
+_MEMBER_PROGRAM = "strongroom.runtime.member"
+_SOFTHSM_PROFILE = "softhsm2"
+
+
+class Child:
+    """A process that we started: it is given one frame, answers one, and ends when we let go of its input.
+
+    The child ends itself when its standard input ends or its parent dies (prctl(2), PR_SET_PDEATHSIG), so
+    none is left behind however we end.
+    """
+
+    def __init__(self, process: asyncio.subprocess.Process, started: Started) -> None:
+        self._process = process
+        self.started = started
+
+    @classmethod
+    async def start(
+        cls,
+        program: str,
+        bootstrap: msgspec.Struct,
+        *,
+        environment: Mapping[str, str],
+        pass_fds: Sequence[int] = (),
+    ) -> Self:
+        """Start ``python -m program`` and wait until it says that it is at work.
+
+        Raises what the child says went wrong, MemberDeadlineError when it says nothing for 60 s, and
+        MemberFailedError when it dies without a word.
+        """
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            program,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            env=worker_environment(environment),
+            pass_fds=pass_fds,
+            start_new_session=True,  # Ctrl-C at a terminal is for the main process, which stops us in order
+        )
+        try:
+            started = await asyncio.wait_for(_tell(process, bootstrap), _START_LIMIT_S)
+            if started.failure is not None:
+                raise_failure(started.failure)
+        except BaseException as error:
+            await _kill(process)
+            if isinstance(error, TimeoutError):
+                raise MemberDeadlineError(f"{program} said nothing for {_START_LIMIT_S:.0f} s") from error
+            raise
+        return cls(process, started)
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self._process.pid
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the process is gone."""
+        return self._process.returncode is not None
+
+    async def wait(self) -> int:
+        """Wait for its end; returns the exit status, negative for a signal."""
+        return await self._process.wait()
+
+    def signal(self, number: int) -> None:
+        """Send a signal; without effect on a process that has ended."""
+        with contextlib.suppress(ProcessLookupError):
+            self._process.send_signal(number)
+
+    async def end(self) -> None:
+        """Close its input, which asks it to end, and kill it when it does not within 5 s."""
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+        try:
+            await asyncio.wait_for(self._process.wait(), _END_LIMIT_S)
+        except TimeoutError:
+            await self.kill()
+
+    async def kill(self) -> None:
+        """End it by SIGKILL, which works on a stopped process too, and wait until it is gone."""
+        await _kill(self._process)
+
+
+async def _tell(process: asyncio.subprocess.Process, bootstrap: msgspec.Struct) -> Started:
+    if process.stdin is None or process.stdout is None:
+        raise MemberFailedError("the child has no pipes")
+    with contextlib.suppress(ConnectionError):  # it may have died: then it has said why, or the read fails
+        process.stdin.write(frame(msgspec.msgpack.encode(bootstrap)))
+        await process.stdin.drain()
+    try:
+        length = int.from_bytes(await process.stdout.readexactly(4), "big")
+        if length > MAX_FRAME_BYTES:
+            raise MemberFailedError("the child answered with something that is no frame")
+        return msgspec.msgpack.decode(await process.stdout.readexactly(length), type=Started)
+    except (asyncio.IncompleteReadError, msgspec.MsgspecError) as error:
+        raise MemberFailedError(
+            "the child ended before it was at work; its reason is in the log above"
+        ) from error
+
+
+async def _kill(process: asyncio.subprocess.Process) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        process.send_signal(signal.SIGKILL)
+    await process.wait()
+
+
+def member_environment(member: MemberConfig, home: Home) -> dict[str, str]:
+    """The environment variables of a member's workers, ``{home}`` filled in."""
+    return {name: value.replace("{home}", str(home.root)) for name, value in member.environment.items()}
+
+
+def member_bootstrap(
+    member: MemberConfig,
+    home: Home,
+    mode: MemberMode,
+    *,
+    pin: bytes,
+    sockets: Path,
+    generation: int,
+    so_pin: bytes = b"",
+) -> MemberBootstrap:
+    """Describe a worker of a member. Its socket names hold the generation, so an old one is never met again."""
+    is_softhsm = member.profile == _SOFTHSM_PROFILE
+    stem = f"{member.name}-{mode[:5]}-{generation}"
+    return MemberBootstrap(
+        mode=mode,
+        name=member.name,
+        profile=member.profile,
+        parent_pid=os.getpid(),
+        pin=pin,
+        module=member.module or (softhsm_module() if is_softhsm else None),
+        token_serial=member.token_serial,
+        token_label=member.token_label,
+        use_path=str(sockets / f"{stem}.use"),
+        admin_path=str(sockets / f"{stem}.admin"),
+        token_store=str(home.tokens / member.name) if is_softhsm else None,
+        so_pin=so_pin,
+    )
+
+
+async def start_member(bootstrap: MemberBootstrap, environment: Mapping[str, str]) -> Child:
+    """Start a member worker. Raises as ``Child.start``: PinRefusedError, TokenNotFoundError, MemberFailedError."""
+    return await Child.start(_MEMBER_PROGRAM, bootstrap, environment=environment)
+
+
+@contextlib.asynccontextmanager
+async def admin_worker(
+    bootstrap: MemberBootstrap, environment: Mapping[str, str]
+) -> AsyncIterator[RemoteAdmin]:
+    """Run a worker for the length of a piece of administration and give its admin door."""
+    child = await start_member(bootstrap, environment)
+    try:
+        admin = RemoteAdmin(bootstrap.name, await WireClient.connect(bootstrap.admin_path), timeout_s=120)
+        try:
+            yield admin
+        finally:
+            admin.close()
+    finally:
+        await child.end()
