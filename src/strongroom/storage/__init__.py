@@ -1,0 +1,53 @@
+"""Records and transactions: what must outlive the process, in SQLite.
+
+    >>> import asyncio, tempfile
+    >>> from pathlib import Path
+    >>> path = Path(tempfile.mkdtemp()) / "strongroom.db"
+    >>> create_database(path)
+    >>> with Store.open(path) as store:
+    ...     root = RootRecord(bytes(16), 1, "CKA_CHECK_VALUE", "dc95c0", b"blob", bytes(32), 1.0)
+    ...     asyncio.run(store.write(lambda transaction: transaction.insert_root(root)))
+    ...     [record.check_value for record in store.list_roots()]
+    ['dc95c0']
+
+Threading: a store belongs to the thread that opened it, which does its reads inline; one more thread does all
+writes of the store, as many as wait in one durable commit. Processes share a database by each opening a store;
+``generation`` tells one cheaply that any of them changed something.
+
+What it does not do: it caches nothing, retries nothing, understands no blob that it keeps, and decides nothing
+about keys. Creating, upgrading and opening are different verbs, and opening never creates.
+
+What is SQLite's own is in ``_sqlite``; all else is SQL that PostgreSQL takes too.
+"""
+
+from strongroom.storage._errors import DuplicateError
+from strongroom.storage._migrate import create_database, upgrade_database
+from strongroom.storage._reader import Reader
+from strongroom.storage._records import (
+    AccessKeyRecord,
+    AliasRecord,
+    DomainRecord,
+    KeyRecord,
+    KeyVersionRecord,
+    MemberRecord,
+    RootRecord,
+)
+from strongroom.storage._store import ReadOnlyStore, Store
+from strongroom.storage._transaction import Transaction
+
+__all__ = [
+    "AccessKeyRecord",
+    "AliasRecord",
+    "DomainRecord",
+    "DuplicateError",
+    "KeyRecord",
+    "KeyVersionRecord",
+    "MemberRecord",
+    "ReadOnlyStore",
+    "Reader",
+    "RootRecord",
+    "Store",
+    "Transaction",
+    "create_database",
+    "upgrade_database",
+]

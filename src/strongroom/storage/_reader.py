@@ -1,0 +1,134 @@
+"""The reads, the same on a store, a read-only store and inside a transaction."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, TypeAlias
+
+from sqlalchemy import Connection, Row, Select, bindparam, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from strongroom.core import KeyState
+from strongroom.storage._errors import translated
+from strongroom.storage._records import (
+    AccessKeyRecord,
+    AliasRecord,
+    DomainRecord,
+    KeyRecord,
+    KeyVersionRecord,
+    MemberRecord,
+    RootRecord,
+)
+from strongroom.storage._schema import access_keys, aliases, domains, key_versions, keys, members, roots
+
+_AnyRow: TypeAlias = Row[*tuple[Any, ...]]
+_AnySelect: TypeAlias = Select[*tuple[Any, ...]]
+
+# Statements are built once: SQLAlchemy then finds their SQL in its cache by identity.
+_KEY: Final = select(keys).where(keys.c.key_id == bindparam("key_id"))
+_KEYS: Final = select(keys).order_by(keys.c.key_id).limit(bindparam("limit"))
+_KEYS_AFTER: Final = _KEYS.where(keys.c.key_id > bindparam("after"))
+_KEY_VERSION: Final = select(key_versions).where(
+    key_versions.c.key_id == bindparam("key_id"), key_versions.c.version == bindparam("version")
+)
+_ALIAS: Final = select(aliases).where(aliases.c.name == bindparam("name"))
+_ALIASES: Final = select(aliases).order_by(aliases.c.name).limit(bindparam("limit"))
+_ALIASES_AFTER: Final = _ALIASES.where(aliases.c.name > bindparam("after"))
+_ALIASES_OF: Final = _ALIASES.where(aliases.c.key_id == bindparam("key_id"))
+_ALIASES_OF_AFTER: Final = _ALIASES_OF.where(aliases.c.name > bindparam("after"))
+_DOMAIN: Final = select(domains).where(domains.c.domain_id == bindparam("domain_id"))
+_OPEN_DOMAIN: Final = (
+    select(domains)
+    .where(domains.c.kind == bindparam("kind"), domains.c.key_count < bindparam("max_keys"))
+    .order_by(domains.c.key_count.desc(), domains.c.domain_id)
+    .limit(1)
+)
+_ROOTS: Final = select(roots).order_by(roots.c.created_at, roots.c.root_id)
+_MEMBERS: Final = select(members).order_by(members.c.position)
+_ACCESS_KEYS: Final = select(access_keys).order_by(access_keys.c.access_key_id)
+
+
+class Reader:
+    """Looks at records, changes none. One thread at a time; every method raises StorageError on failure.
+
+    ``get_…`` returns None where there is no such record. Pages come in the order of their key, starting
+    behind ``after``.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def get_key(self, key_id: str) -> KeyRecord | None:
+        """Return a key by its id."""
+        row = self._first(_KEY, {"key_id": key_id})
+        return None if row is None else _key(row)
+
+    def list_keys(self, *, after: str | None, limit: int) -> list[KeyRecord]:
+        """Return up to ``limit`` keys in the order of their ids."""
+        if after is None:
+            rows = self._all(_KEYS, {"limit": limit})
+        else:
+            rows = self._all(_KEYS_AFTER, {"limit": limit, "after": after})
+        return [_key(row) for row in rows]
+
+    def get_key_version(self, key_id: str, version: int) -> KeyVersionRecord | None:
+        """Return one version of a key."""
+        row = self._first(_KEY_VERSION, {"key_id": key_id, "version": version})
+        return None if row is None else KeyVersionRecord(*row)
+
+    def get_alias(self, name: str) -> AliasRecord | None:
+        """Return an alias by its name."""
+        row = self._first(_ALIAS, {"name": name})
+        return None if row is None else AliasRecord(*row)
+
+    def list_aliases(self, *, key_id: str | None, after: str | None, limit: int) -> list[AliasRecord]:
+        """Return up to ``limit`` aliases, of one key or of all, in the order of their names."""
+        if key_id is None:
+            statement = _ALIASES if after is None else _ALIASES_AFTER
+        else:
+            statement = _ALIASES_OF if after is None else _ALIASES_OF_AFTER
+        values = {"key_id": key_id, "after": after, "limit": limit}
+        rows = self._all(statement, {name: value for name, value in values.items() if value is not None})
+        return [AliasRecord(*row) for row in rows]
+
+    def get_domain(self, domain_id: str) -> DomainRecord | None:
+        """Return a domain by its id."""
+        row = self._first(_DOMAIN, {"domain_id": domain_id})
+        return None if row is None else DomainRecord(*row)
+
+    def find_open_domain(self, kind: str, max_keys: int) -> DomainRecord | None:
+        """Return the fullest domain of a kind that has fewer than ``max_keys`` keys.
+
+        Only inside the transaction that also counts the new key does the answer stay true.
+        """
+        row = self._first(_OPEN_DOMAIN, {"kind": kind, "max_keys": max_keys})
+        return None if row is None else DomainRecord(*row)
+
+    def list_roots(self) -> list[RootRecord]:
+        """Return all root KEKs, oldest first."""
+        return [RootRecord(*row) for row in self._all(_ROOTS, {})]
+
+    def list_members(self) -> list[MemberRecord]:
+        """Return all members by position."""
+        return [MemberRecord(*row) for row in self._all(_MEMBERS, {})]
+
+    def list_access_keys(self) -> list[AccessKeyRecord]:
+        """Return all access keys, active or not."""
+        return [
+            AccessKeyRecord(row[0], row[1], tuple(row[2]), *row[3:]) for row in self._all(_ACCESS_KEYS, {})
+        ]
+
+    def _first(self, statement: _AnySelect, values: Mapping[str, object]) -> _AnyRow | None:
+        try:
+            return self._connection.execute(statement, values).first()
+        except SQLAlchemyError as error:
+            raise translated(error) from error
+
+    def _all(self, statement: _AnySelect, values: Mapping[str, object]) -> Sequence[_AnyRow]:
+        try:
+            return self._connection.execute(statement, values).all()
+        except SQLAlchemyError as error:
+            raise translated(error) from error
+
+
+def _key(row: _AnyRow) -> KeyRecord:
+    key_id, state, *rest = row
+    return KeyRecord(key_id, KeyState(state), *rest)

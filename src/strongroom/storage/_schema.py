@@ -1,0 +1,142 @@
+"""The tables as the queries see them. The migrations make them; a test holds the two against each other.
+
+Every table has its primary key, NOT NULL everywhere, foreign keys, and CHECKs for what a defect in our own
+code could get wrong. All of it is SQL that PostgreSQL takes as well.
+"""
+
+from typing import Final
+
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Double,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+REVISIONS: Final = ("0001",)
+"""Every revision this software knows, oldest first; the last one is what it works with."""
+
+metadata: Final = MetaData()
+
+roots: Final = Table(
+    "roots",
+    metadata,
+    Column("root_id", LargeBinary, nullable=False),
+    Column("wrap_algorithm", Integer, nullable=False),
+    Column("check_kind", Text, nullable=False),
+    Column("check_value", Text, nullable=False),
+    Column("canary", LargeBinary, nullable=False),
+    Column("canary_digest", LargeBinary, nullable=False),
+    Column("created_at", Double, nullable=False),
+    PrimaryKeyConstraint("root_id", name="pk_roots"),
+    CheckConstraint("length(root_id) = 16", name="ck_roots_root_id"),
+    CheckConstraint("wrap_algorithm BETWEEN 1 AND 255", name="ck_roots_wrap_algorithm"),
+    CheckConstraint("length(canary) BETWEEN 1 AND 6144", name="ck_roots_canary"),
+    CheckConstraint("length(canary_digest) = 32", name="ck_roots_canary_digest"),
+)
+
+members: Final = Table(
+    "members",
+    metadata,
+    Column("name", Text, nullable=False),
+    Column("profile", Text, nullable=False),
+    Column("token_serial", Text, nullable=False),
+    Column("token_label", Text, nullable=False),
+    Column("import_cka_id", LargeBinary, nullable=False),
+    Column("import_fingerprint", Text, nullable=False),
+    Column("position", Integer, nullable=False),
+    PrimaryKeyConstraint("name", name="pk_members"),
+    UniqueConstraint("position", name="uq_members_position"),
+    CheckConstraint("length(name) >= 1", name="ck_members_name"),
+    CheckConstraint("position >= 0", name="ck_members_position"),
+)
+
+domains: Final = Table(
+    "domains",
+    metadata,
+    Column("domain_id", Text, nullable=False),
+    Column("root_id", LargeBinary, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("wrapped", LargeBinary, nullable=False),
+    Column("key_count", Integer, nullable=False),
+    Column("created_at", Double, nullable=False),
+    PrimaryKeyConstraint("domain_id", name="pk_domains"),
+    ForeignKeyConstraint(["root_id"], ["roots.root_id"], name="fk_domains_root_id"),
+    CheckConstraint("length(domain_id) = 36", name="ck_domains_domain_id"),
+    CheckConstraint("kind IN ('shard', 'credentials', 'dedicated')", name="ck_domains_kind"),
+    CheckConstraint("length(wrapped) BETWEEN 1 AND 6144", name="ck_domains_wrapped"),
+    CheckConstraint("key_count >= 0", name="ck_domains_key_count"),
+    Index("ix_domains_kind_key_count", "kind", "key_count"),
+)
+
+keys: Final = Table(
+    "keys",
+    metadata,
+    Column("key_id", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("domain_id", Text, nullable=False),
+    Column("current_version", Integer, nullable=False),
+    Column("material_id", Text, nullable=False),
+    PrimaryKeyConstraint("key_id", name="pk_keys"),
+    ForeignKeyConstraint(["domain_id"], ["domains.domain_id"], name="fk_keys_domain_id"),
+    CheckConstraint("length(key_id) = 36", name="ck_keys_key_id"),
+    CheckConstraint("state IN ('active', 'suspended')", name="ck_keys_state"),
+    CheckConstraint("length(description) <= 8192", name="ck_keys_description"),
+    CheckConstraint("current_version >= 1", name="ck_keys_current_version"),
+    CheckConstraint("length(material_id) = 64", name="ck_keys_material_id"),
+    Index("ix_keys_domain_id", "domain_id"),
+)
+
+key_versions: Final = Table(
+    "key_versions",
+    metadata,
+    Column("key_id", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("material_id", Text, nullable=False),
+    Column("wrapped", LargeBinary, nullable=False),
+    Column("created_at", Double, nullable=False),
+    PrimaryKeyConstraint("key_id", "version", name="pk_key_versions"),
+    ForeignKeyConstraint(["key_id"], ["keys.key_id"], name="fk_key_versions_key_id"),
+    CheckConstraint("version >= 1", name="ck_key_versions_version"),
+    CheckConstraint("length(material_id) = 64", name="ck_key_versions_material_id"),
+    CheckConstraint("length(wrapped) BETWEEN 1 AND 6144", name="ck_key_versions_wrapped"),
+)
+
+aliases: Final = Table(
+    "aliases",
+    metadata,
+    Column("name", Text, nullable=False),
+    Column("key_id", Text, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("updated_at", Double, nullable=False),
+    PrimaryKeyConstraint("name", name="pk_aliases"),
+    ForeignKeyConstraint(["key_id"], ["keys.key_id"], name="fk_aliases_key_id"),
+    CheckConstraint("length(name) BETWEEN 1 AND 256", name="ck_aliases_name"),
+    Index("ix_aliases_key_id_name", "key_id", "name"),
+)
+
+access_keys: Final = Table(
+    "access_keys",
+    metadata,
+    Column("access_key_id", Text, nullable=False),
+    Column("principal", Text, nullable=False),
+    Column("roles", JSON, nullable=False),
+    Column("wrapped_secret", LargeBinary, nullable=False),
+    Column("active", Boolean, nullable=False),
+    Column("created_at", Double, nullable=False),
+    PrimaryKeyConstraint("access_key_id", name="pk_access_keys"),
+    CheckConstraint("length(access_key_id) BETWEEN 1 AND 128", name="ck_access_keys_access_key_id"),
+    CheckConstraint("length(wrapped_secret) BETWEEN 1 AND 6144", name="ck_access_keys_wrapped_secret"),
+)

@@ -1,0 +1,186 @@
+"""Writes wait for each other in groups, fail alone, and are seen by others once they are committed."""
+
+import asyncio
+import threading
+from contextlib import asynccontextmanager
+
+import pytest
+
+from strongroom.core import StorageError
+from strongroom.storage import DuplicateError, ReadOnlyStore, Store
+from strongroom.storage._sqlite import WriteTurn
+from unit.storage import record_makers as make
+
+
+@asynccontextmanager
+async def held_writer(store):
+    """Keep the writer thread busy, so that what is written meanwhile forms one group."""
+    release, started = threading.Event(), threading.Event()
+
+    def hold(_transaction):
+        started.set()
+        assert release.wait(30)
+
+    task = asyncio.ensure_future(store.write(hold))
+    try:
+        assert await asyncio.to_thread(started.wait, 30)
+        yield task
+    finally:
+        release.set()
+
+
+def inserting(record):
+    return lambda transaction: make.insert_whole_key(transaction, record)
+
+
+async def test_a_group_is_one_transaction_for_others_and_shared_within(store, path):
+    first, second = make.key(), make.key()
+
+    def look(transaction):
+        with ReadOnlyStore.open(path) as others:
+            return transaction.get_key(first.key_id), others.get_key(first.key_id)
+
+    async with held_writer(store):
+        tasks = [
+            asyncio.ensure_future(store.write(work)) for work in (inserting(first), look, inserting(second))
+        ]
+        await asyncio.sleep(0.05)
+    _, seen, _ = await asyncio.gather(*tasks)
+    assert seen == (first, None)
+    assert store.get_key(first.key_id) == first
+    assert store.get_key(second.key_id) == second
+
+
+async def test_failures_in_a_group_undo_only_their_own_work(store):
+    records = [make.key() for _ in range(6)]
+
+    class OwnError(Exception):
+        pass
+
+    def fail_after_inserting(transaction):
+        make.insert_whole_key(transaction, records[1])
+        raise OwnError
+
+    def duplicate(transaction):
+        make.insert_whole_key(transaction, records[2])
+        transaction.insert_key(records[0])
+
+    def stop_iteration(transaction):
+        make.insert_whole_key(transaction, records[3])
+        raise StopIteration
+
+    works = [
+        inserting(records[0]),
+        fail_after_inserting,
+        duplicate,
+        stop_iteration,
+        inserting(records[4]),
+        inserting(records[5]),
+    ]
+    async with held_writer(store):
+        tasks = [asyncio.ensure_future(store.write(work)) for work in works]
+        await asyncio.sleep(0.05)
+    outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [
+        type(None),
+        OwnError,
+        DuplicateError,
+        RuntimeError,
+        type(None),
+        type(None),
+    ]
+    kept = [store.get_key(record.key_id) is not None for record in records]
+    assert kept == [True, False, False, False, True, True]
+    assert store.get_domain(make.DOMAIN_ID).key_count == 3
+
+
+async def test_results_are_returned_to_their_own_callers(store):
+    results = await asyncio.gather(*(store.write(lambda _, n=number: n) for number in range(300)))
+    assert results == list(range(300))
+
+
+async def test_cancelled_before_it_began_is_not_done(store):
+    record = make.key()
+    async with held_writer(store) as holding:
+        task = asyncio.ensure_future(store.write(inserting(record)))
+        await asyncio.sleep(0.05)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    await holding
+    await store.write(lambda _: None)
+    assert store.get_key(record.key_id) is None
+
+
+async def test_cancelled_while_it_runs_disturbs_nobody(store):
+    async with held_writer(store) as holding:
+        holding.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await holding
+    assert await store.write(lambda _: "after") == "after"
+
+
+async def test_closing_finishes_what_waits_and_refuses_what_comes(path, store):
+    records = [make.key() for _ in range(5)]
+    tasks = [asyncio.ensure_future(store.write(inserting(record))) for record in records]
+    await asyncio.sleep(0)
+    store.close()
+    await asyncio.gather(*tasks)
+    with pytest.raises(StorageError, match="closed"):
+        await store.write(lambda _: None)
+    store.close()
+    assert not any(thread.name == "storage-writer" for thread in threading.enumerate())
+    with ReadOnlyStore.open(path) as reopened:
+        assert all(reopened.get_key(record.key_id) for record in records)
+
+
+async def test_the_generation_changes_with_every_commit_of_anybody(store, path):
+    with Store.open(path) as other:
+        before, before_other = store.generation(), other.generation()
+        assert store.generation() == before
+        await store.write(inserting(make.key()))
+        after, after_other = store.generation(), other.generation()
+        assert after != before
+        assert after_other != before_other
+        await other.write(inserting(make.key()))
+        assert store.generation() != after
+        assert other.generation() != after_other
+
+
+async def test_reading_and_failed_work_leave_the_generation_alone(store):
+    before = store.generation()
+    store.list_keys(after=None, limit=10)
+    with pytest.raises(DuplicateError):
+        await store.write(lambda transaction: transaction.insert_root(make.root()))
+    assert store.generation() == before
+
+
+async def test_two_stores_on_one_file_write_at_once(store, path):
+    with Store.open(path) as other:
+        records = [make.key() for _ in range(100)]
+        writes = [
+            (store, other)[number % 2].write(inserting(record)) for number, record in enumerate(records)
+        ]
+        await asyncio.gather(*writes)
+        assert len(other.list_keys(after=None, limit=1000)) == 100
+        assert store.get_domain(make.DOMAIN_ID).key_count == 100
+
+
+async def test_a_turn_that_another_process_keeps_is_waited_for_and_then_refused(store, path, monkeypatch):
+    record = make.key()
+    with WriteTurn(path).held():
+        monkeypatch.setattr("strongroom.storage._sqlite.BUSY_TIMEOUT_MS", 50)
+        with pytest.raises(StorageError, match="another process") as caught:
+            await store.write(inserting(record))
+        assert caught.value.next_step
+        monkeypatch.undo()
+        task = asyncio.ensure_future(store.write(inserting(record)))
+        await asyncio.sleep(0.02)
+        assert not task.done()
+    await task
+    assert store.get_key(record.key_id) == record
+
+
+async def test_reading_on_another_thread_is_refused(store):
+    with pytest.raises(StorageError, match="thread"):
+        await asyncio.to_thread(store.get_key, "x")
