@@ -8,7 +8,7 @@ first step needs an HSM, and what it unwrapped serves for a few minutes. Threadi
 event loop. It does not authorise and does not audit: ``service`` does.
 """
 
-from strongroom.keyring._ciphers import CacheLimits
+from strongroom.keyring._ciphers import CacheLimits, KekCiphers
 from strongroom.keyring._credentials import CREDENTIALS, make_access_key, open_secret
 from strongroom.keyring._errors import (
     AliasExistsError,
@@ -46,6 +46,7 @@ __all__ = [
     "Encrypted",
     "IncorrectKeyError",
     "InvalidCiphertextError",
+    "KekCiphers",
     "KeyByAlias",
     "KeyById",
     "KeyInfo",

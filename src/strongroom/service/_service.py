@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeVar
 
 from strongroom.audit import AuditLog
-from strongroom.core import KeyState, Secret, StrongroomError
+from strongroom.core import KeyState, NoMemberError, Secret, StrongroomError
 from strongroom.keyring import (
     AliasInfo,
     AliasPage,
@@ -34,16 +34,31 @@ _OK = "ok"
 class Service:
     """The verbs, over a keyring and an audit log (``KeyService``). Belongs to one event loop."""
 
-    def __init__(
-        self, keyring: Keyring, audit: AuditLog, *, policy: RolePolicy, credentials: Mapping[str, Credential]
-    ) -> None:
+    def __init__(self, keyring: Keyring, audit: AuditLog, *, policy: RolePolicy) -> None:
         self._keyring = keyring
         self._audit = audit
         self._policy = policy
+        self._credentials: dict[str, Credential] | None = None
+
+    @property
+    def has_credentials(self) -> bool:
+        """Whether the secrets of access keys could be unwrapped: before that nobody can be recognised."""
+        return self._credentials is not None
+
+    def take_credentials(self, credentials: Mapping[str, Credential]) -> None:
+        """Recognise these callers from now on, and no others."""
         self._credentials = dict(credentials)
 
     def find_credential(self, access_key_id: str) -> Credential | None:
-        """Look up an access key; None when there is none that is active."""
+        """Look up an access key; None when there is none that is active.
+
+        Raises NoMemberError while no HSM has unwrapped the secrets.
+        """
+        if self._credentials is None:
+            raise NoMemberError(
+                "no HSM has unwrapped the secrets of access keys yet",
+                next_step="see 'strongroom status' for the members",
+            )
         return self._credentials.get(access_key_id)
 
     async def record_refusal(self, refusal: Refusal) -> None:

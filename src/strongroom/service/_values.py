@@ -47,7 +47,10 @@ class KeyService(Protocol):
     """
 
     def find_credential(self, access_key_id: str) -> Credential | None:
-        """Look up an access key; None when there is none that is active."""
+        """Look up an access key; None when there is none that is active.
+
+        Raises NoMemberError while no HSM has unwrapped the secrets.
+        """
         ...
 
     async def record_refusal(self, refusal: Refusal) -> None:

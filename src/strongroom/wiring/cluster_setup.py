@@ -1,0 +1,142 @@
+"""From blank tokens to members that hold one root KEK: the cluster part of ``init``."""
+
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from typing import NamedTuple
+
+import msgspec
+
+from strongroom.config import Home, MemberConfig, PinSource, read_pin
+from strongroom.core import Clock, Deadline, HomeError, RootId, WrapAlgorithm, random_bytes
+from strongroom.hsm.cluster import (
+    AdminDoor,
+    Canary,
+    ImportKey,
+    RemoteMember,
+    copy_root,
+    exchange_import_keys,
+    generate_root,
+    make_canary,
+    prove_canary,
+    prove_same_root,
+)
+from strongroom.hsm.token import write_softhsm_config
+from strongroom.hsm.wire import KeyCheck
+from strongroom.wiring.bootstrap import MemberBootstrap, MemberMode, TokenFound
+from strongroom.wiring.development_tls import write_private
+from strongroom.wiring.home import runtime_folder
+from strongroom.wiring.workers import admin_worker, member_bootstrap, member_environment, start_member
+
+MEMBER_NAMES = ("alpha", "beta")
+ROOT_LABEL = "strongroom-root"
+_PROOF_LIMIT_S = 30.0
+
+Progress = Callable[[str], None]
+"""Told of each step, in words."""
+
+
+class SetUpMember(NamedTuple):
+    """A member and the token that it has."""
+
+    config: MemberConfig
+    token: TokenFound
+
+
+class Doors(NamedTuple):
+    """The ways into every member, in the order of the members."""
+
+    users: list[AdminDoor]
+    officers: list[AdminDoor]
+    """The same members, logged in as security officer."""
+    uses: list[RemoteMember]
+
+
+class MadeRoot(NamedTuple):
+    """A root KEK that every member holds."""
+
+    root_id: RootId
+    check: KeyCheck
+    canary: Canary
+    import_keys: dict[str, ImportKey]
+
+
+async def make_development_members(home: Home, progress: Progress) -> list[SetUpMember]:
+    """Initialise a SoftHSM token for each development member, with random PINs that only the home knows."""
+    sockets = runtime_folder(home)
+    members = []
+    for name in MEMBER_NAMES:
+        progress(f"initialising the token of member {name}")
+        folder = home.tokens / name
+        folder.mkdir(mode=0o700)
+        write_softhsm_config(home.tokens / f"{name}.conf", folder)
+        pin, so_pin = _random_pin(), _random_pin()
+        write_private(home.pins / name, pin)
+        write_private(home.pins / f"{name}-so", so_pin)
+        config = MemberConfig(
+            name=name,
+            profile="softhsm2",
+            pin=PinSource(file=f"pins/{name}"),
+            token_label=f"strongroom-{name}",
+            environment={"SOFTHSM2_CONF": f"{{home}}/tokens/{name}.conf"},
+        )
+        bootstrap = member_bootstrap(
+            config, home, "initialise", pin=pin, so_pin=so_pin, sockets=sockets, generation=0
+        )
+        child = await start_member(bootstrap, member_environment(config, home))
+        await child.end()
+        token = child.started.token
+        if token is None:
+            raise HomeError(f"the token of member {name} did not say which one it is")
+        config = msgspec.structs.replace(config, token_serial=token.serial, token_label=None)
+        members.append(SetUpMember(config, token))
+    return members
+
+
+@contextlib.asynccontextmanager
+async def open_doors(home: Home, members: list[SetUpMember]) -> AsyncIterator[Doors]:
+    """Run two workers per member, one logged in as user and one as security officer, and give their doors.
+
+    Two, since a process is logged in as one or the other.
+    """
+    sockets = runtime_folder(home)
+
+    def bootstrap(config: MemberConfig, mode: MemberMode, pin: PinSource) -> MemberBootstrap:
+        pin_bytes = read_pin(pin, home.root).reveal()
+        return member_bootstrap(config, home, mode, pin=pin_bytes, sockets=sockets, generation=0)
+
+    async with contextlib.AsyncExitStack() as stack:
+        doors = Doors([], [], [])
+        for config, _ in members:
+            environment = member_environment(config, home)
+            as_user = bootstrap(config, "administer", config.pin)
+            doors.users.append(await stack.enter_async_context(admin_worker(as_user, environment)))
+            use = RemoteMember(config.name, as_user.use_path)
+            stack.callback(use.close)
+            doors.uses.append(use)
+            as_officer = bootstrap(config, "officer", PinSource(file=f"pins/{config.name}-so"))
+            doors.officers.append(await stack.enter_async_context(admin_worker(as_officer, environment)))
+        yield doors
+
+
+async def make_root(doors: Doors, clock: Clock, progress: Progress) -> MadeRoot:
+    """Generate the root on the first member, copy it to the others by trusted wrapping, prove each copy."""
+    source, *targets = doors.users
+    source_use, *target_uses = doors.uses
+    progress("exchanging import keys between the members")
+    import_keys = await exchange_import_keys(doors.users, doors.officers)
+    progress(f"generating the root KEK on member {source.name}")
+    root_id, check = await generate_root(source, ROOT_LABEL)
+    deadline = Deadline.after(clock, _PROOF_LIMIT_S)
+    canary = await make_canary(root_id, source_use, algorithm=WrapAlgorithm.HSM_AES_GCM, deadline=deadline)
+    for target, use in zip(targets, target_uses, strict=True):
+        progress(f"copying the root KEK to member {target.name} by trusted wrapping, and proving the copy")
+        key = import_keys[target.name]
+        await copy_root(root_id, ROOT_LABEL, check, source=source, target=target, target_key=key)
+        deadline = Deadline.after(clock, _PROOF_LIMIT_S)
+        await prove_same_root(root_id, source_use, use, deadline=deadline)
+        await prove_canary(root_id, canary, use, deadline=deadline)
+    return MadeRoot(root_id, check, canary, import_keys)
+
+
+def _random_pin() -> bytes:
+    return random_bytes(16).hex().encode()

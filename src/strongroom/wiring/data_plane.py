@@ -1,0 +1,77 @@
+"""Builds what an API process serves: store, keyring, audit log, service and its health."""
+
+from typing import NamedTuple
+
+from strongroom.audit import AuditLog
+from strongroom.config import Config, Home
+from strongroom.core import Clock, StrongroomError
+from strongroom.hsm.cluster import HsmCluster
+from strongroom.keyring import CacheLimits, Keyring, open_secret
+from strongroom.service import Credential, RolePolicy, Service
+from strongroom.storage import Store
+from strongroom.wiring.health import DataPlaneHealth
+
+
+class DataPlane(NamedTuple):
+    """The parts of an API process that live as long as it does."""
+
+    service: Service
+    health: DataPlaneHealth
+    keyring: Keyring
+    store: Store
+    audit: AuditLog
+
+    async def load_credentials(self) -> None:
+        """Unwrap the secrets of access keys; until then the service refuses every caller as not ready.
+
+        They stay in memory for the life of the process. Raises NoMemberError when no HSM answers.
+        """
+        found = {}
+        for record in self.store.list_access_keys():
+            if record.active:
+                secret = await open_secret(self.keyring.ciphers, record)
+                found[record.access_key_id] = Credential(record.access_key_id, record.principal, secret)
+        self.service.take_credentials(found)
+
+    def close(self) -> None:
+        """Finish what waits, and let go of files."""
+        self.store.close()
+        self.audit.close()
+
+
+def build_data_plane(
+    config: Config, home: Home, cluster: HsmCluster, *, writer: str, clock: Clock
+) -> DataPlane:
+    """Open store and audit log, unwrap the secrets of access keys, and join everything.
+
+    Calls no HSM. Raises StrongroomError.
+    """
+    store = Store.open(home.database)
+    try:
+        audit = AuditLog.open(home.audit, writer, clock=clock)
+    except StrongroomError:
+        store.close()
+        raise
+    try:
+        limits = CacheLimits(
+            config.cache.ttl_s,
+            config.cache.max_keks,
+            config.cache.max_domains,
+            config.cache.outage_grace_s,
+        )
+        keyring = Keyring(store, cluster, clock=clock, limits=limits, request_s=config.deadlines.request_s)
+        service = Service(keyring, audit, policy=_policy(store))
+        health = DataPlaneHealth(service=service, cluster=cluster, audit=audit, keyring=keyring)
+    except BaseException:
+        store.close()
+        audit.close()
+        raise
+    return DataPlane(service, health, keyring, store, audit)
+
+
+def _policy(store: Store) -> RolePolicy:
+    roles: dict[str, frozenset[str]] = {}
+    for record in store.list_access_keys():
+        if record.active:
+            roles[record.principal] = roles.get(record.principal, frozenset()) | frozenset(record.roles)
+    return RolePolicy(roles)

@@ -1,0 +1,117 @@
+"""A certificate authority and a server certificate of our own making, for development.
+
+The CA's key is used once and not kept: when the server certificate is near its end, both are made anew.
+"""
+
+import datetime as dt
+import ipaddress
+import os
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from strongroom.core import Clock
+
+CA_FILE = "ca.pem"
+CERTIFICATE_FILE = "server.pem"
+KEY_FILE = "server.key"
+
+_LIFE = dt.timedelta(days=365)
+_RENEW_BEFORE = dt.timedelta(days=30)
+_HOSTS = ("localhost",)
+_ADDRESSES = ("127.0.0.1", "::1")
+
+
+def make_development_tls(folder: Path, *, clock: Clock) -> None:
+    """Write ca.pem, server.pem and server.key (mode 0400) into a folder, for localhost and loopback addresses."""
+    folder.mkdir(mode=0o700, exist_ok=True)
+    now = dt.datetime.fromtimestamp(clock.now(), dt.UTC)
+    ca_key, server_key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
+    ca_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Strongroom development CA")])
+    ca = (
+        _builder(ca_name, ca_name, ca_key.public_key(), now)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(_key_usage(ca=True), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(ca_key.public_key()), critical=False)
+        .sign(ca_key, hashes.SHA256())
+    )
+    names: list[x509.GeneralName] = [x509.DNSName(host) for host in _HOSTS]
+    names += [x509.IPAddress(ipaddress.ip_address(address)) for address in _ADDRESSES]
+    server_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    server = (
+        _builder(server_name, ca_name, server_key.public_key(), now)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(_key_usage(ca=False), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+        .add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key()), critical=False
+        )
+        .sign(ca_key, hashes.SHA256())
+    )
+    private = server_key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    write_private(folder / KEY_FILE, private)
+    write_private(folder / CERTIFICATE_FILE, server.public_bytes(serialization.Encoding.PEM))
+    write_private(folder / CA_FILE, ca.public_bytes(serialization.Encoding.PEM))
+
+
+def renew_development_tls(folder: Path, *, clock: Clock) -> bool:
+    """Make everything anew when our own server certificate has under 30 days left; returns whether it was done.
+
+    A certificate that another CA issued is left alone: the operator brought it.
+    """
+    path = folder / CERTIFICATE_FILE
+    if not (folder / CA_FILE).is_file() or not path.is_file():
+        return False
+    certificate = x509.load_pem_x509_certificate(path.read_bytes())
+    now = dt.datetime.fromtimestamp(clock.now(), dt.UTC)
+    is_ours = certificate.issuer.rfc4514_string() == "CN=Strongroom development CA"
+    if not is_ours or certificate.not_valid_after_utc - now > _RENEW_BEFORE:
+        return False
+    make_development_tls(folder, clock=clock)
+    return True
+
+
+def write_private(path: Path, content: bytes) -> None:
+    """Write a file of mode 0400 whole or not at all, replacing an earlier one."""
+    draft = path.with_name(f".{path.name}.new")
+    draft.unlink(missing_ok=True)
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o400)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
+
+
+def _builder(
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, now: dt.datetime
+) -> x509.CertificateBuilder:
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(key)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - dt.timedelta(minutes=5))
+        .not_valid_after(now + _LIFE)
+    )
+
+
+def _key_usage(*, ca: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=not ca,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=ca,
+        crl_sign=ca,
+        encipher_only=False,
+        decipher_only=False,
+    )
