@@ -1,0 +1,54 @@
+"""One token of an HSM made safe: exactly one token, one login, borrowed sessions, named keys, typed failures.
+
+    module = Module.load(profile.find_module())
+    token = Token.open(module, TokenSelector(label="member-1"), pin, profile=profile)
+    wrapped = token.wrap(root_id, Secret(key_bytes), aad)
+    assert token.unwrap(root_id, wrapped, aad).matches(Secret(key_bytes))
+
+Sessions and threads:
+
+1. Login belongs to the whole process, so one session logs in, is pinned and does no work; a process opens a token
+   once, as user or as security officer, and logs out when it closes it.
+2. Every verb may be called from any thread. It borrows a work session for the length of the call; a session in
+   which anything failed is thrown away. How many threads a module takes well is in its profile.
+3. Keys are named by CKA_ID and class. Their handles are cached for this process and forgotten with any session
+   that is lost.
+
+Use verbs are tried once more in a new session when that can help. What it cannot heal marks the token as broken:
+the process is to exit and be started again. This room does not choose members, ask for approvals, interrupt a
+call that hangs or reinitialise a module in place.
+"""
+
+from strongroom.hsm.token._initialise import initialise_token
+from strongroom.hsm.token._profile import Profile, known_profiles, load_profile
+from strongroom.hsm.token._softhsm_store import (
+    StoreReport,
+    protect_softhsm_store,
+    sync_softhsm_store,
+    write_softhsm_config,
+)
+from strongroom.hsm.token._token import Token
+from strongroom.hsm.token._values import (
+    KeyCheckValue,
+    ObjectSummary,
+    Role,
+    TokenIdentity,
+    TokenSelector,
+)
+
+__all__ = [
+    "KeyCheckValue",
+    "ObjectSummary",
+    "Profile",
+    "Role",
+    "StoreReport",
+    "Token",
+    "TokenIdentity",
+    "TokenSelector",
+    "initialise_token",
+    "known_profiles",
+    "load_profile",
+    "protect_softhsm_store",
+    "sync_softhsm_store",
+    "write_softhsm_config",
+]

@@ -1,0 +1,115 @@
+"""The way to a token: select exactly one, look at its flags, and spend exactly one login try."""
+
+from contextlib import suppress
+
+from strongroom.core import HsmError, PinRefusedError, Secret, TokenNotFoundError
+from strongroom.hsm.cryptoki import (
+    CryptokiError,
+    Module,
+    SessionState,
+    TokenFlag,
+    TokenInfo,
+    UserAlreadyLoggedInError,
+    UserType,
+)
+from strongroom.hsm.token._classification import translate
+from strongroom.hsm.token._values import Role, TokenIdentity, TokenSelector
+
+_USER_TYPE = {Role.USER: UserType.USER, Role.SECURITY_OFFICER: UserType.SECURITY_OFFICER}
+_LOGGED_IN_STATES = {
+    Role.USER: frozenset({SessionState.RO_USER_FUNCTIONS, SessionState.RW_USER_FUNCTIONS}),
+    Role.SECURITY_OFFICER: frozenset({SessionState.RW_SO_FUNCTIONS}),
+}
+_REFUSING_FLAGS = {
+    Role.USER: (TokenFlag.USER_PIN_LOCKED, TokenFlag.USER_PIN_FINAL_TRY),
+    Role.SECURITY_OFFICER: (TokenFlag.SO_PIN_LOCKED, TokenFlag.SO_PIN_FINAL_TRY),
+}
+
+
+def identity_of(info: TokenInfo) -> TokenIdentity:
+    """Tell who a token is."""
+    return TokenIdentity(
+        serial=info.serial,
+        label=info.label,
+        manufacturer=info.manufacturer,
+        model=info.model,
+        firmware=".".join(map(str, info.firmware_version)),
+    )
+
+
+def initialised_tokens(module: Module) -> dict[int, TokenInfo]:
+    """Return every slot whose token is initialised. Raises MemberFailedError and its kin."""
+    try:
+        found = {slot: module.token_info(slot) for slot in module.slots(with_token=True)}
+    except CryptokiError as error:
+        raise translate(error, "looking for tokens") from error
+    return {slot: info for slot, info in found.items() if TokenFlag.TOKEN_INITIALIZED in info.flags}
+
+
+def select_token(module: Module, selector: TokenSelector) -> tuple[int, TokenInfo]:
+    """Return the slot of the one token that fits. Raises TokenNotFoundError, which lists what there is."""
+    if (selector.serial is None) == (selector.label is None):
+        raise TokenNotFoundError(
+            "a token is named by its serial number or by its label, by exactly one of them"
+        )
+    tokens = initialised_tokens(module)
+    fitting = {slot: info for slot, info in tokens.items() if _fits(info, selector)}
+    if len(fitting) == 1:
+        return fitting.popitem()
+    listed = (
+        ", ".join(f"{info.label!r} (serial {info.serial})" for info in tokens.values()) or "no token at all"
+    )
+    raise TokenNotFoundError(
+        f"{len(fitting) or 'no'} tokens have the {selector}; the module shows: {listed}",
+        next_step="name the token by its serial number"
+        if fitting
+        else "check the member's token and its module",
+    )
+
+
+def log_in(module: Module, slot: int, info: TokenInfo, pin: Secret, role: Role) -> int:
+    """Open a session and log in with the one try that a PIN gets; return the session, which holds the login.
+
+    Raises PinRefusedError when the PIN is refused, locked or one failure away from being locked.
+    """
+    refuse_risky_login(info, role)
+    try:
+        session = module.open_session(slot, read_write=True)
+    except CryptokiError as error:
+        raise translate(error, "opening a session") from error
+    try:
+        _log_in_once(module, session, pin, role)
+    except BaseException:
+        with suppress(HsmError):
+            module.close_session(session)
+        raise
+    return session
+
+
+def refuse_risky_login(info: TokenInfo, role: Role) -> None:
+    """Raise PinRefusedError when one more wrong PIN would lock the token, or when it is locked."""
+    for flag in _REFUSING_FLAGS[role]:
+        if flag in info.flags:
+            raise PinRefusedError(
+                f"token {info.label!r} says {flag.name} for the {role.value}: the PIN was not tried",
+                next_step="log in once by hand with the vendor's tool, or have the PIN reset, then start again",
+            )
+    if role is Role.USER and TokenFlag.USER_PIN_INITIALIZED not in info.flags:
+        raise PinRefusedError(
+            f"token {info.label!r} has no user PIN yet", next_step="its security officer must set one"
+        )
+
+
+def _log_in_once(module: Module, session: int, pin: Secret, role: Role) -> None:
+    try:
+        module.login(session, _USER_TYPE[role], pin.reveal())
+    except UserAlreadyLoggedInError as error:
+        # The login belongs to the process, so somebody else's counts; but only if it is the right one.
+        if module.session_info(session).state not in _LOGGED_IN_STATES[role]:
+            raise translate(error, f"logging in as {role.value}") from error
+    except CryptokiError as error:
+        raise translate(error, f"logging in as {role.value}") from error
+
+
+def _fits(info: TokenInfo, selector: TokenSelector) -> bool:
+    return info.serial == selector.serial if selector.serial is not None else info.label == selector.label

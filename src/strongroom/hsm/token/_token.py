@@ -1,0 +1,160 @@
+"""``Token``: one token, opened, logged in and made safe to use from many threads."""
+
+from contextlib import suppress
+from typing import Self
+
+from strongroom.core import HsmError, RootId, Secret, WrappedBytes
+from strongroom.hsm.cryptoki import Module
+from strongroom.hsm.token._access import identity_of, log_in, select_token
+from strongroom.hsm.token._admin import AdminVerbs
+from strongroom.hsm.token._objects import ObjectFinder
+from strongroom.hsm.token._pool import SessionPool
+from strongroom.hsm.token._profile import Profile
+from strongroom.hsm.token._use import UseVerbs
+from strongroom.hsm.token._values import KeyCheckValue, ObjectSummary, Role, TokenIdentity, TokenSelector
+from strongroom.hsm.token._work import Workshop
+
+
+class Token:
+    """One token of one module. Make it with ``Token.open``; one process opens a token once.
+
+    Every verb can raise MemberFailedError (another member may do better; see ``is_broken``), HsmRequestError
+    (none will) and HsmError.
+    """
+
+    def __init__(
+        self,
+        module: Module,
+        identity: TokenIdentity,
+        pinned_session: int,
+        *,
+        pool: SessionPool,
+        profile: Profile,
+        role: Role,
+    ) -> None:
+        finder = ObjectFinder(module)
+        self._module = module
+        self._identity = identity
+        self._pinned_session = pinned_session
+        self._pool = pool
+        self._workshop = Workshop(pool, finder)
+        self._use = UseVerbs(
+            module, finder, self._workshop, general_error_is_bad_tag=profile.general_error_is_bad_tag
+        )
+        self._admin = AdminVerbs(module, finder, self._workshop, profile=profile, role=role)
+
+    @classmethod
+    def open(
+        cls,
+        module: Module,
+        selector: TokenSelector,
+        pin: Secret,
+        *,
+        profile: Profile,
+        role: Role = Role.USER,
+    ) -> Self:
+        """Select exactly one token and log in, with one try.
+
+        The session that logged in is pinned: it does no work, so that nothing which ends a work session can end
+        the login. Raises TokenNotFoundError, PinRefusedError (the PIN must not be tried again before it was
+        checked by hand) and MemberFailedError.
+        """
+        slot, info = select_token(module, selector)
+        pinned_session = log_in(module, slot, info, pin, role)
+        most = profile.max_sessions
+        if info.max_session_count:  # 0: unlimited, or the token does not say
+            most = max(1, min(most, info.max_session_count - 1))
+        pool = SessionPool(module, slot, max_sessions=most, wait_s=profile.session_wait_s)
+        return cls(module, identity_of(info), pinned_session, pool=pool, profile=profile, role=role)
+
+    @property
+    def identity(self) -> TokenIdentity:
+        """Who the token says it is."""
+        return self._identity
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether this process can do nothing more with the token and must be restarted."""
+        return self._workshop.broken_because is not None
+
+    @property
+    def broken_because(self) -> str | None:
+        """What happened when ``is_broken``; holds no secret."""
+        return self._workshop.broken_because
+
+    def wrap(self, root_id: RootId, key_bytes: Secret, aad: bytes) -> WrappedBytes:
+        """Encrypt 1 to 4,096 bytes under a root inside the token, with a fresh random IV, authenticating ``aad``.
+
+        ``aad`` has at most 8,192 bytes. Raises HsmKeyNotFoundError when the token does not hold the root.
+        """
+        return self._use.wrap(root_id, key_bytes, aad)
+
+    def unwrap(self, root_id: RootId, wrapped: WrappedBytes, aad: bytes) -> Secret:
+        """Decrypt what ``wrap`` made. Raises HsmIntegrityError when it does not authenticate.
+
+        A token that cannot name a wrong tag (CKR_GENERAL_ERROR) is probed with a known answer: when it fails that
+        too, the member is at fault and MemberFailedError is raised instead.
+        """
+        return self._use.unwrap(root_id, wrapped, aad)
+
+    def random(self, n_bytes: int) -> Secret:
+        """Return 1 to 1,024 bytes of the token's own generator."""
+        return self._use.random(n_bytes)
+
+    def has_root(self, root_id: RootId) -> bool:
+        """Ask the token whether it holds the root. Raises HsmError when it holds it twice."""
+        return self._use.has_root(root_id)
+
+    def generate_root(self, root_id: RootId, label: str) -> KeyCheckValue:
+        """Generate an AES-256 root KEK as a token object whose CKA_ID is ``root_id``.
+
+        It is sensitive, may encrypt and decrypt and nothing else, and can leave the token only under a key that
+        the security officer trusts. Every attribute is read back; when one differs, the key is destroyed and
+        HsmError raised. Raises HsmRequestError when an object of this CKA_ID exists.
+        """
+        return self._admin.generate_root(root_id, label)
+
+    def generate_import_pair(self, cka_id: bytes, label: str) -> bytes:
+        """Generate the RSA pair under which a root comes in; return its public half as SubjectPublicKeyInfo (DER).
+
+        The private half is not extractable and may only unwrap. Raises as ``generate_root``.
+        """
+        return self._admin.generate_import_pair(cka_id, label)
+
+    def import_trusted_public(self, cka_id: bytes, label: str, spki_der: bytes) -> None:
+        """Take the public half of another token's import pair as trusted, so that roots may leave under it.
+
+        Needs ``Role.SECURITY_OFFICER``. Whoever calls has checked the key's fingerprint. Raises HsmRequestError
+        on a key that is not RSA with 2,048 to 8,192 bits and the exponent 65,537, and as ``generate_root``.
+        """
+        self._admin.import_trusted_public(cka_id, label, spki_der)
+
+    def wrap_out_root(self, root_id: RootId, *, wrapping_cka_id: bytes) -> bytes:
+        """Wrap a root under a trusted public key (RSA-OAEP, hash by profile). Raises HsmRequestError otherwise."""
+        return self._admin.wrap_out_root(root_id, wrapping_cka_id=wrapping_cka_id)
+
+    def unwrap_in_root(
+        self, root_id: RootId, label: str, *, import_cka_id: bytes, wrapped: bytes
+    ) -> KeyCheckValue:
+        """Take in a root that ``wrap_out_root`` of another token made. Raises as ``generate_root``.
+
+        The check value spots mix-ups only; that both tokens hold the same key is proved by one unwrapping what
+        the other wrapped.
+        """
+        return self._admin.unwrap_in_root(root_id, label, import_cka_id=import_cka_id, wrapped=wrapped)
+
+    def root_check_value(self, root_id: RootId) -> KeyCheckValue:
+        """Return the key check value of a root."""
+        return self._admin.root_check_value(root_id)
+
+    def list_objects(self) -> list[ObjectSummary]:
+        """List the token objects that this role may see; half-written ones are listed as ghosts."""
+        return self._admin.list_objects()
+
+    def close(self) -> None:
+        """Log out and close every session; no error of a dying module gets out. The module stays initialised."""
+        self._pool.close()
+        with suppress(HsmError):
+            self._module.logout(self._pinned_session)
+        with suppress(HsmError):
+            self._module.close_session(self._pinned_session)

@@ -1,0 +1,425 @@
+"""Use verbs on a module that breaks on command: what heals, what condemns the process, who gets the blame."""
+
+import threading
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fixtures_token import FakeModule
+from strongroom.core import (
+    HsmError,
+    HsmIntegrityError,
+    HsmKeyNotFoundError,
+    HsmRequestError,
+    MemberFailedError,
+    PinRefusedError,
+    RootId,
+    Secret,
+    TokenNotFoundError,
+    WrapAlgorithm,
+    WrappedBytes,
+)
+from strongroom.hsm import cryptoki
+from strongroom.hsm.cryptoki import Attribute, TokenFlag
+from strongroom.hsm.token import KeyCheckValue, Token, TokenSelector, load_profile
+
+ROOT = RootId(bytes(range(16)))
+KEY = Secret(b"k" * 32)
+AAD = b"domain 1, version 1"
+PIN = Secret(b"1234")
+
+
+def open_token(module, *, label="a", serial=None, pin=PIN):
+    selector = TokenSelector(serial=serial, label=None if serial else label)
+    return Token.open(module, selector, pin, profile=load_profile("softhsm2"))
+
+
+@pytest.fixture
+def module():
+    return FakeModule("a")
+
+
+@pytest.fixture
+def token(module):
+    opened = open_token(module)
+    opened.generate_root(ROOT, "root")
+    return opened
+
+
+def only_work_session(module):
+    return max(module.sessions)
+
+
+def test_what_was_wrapped_unwraps_and_every_wrap_has_its_own_iv(token):
+    first, second = token.wrap(ROOT, KEY, AAD), token.wrap(ROOT, KEY, AAD)
+    assert first.iv != second.iv
+    assert (len(first.iv), len(first.tag), len(first.ciphertext)) == (12, 16, 32)
+    assert token.unwrap(ROOT, first, AAD).matches(KEY)
+
+
+@pytest.mark.parametrize("field", ["iv", "ciphertext", "tag"])
+def test_a_changed_blob_is_an_integrity_error_and_the_token_stays_in_service(token, field):
+    wrapped = token.wrap(ROOT, KEY, AAD)
+    value = bytearray(getattr(wrapped, field))
+    value[0] ^= 1
+    with pytest.raises(HsmIntegrityError):
+        token.unwrap(ROOT, wrapped._replace(**{field: bytes(value)}), AAD)
+    assert not token.is_broken
+    assert token.unwrap(ROOT, wrapped, AAD).matches(KEY)
+
+
+def test_another_aad_is_an_integrity_error(token):
+    with pytest.raises(HsmIntegrityError):
+        token.unwrap(ROOT, token.wrap(ROOT, KEY, AAD), AAD + b"!")
+
+
+def test_a_named_bad_tag_is_an_integrity_error_without_a_probe(token, module):
+    wrapped = token.wrap(ROOT, KEY, AAD)
+    module.faults["decrypt"].append(cryptoki.EncryptedDataInvalidError)
+    module.faults["encrypt"].append(cryptoki.DeviceError)  # a probe would trip over it
+    with pytest.raises(HsmIntegrityError):
+        token.unwrap(ROOT, wrapped, AAD)
+
+
+def test_one_stray_general_error_on_a_decryption_is_no_tampering(token, module):
+    wrapped = token.wrap(ROOT, KEY, AAD)
+    module.faults["decrypt"].append(cryptoki.GeneralError)
+    assert token.unwrap(ROOT, wrapped, AAD).matches(KEY)
+
+
+def test_a_member_that_fails_the_known_answer_is_blamed_instead_of_the_blob(token, module):
+    wrapped = token.wrap(ROOT, KEY, AAD)
+    module.faults["decrypt"].extend([cryptoki.GeneralError] * 9)
+    with pytest.raises(MemberFailedError):
+        token.unwrap(ROOT, wrapped, AAD)
+    assert token.is_broken
+
+
+def test_a_probe_that_cannot_run_blames_the_member(token, module):
+    wrapped = token.wrap(ROOT, KEY, AAD)
+    module.faults["decrypt"].extend([cryptoki.GeneralError] * 2)
+    module.faults["encrypt"].append(cryptoki.DeviceError)
+    with pytest.raises(MemberFailedError):
+        token.unwrap(ROOT, wrapped, AAD)
+    assert token.is_broken
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        cryptoki.SessionHandleInvalidError,
+        cryptoki.SessionClosedError,
+        cryptoki.OperationActiveError,
+        cryptoki.KeyHandleInvalidError,
+        cryptoki.ObjectHandleInvalidError,
+        cryptoki.GeneralError,
+    ],
+)
+def test_a_failure_of_the_session_is_healed_once_and_condemns_when_it_comes_again(token, module, error):
+    module.faults["encrypt"].append(error)
+    token.wrap(ROOT, KEY, AAD)
+    assert not token.is_broken
+    module.faults["encrypt"].extend([error] * 2)
+    with pytest.raises(MemberFailedError):
+        token.wrap(ROOT, KEY, AAD)
+    assert token.is_broken
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        cryptoki.UserNotLoggedInError,
+        cryptoki.DeviceError,
+        cryptoki.DeviceRemovedError,
+        cryptoki.TokenNotPresentError,
+        cryptoki.CryptokiNotInitializedError,
+        cryptoki.SlotIdInvalidError,
+        lambda: cryptoki.VendorError("vendor error", ckr=0x80000384),
+    ],
+)
+def test_a_failure_of_the_member_condemns_at_once_and_later_calls_fail_fast(token, module, error):
+    module.faults["generate_random"].append(error)
+    with pytest.raises(MemberFailedError):
+        token.random(8)
+    assert token.is_broken
+    with pytest.raises(MemberFailedError, match="given up"):
+        token.random(8)
+
+
+@pytest.mark.parametrize(
+    "error", [cryptoki.FunctionFailedError, cryptoki.DeviceMemoryError, cryptoki.SessionCountError]
+)
+def test_a_busy_member_is_not_condemned(token, module, error):
+    module.faults["generate_random"].append(error)
+    with pytest.raises(MemberFailedError) as caught:
+        token.random(8)
+    assert caught.value.ckr == error.code
+    assert not token.is_broken
+
+
+def test_a_wrong_request_is_no_failure_of_the_member(token, module):
+    module.faults["encrypt"].append(cryptoki.KeyFunctionNotPermittedError)
+    with pytest.raises(HsmRequestError):
+        token.wrap(ROOT, KEY, AAD)
+    assert not token.is_broken
+
+
+def test_any_error_throws_the_session_away(token, module):
+    token.random(8)
+    opened = module.opened
+    module.faults["generate_random"].append(cryptoki.FunctionFailedError)
+    with pytest.raises(MemberFailedError):
+        token.random(8)
+    token.random(8)
+    token.random(8)
+    assert module.opened == opened + 1
+
+
+def test_a_session_closed_by_somebody_else_heals(token, module):
+    token.random(8)
+    module.close_session(only_work_session(module))
+    token.wrap(ROOT, KEY, AAD)
+    assert not token.is_broken
+
+
+def test_a_root_that_got_another_handle_is_found_again(token, module):
+    wrapped = token.wrap(ROOT, KEY, AAD)
+    objects = module.tokens[0].objects
+    objects[999] = objects.pop(min(objects))
+    assert token.unwrap(ROOT, wrapped, AAD).matches(KEY)
+
+
+def test_an_absent_root_and_a_root_held_twice_are_told_apart(token, module):
+    with pytest.raises(HsmKeyNotFoundError):
+        token.wrap(RootId(bytes(16)), KEY, AAD)
+    assert not token.has_root(RootId(bytes(16)))
+    assert token.has_root(ROOT)
+    objects = module.tokens[0].objects
+    objects[999] = dict(objects[min(objects)])
+    with pytest.raises(HsmError, match="more than one"):
+        token.has_root(ROOT)
+
+
+def test_a_lost_login_is_not_mistaken_for_a_missing_root(token, module):
+    module.tokens[0].user = None
+    with pytest.raises(MemberFailedError) as caught:
+        token.has_root(ROOT)
+    assert not isinstance(caught.value, HsmKeyNotFoundError)
+    assert token.is_broken
+
+
+def test_a_ghost_is_listed_and_harms_nothing(token, module):
+    module.tokens[0].objects[999] = {Attribute.TOKEN: True, "ghost": True}
+    assert [(found.object_class, found.is_ghost) for found in token.list_objects()] == [
+        ("secret_key", False),
+        ("-", True),
+    ]
+
+
+@pytest.mark.parametrize(
+    "wrapped",
+    [
+        WrappedBytes(WrapAlgorithm.HSM_AES_GCM, b"i" * 11, b"c", b"t" * 16),
+        WrappedBytes(WrapAlgorithm.HSM_AES_GCM, b"i" * 12, b"c", b"t" * 15),
+        WrappedBytes(WrapAlgorithm.HSM_AES_GCM, b"i" * 12, b"", b"t" * 16),
+        WrappedBytes(WrapAlgorithm.HSM_AES_GCM, b"i" * 12, b"c" * 4097, b"t" * 16),
+        WrappedBytes(WrapAlgorithm.XAES_256_GCM, b"i" * 12, b"c", b"t" * 16),
+    ],
+)
+def test_a_blob_of_impossible_shape_never_reaches_the_module(token, module, wrapped):
+    module.faults["decrypt"].append(AssertionError)
+    with pytest.raises(HsmRequestError):
+        token.unwrap(ROOT, wrapped, AAD)
+
+
+@given(
+    blob=st.tuples(st.binary(max_size=20), st.binary(max_size=64), st.binary(max_size=20)), aad=st.binary()
+)
+def test_no_foreign_blob_ever_unwraps_or_condemns_the_token(blob, aad):
+    token = open_token(FakeModule("a"))
+    token.generate_root(ROOT, "root")
+    with pytest.raises(HsmRequestError):
+        token.unwrap(ROOT, WrappedBytes(WrapAlgorithm.HSM_AES_GCM, *blob), aad)
+    assert not token.is_broken
+
+
+@pytest.mark.parametrize("n_bytes", [0, 1025, -1])
+def test_random_of_an_impossible_size_is_refused(token, n_bytes):
+    with pytest.raises(HsmRequestError):
+        token.random(n_bytes)
+
+
+def test_empty_and_over_long_keys_and_wrong_root_ids_are_refused(token):
+    for root_id, key, aad in (
+        (ROOT, Secret(b""), AAD),
+        (ROOT, Secret(bytes(4097)), AAD),
+        (ROOT, KEY, bytes(8193)),
+        (RootId(b"short"), KEY, AAD),
+    ):
+        with pytest.raises(HsmRequestError):
+            token.wrap(root_id, key, aad)
+
+
+def test_a_root_is_never_generated_over_another(token):
+    with pytest.raises(HsmRequestError, match="already holds"):
+        token.generate_root(ROOT, "again")
+
+
+def test_generating_is_never_repeated(module):
+    token = open_token(module)
+    module.faults["generate_key"].append(cryptoki.SessionHandleInvalidError)
+    with pytest.raises(MemberFailedError):
+        token.generate_root(ROOT, "root")
+    assert module.tokens[0].objects == {}
+    assert not token.is_broken
+
+
+def test_a_root_with_another_attribute_than_told_is_destroyed(module):
+    token = open_token(module)
+    keep = module.generate_key
+    module.generate_key = lambda session, mechanism, template: keep(
+        session, mechanism, {**template, Attribute.SENSITIVE: False}
+    )
+    with pytest.raises(HsmError, match="CKA_SENSITIVE"):
+        token.generate_root(ROOT, "root")
+    assert module.tokens[0].objects == {}
+
+
+def test_a_root_whose_attributes_cannot_be_read_back_is_destroyed(module):
+    token = open_token(module)
+    module.faults["get_attributes"].append(cryptoki.FunctionFailedError)
+    with pytest.raises(MemberFailedError):
+        token.generate_root(ROOT, "root")
+    assert module.tokens[0].objects == {}
+
+
+def test_the_check_value_names_its_kind(token, module):
+    (root,) = module.tokens[0].objects.values()
+    assert token.root_check_value(ROOT) == KeyCheckValue("CKA_CHECK_VALUE", root["key"][:3].hex())
+
+
+@pytest.mark.parametrize("selector", [TokenSelector(), TokenSelector(serial="1", label="a")])
+def test_a_selector_must_give_exactly_one_name(module, selector):
+    with pytest.raises(TokenNotFoundError, match="exactly one"):
+        Token.open(module, selector, PIN, profile=load_profile("softhsm2"))
+
+
+def test_an_absent_token_is_reported_with_those_that_are_there(module):
+    with pytest.raises(TokenNotFoundError, match="'a' \\(serial 0000"):
+        open_token(module, label="b")
+
+
+def test_two_tokens_of_one_label_are_refused_and_the_serial_number_tells_them_apart():
+    module = FakeModule("a", "a")
+    with pytest.raises(TokenNotFoundError, match="2 tokens"):
+        open_token(module)
+    assert open_token(module, serial=f"{1:016x}").identity.serial == f"{1:016x}"
+
+
+def test_a_refused_pin_is_tried_once_and_leaves_no_session(module):
+    with pytest.raises(PinRefusedError) as caught:
+        open_token(module, pin=Secret(b"9999"))
+    assert module.login_tries == 1
+    assert module.sessions == {}
+    assert caught.value.next_step
+    assert "9999" not in str(caught.value)
+
+
+@pytest.mark.parametrize("flag", [TokenFlag.USER_PIN_LOCKED, TokenFlag.USER_PIN_FINAL_TRY])
+def test_a_pin_near_its_lock_is_not_tried(module, flag):
+    module.tokens[0].flags |= flag
+    with pytest.raises(PinRefusedError, match=flag.name):
+        open_token(module)
+    assert module.login_tries == 0
+
+
+def test_a_token_without_a_user_pin_is_reported(module):
+    module.tokens[0].flags &= ~TokenFlag.USER_PIN_INITIALIZED
+    with pytest.raises(PinRefusedError, match="no user PIN"):
+        open_token(module)
+
+
+def test_already_logged_in_counts_only_when_the_token_says_so(module):
+    module.faults["login"].append(cryptoki.UserAlreadyLoggedInError)
+    with pytest.raises(HsmRequestError):
+        open_token(module)
+    session = module.open_session(0)
+    module.tokens[0].user = cryptoki.UserType.USER
+    open_token(module).random(8)
+    module.close_session(session)
+
+
+def test_waiting_for_a_session_ends(module):
+    token = open_token(module)
+    inside, leave = threading.Event(), threading.Event()
+
+    def slow_random(session, n_bytes):
+        inside.set()
+        leave.wait(10)
+        return bytes(n_bytes)
+
+    token._pool._free = threading.BoundedSemaphore(1)
+    token._pool._wait_s = 0.05
+    module.generate_random = slow_random
+    busy = threading.Thread(target=token.random, args=(8,))
+    busy.start()
+    try:
+        assert inside.wait(10)
+        with pytest.raises(MemberFailedError, match="busy"):
+            token.random(8)
+        assert not token.is_broken
+    finally:
+        leave.set()
+        busy.join()
+    token.random(8)
+
+
+def test_the_token_s_own_session_limit_is_kept():
+    module = FakeModule("a", max_session_count=2)
+    token = open_token(module)
+    token.generate_root(ROOT, "root")
+    threads = [threading.Thread(target=token.wrap, args=(ROOT, KEY, AAD)) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(module.sessions) == 2
+    assert not token.is_broken
+
+
+def test_threads_never_share_a_session(token, module):
+    in_use, collisions, lock = set(), [], threading.Lock()
+    keep = module.generate_random
+
+    def watched(session, n_bytes):
+        with lock:
+            if session in in_use:
+                collisions.append(session)
+            in_use.add(session)
+        try:
+            return keep(session, n_bytes)
+        finally:
+            with lock:
+                in_use.discard(session)
+
+    module.generate_random = watched
+    threads = [threading.Thread(target=lambda: [token.random(8) for _ in range(50)]) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert collisions == []
+
+
+def test_closing_logs_out_and_leaves_no_session(token, module):
+    token.random(8)
+    token.close()
+    assert module.sessions == {}
+    with pytest.raises(MemberFailedError):
+        token.random(8)
+
+
+def test_closing_a_dead_module_raises_nothing(token, module):
+    module.sessions.clear()
+    token.close()
