@@ -2,13 +2,23 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
+from strongroom.hsm.cryptoki._constants import MechanismFlag
 from strongroom.hsm.cryptoki._declarations import BYTES_TYPE, ULONG_POINTER, ffi
 from strongroom.hsm.cryptoki._errors import ModuleContractError
-from strongroom.hsm.cryptoki._library import Library
-from strongroom.hsm.cryptoki._limits import MAX_PIN_BYTES, check_bytes
-from strongroom.hsm.cryptoki._return_values import CKR_OK, error_for
+from strongroom.hsm.cryptoki._library import Function, Library
+from strongroom.hsm.cryptoki._limits import MAX_DATA_BYTES, MAX_PIN_BYTES, check_bytes
+from strongroom.hsm.cryptoki._return_values import CKR_BUFFER_TOO_SMALL, CKR_OK, error_for
+
+EXTRA_ROOM: Final = 1040
+"""More than any mechanism adds: RSA-8192 makes 1,024 bytes of anything, GCM adds a tag and on Luna an IV."""
+_CANCEL: Final = {
+    "C_Encrypt": MechanismFlag.ENCRYPT,
+    "C_Decrypt": MechanismFlag.DECRYPT,
+    "C_Sign": MechanismFlag.SIGN,
+    "C_Digest": MechanismFlag.DIGEST,
+}
 
 
 class Calls:
@@ -36,6 +46,21 @@ class Calls:
         CKR_FUNCTION_NOT_SUPPORTED.
         """
         return name in self._library.names
+
+    def _again(self, returned: int, name: str, session: int, data: bytes, wanted: int) -> bytes:
+        """Raise what the single-part call returned, or repeat it once when only the buffer was too small."""
+        if returned == CKR_BUFFER_TOO_SMALL and wanted <= 2 * MAX_DATA_BYTES:
+            function: Function = self._functions[name]
+            output: Any = ffi.new(BYTES_TYPE, wanted)
+            length = ffi.new(ULONG_POINTER, wanted)
+            returned = function(session, data, len(data), output, length)
+            if returned == CKR_OK:
+                answer = take(output, length[0], wanted, name)
+                zeroize(output, wanted)
+                return answer
+        if returned == CKR_BUFFER_TOO_SMALL:
+            self._functions["C_SessionCancel"](session, int(_CANCEL[name]))
+        raise error_for(returned, name)
 
     def _call(self, function: str, *arguments: Any) -> None:
         returned = self._functions[function](*arguments)

@@ -40,3 +40,19 @@ def check_bytes(value: object, what: str, *, least: int = 0, most: int = MAX_DAT
     if not least <= len(value) <= most:
         raise ParameterError(f"{what} must have {least} to {most} bytes, not {len(value)}")
     return value
+
+
+def check_operation(session: object, key: object, data: object) -> None:
+    """Check what every cryptographic operation takes; written for speed. Raises ParameterError."""
+    if (
+        type(session) is int
+        and 0 <= session <= ULONG_MAX
+        and type(key) is int
+        and 0 <= key <= ULONG_MAX
+        and type(data) is bytes
+        and len(data) <= MAX_DATA_BYTES
+    ):
+        return
+    check_ulong(session, "session")
+    check_ulong(key, "key")
+    check_bytes(data, "data")

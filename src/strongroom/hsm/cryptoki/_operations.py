@@ -8,27 +8,19 @@ a session that raised BufferTooSmallError should be closed. Where a module break
 raises OperationActiveError.
 """
 
-from typing import Any, Final
+from typing import Final
 
-from strongroom.hsm.cryptoki._calls import Calls, take
-from strongroom.hsm.cryptoki._constants import MechanismFlag
+from strongroom.hsm.cryptoki._calls import EXTRA_ROOM, take, zeroize
 from strongroom.hsm.cryptoki._declarations import BYTES_TYPE, ULONG_POINTER, ffi
 from strongroom.hsm.cryptoki._errors import ParameterError
+from strongroom.hsm.cryptoki._gcm import GcmCalls, iv_replaced
 from strongroom.hsm.cryptoki._library import Function
-from strongroom.hsm.cryptoki._limits import MAX_DATA_BYTES, check_bytes, check_ulong
+from strongroom.hsm.cryptoki._limits import check_bytes, check_operation, check_ulong
 from strongroom.hsm.cryptoki._mechanism import Built, Mechanism
-from strongroom.hsm.cryptoki._return_values import CKR_BUFFER_TOO_SMALL, CKR_OK, error_for
+from strongroom.hsm.cryptoki._return_values import error_for
+from strongroom.hsm.cryptoki._symmetric import AesGcm
 
-# More than any mechanism adds: RSA-8192 makes 1,024 bytes of anything, GCM adds a tag and on Luna an IV.
-_EXTRA_ROOM: Final = 1040
-_SIGNATURE_ROOM: Final = 1024
 _DIGEST_ROOM: Final = 256
-_CANCEL: Final = {
-    "C_Encrypt": MechanismFlag.ENCRYPT,
-    "C_Decrypt": MechanismFlag.DECRYPT,
-    "C_Sign": MechanismFlag.SIGN,
-    "C_Digest": MechanismFlag.DIGEST,
-}
 
 
 def built(mechanism: Mechanism) -> Built:
@@ -38,25 +30,35 @@ def built(mechanism: Mechanism) -> Built:
     return mechanism.build()
 
 
-class OperationCalls(Calls):
+class OperationCalls(GcmCalls):
     """The part of ``Module`` that uses keys on data."""
 
     def encrypt(self, session: int, mechanism: Mechanism, key: int, data: bytes) -> bytes:
-        """C_EncryptInit and C_Encrypt on up to 16 MiB. For AES-GCM the tag is at the end."""
-        check_ulong(session, "session")
-        check_ulong(key, "key")
-        check_bytes(data, "data")
-        made = built(mechanism)
-        room = len(data) + _EXTRA_ROOM
-        output = ffi.new(BYTES_TYPE, room)
-        length = ffi.new(ULONG_POINTER, room)
-        returned = self._c_encrypt_init(session, made[0], key)
-        if returned:
-            raise error_for(returned, "C_EncryptInit")
-        returned = self._c_encrypt(session, data, len(data), output, length)
-        if returned:
-            return self._again(returned, "C_Encrypt", session, data, length[0])
-        return take(output, length[0], room, "C_Encrypt")
+        """C_EncryptInit and C_Encrypt on up to 16 MiB. For AES-GCM the tag is at the end.
+
+        Raises ModuleContractError when the token replaced the IV of AES-GCM by its own, as some do in FIPS mode:
+        the ciphertext would be lost. For those there is ``encrypt_reporting_iv``.
+        """
+        check_operation(session, key, data)
+        if type(mechanism) is AesGcm:
+            iv_used, ciphertext = self._gcm_encrypt(session, mechanism, key, data)
+            if iv_used != mechanism.iv:
+                raise iv_replaced()
+            return ciphertext
+        calls = self._c_encrypt_init, self._c_encrypt
+        return self._once("C_Encrypt", calls, session, mechanism, key, data)
+
+    def encrypt_reporting_iv(
+        self, session: int, mechanism: AesGcm, key: int, data: bytes
+    ) -> tuple[bytes, bytes]:
+        """Encrypt with AES-GCM; return the IV that the token used, of the length asked for, and the ciphertext.
+
+        For tokens that make the IV themselves; the caller usually gives an IV of zeros as the room for it.
+        """
+        check_operation(session, key, data)
+        if type(mechanism) is not AesGcm:
+            raise ParameterError("mechanism must be an AesGcm")
+        return self._gcm_encrypt(session, mechanism, key, data)
 
     def decrypt(self, session: int, mechanism: Mechanism, key: int, data: bytes) -> bytes:
         """C_DecryptInit and C_Decrypt on up to 16 MiB.
@@ -64,44 +66,44 @@ class OperationCalls(Calls):
         What a ciphertext that does not authenticate raises depends on the token: EncryptedDataInvalidError,
         AeadDecryptFailedError; SoftHSM 2.6.1 raises GeneralError.
         """
-        check_ulong(session, "session")
-        check_ulong(key, "key")
-        check_bytes(data, "data")
-        made = built(mechanism)
-        room = len(data) + _EXTRA_ROOM
-        output = ffi.new(BYTES_TYPE, room)
-        length = ffi.new(ULONG_POINTER, room)
-        returned = self._c_decrypt_init(session, made[0], key)
-        if returned:
-            raise error_for(returned, "C_DecryptInit")
-        returned = self._c_decrypt(session, data, len(data), output, length)
-        if returned:
-            return self._again(returned, "C_Decrypt", session, data, length[0])
-        plaintext = take(output, length[0], room, "C_Decrypt")
-        ffi.memmove(output, bytes(len(plaintext)), len(plaintext))
-        return plaintext
+        check_operation(session, key, data)
+        if type(mechanism) is AesGcm:
+            return self._gcm_decrypt(session, mechanism, key, data)
+        calls = self._c_decrypt_init, self._c_decrypt
+        return self._once("C_Decrypt", calls, session, mechanism, key, data)
 
     def sign(self, session: int, mechanism: Mechanism, key: int, data: bytes) -> bytes:
         """C_SignInit and C_Sign: a signature or a MAC."""
-        check_ulong(session, "session")
-        check_ulong(key, "key")
-        check_bytes(data, "data")
+        check_operation(session, key, data)
+        calls = self._c_sign_init, self._c_sign
+        return self._once("C_Sign", calls, session, mechanism, key, data)
+
+    def _once(  # noqa: PLR0917  # three callers, all here
+        self,
+        name: str,
+        calls: tuple[Function, Function],
+        session: int,
+        mechanism: Mechanism,
+        key: int,
+        data: bytes,
+    ) -> bytes:
         made = built(mechanism)
-        output = ffi.new(BYTES_TYPE, _SIGNATURE_ROOM)
-        length = ffi.new(ULONG_POINTER, _SIGNATURE_ROOM)
-        returned = self._c_sign_init(session, made[0], key)
+        room = len(data) + EXTRA_ROOM
+        output = ffi.new(BYTES_TYPE, room)
+        length = ffi.new(ULONG_POINTER, room)
+        returned = calls[0](session, made[0], key)
         if returned:
-            raise error_for(returned, "C_SignInit")
-        returned = self._c_sign(session, data, len(data), output, length)
+            raise error_for(returned, f"{name}Init")
+        returned = calls[1](session, data, len(data), output, length)
         if returned:
-            return self._again(returned, "C_Sign", session, data, length[0])
-        return take(output, length[0], _SIGNATURE_ROOM, "C_Sign")
+            return self._again(returned, name, session, data, length[0])
+        answer = take(output, length[0], room, name)
+        zeroize(output, len(answer))
+        return answer
 
     def verify(self, session: int, mechanism: Mechanism, key: int, data: bytes, signature: bytes) -> None:
         """C_VerifyInit and C_Verify. Raises SignatureInvalidError or SignatureLenRangeError."""
-        check_ulong(session, "session")
-        check_ulong(key, "key")
-        check_bytes(data, "data")
+        check_operation(session, key, data)
         check_bytes(signature, "signature")
         made = built(mechanism)
         self._call("C_VerifyInit", session, made[0], key)
@@ -119,16 +121,3 @@ class OperationCalls(Calls):
         if returned:
             return self._again(returned, "C_Digest", session, data, length[0])
         return take(output, length[0], _DIGEST_ROOM, "C_Digest")
-
-    def _again(self, returned: int, name: str, session: int, data: bytes, wanted: int) -> bytes:
-        """Raise what the single-part call returned, or repeat it once when only the buffer was too small."""
-        if returned == CKR_BUFFER_TOO_SMALL and wanted <= 2 * MAX_DATA_BYTES:
-            function: Function = self._functions[name]
-            output: Any = ffi.new(BYTES_TYPE, wanted)
-            length = ffi.new(ULONG_POINTER, wanted)
-            returned = function(session, data, len(data), output, length)
-            if returned == CKR_OK:
-                return take(output, length[0], wanted, name)
-        if returned == CKR_BUFFER_TOO_SMALL:
-            self._functions["C_SessionCancel"](session, int(_CANCEL[name]))
-        raise error_for(returned, name)
