@@ -1,0 +1,57 @@
+"""The audit log: append-only, hash-chained, durable before anybody gets an answer, verifiable offline.
+
+Each process appends to a write-ahead log of its own, ``<audit>/wal/<writer>/``:
+
+    log = AuditLog.open(home / "audit", "api-0", clock=SystemClock())
+    ticket = log.append("outcome", "kms.Decrypt", principal="user/app", key_id=key_id, outcome="ok")
+    await log.commit(ticket)      # durable from here on: the answer may go out
+    log.close()
+
+and anybody reads and checks it without a server and without keys:
+
+    verify_log(home / "audit")    # raises AuditCorruptError, naming the first bad entry
+    for entry in read_entries(home / "audit"): ...
+
+Threading: ``append`` from any thread; ``commit`` and ``record`` from asyncio tasks of any loop. Writing and
+syncing is done by one thread per log, once for all that wait. Readers are for one thread each.
+
+What it does not do: sign anything, ship entries anywhere, delete or compress old segments, decide what is
+audited. A hash chain alone cannot show that its end was cut off (docs/audit-log.md).
+"""
+
+from strongroom.audit._entry import (
+    MAX_DETAIL_BYTES,
+    MAX_PAYLOAD_BYTES,
+    MAX_TEXT_BYTES,
+    Entry,
+    Kind,
+    decode_entry,
+    leaf_hash,
+)
+from strongroom.audit._errors import AuditCorruptError, AuditWriterInUseError
+from strongroom.audit._log import AuditLog, AuditStats, EntryFields
+from strongroom.audit._read import follow_entries, last_entries, read_entries
+from strongroom.audit._verify import Finding, VerifyReport, WriterReport, inspect_log, verify_log
+
+__all__ = [
+    "MAX_DETAIL_BYTES",
+    "MAX_PAYLOAD_BYTES",
+    "MAX_TEXT_BYTES",
+    "AuditCorruptError",
+    "AuditLog",
+    "AuditStats",
+    "AuditWriterInUseError",
+    "Entry",
+    "EntryFields",
+    "Finding",
+    "Kind",
+    "VerifyReport",
+    "WriterReport",
+    "decode_entry",
+    "follow_entries",
+    "inspect_log",
+    "last_entries",
+    "leaf_hash",
+    "read_entries",
+    "verify_log",
+]

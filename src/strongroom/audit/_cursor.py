@@ -1,0 +1,184 @@
+"""Walking one writer's log: frames in order, across segments, each checked against the chain.
+
+Whoever reads (recovery, tail, verification) reads through ``SegmentReader``; there is one idea of what a
+segment that fits looks like.
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO, NamedTuple, Self
+
+from strongroom.audit._entry import MAX_PAYLOAD_BYTES, Entry, decode_entry
+from strongroom.audit._errors import AuditCorruptError
+from strongroom.audit._format import (
+    CHAIN_BYTES,
+    HEADER_BYTES,
+    LENGTH_BYTES,
+    Header,
+    decode_header,
+    first_chain,
+    is_torn_tail,
+    next_chain,
+    segment_name,
+)
+
+MAX_GROUP_BYTES = 1024 * 1024
+"""The most that a writer writes between two syncs, so the most that a torn tail can be long."""
+_BUFFER_BYTES = 256 * 1024
+
+
+class BrokenFrameError(AuditCorruptError):
+    """A frame that does not fit: the only damage that an unfinished write can leave, if it is the last one."""
+
+
+class Position(NamedTuple):
+    """A place between two frames of a segment."""
+
+    offset: int
+    seq: int
+    """Of the entry that comes next."""
+    chain: bytes
+
+
+class Located(NamedTuple):
+    """An entry and where its frame stands."""
+
+    segment: int
+    offset: int
+    entry: Entry
+    payload: bytes
+
+
+class SegmentEnd(NamedTuple):
+    """Where a segment ended, for the check that the next one goes on from there."""
+
+    segment: int
+    boot: int
+    seq: int
+    """Of the entry that comes next."""
+    chain: bytes
+
+
+class SegmentReader:
+    """Reads one segment of one writer, from its header on. Not for use by two threads at a time.
+
+    Raises AuditCorruptError from the constructor when the header is wrong, OSError as the system does.
+    """
+
+    def __init__(self, folder: Path, number: int) -> None:
+        self._writer, self._number = folder.name, number
+        self._file: BinaryIO = (folder / segment_name(number)).open("rb", buffering=_BUFFER_BYTES)
+        try:
+            self.header = self._read_header()
+        except BaseException:
+            self._file.close()
+            raise
+        self.position = Position(HEADER_BYTES, self.header.first_seq, self.header.chain)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self._file.close()
+
+    def __iter__(self) -> Iterator[Located]:
+        """Yield entries from ``position`` until the end of the file or an incomplete frame.
+
+        ``position`` moves along, and stays in front of whatever ended the loop. Raises AuditCorruptError at
+        the first frame that does not fit.
+        """
+        self._file.seek(self.position.offset)
+        while (located := self._next()) is not None:
+            yield located
+
+    def resume(self, position: Position) -> None:
+        """Go on from a place where this segment was left before."""
+        self.position = position
+
+    def bytes_left(self) -> int:
+        """Return how many bytes stand behind ``position``."""
+        return os.fstat(self._file.fileno()).st_size - self.position.offset
+
+    def ends_torn(self) -> bool:
+        """Whether what stands behind ``position`` can be one write that was never finished."""
+        if self.bytes_left() > MAX_GROUP_BYTES:
+            return False
+        self._file.seek(self.position.offset)
+        return is_torn_tail(self._file.read(MAX_GROUP_BYTES), self.position.chain)
+
+    def end(self) -> SegmentEnd:
+        """Return ``position`` as the end of this segment."""
+        return SegmentEnd(self._number, self.header.boot, self.position.seq, self.position.chain)
+
+    def check_joint(self, before: SegmentEnd | None) -> None:
+        """Check that this segment goes on where the one before ended; None where this must be the first.
+
+        Raises AuditCorruptError.
+        """
+        header = self.header
+        number, boot, seq, chain = before or SegmentEnd(0, 0, 1, first_chain(self._writer))
+        if header.segment != number + 1:
+            raise self._corrupt_header(f"segment {number + 1:08d} is missing before it")
+        if header.first_seq != seq:
+            raise self._corrupt_header(f"it starts with entry {header.first_seq}, expected {seq}")
+        if header.chain != chain:
+            raise self._corrupt_header("it does not go on from the hash chain of the segment before")
+        if header.boot not in (boot, boot + 1) or header.boot == 0:
+            raise self._corrupt_header(f"its boot counter is {header.boot} after {boot}")
+
+    def corrupt(self, message: str, kind: type[AuditCorruptError] = AuditCorruptError) -> AuditCorruptError:
+        """Make the error that names ``position``."""
+        return kind(
+            message,
+            writer=self._writer,
+            segment=self._number,
+            offset=self.position.offset,
+            seq=self.position.seq,
+        )
+
+    def _read_header(self) -> Header:
+        try:
+            header = decode_header(self._file.read(HEADER_BYTES))
+        except AuditCorruptError as error:
+            raise self._corrupt_header(error.message) from error
+        if header.writer != self._writer:
+            raise self._corrupt_header(f"the header belongs to writer {header.writer}")
+        if header.segment != self._number:
+            raise self._corrupt_header(f"the header belongs to segment {header.segment:08d}")
+        return header
+
+    def _corrupt_header(self, message: str) -> AuditCorruptError:
+        return AuditCorruptError(message, writer=self._writer, segment=self._number, offset=0)
+
+    def _next(self) -> Located | None:
+        offset, seq, chain = self.position
+        prefix = self._file.read(LENGTH_BYTES)
+        if len(prefix) < LENGTH_BYTES:
+            return None
+        length = int.from_bytes(prefix, "big")
+        if not 1 <= length <= MAX_PAYLOAD_BYTES:
+            raise self.corrupt(f"a payload of {length} bytes is impossible", BrokenFrameError)
+        body = self._file.read(length + CHAIN_BYTES)
+        if len(body) < length + CHAIN_BYTES:
+            return None
+        payload = body[:length]
+        expected = next_chain(chain, payload)
+        if expected != body[length:]:
+            raise self.corrupt("the entry does not fit the hash chain", BrokenFrameError)
+        entry = self._checked(payload)
+        self.position = Position(offset + LENGTH_BYTES + len(body), seq + 1, expected)
+        return Located(self._number, offset, entry, payload)
+
+    def _checked(self, payload: bytes) -> Entry:
+        try:
+            entry = decode_entry(payload)
+        except AuditCorruptError as error:
+            raise self.corrupt(error.message) from error
+        if entry.seq != self.position.seq:
+            raise self.corrupt(f"the entry says that it is number {entry.seq}")
+        if entry.writer != self._writer:
+            raise self.corrupt(f"the entry says that it is of writer {entry.writer}")
+        if entry.boot != self.header.boot:
+            raise self.corrupt(f"the entry is of boot {entry.boot}, its segment of boot {self.header.boot}")
+        return entry

@@ -1,0 +1,156 @@
+"""Reading the log: all of it, its last entries, or what comes in while somebody watches.
+
+Entries of all writers are merged by time. Every entry is checked against its writer's chain on the way;
+an incomplete entry at the very end is one that is being written and ends the reading without complaint.
+"""
+
+import heapq
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from itertools import chain
+from pathlib import Path
+
+from strongroom.audit._cursor import Position, SegmentEnd, SegmentReader
+from strongroom.audit._entry import Entry
+from strongroom.audit._errors import AuditCorruptError
+from strongroom.audit._files import list_segments
+from strongroom.audit._format import is_writer_name
+
+POLL_S = 0.5
+
+
+def list_writers(directory: Path) -> list[str]:
+    """Return the names of all writers that have a log. Raises AuditCorruptError when there is no log at all."""
+    wal = directory / "wal"
+    try:
+        return sorted(path.name for path in wal.iterdir() if path.is_dir() and is_writer_name(path.name))
+    except FileNotFoundError as error:
+        raise AuditCorruptError(f"there is no audit log in {directory}") from error
+
+
+def read_entries(directory: Path) -> Iterator[Entry]:
+    """Yield every entry of every writer, oldest first, in constant memory.
+
+    Raises AuditCorruptError at the first frame that does not fit, OSError as the system does.
+    """
+    streams = [_read_writer(directory / "wal" / writer) for writer in list_writers(directory)]
+    return heapq.merge(*streams, key=_by_time)
+
+
+def last_entries(directory: Path, count: int) -> list[Entry]:
+    """Return the last ``count`` entries of all writers together, oldest first. Raises as ``read_entries`` does."""
+    return _Watch(directory).last(count)
+
+
+def follow_entries(
+    directory: Path, *, last: int = 10, poll_s: float = POLL_S, sleep: Callable[[float], None] = time.sleep
+) -> Iterator[Entry]:
+    """Yield the last entries and then, without end, new ones as they come; sleeps between two looks.
+
+    New writers are noticed. Entries that a writer took back, because its disk failed, may be seen. Raises as
+    ``read_entries`` does.
+    """
+    watch = _Watch(directory)
+    yield from watch.last(last)
+    while True:
+        yield from watch.new()
+        sleep(poll_s)
+
+
+def _by_time(entry: Entry) -> tuple[int, str, int]:
+    return entry.at, entry.writer, entry.seq
+
+
+def _read_writer(folder: Path) -> Iterator[Entry]:
+    before: SegmentEnd | None = None
+    numbers = list_segments(folder)
+    for number in numbers:
+        with SegmentReader(folder, number) as reader:
+            reader.check_joint(before)
+            for located in reader:
+                yield located.entry
+            if number != numbers[-1] and reader.bytes_left():
+                raise reader.corrupt("the segment ends within an entry")
+            before = reader.end()
+
+
+class _Watch:
+    """Where every writer's log has been read to."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._writers: dict[str, _WriterWatch] = {}
+
+    def last(self, count: int) -> list[Entry]:
+        """Return the last entries, and go on behind them."""
+        merged = self._merged([watch.last(count) for watch in self._all()])
+        return merged[max(0, len(merged) - count) :]
+
+    def new(self) -> list[Entry]:
+        """Return what came in since the last look."""
+        return self._merged([watch.new() for watch in self._all()])
+
+    def _all(self) -> list["_WriterWatch"]:
+        for name in list_writers(self._directory):
+            if name not in self._writers:
+                self._writers[name] = _WriterWatch(self._directory / "wal" / name)
+        return list(self._writers.values())
+
+    @staticmethod
+    def _merged(lists: list[list[Entry]]) -> list[Entry]:
+        return sorted(chain.from_iterable(lists), key=_by_time)
+
+
+class _WriterWatch:
+    """Where one writer's log has been read to."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._segment = 0
+        self._position: Position | None = None  # in that segment; None for its start
+        self._last_at = 0
+
+    def last(self, count: int) -> list[Entry]:
+        """Return the last entries of this writer, and go on behind them."""
+        numbers = list_segments(self._folder)
+        found: list[Entry] = []
+        for number in reversed(numbers):
+            with SegmentReader(self._folder, number) as reader:
+                tail = deque((located.entry for located in reader), maxlen=count - len(found))
+                if number == numbers[-1]:
+                    self._segment, self._position = number, reader.position
+            found = [*tail, *found]
+            if len(found) >= count:
+                break
+        self._last_at = found[-1].at if found else 0
+        return found
+
+    def new(self) -> list[Entry]:
+        """Return what came in since the last look."""
+        found: list[Entry] = []
+        for number in list_segments(self._folder):
+            if number < self._segment:
+                continue
+            if number > self._segment:
+                self._segment, self._position = number, None
+            found += self._rest_of(number)
+        if found:
+            self._last_at = found[-1].at
+        return found
+
+    def _rest_of(self, number: int) -> list[Entry]:
+        with SegmentReader(self._folder, number) as reader:
+            start = reader.position
+            if self._position is not None:
+                reader.resume(self._position)
+            try:
+                if reader.bytes_left() < 0:
+                    raise reader.corrupt("the segment became shorter")
+                found = [located.entry for located in reader]
+            except AuditCorruptError:
+                # The writer may have cut back what its disk refused: read again, leave out what was shown.
+                reader.resume(start)
+                found = [located.entry for located in reader if located.entry.at > self._last_at]
+            self._position = reader.position
+        return found
