@@ -31,14 +31,20 @@ class Purpose(IntEnum):
 class _Shape(NamedTuple):
     iv_len: int
     tag_len: int
-    purposes: frozenset[Purpose]
 
 
-_SHAPES: Final = {
-    WrapAlgorithm.HSM_AES_GCM: _Shape(12, 16, frozenset({Purpose.DOMAIN_KEK, Purpose.ROOT_CANARY})),
-    WrapAlgorithm.XAES_256_GCM: _Shape(24, 16, frozenset({Purpose.KEK, Purpose.DATA, Purpose.CREDENTIAL})),
-}
-"""Which IV, tag and purposes fit each algorithm: roots live in HSMs, everything else is done in software."""
+_GCM: Final = _Shape(iv_len=12, tag_len=16)
+_XAES: Final = _Shape(iv_len=24, tag_len=16)
+_FITTING: Final = (
+    # Roots live in HSMs; everything else is done in software.
+    (Purpose.DOMAIN_KEK, WrapAlgorithm.HSM_AES_GCM, _GCM),
+    (Purpose.ROOT_CANARY, WrapAlgorithm.HSM_AES_GCM, _GCM),
+    (Purpose.KEK, WrapAlgorithm.XAES_256_GCM, _XAES),
+    (Purpose.DATA, WrapAlgorithm.XAES_256_GCM, _XAES),
+    (Purpose.CREDENTIAL, WrapAlgorithm.XAES_256_GCM, _XAES),
+)
+_KNOWN: Final = {(int(row[0]), int(row[1])): row for row in _FITTING}
+"""By the bytes at offsets 1 and 2: which algorithm serves a purpose, and how long IV and tag are then."""
 
 _HEADER: Final = struct.Struct(">BBB16sI")
 _LENGTH: Final = struct.Struct(">I")
@@ -115,22 +121,29 @@ class Blob(NamedTuple):
         """Read a blob. Raises MalformedBlobError on anything that ``encode`` would not have written."""
         if not _OVERHEAD_BYTES < len(data) <= MAX_BLOB_BYTES:
             raise MalformedBlobError("its length is impossible")
-        version, purpose, algorithm, key_id, key_version = _HEADER.unpack_from(data)
+        version, purpose_code, algorithm_code, key_id, key_version = _HEADER.unpack_from(data)
         if version != FORMAT_VERSION:
             raise MalformedBlobError(f"unknown format version {version}")
-        iv, at = _take(data, at=_HEADER.size + 1, length=data[_HEADER.size])
-        (ciphertext_len,) = _LENGTH.unpack(_take(data, at=at, length=_LENGTH.size)[0])
-        ciphertext, at = _take(data, at=at + _LENGTH.size, length=ciphertext_len)
-        (tag_len,) = _take(data, at=at, length=1)[0]
-        tag, at = _take(data, at=at + 1, length=tag_len)
-        if at != len(data):
-            raise MalformedBlobError("bytes follow the tag")
-        try:
-            blob = cls(Purpose(purpose), WrapAlgorithm(algorithm), key_id, key_version, iv, ciphertext, tag)
-        except ValueError:
-            raise MalformedBlobError("unknown purpose or algorithm") from None
-        _check(blob)
-        return blob
+        known = _KNOWN.get((purpose_code, algorithm_code))
+        if known is None:
+            raise MalformedBlobError("unknown purpose or algorithm, or one does not serve the other")
+        purpose, algorithm, shape = known
+        # Version, purpose and algorithm leave one length for everything, so the stored ones are only compared.
+        ciphertext_at = _HEADER.size + 1 + shape.iv_len + _LENGTH.size
+        tag_at = len(data) - shape.tag_len
+        ciphertext_len = tag_at - 1 - ciphertext_at
+        if (
+            ciphertext_len < 1
+            or data[_HEADER.size] != shape.iv_len
+            or data[ciphertext_at - _LENGTH.size : ciphertext_at] != _LENGTH.pack(ciphertext_len)
+            or data[tag_at - 1] != shape.tag_len
+        ):
+            raise MalformedBlobError("its lengths do not agree")
+        if key_version < 1:
+            raise MalformedBlobError("the wrapping key version is out of range")
+        iv = data[_HEADER.size + 1 : ciphertext_at - _LENGTH.size]
+        ciphertext = data[ciphertext_at : tag_at - 1]
+        return cls(purpose, algorithm, key_id, key_version, iv, ciphertext, data[tag_at:])
 
 
 def encode_header(
@@ -144,21 +157,13 @@ def encode_header(
     return _HEADER.pack(FORMAT_VERSION, purpose, algorithm, wrapping_key_id, wrapping_key_version)
 
 
-def _take(data: bytes, *, at: int, length: int) -> tuple[bytes, int]:
-    end = at + length
-    if end > len(data):
-        raise MalformedBlobError("it is truncated")
-    return data[at:end], end
-
-
 def _check(blob: Blob) -> None:
-    """Hold a blob against the rules that ``encode`` and ``parse`` share."""
-    shape = _SHAPES[blob.algorithm]
-    if blob.purpose not in shape.purposes:
+    """Hold a blob's fields against the rules of ``parse``; the header's are checked by ``encode_header``."""
+    known = _KNOWN.get((int(blob.purpose), int(blob.algorithm)))
+    if known is None:
         raise MalformedBlobError(f"{blob.algorithm.name} does not serve the purpose {blob.purpose.name}")
+    _, _, shape = known
     if len(blob.iv) != shape.iv_len or len(blob.tag) != shape.tag_len:
         raise MalformedBlobError(f"IV or tag length does not fit {blob.algorithm.name}")
-    if len(blob.wrapping_key_id) != KEY_ID_LEN_BYTES or not 1 <= blob.wrapping_key_version <= 0xFFFF_FFFF:
-        raise MalformedBlobError("the wrapping key id or version is out of range")
     if not 1 <= len(blob.ciphertext) <= MAX_BLOB_BYTES - _OVERHEAD_BYTES - shape.iv_len - shape.tag_len:
         raise MalformedBlobError("the ciphertext length is out of range")

@@ -2,13 +2,15 @@
 
     >>> import asyncio, tempfile
     >>> from pathlib import Path
-    >>> path = Path(tempfile.mkdtemp()) / "strongroom.db"
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> path = Path(folder.name) / "strongroom.db"
     >>> create_database(path)
     >>> with Store.open(path) as store:
     ...     root = RootRecord(bytes(16), 1, "CKA_CHECK_VALUE", "dc95c0", b"blob", bytes(32), 1.0)
     ...     asyncio.run(store.write(lambda transaction: transaction.insert_root(root)))
     ...     [record.check_value for record in store.list_roots()]
     ['dc95c0']
+    >>> folder.cleanup()
 
 Threading: a store belongs to the thread that opened it, which does its reads inline; one more thread does all
 writes of the store, as many as wait in one durable commit. Processes share a database by each opening a store;

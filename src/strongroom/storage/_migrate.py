@@ -28,8 +28,9 @@ def create_database(path: Path) -> None:
             sync_path(draft)
             path.hardlink_to(draft)  # refuses to overwrite
         finally:
-            with suppress(FileNotFoundError):
-                draft.unlink()
+            for suffix in ("", "-wal", "-shm"):
+                with suppress(FileNotFoundError):
+                    draft.with_name(draft.name + suffix).unlink()
         sync_path(path.parent)
     except FileExistsError as error:
         raise StorageError(
