@@ -7,6 +7,7 @@ Unknown keys are refused, so a misspelled setting is an error and not a silent d
 in the file: it names where each PIN comes from, and ``read_pin`` fetches it. Nothing here keeps state.
 """
 
+from strongroom.config._client_environment import ClientEnvironment, client_environment
 from strongroom.config._config import (
     CONFIG_FILE,
     CacheConfig,
@@ -22,6 +23,7 @@ from strongroom.config._config import (
 from strongroom.config._environment import (
     default_port,
     home_from_environment,
+    port_override,
     runtime_base,
     softhsm_module,
     worker_environment,
@@ -32,6 +34,7 @@ from strongroom.config._pins import read_pin
 __all__ = [
     "CONFIG_FILE",
     "CacheConfig",
+    "ClientEnvironment",
     "ClusterConfig",
     "Config",
     "DeadlineConfig",
@@ -39,9 +42,11 @@ __all__ = [
     "MemberConfig",
     "PinSource",
     "ServiceConfig",
+    "client_environment",
     "default_port",
     "home_from_environment",
     "load_config",
+    "port_override",
     "read_pin",
     "render_config",
     "runtime_base",

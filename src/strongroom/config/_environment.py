@@ -19,10 +19,15 @@ def home_from_environment() -> Path:
 
 def default_port() -> int:
     """Return STRONGROOM_PORT, else 8443. Raises ConfigError when it is no port number."""
-    text = os.environ.get("STRONGROOM_PORT", "8443")
+    text = os.environ.get("STRONGROOM_PORT") or "8443"
     if not text.isdecimal() or not 1 <= int(text) <= 65535:
         raise ConfigError(f"STRONGROOM_PORT is {text!r}", next_step="set it to a number from 1 to 65535")
     return int(text)
+
+
+def port_override() -> int | None:
+    """Return STRONGROOM_PORT if it is set: it wins over the configuration. Raises ConfigError."""
+    return default_port() if os.environ.get("STRONGROOM_PORT") else None
 
 
 def softhsm_module() -> str | None:

@@ -46,6 +46,7 @@ class DataPlaneHealth:
                     "state": str(entry.state),
                     "generation": entry.generation,
                     "reason": entry.reason,
+                    "pid": entry.pid,
                 }
                 for entry in self._cluster.entries()
             ],

@@ -88,12 +88,12 @@ class Child:
         with contextlib.suppress(ProcessLookupError):
             self._process.send_signal(number)
 
-    async def end(self) -> None:
-        """Close its input, which asks it to end, and kill it when it does not within 5 s."""
+    async def end(self, *, limit_s: float = _END_LIMIT_S) -> None:
+        """Close its input, which asks it to end, and kill it when it does not within ``limit_s``."""
         if self._process.stdin is not None:
             self._process.stdin.close()
         try:
-            await asyncio.wait_for(self._process.wait(), _END_LIMIT_S)
+            await asyncio.wait_for(self._process.wait(), limit_s)
         except TimeoutError:
             await self.kill()
 

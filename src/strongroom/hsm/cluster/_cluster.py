@@ -3,7 +3,9 @@
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
+
+import msgspec
 
 from strongroom.core import (
     Clock,
@@ -27,7 +29,7 @@ _SUSPECT_FOR_S = 2.0
 _RETRY_PAUSE_S = 0.02
 
 
-class Suspicion(NamedTuple):
+class Suspicion(msgspec.Struct, frozen=True, array_like=True):
     """A worker that failed or did not answer in time, as reported to the main process."""
 
     member: str

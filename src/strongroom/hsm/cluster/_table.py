@@ -31,6 +31,8 @@ class WorkerEntry(msgspec.Struct, frozen=True, array_like=True):
     use_path: str
     reason: str = ""
     """Why it is in this state, for people."""
+    pid: int = 0
+    """Process id of the worker; 0 while it has none."""
 
 
 class ClusterTable(msgspec.Struct, frozen=True, array_like=True):

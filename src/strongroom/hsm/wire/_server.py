@@ -32,6 +32,10 @@ class Connection:
 class FrameHandler(Protocol):
     """What happens with the frames of a connection."""
 
+    def made(self, connection: Connection) -> None:
+        """Take notice of a new caller, whose user id was checked."""
+        ...
+
     def received(self, connection: Connection, payload: bytes) -> None:
         """Take one frame. Raising FrameError or msgspec.MsgspecError cuts the caller off."""
         ...
@@ -53,6 +57,7 @@ class _Peer(asyncio.Protocol):
             stream.abort()
             return
         self._connection = Connection(stream)
+        self._handler.made(self._connection)
 
     def data_received(self, data: bytes) -> None:
         if self._connection is None:

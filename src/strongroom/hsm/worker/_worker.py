@@ -18,6 +18,9 @@ class _Door:
         self._runner = runner
         self._decoder = msgspec.msgpack.Decoder(list[Request[calls]])
 
+    def made(self, connection: Connection) -> None:
+        """Any caller of our own user may use this door."""
+
     def received(self, connection: Connection, payload: bytes) -> None:
         self._runner.submit(connection, self._decoder.decode(payload))
 

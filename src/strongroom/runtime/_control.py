@@ -1,0 +1,83 @@
+"""The control socket: main publishes the table of members, API processes report suspicions."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from strongroom.core import StrongroomError
+from strongroom.hsm.cluster import ClusterTable, Suspicion
+from strongroom.hsm.wire import Connection, FrameBuffer, FrameServer, frame
+
+_READ_BYTES = 1 << 16
+
+
+class ControlServer:
+    """Main's end: every connection gets the newest table at once, and each later one."""
+
+    def __init__(self, suspect: Callable[[Suspicion], None]) -> None:
+        self._suspect = suspect
+        self._suspicions = msgspec.msgpack.Decoder(Suspicion)
+        self._connections: set[Connection] = set()
+        self._table = ClusterTable(0, [])
+        self._server: FrameServer | None = None
+
+    async def listen(self, path: Path) -> None:
+        """Open the socket. Raises OSError."""
+        self._server = await FrameServer.listen(path, lambda: self)
+
+    def publish(self, table: ClusterTable) -> None:
+        """Send a table to every API process."""
+        self._table = table
+        for connection in self._connections:
+            connection.send(table)
+
+    def made(self, connection: Connection) -> None:
+        """Welcome an API process with the newest table."""
+        self._connections.add(connection)
+        connection.send(self._table)
+
+    def received(self, _connection: Connection, payload: bytes) -> None:
+        """Take a suspicion."""
+        self._suspect(self._suspicions.decode(payload))
+
+    def lost(self, connection: Connection) -> None:
+        """Forget an API process that has gone."""
+        self._connections.discard(connection)
+
+    def close(self) -> None:
+        """Stop listening and cut everybody off."""
+        if self._server is not None:
+            self._server.close()
+        for connection in list(self._connections):
+            connection.drop()
+
+
+class ControlClient:
+    """An API process's end. When it ends, main is gone, and so is the reason to go on."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    @classmethod
+    async def connect(cls, path: str) -> "ControlClient":
+        """Connect to main. Raises OSError."""
+        return cls(*await asyncio.open_unix_connection(path))
+
+    def report(self, suspicion: Suspicion) -> None:
+        """Tell main of a worker that failed us; without effect when main is gone."""
+        with contextlib.suppress(OSError, RuntimeError):
+            self._writer.write(frame(msgspec.msgpack.encode(suspicion)))
+
+    async def follow(self, apply: Callable[[ClusterTable], None]) -> None:
+        """Hand over each table until main closes the connection."""
+        tables = msgspec.msgpack.Decoder(ClusterTable)
+        frames = FrameBuffer()
+        with contextlib.suppress(OSError, StrongroomError, msgspec.MsgspecError):
+            while data := await self._reader.read(_READ_BYTES):
+                for payload in frames.feed(data):
+                    apply(tables.decode(payload))
+        self._writer.close()

@@ -1,0 +1,178 @@
+"""Keeps one worker of one member alive: starts it, checks it before it serves, notices when it dies or hangs.
+
+starting → reconciling → active → ejected → starting …, and stopped when only a person can help.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple
+
+from strongroom.core import (
+    Clock,
+    Deadline,
+    EventSink,
+    HsmError,
+    HsmIntegrityError,
+    MemberFailedError,
+    PinRefusedError,
+    StrongroomError,
+)
+from strongroom.hsm.cluster import MemberState, RemoteMember, WorkerEntry
+from strongroom.wiring.workers import Child
+
+_PING_EVERY_S = 0.5
+_PING_LIMIT_S = 2.0
+_SUSPECT_PING_LIMIT_S = 0.5
+_FIRST_PAUSE_S = 0.05
+_LONGEST_PAUSE_S = 15.0
+_LIVED_WELL_S = 30.0
+
+
+class StartedWorker(NamedTuple):
+    """A worker process and the socket on which it takes calls."""
+
+    child: Child
+    use_path: str
+
+
+class MemberKeeper:
+    """The life of one worker. Belongs to the event loop of main, which alone kills and restarts.
+
+    ``start`` starts a process for a generation; ``check`` proves that the member holds the roots. A refused
+    PIN ends it: the same PIN is not tried again while this keeper lives.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        start: Callable[[int], Awaitable[StartedWorker]],
+        check: Callable[[RemoteMember], Awaitable[None]],
+        changed: Callable[[], None],
+        events: EventSink,
+        clock: Clock,
+    ) -> None:
+        self.name = name
+        self.first_outcome = asyncio.Event()
+        self.failure: StrongroomError | None = None
+        self._start = start
+        self._check = check
+        self._changed = changed
+        self._events = events
+        self._clock = clock
+        self._suspected = asyncio.Event()
+        self._suspicion = ""
+        self._child: Child | None = None
+        self._entry = WorkerEntry(name, 0, 0, MemberState.STARTING, "")
+        self.member: RemoteMember | None = None
+
+    @property
+    def entry(self) -> WorkerEntry:
+        """What is published of this worker."""
+        return self._entry
+
+    def suspect(self, generation: int, reason: str) -> None:
+        """Take notice of a suspicion; one of an earlier generation says nothing about this one."""
+        if generation == self._entry.generation:
+            self._suspicion = reason
+            self._suspected.set()
+
+    async def run(self) -> None:
+        """Keep the worker alive until cancelled, or until only a person can help."""
+        pause_s = _FIRST_PAUSE_S
+        generation = 0
+        try:
+            while True:
+                generation += 1
+                began = self._clock.monotonic()
+                try:
+                    await self._live(generation)
+                except StrongroomError as error:
+                    is_final = self._failed(error)
+                    await self._discard()
+                    if is_final:
+                        return
+                lived_s = self._clock.monotonic() - began
+                pause_s = _FIRST_PAUSE_S if lived_s > _LIVED_WELL_S else min(pause_s * 2, _LONGEST_PAUSE_S)
+                await asyncio.sleep(pause_s)
+        finally:
+            await self._discard()
+
+    async def _live(self, generation: int) -> None:
+        """One generation, from its start to its end. Raises what ended it."""
+        self._suspected.clear()
+        self._publish(WorkerEntry(self.name, 0, generation, MemberState.STARTING, ""))
+        worker = await self._start(generation)
+        self._child = worker.child
+        self.member = RemoteMember(self.name, worker.use_path)
+        entry = WorkerEntry(
+            self.name, 0, generation, MemberState.RECONCILING, worker.use_path, pid=worker.child.pid
+        )
+        self._publish(entry)
+        await self._check(self.member)
+        self._publish(
+            WorkerEntry(self.name, 0, generation, MemberState.ACTIVE, worker.use_path, pid=worker.child.pid)
+        )
+        self._events.emit("member.active", member=self.name, generation=generation, pid=worker.child.pid)
+        self.failure = None
+        self.first_outcome.set()
+        raise MemberFailedError(await self._until_it_fails(worker.child, self.member))
+
+    def _failed(self, error: StrongroomError) -> bool:
+        """Publish why the worker does not serve; returns whether it must not be started again."""
+        self.failure = error
+        generation = self._entry.generation
+        is_final = isinstance(error, PinRefusedError | HsmIntegrityError)
+        state = MemberState.STOPPED if is_final else MemberState.EJECTED
+        self._publish(WorkerEntry(self.name, 0, generation, state, "", reason=str(error)))
+        fields = {"next_step": error.next_step} if error.next_step else {}
+        name = "member.stopped" if is_final else "member.failed"
+        self._events.emit(name, member=self.name, generation=generation, cause=error.message, **fields)
+        self.first_outcome.set()
+        return is_final
+
+    async def _until_it_fails(self, child: Child, member: RemoteMember) -> str:
+        """Watch a worker; returns what is wrong with it."""
+        ended = asyncio.ensure_future(child.wait())
+        try:
+            while True:
+                self._suspected.clear()
+                suspected = asyncio.ensure_future(self._suspected.wait())
+                await asyncio.wait(
+                    {ended, suspected}, timeout=_PING_EVERY_S, return_when=asyncio.FIRST_COMPLETED
+                )
+                suspected.cancel()
+                if ended.done():
+                    return f"its worker ended with status {ended.result()}"
+                limit_s = _SUSPECT_PING_LIMIT_S if self._suspected.is_set() else _PING_LIMIT_S
+                fault = await self._fault(member, limit_s)
+                if fault is not None:
+                    return fault
+        finally:
+            ended.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await ended
+
+    async def _fault(self, member: RemoteMember, limit_s: float) -> str | None:
+        """Ask the worker what it is at; returns what is wrong, None when it is well."""
+        try:
+            pong = await member.ping(deadline=Deadline.after(self._clock, limit_s))
+        except HsmError as error:
+            return f"its worker does not answer: {error.message}"
+        for running in pong.running:
+            if running.for_s > running.limit_s:
+                return f"{running.verb} has hung in the HSM's library for {running.for_s:.1f} s"
+        return None
+
+    def _publish(self, entry: WorkerEntry) -> None:
+        self._entry = entry
+        self._changed()
+
+    async def _discard(self) -> None:
+        if self.member is not None:
+            self.member.close()
+            self.member = None
+        child, self._child = self._child, None
+        if child is not None:
+            await child.kill()

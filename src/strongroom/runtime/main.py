@@ -1,0 +1,177 @@
+"""The main process: owns every other process and every PIN; starts, watches, kills and restarts.
+
+    python -m strongroom.runtime.main
+
+serves the home that STRONGROOM_HOME names, until SIGTERM or SIGINT. Exits with 78 (EX_CONFIG, sysexits.h) when
+no member can be started without a person's help, such as after a refused PIN: a service manager must not
+start it again by itself then (RestartPreventExitStatus=78), or HSMs lock.
+"""
+
+import asyncio
+import contextlib
+import signal
+import socket
+import sys
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import TypeVar
+
+from strongroom import __version__
+from strongroom.audit import AuditLog
+from strongroom.config import Config, Home, home_from_environment, load_config, port_override
+from strongroom.core import (
+    ConfigError,
+    EventSink,
+    HomeError,
+    PinRefusedError,
+    StrongroomError,
+    SystemClock,
+    TokenNotFoundError,
+)
+from strongroom.runtime._api_keeper import ApiKeeper
+from strongroom.runtime._protect import protect_process
+from strongroom.runtime._supervisor import Supervisor
+from strongroom.storage import ReadOnlyStore, RootRecord, upgrade_database
+from strongroom.wiring.development_tls import renew_development_tls
+from strongroom.wiring.events import AuditedEvents, configure_logging
+from strongroom.wiring.home import locked_home, require_complete, runtime_folder
+
+T = TypeVar("T")
+
+EX_CONFIG = 78
+_BACKLOG = 2048
+
+
+def main() -> None:
+    """Serve a home until told to stop."""
+    configure_logging()
+    try:
+        status = asyncio.run(_serve(Home(home_from_environment())))
+    except StrongroomError as error:
+        _complain(error)
+        status = 1
+    sys.exit(status)
+
+
+async def _serve(home: Home) -> int:
+    require_complete(home)
+    config = load_config(home.root)
+    clock = SystemClock()
+    with locked_home(home):
+        roots = _roots(home)
+        renew_development_tls(home.tls, clock=clock)
+        listener = _listen(config)
+        sockets = runtime_folder(home)
+        audit = AuditLog.open(home.audit, "main", clock=clock)
+        events = AuditedEvents("main", audit)
+        try:
+            return await _run(config, home, roots, listener=listener, sockets=sockets, events=events)
+        finally:
+            await events.settle()
+            audit.close()
+            listener.close()
+            for left_over in sockets.iterdir():
+                left_over.unlink()
+            sockets.rmdir()
+
+
+async def _run(
+    config: Config,
+    home: Home,
+    roots: list[RootRecord],
+    *,
+    listener: socket.socket,
+    sockets: Path,
+    events: EventSink,
+) -> int:
+    stopping = _stop_signals()
+    for refused in protect_process():
+        events.emit("main.unprotected", what=refused)
+    supervisor = Supervisor(config, home, sockets, roots, events=events, clock=SystemClock())
+    control_path = sockets / "control"
+    api = ApiKeeper(home, control_path, listener, events=events)
+    await supervisor.start(control_path)
+    serving: asyncio.Task[None] | None = None
+    try:
+        failures = await _unless(stopping, supervisor.first_outcomes())
+        if failures and all(map(_needs_a_person, failures)):
+            for failure in failures:
+                _complain(failure)
+            return EX_CONFIG
+        serving = asyncio.ensure_future(api.run())
+        await _unless(stopping, api.first_outcome.wait())
+        if not stopping.is_set():
+            scheme = "https" if config.service.tls else "http"
+            port = listener.getsockname()[1]
+            events.emit(
+                "service.started", version=__version__, endpoint=f"{scheme}://{config.service.host}:{port}"
+            )
+        await stopping.wait()
+        return 0
+    finally:
+        events.emit("service.stopping")
+        if serving is not None:
+            serving.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await serving
+        await api.stop()
+        await supervisor.stop()
+        events.emit("service.stopped")
+
+
+def _stop_signals() -> asyncio.Event:
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    return stopping
+
+
+async def _unless(stopping: asyncio.Event, work: Coroutine[None, None, T]) -> T | None:
+    """Wait for work, or for the order to stop; then the work is cancelled and the answer is None."""
+    task = asyncio.ensure_future(work)
+    stop = asyncio.ensure_future(stopping.wait())
+    await asyncio.wait({task, stop}, return_when=asyncio.FIRST_COMPLETED)
+    stop.cancel()
+    if not task.done():
+        task.cancel()
+        return None
+    return task.result()
+
+
+def _roots(home: Home) -> list[RootRecord]:
+    upgrade_database(home.database)
+    with ReadOnlyStore.open(home.database) as store:
+        roots = store.list_roots()
+    if not roots:
+        raise HomeError(f"{home.database} knows no root KEK", next_step="restore it from a backup")
+    return roots
+
+
+def _listen(config: Config) -> socket.socket:
+    """Take the port before anything is started: a taken one is an error at once."""
+    host, port = config.service.host, port_override() or config.service.port
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        listener = socket.create_server((host, port), family=family, backlog=_BACKLOG)
+    except OSError as error:
+        raise ConfigError(
+            f"cannot listen on {host} port {port}: {error.strerror}",
+            next_step="stop what listens there, or set STRONGROOM_PORT to another port",
+        ) from error
+    listener.setblocking(False)
+    return listener
+
+
+def _needs_a_person(failure: StrongroomError) -> bool:
+    return isinstance(failure, PinRefusedError | TokenNotFoundError | ConfigError)
+
+
+def _complain(error: StrongroomError) -> None:
+    sys.stderr.write(f"strongroom: {error.message}\n")
+    if error.next_step is not None:
+        sys.stderr.write(f"  what to do: {error.next_step}\n")
+
+
+if __name__ == "__main__":
+    main()
