@@ -7,9 +7,13 @@ import json
 import re
 import subprocess
 import textwrap
+import tomllib
 from pathlib import Path
 
+import msgspec
 import pytest
+
+from strongroom.config import CONFIG_FILE, Config, load_config
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -87,6 +91,20 @@ def test_examples_in_the_docstring_of_a_room_run(door):
     for test in tests:
         runner.run(test)
     assert runner.summarize(verbose=False).failed == 0
+
+
+def test_the_configuration_in_the_docs_is_accepted_and_names_every_setting_with_its_default(tmp_path):
+    (text,) = _snippets(ROOT / "docs" / "operations.md", "toml")
+    (tmp_path / CONFIG_FILE).write_text(text)
+    shown = load_config(tmp_path)
+    bare = f"version = 1\n[[cluster.members]]{text.partition('[[cluster.members]]')[2]}"
+    (tmp_path / CONFIG_FILE).write_text(bare)
+    assert shown == load_config(tmp_path), "a default in the docs is not the default in the code"
+    raw = tomllib.loads(text)
+    for section in msgspec.structs.fields(Config):
+        if section.name not in {"version", "cluster"}:
+            names = {field.name for field in msgspec.structs.fields(section.type)}
+            assert names == raw[section.name].keys()
 
 
 def test_every_command_of_dev_is_explained_in_its_help():
