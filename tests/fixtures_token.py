@@ -14,11 +14,24 @@ from types import SimpleNamespace
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from strongroom.core import RootId, Secret
 from strongroom.hsm import cryptoki
 from strongroom.hsm.cryptoki import Attribute, SessionState, TokenFlag, UserType
-from strongroom.hsm.token import load_profile, write_softhsm_config
+from strongroom.hsm.token import Token, TokenSelector, load_profile, write_softhsm_config
 
 USABLE = TokenFlag.TOKEN_INITIALIZED | TokenFlag.USER_PIN_INITIALIZED | TokenFlag.LOGIN_REQUIRED
+
+
+ROOT = RootId(bytes(range(16)))
+KEY = Secret(b"k" * 32)
+AAD = b"domain 1, version 1"
+PIN = Secret(b"1234")
+
+
+def open_token(module, *, label="a", serial=None, pin=PIN):
+    """Open a token of a fake module."""
+    selector = TokenSelector(serial=serial, label=None if serial else label)
+    return Token.open(module, selector, pin, profile=load_profile("softhsm2"))
 
 
 class FakeModule:

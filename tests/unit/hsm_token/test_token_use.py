@@ -1,38 +1,24 @@
 """Use verbs on a module that breaks on command: what heals, what condemns the process, who gets the blame."""
 
-import threading
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fixtures_token import FakeModule
+from fixtures_token import AAD, KEY, ROOT, FakeModule, open_token
 from strongroom.core import (
     HsmError,
     HsmIntegrityError,
     HsmKeyNotFoundError,
     HsmRequestError,
     MemberFailedError,
-    PinRefusedError,
     RootId,
     Secret,
-    TokenNotFoundError,
     WrapAlgorithm,
     WrappedBytes,
 )
 from strongroom.hsm import cryptoki
-from strongroom.hsm.cryptoki import Attribute, TokenFlag
-from strongroom.hsm.token import KeyCheckValue, Token, TokenSelector, load_profile
-
-ROOT = RootId(bytes(range(16)))
-KEY = Secret(b"k" * 32)
-AAD = b"domain 1, version 1"
-PIN = Secret(b"1234")
-
-
-def open_token(module, *, label="a", serial=None, pin=PIN):
-    selector = TokenSelector(serial=serial, label=None if serial else label)
-    return Token.open(module, selector, pin, profile=load_profile("softhsm2"))
+from strongroom.hsm.cryptoki import Attribute
+from strongroom.hsm.token import KeyCheckValue
 
 
 @pytest.fixture
@@ -135,6 +121,7 @@ def test_a_failure_of_the_session_is_healed_once_and_condemns_when_it_comes_agai
         cryptoki.TokenNotPresentError,
         cryptoki.CryptokiNotInitializedError,
         cryptoki.SlotIdInvalidError,
+        cryptoki.PinExpiredError,
         lambda: cryptoki.VendorError("vendor error", ckr=0x80000384),
     ],
 )
@@ -297,129 +284,3 @@ def test_a_root_whose_attributes_cannot_be_read_back_is_destroyed(module):
 def test_the_check_value_names_its_kind(token, module):
     (root,) = module.tokens[0].objects.values()
     assert token.root_check_value(ROOT) == KeyCheckValue("CKA_CHECK_VALUE", root["key"][:3].hex())
-
-
-@pytest.mark.parametrize("selector", [TokenSelector(), TokenSelector(serial="1", label="a")])
-def test_a_selector_must_give_exactly_one_name(module, selector):
-    with pytest.raises(TokenNotFoundError, match="exactly one"):
-        Token.open(module, selector, PIN, profile=load_profile("softhsm2"))
-
-
-def test_an_absent_token_is_reported_with_those_that_are_there(module):
-    with pytest.raises(TokenNotFoundError, match="'a' \\(serial 0000"):
-        open_token(module, label="b")
-
-
-def test_two_tokens_of_one_label_are_refused_and_the_serial_number_tells_them_apart():
-    module = FakeModule("a", "a")
-    with pytest.raises(TokenNotFoundError, match="2 tokens"):
-        open_token(module)
-    assert open_token(module, serial=f"{1:016x}").identity.serial == f"{1:016x}"
-
-
-def test_a_refused_pin_is_tried_once_and_leaves_no_session(module):
-    with pytest.raises(PinRefusedError) as caught:
-        open_token(module, pin=Secret(b"9999"))
-    assert module.login_tries == 1
-    assert module.sessions == {}
-    assert caught.value.next_step
-    assert "9999" not in str(caught.value)
-
-
-@pytest.mark.parametrize("flag", [TokenFlag.USER_PIN_LOCKED, TokenFlag.USER_PIN_FINAL_TRY])
-def test_a_pin_near_its_lock_is_not_tried(module, flag):
-    module.tokens[0].flags |= flag
-    with pytest.raises(PinRefusedError, match=flag.name):
-        open_token(module)
-    assert module.login_tries == 0
-
-
-def test_a_token_without_a_user_pin_is_reported(module):
-    module.tokens[0].flags &= ~TokenFlag.USER_PIN_INITIALIZED
-    with pytest.raises(PinRefusedError, match="no user PIN"):
-        open_token(module)
-
-
-def test_already_logged_in_counts_only_when_the_token_says_so(module):
-    module.faults["login"].append(cryptoki.UserAlreadyLoggedInError)
-    with pytest.raises(HsmRequestError):
-        open_token(module)
-    session = module.open_session(0)
-    module.tokens[0].user = cryptoki.UserType.USER
-    open_token(module).random(8)
-    module.close_session(session)
-
-
-def test_waiting_for_a_session_ends(module):
-    token = open_token(module)
-    inside, leave = threading.Event(), threading.Event()
-
-    def slow_random(session, n_bytes):
-        inside.set()
-        leave.wait(10)
-        return bytes(n_bytes)
-
-    token._pool._free = threading.BoundedSemaphore(1)
-    token._pool._wait_s = 0.05
-    module.generate_random = slow_random
-    busy = threading.Thread(target=token.random, args=(8,))
-    busy.start()
-    try:
-        assert inside.wait(10)
-        with pytest.raises(MemberFailedError, match="busy"):
-            token.random(8)
-        assert not token.is_broken
-    finally:
-        leave.set()
-        busy.join()
-    token.random(8)
-
-
-def test_the_token_s_own_session_limit_is_kept():
-    module = FakeModule("a", max_session_count=2)
-    token = open_token(module)
-    token.generate_root(ROOT, "root")
-    threads = [threading.Thread(target=token.wrap, args=(ROOT, KEY, AAD)) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(module.sessions) == 2
-    assert not token.is_broken
-
-
-def test_threads_never_share_a_session(token, module):
-    in_use, collisions, lock = set(), [], threading.Lock()
-    keep = module.generate_random
-
-    def watched(session, n_bytes):
-        with lock:
-            if session in in_use:
-                collisions.append(session)
-            in_use.add(session)
-        try:
-            return keep(session, n_bytes)
-        finally:
-            with lock:
-                in_use.discard(session)
-
-    module.generate_random = watched
-    threads = [threading.Thread(target=lambda: [token.random(8) for _ in range(50)]) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert collisions == []
-
-
-def test_closing_logs_out_and_leaves_no_session(token, module):
-    token.random(8)
-    token.close()
-    assert module.sessions == {}
-    with pytest.raises(MemberFailedError):
-        token.random(8)
-
-
-def test_closing_a_dead_module_raises_nothing(token, module):
-    module.sessions.clear()
-    token.close()

@@ -4,7 +4,6 @@ from contextlib import suppress
 
 from strongroom.core import HsmError, PinRefusedError, Secret, TokenNotFoundError
 from strongroom.hsm.cryptoki import (
-    CryptokiError,
     Module,
     SessionState,
     TokenFlag,
@@ -12,7 +11,7 @@ from strongroom.hsm.cryptoki import (
     UserAlreadyLoggedInError,
     UserType,
 )
-from strongroom.hsm.token._classification import translate
+from strongroom.hsm.token._classification import translated
 from strongroom.hsm.token._values import Role, TokenIdentity, TokenSelector
 
 _USER_TYPE = {Role.USER: UserType.USER, Role.SECURITY_OFFICER: UserType.SECURITY_OFFICER}
@@ -39,10 +38,8 @@ def identity_of(info: TokenInfo) -> TokenIdentity:
 
 def initialised_tokens(module: Module) -> dict[int, TokenInfo]:
     """Return every slot whose token is initialised. Raises MemberFailedError and its kin."""
-    try:
+    with translated("looking for tokens"):
         found = {slot: module.token_info(slot) for slot in module.slots(with_token=True)}
-    except CryptokiError as error:
-        raise translate(error, "looking for tokens") from error
     return {slot: info for slot, info in found.items() if TokenFlag.TOKEN_INITIALIZED in info.flags}
 
 
@@ -73,12 +70,11 @@ def log_in(module: Module, slot: int, info: TokenInfo, pin: Secret, role: Role) 
     Raises PinRefusedError when the PIN is refused, locked or one failure away from being locked.
     """
     refuse_risky_login(info, role)
-    try:
+    with translated("opening a session"):
         session = module.open_session(slot, read_write=True)
-    except CryptokiError as error:
-        raise translate(error, "opening a session") from error
     try:
-        _log_in_once(module, session, pin, role)
+        with translated(f"logging in as {role.value}"):
+            _log_in_once(module, session, pin, role)
     except BaseException:
         with suppress(HsmError):
             module.close_session(session)
@@ -103,12 +99,10 @@ def refuse_risky_login(info: TokenInfo, role: Role) -> None:
 def _log_in_once(module: Module, session: int, pin: Secret, role: Role) -> None:
     try:
         module.login(session, _USER_TYPE[role], pin.reveal())
-    except UserAlreadyLoggedInError as error:
+    except UserAlreadyLoggedInError:
         # The login belongs to the process, so somebody else's counts; but only if it is the right one.
         if module.session_info(session).state not in _LOGGED_IN_STATES[role]:
-            raise translate(error, f"logging in as {role.value}") from error
-    except CryptokiError as error:
-        raise translate(error, f"logging in as {role.value}") from error
+            raise
 
 
 def _fits(info: TokenInfo, selector: TokenSelector) -> bool:

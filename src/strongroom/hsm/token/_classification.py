@@ -1,6 +1,7 @@
 """What a PKCS#11 return value means for whoever called: one table, and the translation into errors of ``core``."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from enum import Enum
 from typing import Final
 
@@ -103,3 +104,12 @@ def translate(error: CryptokiError, doing: str) -> HsmError:
         kind = HsmRequestError
     next_step = error.next_step or _NEXT_STEPS.get(handling)
     return kind(f"{doing}: {error.message}", ckr=error.ckr, next_step=next_step)
+
+
+@contextmanager
+def translated(doing: str) -> Iterator[None]:
+    """Raise ``translate``'s error in place of what PKCS#11 calls in the block raise."""
+    try:
+        yield
+    except CryptokiError as error:
+        raise translate(error, doing) from error

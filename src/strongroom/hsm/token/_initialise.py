@@ -1,12 +1,9 @@
 """Initialising an empty token, as development clusters and rehearsals need it."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 from strongroom.core import HsmRequestError, Secret, TokenNotFoundError
-from strongroom.hsm.cryptoki import CryptokiError, Module, TokenFlag, UserType
+from strongroom.hsm.cryptoki import Module, TokenFlag, UserType
 from strongroom.hsm.token._access import identity_of, initialised_tokens, select_token
-from strongroom.hsm.token._classification import translate
+from strongroom.hsm.token._classification import translated
 from strongroom.hsm.token._values import TokenIdentity, TokenSelector
 
 
@@ -19,11 +16,11 @@ def initialise_token(module: Module, *, label: str, so_pin: Secret, user_pin: Se
     """
     if any(info.label == label for info in initialised_tokens(module).values()):
         raise HsmRequestError(f"a token labelled {label!r} exists already")
-    with _translated("initialising the token"):
+    with translated("initialising the token"):
         module.init_token(_empty_slot(module), so_pin.reveal(), label)
     # C_InitToken may move the token to another slot.
     slot, info = select_token(module, TokenSelector(label=label))
-    with _translated("setting the user PIN"):
+    with translated("setting the user PIN"):
         session = module.open_session(slot, read_write=True)
         try:
             module.login(session, UserType.SECURITY_OFFICER, so_pin.reveal())
@@ -39,11 +36,3 @@ def _empty_slot(module: Module) -> int:
         if TokenFlag.TOKEN_INITIALIZED not in module.token_info(slot).flags:
             return slot
     raise TokenNotFoundError("no slot holds a token that is not initialised yet")
-
-
-@contextmanager
-def _translated(doing: str) -> Iterator[None]:
-    try:
-        yield
-    except CryptokiError as error:
-        raise translate(error, doing) from error

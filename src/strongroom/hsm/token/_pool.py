@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from strongroom.core import HsmError, MemberFailedError
-from strongroom.hsm.cryptoki import Module
+from strongroom.hsm.cryptoki import CryptokiError, Module
+from strongroom.hsm.token._classification import Handling, handling_of
 
 
 class SessionPool:
@@ -65,7 +66,13 @@ class SessionPool:
             return idle
         if idle is not None:
             self._discard(idle)  # else the new one could exceed the token's limit
-        return self._module.open_session(self._slot, read_write=True)
+        try:
+            return self._module.open_session(self._slot, read_write=True)
+        except CryptokiError as error:
+            if handling_of(error) is not Handling.CALLER:
+                raise
+            # No request can be wrong yet: this is how AWS CloudHSM answers to sessions opened too fast.
+            raise MemberFailedError(f"opening a session: {error.message}", ckr=error.ckr) from error
 
     def _give_back(self, session: int) -> None:
         with self._lock:

@@ -17,7 +17,7 @@ from strongroom.hsm.token._pool import SessionPool
 _Result = TypeVar("_Result")
 
 _HEALED_BY_NEW_SESSION: Final = frozenset({Handling.NEW_SESSION, Handling.FIND_AGAIN, Handling.UNSURE})
-_FATAL: Final = frozenset({Handling.LOG_IN_AGAIN, Handling.REINITIALISE})
+_FATAL: Final = frozenset({Handling.LOG_IN_AGAIN, Handling.REINITIALISE, Handling.PIN})
 
 
 class Workshop:
@@ -74,6 +74,9 @@ class Workshop:
     def _fail(self, error: CryptokiError, doing: str, *, is_second_try: bool = False) -> HsmError:
         handling = handling_of(error)
         translated = translate(error, doing)
+        if handling is Handling.PIN:
+            # The PIN ran out while in service. Another member may do better; opening this one again will say more.
+            translated = MemberFailedError(translated.message, ckr=error.ckr, next_step=translated.next_step)
         if handling in _FATAL or (is_second_try and handling in _HEALED_BY_NEW_SESSION):
             self.mark_broken(translated.message)
         return translated
