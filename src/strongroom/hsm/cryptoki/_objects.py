@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from strongroom.hsm.cryptoki._attributes import Attribute, AttributeValue, Template
+from strongroom.hsm.cryptoki._attributes import VALUE_KINDS, Attribute, AttributeValue, Template, ValueKind
 from strongroom.hsm.cryptoki._calls import Calls
 from strongroom.hsm.cryptoki._declarations import ULONG_POINTER, ULONGS_TYPE, ffi
 from strongroom.hsm.cryptoki._errors import ModuleContractError, ParameterError
@@ -23,6 +23,7 @@ from strongroom.hsm.cryptoki._return_values import (
 from strongroom.hsm.cryptoki._templates import AttributeArray
 
 _BATCH = 256
+_ANY_LENGTH = frozenset({ValueKind.BYTES, ValueKind.TEXT, ValueKind.ULONG_ARRAY})
 # C_GetAttributeValue goes through the whole template although it returns one of these.
 _PARTIAL = frozenset({CKR_OK, CKR_ATTRIBUTE_SENSITIVE, CKR_ATTRIBUTE_TYPE_INVALID, CKR_BUFFER_TOO_SMALL})
 
@@ -88,8 +89,10 @@ class ObjectCalls(Calls):
             values = array.values()
         finally:
             array.zeroize()
-        if returned == CKR_BUFFER_TOO_SMALL:
-            values |= self._read_long(session, obj, [name for name in wanted if name not in values])
+        if returned != CKR_OK:
+            # Of several reasons the module names one, so any value that is missing may just have been too long.
+            missing = [name for name in wanted if name not in values and VALUE_KINDS[name] in _ANY_LENGTH]
+            values |= self._read_long(session, obj, missing)
         return {attribute: values[attribute] for attribute in wanted if attribute in values}
 
     def _read(self, session: int, obj: int, array: AttributeArray) -> int:
@@ -102,6 +105,8 @@ class ObjectCalls(Calls):
         self, session: int, obj: int, attributes: Sequence[Attribute]
     ) -> dict[Attribute, AttributeValue]:
         """Read what did not fit the usual room: ask for the sizes, then for the values."""
+        if not attributes:
+            return {}
         asking = AttributeArray.room_for(attributes)
         for index in range(asking.count):
             asking.pointer[index].pValue = ffi.NULL
@@ -111,6 +116,8 @@ class ObjectCalls(Calls):
         for attribute, length in sizes:
             if length > MAX_ATTRIBUTE_BYTES:
                 raise ModuleContractError(f"CKA_{attribute.name} would have {length} bytes")
+        if not sizes:
+            return {}
         array = AttributeArray(sizes)
         try:
             returned = self._read(session, obj, array)
