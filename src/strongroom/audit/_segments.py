@@ -148,8 +148,11 @@ class SegmentWriter:
         self._folder.close()
 
     def _start_segment(self) -> WalFile:
-        """Go on in a new segment. Once due it stays due: a header that is in the folder must be the last one."""
-        self._segment_due = True
+        """Go on in a new segment.
+
+        It stays due until this worked: a header that failed may be in the folder all the same, and then
+        nothing more may go into the segment before it.
+        """
         _, seq, chain = self._position
         header = Header(self._segment + 1, self._boot, seq, chain, self._folder.path.name)
         file = self._folder.create(self._segment + 1, encode_header(header))
