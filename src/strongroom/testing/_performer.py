@@ -1,0 +1,109 @@
+"""A fake HSM behind a real ``hsm.worker``."""
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from strongroom.core import (
+    ApprovalGate,
+    HsmRequestError,
+    RootId,
+    Secret,
+    WrapAlgorithm,
+    WrappedBytes,
+)
+from strongroom.hsm.wire import (
+    GenerateImportPair,
+    GenerateRoot,
+    ImportTrustedPublic,
+    KeyCheck,
+    ListObjects,
+    ObjectEntry,
+    Random,
+    RootCheck,
+    Unwrap,
+    UnwrapInRoot,
+    Wrap,
+    WrapOutRoot,
+    Wrapped,
+)
+from strongroom.testing._events import OpenGate
+from strongroom.testing._hsm import FakeHsm
+
+_KIND = "CKA_CHECK_VALUE"
+
+
+class FakePerformer:
+    """A ``hsm.worker.Performer`` over a ``FakeHsm``. Called by HSM threads, obeys the switches of ``hsm.faults``.
+
+    ``performed`` lists the calls that were begun, in that order: they are facts about the HSM's work, such as
+    that a call which came too late was never begun.
+    """
+
+    def __init__(self, hsm: FakeHsm, gate: ApprovalGate | None = None, *, limit_s: float = 5.0) -> None:
+        self.performed: list[msgspec.Struct] = []
+        self._hsm = hsm
+        self._gate = OpenGate() if gate is None else gate
+        self._limit_s = limit_s
+        self._use: dict[type, Callable[[Any], object]] = {
+            Wrap: self._wrap,
+            Unwrap: self._unwrap,
+            Random: lambda call: hsm.random(call.n_bytes).reveal(),
+            RootCheck: lambda call: KeyCheck(_KIND, hsm.root_check_value(RootId(call.root_id))),
+            ListObjects: lambda _: [ObjectEntry(*held, is_ghost=False) for held in hsm.objects()],
+        }
+        self._admin: dict[type, Callable[[Any], object]] = {
+            GenerateRoot: lambda call: KeyCheck(_KIND, hsm.generate_root(RootId(call.root_id), call.label)),
+            GenerateImportPair: lambda call: hsm.generate_import_pair(call.cka_id, call.label),
+            ImportTrustedPublic: lambda call: hsm.import_trusted_public(
+                call.cka_id, call.label, call.spki_der
+            ),
+            WrapOutRoot: lambda call: hsm.wrap_out_root(RootId(call.root_id), call.wrapping_cka_id),
+            UnwrapInRoot: lambda call: KeyCheck(
+                _KIND,
+                hsm.unwrap_in_root(RootId(call.root_id), call.label, call.import_cka_id, call.wrapped),
+            ),
+        }
+
+    @property
+    def is_broken(self) -> bool:
+        """What ``faults.is_broken`` says."""
+        return self._hsm.faults.is_broken
+
+    def limit_s(self, _call: msgspec.Struct) -> float:
+        """How long a call may run, in seconds: the same for all."""
+        return self._limit_s
+
+    def perform(self, call: msgspec.Struct) -> object:
+        """Do what a call asks, or what the switches say. Raises HsmError, ApprovalRequiredError."""
+        self.performed.append(call)
+        self._hsm.faults.hold_up()
+        failing = self._hsm.faults.next_failure()
+        if failing is None:
+            return self._perform(call)
+        if failing.happened:
+            self._perform(call)
+        raise failing.error()
+
+    def _perform(self, call: msgspec.Struct) -> object:
+        admin = self._admin.get(type(call))
+        if admin is not None:
+            self._gate.check(type(call).__name__, msgspec.structs.asdict(call))
+            return admin(call)
+        use = self._use.get(type(call))
+        if use is None:
+            raise HsmRequestError(f"this worker does not perform {type(call).__name__}")
+        return use(call)
+
+    def _wrap(self, call: Wrap) -> Wrapped:
+        made = self._hsm.wrap(RootId(call.root_id), Secret(call.key_bytes), call.aad)
+        return Wrapped(int(made.algorithm), made.iv, made.ciphertext, made.tag)
+
+    def _unwrap(self, call: Unwrap) -> bytes:
+        try:
+            algorithm = WrapAlgorithm(call.algorithm)
+        except ValueError:
+            raise HsmRequestError(f"wrap algorithm {call.algorithm} is not known") from None
+        wrapped = WrappedBytes(algorithm, call.iv, call.ciphertext, call.wrap_tag)
+        return self._hsm.unwrap(RootId(call.root_id), wrapped, call.aad).reveal()
