@@ -31,8 +31,10 @@ def _describe(error: BaseException) -> str:
 def _frames(error: BaseException) -> str:
     """Return the stack of the error and of what caused it: files, lines, source text, but no values."""
     parts: list[str] = []
+    seen: set[int] = set()
     link: BaseException | None = error
-    while link is not None:
+    while link is not None and id(link) not in seen:  # a chain of causes can close on itself
+        seen.add(id(link))
         parts.append("".join(traceback.format_tb(link.__traceback__)) + _describe(link))
         link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)
     return "\n\nwhich came from\n\n".join(parts)

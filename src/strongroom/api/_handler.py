@@ -18,10 +18,11 @@ from strongroom.api._kms import NOT_SERVED_YET, OPERATIONS, Action, Document
 from strongroom.api._metrics import ApiMetrics
 from strongroom.api._sigv4 import SignatureVerifier, claimed_access_key_id
 from strongroom.core import Clock, Secret, random_bytes
+from strongroom.keyring import KeyringError
 from strongroom.service import Caller, KeyService, Refusal
 
 _TARGET_PREFIX = "TrentService."
-_GET_STATUS = "GetStatus"
+_READ_STATUS = "ReadStatus"
 _STATUS_PATH = "/api/v1/status"
 _AMZ_JSON = b"application/x-amz-json-1.1"
 _JSON = b"application/json"
@@ -110,13 +111,13 @@ class Handler:
             verified.principal, verified.access_key_id, request.peer, verified.region, call.request_id
         )
         if request.path == _STATUS_PATH:
-            return caller, self._get_status
+            return caller, self._read_status
         prepare = OPERATIONS.get(call.operation)
         if prepare is None:
             raise _no_such_operation(call.operation)
         try:
             return caller, prepare(request.body, arns)
-        except Exception as error:
+        except KeyringError as error:  # a name that needs no look-up to know that it is nobody's
             raise to_api_error(error, Where(arns, call.operation)) from error
 
     async def _refuse(self, call: _Call, error: Exception) -> tuple[str, Response]:
@@ -136,7 +137,8 @@ class Handler:
             return self._failure(call, audit_error, arns)
         return self._failure(call, error, arns)
 
-    async def _get_status(self, _service: KeyService, _caller: Caller) -> Document:
+    async def _read_status(self, service: KeyService, caller: Caller) -> Document:
+        await service.read_status(caller)
         return self._health.status()
 
     def _success(self, call: _Call, document: Document | None) -> Response:
@@ -192,7 +194,7 @@ def _new_request_id() -> str:
 def _operation_of(request: Request) -> str:
     """Name the operation that the request claims, if it is one of the model."""
     if request.path == _STATUS_PATH:
-        return _GET_STATUS
+        return _READ_STATUS
     target = next((value for name, value in request.headers if name == "x-amz-target"), "")
     operation = target.removeprefix(_TARGET_PREFIX)
     is_known = target != operation and (operation in OPERATIONS or operation in NOT_SERVED_YET)

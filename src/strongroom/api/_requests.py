@@ -4,6 +4,8 @@ Source: the AWS KMS service model 2014-11-01 (botocore), whose enumerations and 
 member that would change the meaning of a request is refused by name; it is never ignored.
 """
 
+from typing import Any
+
 from msgspec import Struct
 
 from strongroom.api._constraints import Violations
@@ -51,7 +53,7 @@ class CreateKeyMembers(Members, frozen=True, kw_only=True):
     origin: str | None = None
     custom_key_store_id: str | None = None
     bypass_policy_lockout_safety_check: bool | None = None
-    tags: list[object] | None = None
+    tags: list[Any] | None = None
     multi_region: bool | None = None
     xks_key_id: str | None = None
 
@@ -85,7 +87,7 @@ class CreateKeyMembers(Members, frozen=True, kw_only=True):
 
 
 class KeyMembers(Members, frozen=True, kw_only=True):
-    """DescribeKey, EnableKey, DisableKey (which ignore grant tokens, since they have none)."""
+    """EnableKey and DisableKey."""
 
     key_id: str | None = None
 
@@ -166,7 +168,7 @@ class GenerateDataKeyMembers(Members, frozen=True, kw_only=True):
     number_of_bytes: int | None = None
     key_spec: str | None = None
     grant_tokens: list[str] | None = None
-    recipient: object = None
+    recipient: Any = None
     dry_run: bool | None = None
 
     def validate(self) -> None:
@@ -221,9 +223,9 @@ class DecryptMembers(Members, frozen=True, kw_only=True):
     grant_tokens: list[str] | None = None
     key_id: str | None = None
     encryption_algorithm: str | None = None
-    recipient: object = None
+    recipient: Any = None
     dry_run: bool | None = None
-    dry_run_modifiers: list[object] | None = None
+    dry_run_modifiers: list[Any] | None = None
 
     def validate(self) -> None:
         """Check the constraints, and refuse what is not served."""

@@ -1,0 +1,245 @@
+"""Answers: their shapes, the error map, exactly one audit entry per request, and what the log must not say."""
+
+import json
+import logging
+
+import botocore.loaders
+import botocore.model
+import botocore.parsers
+import pytest
+import structlog
+
+from api_support import ACCOUNT, REGION, SECRET_KEY
+from strongroom.api._errors import ERROR_RULES
+from strongroom.api._failure_log import log_failure
+from strongroom.core import (
+    ApprovalRequiredError,
+    AuditUnavailableError,
+    ConfigError,
+    HsmIntegrityError,
+    HsmRequestError,
+    KeyState,
+    MemberDeadlineError,
+    NoMemberError,
+    StorageError,
+)
+from strongroom.keyring import (
+    AliasExistsError,
+    AliasNotFoundError,
+    IncorrectKeyError,
+    InvalidCiphertextError,
+    KeyNotFoundError,
+    KeyStateError,
+)
+from strongroom.service import AccessDeniedError, Credential
+
+MODEL = botocore.model.ServiceModel(botocore.loaders.create_loader().load_service_model("kms", "service-2"))
+ABSENT = "12345678-1234-1234-1234-123456789012"
+ARN = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/{ABSENT}"
+PLAINTEXT = "bWVldCBtZSBhdCBub29u"
+SECRETS = ("meet me at noon", PLAINTEXT, SECRET_KEY)
+
+
+async def _served_answers(api):
+    key_id = await api.new_key()
+    key = {"KeyId": key_id}
+    yield "CreateKey", await api.call("CreateKey", {"Description": "x"})
+    yield "DescribeKey", await api.call("DescribeKey", key)
+    yield "CreateAlias", await api.call("CreateAlias", {"AliasName": "alias/x", "TargetKeyId": key_id})
+    await api.call("CreateAlias", {"AliasName": "alias/y", "TargetKeyId": key_id})
+    yield "ListAliases", await api.call("ListAliases", {"Limit": 1})
+    await api.new_key()
+    yield "ListKeys", await api.call("ListKeys", {"Limit": 1})
+    made = await api.call("Encrypt", {**key, "Plaintext": PLAINTEXT})
+    yield "Encrypt", made
+    yield "Decrypt", await api.call("Decrypt", {"CiphertextBlob": made.json["CiphertextBlob"]})
+    yield "GenerateDataKey", await api.call("GenerateDataKey", {**key, "KeySpec": "AES_256"})
+    yield "DisableKey", await api.call("DisableKey", key)
+    yield "EnableKey", await api.call("EnableKey", key)
+
+
+def _check_shape(value, shape, path):
+    if shape.type_name == "structure":
+        assert isinstance(value, dict), path
+        assert set(value) <= set(shape.members), path
+        for name, inner in value.items():
+            _check_shape(inner, shape.members[name], f"{path}.{name}")
+    elif shape.type_name == "list":
+        assert isinstance(value, list), path
+        for inner in value:
+            _check_shape(inner, shape.member, f"{path}[]")
+    elif shape.type_name == "string":
+        assert isinstance(value, str), path
+        assert not shape.enum or value in shape.enum, path
+        size = shape.metadata.get("min", 0), shape.metadata.get("max", 10**6)
+        assert size[0] <= len(value) <= size[1], path
+    else:
+        kinds = {"blob": str, "timestamp": (int, float), "boolean": bool, "integer": int}
+        assert isinstance(value, kinds[shape.type_name]), path
+
+
+async def test_every_answer_has_the_members_and_types_of_the_model(api):
+    seen = set()
+    async for operation, answer in _served_answers(api):
+        assert answer.status == 200, answer
+        assert answer.headers["content-type"] == "application/x-amz-json-1.1"
+        shape = MODEL.operation_model(operation).output_shape
+        if shape is None:
+            assert answer.body == b""
+        else:
+            _check_shape(answer.json, shape, operation)
+            parser = botocore.parsers.create_parser("json")
+            parsed = parser.parse({"status_code": 200, "headers": answer.headers, "body": answer.body}, shape)
+            expected = set(shape.members) - {"CiphertextForRecipient"}
+            assert set(parsed) - {"ResponseMetadata"} == expected
+        seen.add(operation)
+    assert len(seen) == 10
+
+
+ERRORS = [
+    (KeyNotFoundError(ABSENT), 400, "NotFoundException", f"Key '{ARN}' does not exist"),
+    (AliasNotFoundError("alias/x"), 400, "NotFoundException", f"Alias arn:aws:kms:{REGION}:{ACCOUNT}:alias/x is not found."),
+    (AliasExistsError("alias/x"), 400, "AlreadyExistsException", f"An alias with the name arn:aws:kms:{REGION}:{ACCOUNT}:alias/x already exists"),
+    (KeyStateError(ABSENT, KeyState.SUSPENDED), 400, "DisabledException", f"{ARN} is disabled."),
+    (InvalidCiphertextError(), 400, "InvalidCiphertextException", ""),
+    (IncorrectKeyError(), 400, "IncorrectKeyException", "The key ID in the request does not identify a CMK that can perform this operation."),
+    (AccessDeniedError("user/x", "Encrypt"), 400, "AccessDeniedException", f"User: arn:aws:iam::{ACCOUNT}:user/x is not authorized to perform: kms:Encrypt"),
+    (ApprovalRequiredError("no"), 400, "AccessDeniedException", "kms:Encrypt needs an approval that this request does not have."),
+    (NoMemberError("alpha: CKR_DEVICE_ERROR"), 503, "DependencyTimeoutException", "No hardware security module could serve the request. Try again later."),
+    (MemberDeadlineError("slow"), 503, "DependencyTimeoutException", "No hardware security module could serve the request. Try again later."),
+    (HsmRequestError("CKR_ARGUMENTS_BAD"), 503, "DependencyTimeoutException", "No hardware security module could serve the request. Try again later."),
+    (HsmIntegrityError("tag"), 500, "KMSInternalException", "Stored key material does not authenticate. The operator must look at the service log."),
+    (AuditUnavailableError("ENOSPC"), 500, "KMSInternalException", "The service refuses requests because its audit log cannot be written."),
+    (StorageError("disk I/O error"), 500, "KMSInternalException", "The service refuses the request because its database cannot be read or written."),
+    (ConfigError("/etc/strongroom"), 500, "KMSInternalException", "The service failed to handle the request."),
+    (KeyError(PLAINTEXT), 500, "KMSInternalException", "The service failed to handle the request."),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "code", "message"), ERRORS, ids=lambda value: type(value).__name__
+)
+async def test_an_error_of_the_service_is_answered_by_the_one_map(api, error, status, code, message):
+    api.service.fail_with = error
+    answer = await api.call("Encrypt", {"KeyId": ABSENT, "Plaintext": PLAINTEXT})
+    assert (answer.status, answer.code, answer.message) == (status, code, message)
+    assert len(api.service.outcomes) == 1
+    assert api.service.refusals == []
+
+
+def test_the_table_above_tries_every_rule():
+    assert {rule.error for rule in ERROR_RULES} <= {base for row in ERRORS for base in type(row[0]).__mro__}
+
+
+REFUSED = {
+    "unsigned": (lambda api: api.send("POST", "/", {"X-Amz-Target": "TrentService.Encrypt"}), "Encrypt", "MissingAuthenticationTokenException"),
+    "malformed": (lambda api: api.raw("Encrypt", b"{"), "Encrypt", "SerializationException"),
+    "invalid": (lambda api: api.call("Encrypt"), "Encrypt", "ValidationException"),
+    "no such key form": (lambda api: api.call("EnableKey", {"KeyId": "alias/x"}), "EnableKey", "NotFoundException"),
+    "not served": (lambda api: api.call("Sign"), "Sign", "UnsupportedOperationException"),
+    "unknown": (lambda api: api.call("Frobnicate"), "-", "UnknownOperationException"),
+    "other service": (lambda api: api.raw("x", b"{}", **{"X-Amz-Target": "DynamoDB.Encrypt"}), "-", "UnknownOperationException"),
+    "wrong path": (lambda api: api.send("POST", "/x", {}), "-", "UnknownOperationException"),
+    "wrong method": (lambda api: api.send("PUT", "/", {}), "-", "UnknownOperationException"),
+    "unsigned status": (lambda api: api.send("GET", "/api/v1/status", {}), "ReadStatus", "MissingAuthenticationTokenException"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REFUSED)
+async def test_a_request_that_reaches_no_service_function_is_recorded_once(api, name):
+    send, operation, code = REFUSED[name]
+    answer = await send(api)
+    assert answer.code == code
+    [refusal] = api.service.refusals
+    assert (refusal.operation, refusal.error_code, refusal.source_address) == (operation, code, "127.0.0.1")
+    assert refusal.request_id == answer.headers["x-amzn-requestid"]
+    assert api.service.outcomes == []
+
+
+async def test_every_served_operation_is_left_to_the_service_to_audit(api):
+    async for _ in _served_answers(api):
+        pass
+    assert api.service.refusals == []
+    assert len(api.service.outcomes) == 13
+    caller = api.service.outcomes[0][1]
+    assert (caller.region, caller.source_address) == (REGION, "127.0.0.1")
+
+
+@pytest.mark.parametrize("name", REFUSED)
+async def test_without_the_record_of_a_refusal_the_answer_is_that_the_audit_log_fails(api, name):
+    api.service.audit_broken = True
+    answer = await REFUSED[name][0](api)
+    assert (answer.status, answer.code) == (500, "KMSInternalException")
+    assert "audit log" in answer.message
+
+
+async def test_a_broken_look_up_of_credentials_is_answered_and_recorded(api, monkeypatch):
+    def broken(_access_key_id):
+        raise StorageError("database is locked")
+
+    monkeypatch.setattr(api.app._handler._verifier, "_find_credential", broken)
+    answer = await api.call("ListKeys")
+    assert (answer.status, answer.code) == (500, "KMSInternalException")
+    assert len(api.service.refusals) == 1
+
+
+async def test_no_secret_and_no_foreign_message_reaches_the_log(api, caplog):
+    caplog.set_level(logging.DEBUG)
+    with structlog.testing.capture_logs() as logged:
+        api.service.fail_with = ValueError(f"cannot handle {PLAINTEXT} with {SECRET_KEY}")
+        await api.call("Encrypt", {"KeyId": ABSENT, "Plaintext": PLAINTEXT})
+        api.service.fail_with = NoMemberError("alpha did not answer")
+        await api.call("Encrypt", {"KeyId": ABSENT, "Plaintext": PLAINTEXT})
+        await api.raw("Encrypt", b'{"Plaintext": "meet me at noon \xff"}')
+    first, second = logged
+    assert (first["operation"], first["error"], first["log_level"]) == ("Encrypt", "ValueError", "error")
+    assert "api_support.py" in first["traceback"]
+    assert second["error"] == "NoMemberError: alpha did not answer"
+    said = json.dumps(logged) + caplog.text
+    assert [secret for secret in SECRETS if secret in said] == []
+
+
+async def test_neither_errors_nor_metrics_repeat_what_is_encrypted(api):
+    answers = [
+        await api.call("Encrypt", {"KeyId": ABSENT, "Plaintext": PLAINTEXT}),
+        await api.call("Encrypt", {"Plaintext": PLAINTEXT}),
+        await api.call("Encrypt", {"KeyId": ABSENT, "Plaintext": "meet me at noon"}),
+        await api.send("GET", "/metrics", {}),
+    ]
+    said = b"".join(answer.body for answer in answers).decode()
+    assert [secret for secret in SECRETS if secret in said] == []
+
+
+async def test_decrypted_bytes_are_overwritten_once_they_are_sent(api, monkeypatch):
+    key_id = await api.new_key()
+    made = await api.call("Encrypt", {"KeyId": key_id, "Plaintext": PLAINTEXT})
+    kept = []
+    real = api.service.decrypt
+
+    async def keeping(*args, **kwargs):
+        opened = await real(*args, **kwargs)
+        kept.append(opened.plaintext)
+        return opened
+
+    monkeypatch.setattr(api.service, "decrypt", keeping)
+    answer = await api.call("Decrypt", {"CiphertextBlob": made.json["CiphertextBlob"]})
+    assert answer.json["Plaintext"] == PLAINTEXT
+    assert set(kept[0].reveal()) == {0}
+
+
+async def test_a_caller_is_who_the_credential_says(api):
+    mine = api.service.credentials.popitem()[1]
+    api.service.credentials[mine.access_key_id] = Credential(
+        mine.access_key_id, "user/auditor", mine.secret_access_key
+    )
+    await api.call("ListKeys", region="us-west-2")
+    caller = api.service.outcomes[0][1]
+    assert (caller.principal, caller.region) == ("user/auditor", "us-west-2")
+
+
+def test_a_chain_of_causes_that_closes_on_itself_is_logged_once():
+    first, second = ValueError("a"), NoMemberError("b")
+    first.__cause__, second.__cause__ = second, first
+    with structlog.testing.capture_logs() as logged:
+        log_failure(first, operation="Encrypt", request_id="r", code="c")
+    assert logged[0]["traceback"] == "ValueError\n\nwhich came from\n\nNoMemberError: b"
