@@ -287,6 +287,13 @@ def test_attributes_that_are_hidden_or_missing_are_absent():
     assert module.get_attributes(1, 1, []) == {}
 
 
+@pytest.mark.parametrize("attribute", Attribute)
+def test_an_attribute_that_the_module_never_wrote_is_absent(attribute):
+    for returned in (OK, SENSITIVE, TYPE_INVALID):
+        module = module_of(C_GetAttributeValue=lambda *_, returned=returned: returned)
+        assert module.get_attributes(1, 1, [attribute, Attribute.EXTRACTABLE]) == {}
+
+
 def test_attributes_longer_than_usual_are_read_whole():
     module = attribute_store({Attribute.ID: b"id", Attribute.VALUE: BIG, Attribute.SUBJECT: None})
     answer = module.get_attributes(1, 1, [Attribute.ID, Attribute.VALUE, Attribute.SUBJECT])

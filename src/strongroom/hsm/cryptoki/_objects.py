@@ -5,7 +5,7 @@ from typing import Any
 
 from strongroom.hsm.cryptoki._attributes import VALUE_KINDS, Attribute, AttributeValue, Template, ValueKind
 from strongroom.hsm.cryptoki._calls import Calls
-from strongroom.hsm.cryptoki._declarations import ULONG_POINTER, ULONGS_TYPE, ffi
+from strongroom.hsm.cryptoki._declarations import ULONG_POINTER, ULONGS_TYPE, UNAVAILABLE_INFORMATION, ffi
 from strongroom.hsm.cryptoki._errors import ModuleContractError, ParameterError
 from strongroom.hsm.cryptoki._limits import (
     MAX_ATTRIBUTE_BYTES,
@@ -110,7 +110,7 @@ class ObjectCalls(Calls):
         asking = AttributeArray.room_for(attributes)
         for index in range(asking.count):
             asking.pointer[index].pValue = ffi.NULL
-            asking.pointer[index].ulValueLen = 0
+            asking.pointer[index].ulValueLen = UNAVAILABLE_INFORMATION
         self._read(session, obj, asking)
         sizes = [(attribute, length) for attribute, length in asking.lengths() if length is not None]
         for attribute, length in sizes:

@@ -27,6 +27,7 @@ from strongroom.hsm.cryptoki._errors import ModuleContractError, ParameterError
 from strongroom.hsm.cryptoki._limits import MAX_ATTRIBUTE_BYTES, MAX_ATTRIBUTES
 
 _ULONG_BYTES: Final = ffi.sizeof("CK_ULONG")
+_UNWRITTEN: Final = b"\xa5"
 _FIRST_GUESS: Final = {
     ValueKind.BOOL: 1,
     ValueKind.ULONG: _ULONG_BYTES,
@@ -141,13 +142,14 @@ class AttributeArray:
     ``pointer`` is NULL when there are no attributes. The caller zeroizes it after the call, whatever happened.
     """
 
-    __slots__ = ("_buffer", "_places", "count", "pointer")
+    __slots__ = ("_buffer", "_is_marked", "_places", "count", "pointer")
 
     def __init__(self, attributes: Sequence[tuple[Attribute, int]]) -> None:
         """Make room for attributes with these numbers of bytes each."""
         if len(attributes) > MAX_ATTRIBUTES:
             raise ParameterError(f"a template has at most {MAX_ATTRIBUTES} attributes")
         self.count = len(attributes)
+        self._is_marked = False
         self.pointer: Any = ffi.new(ATTRIBUTES_TYPE, self.count) if attributes else ffi.NULL
         self._buffer: Any = ffi.new(BYTES_TYPE, sum(_aligned(size) for _, size in attributes))
         self._places: list[tuple[Attribute, int, int]] = []
@@ -174,8 +176,12 @@ class AttributeArray:
 
     @classmethod
     def room_for(cls, attributes: Sequence[Attribute]) -> "AttributeArray":
-        """Make room for values of the usual sizes."""
-        return cls([(attribute, _FIRST_GUESS[VALUE_KINDS[attribute]]) for attribute in attributes])
+        """Make room for values of the usual sizes, filled so that ``values`` knows what was never written."""
+        array = cls([(attribute, _FIRST_GUESS[VALUE_KINDS[attribute]]) for attribute in attributes])
+        array._is_marked = True
+        size = len(array._buffer)
+        ffi.memmove(array._buffer, _UNWRITTEN * size, size)
+        return array
 
     def lengths(self) -> list[tuple[Attribute, int | None]]:
         """Read the lengths that the module wrote; None where it gave no value."""
@@ -187,7 +193,11 @@ class AttributeArray:
         ]
 
     def values(self) -> dict[Attribute, AttributeValue]:
-        """Decode what the module wrote; what it gave no value for is absent. Raises ModuleContractError."""
+        """Decode what the module wrote; what it gave no value for is absent. Raises ModuleContractError.
+
+        A module that stops at the first attribute it will not show leaves the others as they were, although it
+        must not. Taken for an answer, that would be a false: not extractable, for one.
+        """
         decoded: dict[Attribute, AttributeValue] = {}
         for index, (attribute, offset, room) in enumerate(self._places):
             length = self.pointer[index].ulValueLen
@@ -195,7 +205,10 @@ class AttributeArray:
                 continue
             if length > room:
                 raise ModuleContractError(f"CKA_{attribute.name}: {length} bytes in a buffer of {room}")
-            value = decode_value(attribute, ffi.buffer(self._buffer + offset, length)[:])
+            encoded = ffi.buffer(self._buffer + offset, length)[:]
+            if self._is_marked and length == room and encoded == _UNWRITTEN * room:
+                continue
+            value = decode_value(attribute, encoded)
             if value is not None:
                 decoded[attribute] = value
         return decoded
