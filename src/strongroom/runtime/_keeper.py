@@ -6,7 +6,7 @@ starting → reconciling → active → ejected → starting …, and stopped wh
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from strongroom.core import (
     Clock,
@@ -24,6 +24,7 @@ from strongroom.wiring.workers import Child
 _PING_EVERY_S = 0.5
 _PING_LIMIT_S = 2.0
 _SUSPECT_PING_LIMIT_S = 0.5
+_END_NOTICE_S = 0.1
 _FIRST_PAUSE_S = 0.05
 _LONGEST_PAUSE_S = 15.0
 _LIVED_WELL_S = 30.0
@@ -139,25 +140,36 @@ class MemberKeeper:
             while True:
                 self._suspected.clear()
                 suspected = asyncio.ensure_future(self._suspected.wait())
-                await asyncio.wait(
-                    {ended, suspected}, timeout=_PING_EVERY_S, return_when=asyncio.FIRST_COMPLETED
-                )
-                suspected.cancel()
-                if ended.done():
-                    return f"its worker ended with status {ended.result()}"
-                limit_s = _SUSPECT_PING_LIMIT_S if self._suspected.is_set() else _PING_LIMIT_S
-                fault = await self._fault(member, limit_s)
+                try:
+                    await _first_of(ended, suspected, timeout_s=_PING_EVERY_S)
+                    if ended.done():
+                        return f"its worker ended with status {ended.result()}"
+                    fault = await self._fault(member, suspected)
+                finally:
+                    suspected.cancel()
                 if fault is not None:
-                    return fault
+                    # A connection that breaks is how the end of a process is often noticed first.
+                    await _first_of(ended, timeout_s=_END_NOTICE_S)
+                    return f"its worker ended with status {ended.result()}" if ended.done() else fault
         finally:
             ended.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await ended
 
-    async def _fault(self, member: RemoteMember, limit_s: float) -> str | None:
-        """Ask the worker what it is at; returns what is wrong, None when it is well."""
+    async def _fault(self, member: RemoteMember, suspected: asyncio.Future[Any]) -> str | None:
+        """Ask the worker what it is at; returns what is wrong, None when it is well.
+
+        A worker under suspicion, now or while we ask, has less time to answer.
+        """
+        asked = asyncio.ensure_future(member.ping(deadline=Deadline.after(self._clock, _PING_LIMIT_S)))
+        await _first_of(asked, suspected, timeout_s=None)
+        if not asked.done():
+            await _first_of(asked, timeout_s=_SUSPECT_PING_LIMIT_S)
+        if not asked.done():
+            asked.cancel()
+            return f"its worker does not answer: {self._suspicion}"
         try:
-            pong = await member.ping(deadline=Deadline.after(self._clock, limit_s))
+            pong = asked.result()
         except HsmError as error:
             return f"its worker does not answer: {error.message}"
         for running in pong.running:
@@ -176,3 +188,7 @@ class MemberKeeper:
         child, self._child = self._child, None
         if child is not None:
             await child.kill()
+
+
+async def _first_of(*futures: asyncio.Future[Any], timeout_s: float | None) -> None:
+    await asyncio.wait(futures, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)

@@ -19,6 +19,7 @@ from strongroom.hsm.token import (
 )
 from strongroom.hsm.worker import MemberWorker, TokenPerformer
 from strongroom.wiring.bootstrap import MemberBootstrap, TokenFound
+from strongroom.wiring.events import LoggedEvents
 
 
 class InitialisationGate:
@@ -81,7 +82,10 @@ def sync_store(bootstrap: MemberBootstrap) -> None:
 
 def _load(bootstrap: MemberBootstrap, profile: Profile) -> Module:
     if bootstrap.token_store is not None:
-        protect_softhsm_store(Path(bootstrap.token_store))
+        report = protect_softhsm_store(Path(bootstrap.token_store))
+        for what, tokens in (("restored", report.restored), ("lost", report.lost)):
+            if tokens:
+                LoggedEvents(bootstrap.name).emit(f"softhsm.{what}", tokens=[str(token) for token in tokens])
     return Module.load(bootstrap.module or profile.find_module())
 
 

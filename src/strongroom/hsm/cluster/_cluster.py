@@ -45,15 +45,16 @@ class _Worker:
         self.entry = entry
         self.member = RemoteMember(entry.member, entry.use_path)
         self.avoid_until = 0.0
+        self.last_turn = 0
 
 
 class HsmCluster:
     """Several members as one HSM (``core.HsmUse``).
 
-    Chooses the active worker with the least outstanding calls. An attempt that fails or takes longer than
-    ``attempt_s`` is reported as a suspicion and the call moves to the next worker, until the deadline: when
-    every worker has failed, it waits for a new table or tries again. HsmRequestError and its kin end the call
-    at once, since another member would say the same.
+    Chooses the active worker with the least outstanding calls, in turns where several have equally few. An
+    attempt that fails or takes longer than ``attempt_s`` is reported as a suspicion and the call moves to the
+    next worker, until the deadline: when every worker has failed, it waits for a new table or tries again.
+    HsmRequestError and its kin end the call at once, since another member would say the same.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class HsmCluster:
         self._report = report
         self._workers: dict[tuple[str, int], _Worker] = {}
         self._changed = asyncio.Event()
+        self._turn = 0
         self.failovers = 0
         """How many attempts failed and moved on; a metric."""
 
@@ -75,7 +77,7 @@ class HsmCluster:
             self._workers.pop(key).member.close()
         for key, entry in published.items():
             known = self._workers.get(key)
-            if known is None or known.entry.generation != entry.generation:
+            if known is None or _place(known.entry) != _place(entry):
                 if known is not None:
                     known.member.close()
                 self._workers[key] = _Worker(entry)
@@ -147,9 +149,15 @@ class HsmCluster:
             if worker.entry.state is MemberState.ACTIVE
             and (worker.entry.member, worker.entry.worker, worker.entry.generation) not in tried
         ]
-        return min(
-            fit, key=lambda worker: (worker.avoid_until > now, worker.member.outstanding), default=None
+        chosen = min(
+            fit,
+            key=lambda worker: (worker.avoid_until > now, worker.member.outstanding, worker.last_turn),
+            default=None,
         )
+        if chosen is not None:
+            self._turn += 1
+            chosen.last_turn = self._turn
+        return chosen
 
     def _failed(self, worker: _Worker, error: MemberFailedError) -> None:
         entry = worker.entry
@@ -173,3 +181,8 @@ class HsmCluster:
         pause_s = max(min(deadline.remaining_s(), _RETRY_PAUSE_S), 0)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._changed.wait(), pause_s)
+
+
+def _place(entry: WorkerEntry) -> tuple[int, str]:
+    """What a connection belongs to: another generation or another socket needs a new one."""
+    return entry.generation, entry.use_path
