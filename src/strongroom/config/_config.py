@@ -162,6 +162,11 @@ def _value(value: object) -> str:
         case int() | float():
             return repr(value)
         case dict():
-            return "{ " + ", ".join(f"{key} = {_value(item)}" for key, item in value.items()) + " }"
+            return "{ " + ", ".join(f"{_text(key)} = {_value(item)}" for key, item in value.items()) + " }"
         case _:
-            return msgspec.json.encode(str(value)).decode()  # a JSON string is a TOML basic string
+            return _text(str(value))
+
+
+def _text(value: str) -> str:
+    """A JSON string is a TOML basic string, but for DEL, which JSON leaves as it is and TOML forbids."""
+    return msgspec.json.encode(value).decode().replace("\x7f", "\\u007f")
