@@ -104,13 +104,10 @@ class SignatureVerifier:
                 f"'{scope.date}' != '{amz_date[:8]}', from '{amz_date}'."
             )
         now = self._clock.now()
-        window = f"({_amz_date(now)} {{}} {MAX_SKEW_S // 60} min.)"
         if signed_at < now - MAX_SKEW_S:
-            limit = f"{_amz_date(now - MAX_SKEW_S)} {window.format('-')}"
-            raise _invalid(f"Signature expired: {amz_date} is now earlier than {limit}")
+            raise _invalid(f"Signature expired: {amz_date} is now earlier than {_window(now, -1)}")
         if signed_at > now + MAX_SKEW_S:
-            limit = f"{_amz_date(now + MAX_SKEW_S)} {window.format('+')}"
-            raise _invalid(f"Signature not yet current: {amz_date} is still later than {limit}")
+            raise _invalid(f"Signature not yet current: {amz_date} is still later than {_window(now, 1)}")
         return amz_date
 
     def _check_signature(
@@ -220,6 +217,12 @@ def _parse_amz_date(text: str) -> float:
 
 def _amz_date(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y%m%dT%H%M%SZ")
+
+
+def _window(now: float, side: int) -> str:
+    """Write one end of the window of time as AWS does: the limit, and how it was reckoned."""
+    limit, sign = _amz_date(now + side * MAX_SKEW_S), "-" if side < 0 else "+"
+    return f"{limit} ({_amz_date(now)} {sign} {MAX_SKEW_S // 60} min.)"
 
 
 def _incomplete(message: str) -> ApiError:
