@@ -16,14 +16,14 @@
  *
  * - fsync or fdatasync of a directory stores its listing as it is now.
  * - fsync or fdatasync of a file stores its content. By default it also makes its present name durable, and
- *   those of the directories above, as ext4 does. With POWERLOSS_STRICT_DIRS=1 it does not: a new or renamed
+ *   those of the directories above, as ext4 does. With STRONGROOM_POWERLOSS_STRICT_DIRS=1 it does not: a new or renamed
  *   file whose directory was never synced is lost, which is all that POSIX promises.
  * - A name that is durable without its content gives an empty file.
  *
  * Not seen, and so never durable: sync, syncfs, sync_file_range, msync, O_SYNC and O_DSYNC, io_uring, system
  * calls made without libc, programs that are linked statically. All of these err on the side of losing.
  *
- * Environment: POWERLOSS_ROOT and POWERLOSS_SHADOW (absolute, without symbolic links), POWERLOSS_STRICT_DIRS.
+ * Environment: STRONGROOM_POWERLOSS_ROOT and STRONGROOM_POWERLOSS_SHADOW (absolute, without symbolic links), STRONGROOM_POWERLOSS_STRICT_DIRS.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -67,9 +67,9 @@ static char *joined(const char *format, ...)
 
 __attribute__((constructor)) static void start(void)
 {
-    const char *root_text = getenv("POWERLOSS_ROOT");
-    const char *shadow_text = getenv("POWERLOSS_SHADOW");
-    const char *strict_text = getenv("POWERLOSS_STRICT_DIRS");
+    const char *root_text = getenv("STRONGROOM_POWERLOSS_ROOT");
+    const char *shadow_text = getenv("STRONGROOM_POWERLOSS_SHADOW");
+    const char *strict_text = getenv("STRONGROOM_POWERLOSS_STRICT_DIRS");
     real_fsync = (int (*)(int))dlsym(RTLD_NEXT, "fsync");
     real_fdatasync = (int (*)(int))dlsym(RTLD_NEXT, "fdatasync");
     if (root_text != NULL && shadow_text != NULL) {

@@ -65,9 +65,9 @@ class PowerlossLayer:
         others = os.environ.get("LD_PRELOAD")
         return {
             "LD_PRELOAD": f"{self._library} {others}" if others else str(self._library),
-            "POWERLOSS_ROOT": str(self.root),
-            "POWERLOSS_SHADOW": str(self.shadow),
-            "POWERLOSS_STRICT_DIRS": "1" if self._is_strict else "0",
+            "STRONGROOM_POWERLOSS_ROOT": str(self.root),
+            "STRONGROOM_POWERLOSS_SHADOW": str(self.shadow),
+            "STRONGROOM_POWERLOSS_STRICT_DIRS": "1" if self._is_strict else "0",
         }
 
     def make_durable(self) -> None:

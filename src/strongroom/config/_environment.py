@@ -55,6 +55,6 @@ def worker_environment(extra: Mapping[str, str]) -> dict[str, str]:
     passed_on = {
         name: value
         for name, value in os.environ.items()
-        if name in _PASSED_ON or name.startswith(("POWERLOSS_", "STRONGROOM_"))
+        if name in _PASSED_ON or name.startswith("STRONGROOM_")
     }
     return {**passed_on, **extra}
