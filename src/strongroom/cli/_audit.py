@@ -1,0 +1,146 @@
+"""``strongroom audit``: read and verify the audit log from its files, without the service and without keys."""
+
+import datetime as dt
+import sys
+from pathlib import Path
+
+import click
+
+from strongroom.audit import Entry, Finding, VerifyReport, follow_entries, inspect_log, last_entries
+from strongroom.cli._errors import CliError, NotDoneError
+from strongroom.cli._output import Output, visible
+from strongroom.cli._reporting import reporting
+from strongroom.config import Home, home_from_environment
+
+_SHOWN_FINDINGS = 20
+
+
+@click.group
+def audit() -> None:
+    """Read and verify the audit log offline."""
+
+
+@audit.command
+@click.option(
+    "-n", "count", type=click.IntRange(1, 100_000), default=20, show_default=True, help="How many entries."
+)
+@click.option("--follow", "-f", is_flag=True, help="Go on and show entries as they come, until Ctrl-C.")
+@reporting
+def tail(output: Output, *, count: int, follow: bool) -> None:
+    """Show the last entries of all writers, oldest first. With --json one document per line."""
+    directory = _default_log()
+    entries = follow_entries(directory, last=count) if follow else iter(last_entries(directory, count))
+    seen = False
+    for entry in entries:
+        seen = True
+        if output.is_json:
+            output.record(entry)
+        else:
+            output.say(entry_line(entry))
+    if not seen:
+        output.say("The audit log holds no entries yet.")
+
+
+@audit.command
+@click.argument("path", required=False, type=click.Path(path_type=Path))
+@reporting
+def verify(output: Output, *, path: Path | None) -> None:
+    """Check the whole log: every entry against the hash chain of its writer.
+
+    PATH is an audit directory, or a home; that of STRONGROOM_HOME if it is left out. Ends with exit status 1
+    and the first bad entry when anything is not what its writer wrote. A chain cannot show that the end of a
+    log was cut off: keep the last chain values that this prints, and compare.
+    """
+    directory = _log_below(path) if path is not None else _default_log()
+    report = inspect_log(directory, progress=_progress(output))
+    output.document(_document(directory, report))
+    _show(output, directory, report)
+    if report.problems:
+        raise NotDoneError(
+            f"the audit log is bad, first at {report.problems[0]}",
+            next_step="keep a copy of the audit directory; then find out who or what changed it",
+        )
+    output.say("The audit log is sound.")
+
+
+def entry_line(entry: Entry) -> str:
+    """Write an entry as one line for people."""
+    at = dt.datetime.fromtimestamp(entry.at / 1e6, dt.UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
+    facts = {
+        "by": entry.principal or entry.access_key_id,
+        "from": entry.source_address,
+        "key": entry.key_id,
+        "member": entry.member,
+        **entry.detail,
+    }
+    told = " ".join(f"{name}={value}" for name, value in facts.items() if value)
+    head = f"{at}Z {entry.writer}/{entry.seq} {entry.kind:<7} {entry.event}"
+    return visible(" ".join(part for part in (head, entry.outcome, told) if part))
+
+
+def _default_log() -> Path:
+    home = Home(home_from_environment())
+    if not (home.audit / "wal").is_dir():
+        raise CliError(
+            f"there is no audit log in {home.audit} yet",
+            next_step="the service makes it when it first starts: strongroom serve",
+        )
+    return home.audit
+
+
+def _log_below(path: Path) -> Path:
+    for candidate in (path, Home(path).audit):
+        if (candidate / "wal").is_dir():
+            return candidate
+    raise CliError(
+        f"there is no audit log in {path}", next_step="name an audit directory (it holds wal/) or a home"
+    )
+
+
+class _Counter:
+    """Shows on a terminal how far a long verification is."""
+
+    def __call__(self, entries: int) -> None:
+        click.echo(f"\r  {entries} entries read", err=True, nl=False)
+
+
+def _progress(output: Output) -> _Counter | None:
+    return _Counter() if sys.stderr.isatty() and not output.is_json else None
+
+
+def _document(directory: Path, report: VerifyReport) -> dict[str, object]:
+    return {
+        "directory": str(directory),
+        "sound": not report.problems,
+        "entries": report.entries,
+        "writers": [{**writer._asdict(), "chain": writer.chain.hex()} for writer in report.writers],
+        "problems": [_finding(finding) for finding in report.problems],
+        "warnings": [_finding(finding) for finding in report.warnings],
+    }
+
+
+def _finding(finding: Finding) -> dict[str, object]:
+    return finding._asdict()
+
+
+def _show(output: Output, directory: Path, report: VerifyReport) -> None:
+    output.say(f"Audit log {directory}: {report.entries} entries of {len(report.writers)} writers")
+    if report.writers:
+        output.table(
+            ["WRITER", "ENTRIES", "LAST", "BOOTS", "SEGMENTS", "CHAIN VALUE"],
+            [
+                [
+                    writer.writer,
+                    str(writer.entries),
+                    str(writer.last_seq),
+                    str(writer.boot),
+                    str(writer.segments),
+                    writer.chain.hex(),
+                ]
+                for writer in report.writers
+            ],
+        )
+    for label, findings in (("warning", report.warnings), ("PROBLEM", report.problems)):
+        output.say(*(f"{label}: {visible(str(finding))}" for finding in findings[:_SHOWN_FINDINGS]))
+        if len(findings) > _SHOWN_FINDINGS:
+            output.say(f"{label}: {len(findings) - _SHOWN_FINDINGS} more; --json lists them")

@@ -1,0 +1,126 @@
+"""Checks of ``doctor`` that look at files of the home: secrets, certificate, database, audit log."""
+
+import datetime as dt
+import os
+import shutil
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from strongroom.cli._checks import Finding
+from strongroom.config import Config, Home
+from strongroom.core import Clock
+
+_ENOUGH_DISK_BYTES = 1024**3
+_LEAST_DISK_BYTES = 64 * 1024**2
+_SOON = dt.timedelta(days=30)
+_RENEWAL = "restart the service: it renews a development certificate; bring a new one if it is your own"
+
+
+def check_private_files(home: Home, config: Config) -> Iterator[Finding]:
+    """PIN files, the development access key and the TLS key: there, ours, and nobody else's to read."""
+    secret_files = [home.root / m.pin.file for m in config.cluster.members if m.pin.file is not None]
+    if home.pins.is_dir():
+        secret_files += sorted(path for path in home.pins.iterdir() if path not in secret_files)
+    if config.service.tls:
+        secret_files.append(home.root / config.service.tls_key)
+    bad = [finding for path in secret_files for finding in _look_at_secret(path)]
+    yield from bad
+    if not bad:
+        yield Finding("secret files", "ok", f"{len(secret_files)} files, readable by their owner only")
+    for member in config.cluster.members:
+        if member.pin.credential is not None:
+            what = f"the PIN of {member.name} is the systemd credential {member.pin.credential!r}: seen at start only"
+            yield Finding("secret files", "note", what)
+
+
+def _look_at_secret(path: Path) -> Iterator[Finding]:
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        yield Finding("secret files", "fail", f"{path} is missing", "put it there, mode 0400")
+        return
+    mode = stat.S_IMODE(status.st_mode)
+    if mode & 0o077:
+        yield Finding(
+            "secret files",
+            "fail",
+            f"others may read {path} (mode {mode:04o})",
+            f"chmod 0400 {path}; change what it holds if others have access to this machine",
+        )
+    elif mode != 0o400:
+        yield Finding("secret files", "warn", f"{path} has mode {mode:04o}", f"chmod 0400 {path}")
+    if status.st_uid != os.geteuid():
+        yield Finding(
+            "secret files", "warn", f"{path} belongs to user {status.st_uid}, not to you", "run as its owner"
+        )
+
+
+def check_certificate(home: Home, config: Config, clock: Clock) -> Iterator[Finding]:
+    """The TLS certificate of the server: valid today, and for long enough."""
+    if not config.service.tls:
+        yield Finding("TLS", "warn", "tls = false: requests and answers travel in clear on loopback")
+        return
+    from cryptography import x509
+
+    path = home.root / config.service.tls_certificate
+    try:
+        certificate = x509.load_pem_x509_certificate(path.read_bytes())
+    except FileNotFoundError:
+        yield Finding(
+            "TLS", "fail", f"there is no certificate at {path}", "put it there, or set tls_certificate"
+        )
+        return
+    except ValueError:
+        yield Finding("TLS", "fail", f"{path} holds no PEM certificate", "put one there")
+        return
+    now = dt.datetime.fromtimestamp(clock.now(), dt.UTC)
+    end = certificate.not_valid_after_utc
+    if now < certificate.not_valid_before_utc:
+        start = certificate.not_valid_before_utc
+        yield Finding(
+            "TLS", "fail", f"the certificate is valid from {start:%Y-%m-%d} only", "check the clock"
+        )
+    elif now >= end:
+        yield Finding("TLS", "fail", f"the certificate ended on {end:%Y-%m-%d}", _RENEWAL)
+    elif end - now < _SOON:
+        yield Finding("TLS", "warn", f"the certificate ends on {end:%Y-%m-%d}", _RENEWAL)
+    else:
+        yield Finding("TLS", "ok", f"the certificate is valid until {end:%Y-%m-%d}")
+
+
+def check_database(home: Home) -> Iterator[Finding]:
+    """The database: ours, and of the revision that this software works with."""
+    from strongroom.storage import ReadOnlyStore
+
+    with ReadOnlyStore.open(home.database) as store:
+        roots, members = len(store.list_roots()), len(store.list_members())
+    if not roots:
+        yield Finding("database", "fail", "the database knows no root key", "restore it from a backup")
+    else:
+        yield Finding("database", "ok", f"of this version; it knows {roots} root key and {members} members")
+
+
+def check_audit_log(home: Home) -> Iterator[Finding]:
+    """The audit log: can be written, on a disk with room. Without it the service refuses everything."""
+    wal = home.audit / "wal"
+    folders = [home.audit, *([wal, *wal.iterdir()] if wal.is_dir() else [])]
+    shut = [folder for folder in folders if folder.is_dir() and not os.access(folder, os.W_OK | os.X_OK)]
+    if shut or not home.audit.is_dir():
+        first = shut[0] if shut else home.audit
+        yield Finding(
+            "audit log",
+            "fail",
+            f"{first} cannot be written",
+            f"make it a folder of yours: chmod 0700 {first}",
+        )
+    else:
+        yield Finding("audit log", "ok", "can be written; check its content with: strongroom audit verify")
+    free = shutil.disk_usage(home.root).free
+    text = f"{free / 1024**3:.1f} GiB free under {home.root}"
+    if free < _LEAST_DISK_BYTES:
+        yield Finding("disk", "fail", text, "free some space: a full disk stops the service")
+    elif free < _ENOUGH_DISK_BYTES:
+        yield Finding("disk", "warn", text, "free some space: a full disk stops the service")
+    else:
+        yield Finding("disk", "ok", text)

@@ -1,0 +1,72 @@
+"""Checks of ``doctor`` that look at the members: profile, PKCS#11 module, token. Nobody logs in.
+
+A module is loaded by a process of its own (``_token_probe``): one that hangs or crashes takes that with it.
+"""
+
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import msgspec
+
+from strongroom.cli._checks import Finding
+from strongroom.cli._token_probe import ProbeAnswer, ProbeQuestion
+from strongroom.config import Home, MemberConfig, softhsm_module, worker_environment
+
+_LIMIT_S = 20.0
+_MAX_ANSWER_BYTES = 1024 * 1024
+_PROBE_PROGRAM = "strongroom.cli._token_probe"
+
+
+def check_member(home: Home, member: MemberConfig) -> Iterator[Finding]:
+    """Load the module as a worker would, and look for exactly one token that fits."""
+    name = f"member {member.name}"
+    answer = _ask(home, member)
+    if isinstance(answer, str):
+        yield Finding(name, "fail", answer, "test the module with the vendor's tools")
+        return
+    if answer.failure is not None:
+        yield Finding(name, "fail", answer.failure, answer.next_step or "check the member in strongroom.toml")
+        return
+    wanted = member.token_serial or member.token_label
+    fitting = [token for token in answer.tokens if wanted in {token.serial, token.label}]
+    if len(fitting) == 1:
+        token = fitting[0]
+        yield Finding(name, "ok", f"{answer.module} shows token {token.label!r} (serial {token.serial})")
+        return
+    shown = ", ".join(f"{token.label!r} (serial {token.serial})" for token in answer.tokens) or "none"
+    what = "serial" if member.token_serial else "label"
+    yield Finding(
+        name,
+        "fail",
+        f"{answer.module} shows {len(fitting) or 'no'} tokens with the {what} {wanted!r}; it shows: {shown}",
+        "start the service: it repairs a SoftHSM token whose file was cut off"
+        if member.profile == "softhsm2"
+        else "check the connection to the HSM and the vendor's configuration",
+    )
+
+
+def _ask(home: Home, member: MemberConfig) -> ProbeAnswer | str:
+    """Run the probe; returns what went wrong with the process as words."""
+    from strongroom.wiring.workers import member_environment
+
+    module = member.module or (softhsm_module() if member.profile == "softhsm2" else None)
+    question = ProbeQuestion(profile=member.profile, module=module)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", _PROBE_PROGRAM],
+            input=msgspec.json.encode(question),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,  # vendors write there what they like
+            env=worker_environment(member_environment(member, home)),
+            timeout=_LIMIT_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return f"the PKCS#11 module hangs: no answer within {_LIMIT_S:.0f} s"
+    try:
+        return msgspec.json.decode(done.stdout[-_MAX_ANSWER_BYTES:], type=ProbeAnswer)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        how = signal.Signals(-done.returncode).name if done.returncode < 0 else f"status {done.returncode}"
+        return f"the PKCS#11 module took its process with it ({how})"

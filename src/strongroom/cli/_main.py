@@ -1,0 +1,70 @@
+"""The root command: a table of commands whose modules are imported only when they are asked for."""
+
+import importlib
+import sys
+from collections.abc import Mapping
+from io import TextIOWrapper
+from types import MappingProxyType
+from typing import NamedTuple
+
+import click
+
+from strongroom import __version__
+
+
+class _Entry(NamedTuple):
+    """Where a command is, and what the list of commands says about it."""
+
+    module: str
+    attribute: str
+    summary: str
+
+
+COMMANDS: Mapping[str, _Entry] = MappingProxyType(
+    {
+        "init": _Entry("_init", "init", "Make a home: a cluster of HSMs that hold one root key."),
+        "serve": _Entry("_serve", "serve", "Run the key service on this home."),
+        "env": _Entry("_env", "env", "Print the shell lines that point AWS clients here."),
+        "status": _Entry("_status", "status", "Show whether the service is ready, and its members."),
+        "keys": _Entry("_keys", "keys", "List, create and show keys."),
+        "demo": _Entry("_demo", "demo", "A guided tour: kill a member, watch nothing break."),
+        "doctor": _Entry("_doctor", "doctor", "Check home and machine without the service."),
+        "audit": _Entry("_audit", "audit", "Read and verify the audit log offline."),
+    }
+)
+
+
+class _CommandTable(click.Group):
+    """Finds commands in ``COMMANDS``; prints the list of them without importing any."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's shape
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  # click's shape
+        entry = COMMANDS.get(cmd_name)
+        if entry is None:
+            return None
+        found = getattr(importlib.import_module(f"strongroom.cli.{entry.module}"), entry.attribute)
+        return found if isinstance(found, click.Command) else None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  # click's shape
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, entry.summary) for name, entry in COMMANDS.items()])
+
+
+@click.command(
+    cls=_CommandTable,
+    epilog="STRONGROOM_HOME names the home (else ~/.local/share/strongroom), STRONGROOM_PORT the port.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+@click.version_option(__version__, prog_name="strongroom")
+def root_command() -> None:
+    """HSM-backed key management: a cluster of HSMs as one root of trust, served by the AWS KMS protocol."""
+
+
+def main() -> None:
+    """Run the command line of this process; never returns."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # what the terminal cannot show must not end a command
+            stream.reconfigure(errors="backslashreplace")
+    root_command(prog_name="strongroom")

@@ -1,0 +1,87 @@
+"""``strongroom status``: whether the service is ready, and how its members are."""
+
+import click
+import msgspec
+
+from strongroom.cli._answers import Anything, Readiness, StatusDocument
+from strongroom.cli._client import ServiceClient, read_answer
+from strongroom.cli._endpoint import find_service
+from strongroom.cli._errors import CliError, NotReadyError, RequestRefusedError
+from strongroom.cli._output import Output, visible
+from strongroom.cli._reporting import reporting
+from strongroom.config import Home, home_from_environment
+from strongroom.core import SystemClock
+
+
+@click.command
+@reporting
+def status(output: Output) -> None:
+    """Show whether the service is ready, its members and their worker processes.
+
+    Ends with exit status 3 when the service does not answer or is not ready.
+    """
+    service = find_service(Home(home_from_environment()))
+    with ServiceClient(service, clock=SystemClock()) as client:
+        readiness = read_readiness(client)
+        try:
+            raw = client.read("/api/v1/status", Anything)
+        except RequestRefusedError:
+            if readiness.ready:
+                raise
+            raw = {}  # a service without its credentials recognises nobody, but says so at /readyz
+    document = _convert(raw) if raw else StatusDocument(members=[])
+    output.document(
+        {"endpoint": service.endpoint.url, "ready": readiness.ready, "reasons": readiness.reasons, **raw}
+    )
+    _show(output, service.endpoint.url, readiness, document)
+    if not readiness.ready:
+        raise NotReadyError(
+            "the service is not ready", next_step="see the reasons above, and the log of the service"
+        )
+
+
+def read_readiness(client: ServiceClient) -> Readiness:
+    """Ask /readyz. Raises ServiceUnreachableError and ForeignAnswerError."""
+    answer = client.probe("/readyz")
+    return read_answer(answer._replace(status=200) if answer.status == 503 else answer, Readiness)
+
+
+def read_status(client: ServiceClient) -> StatusDocument:
+    """Ask for the operator's view. Raises as ``ServiceClient.read``."""
+    return client.read("/api/v1/status", StatusDocument)
+
+
+def _convert(raw: Anything) -> StatusDocument:
+    try:
+        return msgspec.convert(raw, StatusDocument)
+    except msgspec.ValidationError as error:
+        raise CliError(f"the status document of the service is of another version: {error}") from error
+
+
+def _show(output: Output, url: str, readiness: Readiness, document: StatusDocument) -> None:
+    state = "ready" if readiness.ready else "NOT READY"
+    output.say(f"Strongroom {visible(document.version)} at {url}: {state}")
+    output.say(*(f"  because {visible(reason)}" for reason in readiness.reasons))
+    if document.members:
+        output.say("")
+        output.table(
+            ["MEMBER", "WORKER", "STATE", "GENERATION", "PID", "REASON"],
+            [
+                [
+                    entry.name,
+                    str(entry.worker),
+                    entry.state,
+                    str(entry.generation),
+                    str(entry.pid or "-"),
+                    entry.reason or "-",
+                ]
+                for entry in document.members
+            ],
+        )
+        output.say(
+            "",
+            f"Failovers: {document.failovers}   KEKs in memory: {document.cached_keks}   "
+            f"audit entries: {document.audit_entries}",
+        )
+    if document.audit_failure is not None:
+        output.say(f"The audit log cannot be written: {visible(document.audit_failure)}")

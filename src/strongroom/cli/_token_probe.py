@@ -1,0 +1,68 @@
+"""A process that loads one PKCS#11 module and says which initialised tokens it shows, without logging in.
+
+    python -m strongroom.cli._token_probe
+
+One JSON document on standard input (``ProbeQuestion``), one on standard output (``ProbeAnswer``).
+"""
+
+import os
+import sys
+
+import msgspec
+
+from strongroom.core import StrongroomError
+
+_MAX_QUESTION_BYTES = 64 * 1024
+
+
+class ProbeQuestion(msgspec.Struct, frozen=True):
+    """What to load."""
+
+    profile: str
+    module: str | None
+    """Path; None for the first that the profile names."""
+
+
+class FoundToken(msgspec.Struct, frozen=True):
+    """One initialised token."""
+
+    serial: str
+    label: str
+
+
+class ProbeAnswer(msgspec.Struct, frozen=True):
+    """What was found, or why nothing was."""
+
+    module: str = ""
+    tokens: list[FoundToken] = []
+    failure: str | None = None
+    next_step: str | None = None
+
+
+def look(question: ProbeQuestion) -> ProbeAnswer:
+    """Load the module and list its tokens."""
+    from strongroom.hsm.cryptoki import Module, TokenFlag
+    from strongroom.hsm.token import load_profile
+
+    try:
+        path = question.module or load_profile(question.profile).find_module()
+        load_profile(question.profile)
+        module = Module.load(path)
+        infos = [module.token_info(slot) for slot in module.slots(with_token=True)]
+    except StrongroomError as error:
+        return ProbeAnswer(failure=error.message, next_step=error.next_step)
+    tokens = [FoundToken(i.serial, i.label) for i in infos if TokenFlag.TOKEN_INITIALIZED in i.flags]
+    return ProbeAnswer(path, tokens)
+
+
+def main() -> None:
+    """Answer one question."""
+    raw = sys.stdin.buffer.read(_MAX_QUESTION_BYTES)
+    answer = look(msgspec.json.decode(raw, type=ProbeQuestion))
+    sys.stdout.buffer.write(msgspec.json.encode(answer))
+    sys.stdout.buffer.flush()
+    os._exit(0)  # C_Finalize can hang, and there is nothing to save
+
+
+if __name__ == "__main__":
+    main()
