@@ -1,7 +1,7 @@
 """Several members as one HSM: routing, failover, replication of roots, and the proof that two hold the same key.
 
     cluster = HsmCluster(clock=clock, events=events, attempt_s=1.0, report=control.report_suspect)
-    await cluster.apply(table)                 # published by the main process
+    cluster.apply(table)                       # published by the main process
     blob = await cluster.wrap(root_id, kek, aad, deadline=Deadline.after(clock, 10))
 
 Use verbs are idempotent: they move to the next member when one fails or does not answer in time. Nothing

@@ -134,7 +134,10 @@ class HsmCluster:
                 last = error
                 tried.add((worker.entry.member, worker.entry.worker, worker.entry.generation))
                 self._failed(worker, error)
-        reason = "no member is active" if last is None else f"the last one said: {last.message}"
+        if last is not None:
+            reason = f"the last one said: {last.message}"
+        else:
+            reason = "no time was left to ask one" if self.has_active_member() else "no member is active"
         raise NoMemberError(
             f"no HSM of the cluster answered in time; {reason}",
             next_step="see 'strongroom status' for the members",

@@ -1,6 +1,16 @@
 """A member as reached through its worker's socket."""
 
-from strongroom.core import Deadline, MemberFailedError, RootId, Secret, WrapAlgorithm, WrappedBytes
+import asyncio
+
+from strongroom.core import (
+    Deadline,
+    MemberDeadlineError,
+    MemberFailedError,
+    RootId,
+    Secret,
+    WrapAlgorithm,
+    WrappedBytes,
+)
 from strongroom.hsm.wire import (
     GenerateImportPair,
     GenerateRoot,
@@ -27,6 +37,8 @@ class RemoteMember:
         self._name = name
         self._use_path = use_path
         self._client: WireClient | None = None
+        self._connecting = asyncio.Lock()
+        self._without_connection = 0
 
     @property
     def name(self) -> str:
@@ -35,14 +47,15 @@ class RemoteMember:
 
     @property
     def outstanding(self) -> int:
-        """Calls that wait for an answer."""
-        return 0 if self._client is None else self._client.outstanding
+        """Calls that wait for an answer, or for a connection."""
+        sent = 0 if self._client is None else self._client.outstanding
+        return sent + self._without_connection
 
     async def wrap(
         self, root_id: RootId, key_bytes: Secret, aad: bytes, *, deadline: Deadline
     ) -> WrappedBytes:
         """Encrypt key bytes under a root KEK (``core.HsmUse.wrap``)."""
-        client = await self._connected()
+        client = await self._connected(deadline)
         call = Wrap(root_id, key_bytes.reveal(), aad)
         made = await client.call(call, timeout_s=_left(deadline))
         return WrappedBytes(_algorithm(made.algorithm), made.iv, made.ciphertext, made.wrap_tag)
@@ -51,19 +64,19 @@ class RemoteMember:
         self, root_id: RootId, wrapped: WrappedBytes, aad: bytes, *, deadline: Deadline
     ) -> Secret:
         """Decrypt key bytes under a root KEK (``core.HsmUse.unwrap``)."""
-        client = await self._connected()
+        client = await self._connected(deadline)
         algorithm, iv, ciphertext, tag = wrapped
         call = Unwrap(root_id, int(algorithm), iv, ciphertext, tag, aad)
         return Secret(await client.call(call, timeout_s=_left(deadline)))
 
     async def random(self, n_bytes: int, *, deadline: Deadline) -> Secret:
         """Return bytes of the HSM's generator (``core.HsmUse.random``)."""
-        client = await self._connected()
+        client = await self._connected(deadline)
         return Secret(await client.call(Random(n_bytes), timeout_s=_left(deadline)))
 
     async def ping(self, *, deadline: Deadline) -> Pong:
         """Ask the worker what it is at. Not an HSM call."""
-        client = await self._connected()
+        client = await self._connected(deadline)
         return await client.call(Ping(), timeout_s=_left(deadline))
 
     def close(self) -> None:
@@ -72,14 +85,21 @@ class RemoteMember:
             self._client.close()
             self._client = None
 
-    async def _connected(self) -> WireClient:
-        if self._client is None or self._client.is_lost:
-            fresh = await WireClient.connect(self._use_path)
-            if self._client is None or self._client.is_lost:
-                self._client = fresh
-            else:  # another call connected meanwhile
-                fresh.close()
-        return self._client
+    async def _connected(self, deadline: Deadline) -> WireClient:
+        client = self._client
+        if client is not None and not client.is_lost:
+            return client
+        self._without_connection += 1
+        try:
+            # One connection for all who wait: hundreds at once would overrun the socket's queue of 100.
+            async with asyncio.timeout(_left(deadline)), self._connecting:
+                if self._client is None or self._client.is_lost:
+                    self._client = await WireClient.connect(self._use_path)
+                return self._client
+        except TimeoutError as error:
+            raise MemberDeadlineError("no connection to the worker in time") from error
+        finally:
+            self._without_connection -= 1
 
 
 def _left(deadline: Deadline) -> float:
