@@ -9,7 +9,7 @@ from typing import Any, Self, cast, overload
 
 import msgspec
 
-from strongroom.core import MemberDeadlineError, MemberFailedError, StrongroomError
+from strongroom.core import HsmError, HsmRequestError, MemberDeadlineError, MemberFailedError
 from strongroom.hsm.wire._errors import raise_failure
 from strongroom.hsm.wire._frames import FrameBuffer, FrameError, frame
 from strongroom.hsm.wire._messages import (
@@ -115,7 +115,7 @@ class WireClient(asyncio.Protocol):
         """Send a call and wait for its answer, at most ``timeout_s`` seconds.
 
         Raises MemberDeadlineError when no answer came in time, MemberFailedError when the connection was
-        lost, and what the worker raised.
+        lost, HsmRequestError when the call is too long for a frame, and what the worker raised.
         """
         if self._lost is not None:
             raise MemberFailedError(self._lost)
@@ -168,19 +168,22 @@ class WireClient(asyncio.Protocol):
             return
         unsent, self._unsent = self._unsent, []
         try:
-            self._transport.write(frame(self._encoder.encode(unsent)))
-        except StrongroomError as error:
-            if len(unsent) == 1:
-                self._fail(unsent[0].id, MemberFailedError(error.message))
+            framed = frame(self._encoder.encode(unsent))
+        except (FrameError, OverflowError, ValueError) as error:
+            if len(unsent) == 1:  # no member could take it, so it must not be tried on each of them
+                reason = error.message if isinstance(error, FrameError) else type(error).__name__
+                self._fail(unsent[0].id, HsmRequestError(f"the call cannot be sent: {reason}"))
                 return
-            for request in unsent:  # together they are too long for a frame, one by one they may not be
+            for request in unsent:  # one may spoil it for all, or together they are too long
                 self._unsent = [request]
                 self._flush()
+        else:
+            self._transport.write(framed)
 
     def _give_up(self, call_id: int, timeout_s: float) -> None:
         self._fail(call_id, MemberDeadlineError(f"the worker did not answer within {timeout_s:.3g} s"))
 
-    def _fail(self, call_id: int, error: MemberFailedError) -> None:
+    def _fail(self, call_id: int, error: HsmError) -> None:
         answer = self._waiting.get(call_id)
         if answer is not None and not answer.done():
             answer.set_exception(error)
