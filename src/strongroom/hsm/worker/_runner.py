@@ -1,20 +1,24 @@
 """The queue of a member and the threads that work it off."""
 
 import asyncio
+import contextlib
 import queue
 import threading
+from collections import deque
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import msgspec
 
-from strongroom.core import Clock, MemberDeadlineError, MemberFailedError
-from strongroom.hsm.wire import Connection, Ping, Pong, Reply, Request, Running, failure_from
+from strongroom.core import Clock, HsmRequestError, MemberDeadlineError, MemberFailedError
+from strongroom.hsm.wire import Connection, FrameError, Ping, Pong, Reply, Request, Running, failure_from
 from strongroom.hsm.worker._performer import Performer
 
 MAX_WAITING = 4096
 """Calls that may wait in a worker; one more is refused at once, so that its caller tries another member."""
 
 _FLUSH_AFTER_S = 0.001
+_HELD_AT_MOST_S = 0.01
 _NOTHING = msgspec.Raw(b"\xc0")  # MessagePack nil
 
 
@@ -28,7 +32,7 @@ class CallRunner:
     """Runs calls on HSM threads, in the order in which they came, and sends the answers in batches.
 
     ``submit`` and everything that sends belongs to the event loop; ``_work`` runs on the HSM threads. They
-    share the queue and, per thread, one slot of ``_running`` that only that thread writes.
+    share the queue, the answers (``_done``), and, per thread, one slot of ``_running`` that only it writes.
     """
 
     def __init__(self, performer: Performer, *, threads: int, clock: Clock) -> None:
@@ -37,6 +41,8 @@ class CallRunner:
         self._clock = clock
         self._loop = asyncio.get_running_loop()
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
+        self._done: deque[tuple[Connection, Reply]] = deque()
+        self._is_watching = False  # whether _watch is due; belongs to the event loop
         self._running: list[tuple[str, float, float] | None] = [None] * threads
         self._threads = [
             threading.Thread(target=self._work, args=(slot,), name=f"hsm-{slot}", daemon=True)
@@ -57,8 +63,11 @@ class CallRunner:
                 answers.append(Reply(request.id, _NOTHING, full))
             else:
                 self._queue.put(_Waiting(connection, request, now + request.timeout_s))
+        if not self._is_watching:
+            self._is_watching = True
+            self._loop.call_later(_HELD_AT_MOST_S, self._watch)
         if answers:
-            connection.send(answers)
+            _send_to(connection, answers)
 
     def pong(self) -> Pong:
         """What runs, since when, and how many wait."""
@@ -75,17 +84,20 @@ class CallRunner:
             self._queue.put(None)
 
     def _work(self, slot: int) -> None:
-        done: list[tuple[Connection, Reply]] = []
-        flush_at = 0.0
+        flush_at: float | None = None
         while (waiting := self._queue.get()) is not None:
-            if not done:
+            if flush_at is None:
                 flush_at = self._clock.monotonic() + _FLUSH_AFTER_S
-            done.append((waiting.connection, self._answer(slot, waiting)))
+            self._done.append((waiting.connection, self._answer(slot, waiting)))
             if self._queue.empty() or self._clock.monotonic() >= flush_at:
-                self._loop.call_soon_threadsafe(self._send, done)
-                done = []
+                self._in_loop(self._send)
+                flush_at = None
             if self._performer.is_broken:
-                self._loop.call_soon_threadsafe(self.broken.set)
+                self._in_loop(self.broken.set)
+
+    def _in_loop(self, callback: Callable[[], object]) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is left who could be told
+            self._loop.call_soon_threadsafe(callback)
 
     def _answer(self, slot: int, waiting: _Waiting) -> Reply:
         request = waiting.request
@@ -102,12 +114,34 @@ class CallRunner:
         finally:
             self._running[slot] = None
 
-    def _send(self, done: list[tuple[Connection, Reply]]) -> None:
+    def _watch(self) -> None:
+        """Send what threads hold back for a fuller frame: the call that they are at now may hang."""
+        # Asked before sending: a thread that saw a call waiting, and so did not send, had added its answer by then.
+        self._is_watching = not self._queue.empty()
+        self._send()
+        if self._is_watching:
+            self._loop.call_later(_HELD_AT_MOST_S, self._watch)
+
+    def _send(self) -> None:
         by_connection: dict[Connection, list[Reply]] = {}
-        for connection, reply in done:
+        while self._done:
+            connection, reply = self._done.popleft()
             by_connection.setdefault(connection, []).append(reply)
         for connection, replies in by_connection.items():
-            connection.send(replies)
+            _send_to(connection, replies)
+
+
+def _send_to(connection: Connection, replies: list[Reply]) -> None:
+    """Send answers in one frame; where they are too long for that, one by one."""
+    try:
+        connection.send(replies)
+    except FrameError as error:
+        if len(replies) == 1:
+            too_long = failure_from(HsmRequestError(f"the answer cannot be sent: {error.message}"))
+            connection.send([Reply(replies[0].id, _NOTHING, too_long)])
+            return
+        for reply in replies:
+            _send_to(connection, [reply])
 
 
 def _encode(result: object) -> msgspec.Raw:

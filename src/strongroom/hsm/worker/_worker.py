@@ -1,5 +1,6 @@
 """A member worker's two sockets."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +15,19 @@ from strongroom.hsm.worker._runner import CallRunner
 class _Door:
     """One socket: frames of its own kind of calls, all into one runner."""
 
-    def __init__(self, runner: CallRunner, calls: Any) -> None:
+    def __init__(self, runner: CallRunner, connections: set[Connection], calls: Any) -> None:
         self._runner = runner
+        self._connections = connections
         self._decoder = msgspec.msgpack.Decoder(list[Request[calls]])
 
     def made(self, connection: Connection) -> None:
-        """Any caller of our own user may use this door."""
+        self._connections.add(connection)
 
     def received(self, connection: Connection, payload: bytes) -> None:
         self._runner.submit(connection, self._decoder.decode(payload))
 
     def lost(self, connection: Connection) -> None:
-        """Answers to a caller that has gone are dropped when they are sent."""
+        self._connections.discard(connection)  # answers to it are dropped when they are sent
 
 
 class MemberWorker:
@@ -39,15 +41,18 @@ class MemberWorker:
         self._runner = CallRunner(performer, threads=threads, clock=clock)
         self.broken = self._runner.broken
         self._servers: list[FrameServer] = []
+        self._connections: set[Connection] = set()
 
     async def listen(self, use_path: Path, admin_path: Path) -> None:
         """Open both sockets. Raises OSError."""
-        runner = self._runner
-        self._servers.append(await FrameServer.listen(use_path, lambda: _Door(runner, UseCall)))
-        self._servers.append(await FrameServer.listen(admin_path, lambda: _Door(runner, AdminCall)))
+        for path, calls in ((use_path, UseCall), (admin_path, AdminCall)):
+            door = partial(_Door, self._runner, self._connections, calls)
+            self._servers.append(await FrameServer.listen(path, door))
 
     def close(self) -> None:
-        """Stop listening and let the HSM threads end."""
+        """Stop listening, cut callers off so that they move on at once, and let the HSM threads end."""
         for server in self._servers:
             server.close()
+        for connection in list(self._connections):
+            connection.drop()
         self._runner.close()
