@@ -1,7 +1,7 @@
 """Eight threads on one module, each with a session of its own: every result is right and nothing crashes.
 
 The load runs in a process of its own, so that a crash of the library fails this test and nothing else. Without
-CKF_OS_LOCKING_OK SoftHSM crashes here within a second.
+CKF_OS_LOCKING_OK SoftHSM crashes or fails here within a second or two.
 """
 
 import json

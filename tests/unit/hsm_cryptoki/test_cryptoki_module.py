@@ -170,6 +170,17 @@ def test_an_iv_that_the_token_replaced_is_never_lost():
     assert module.encrypt_reporting_iv(1, AesGcm(bytes(12)), 1, b"data") == (b"token's  iv!", b"ciphertext")
 
 
+def test_an_iv_that_the_token_replaced_when_it_wrapped_is_refused():
+    def wrap(session, mechanism, _wrapping_key, _key, output, length):
+        replacing_iv(session, mechanism, 0)
+        return answering(b"wrapped")(session, b"", 0, output, length)
+
+    module = module_of(C_WrapKey=wrap)
+    with pytest.raises(ModuleContractError, match="IV"):
+        module.wrap_key(1, GCM, wrapping_key=1, key=2)
+    assert module.wrap_key(1, AesGcm(b"token's  iv!"), wrapping_key=1, key=2) == b"wrapped"
+
+
 def test_a_call_within_a_call_has_buffers_of_its_own():
     # As when a signal handler, or a finalizer that the garbage collector runs, uses the module in mid-call.
     depth = []

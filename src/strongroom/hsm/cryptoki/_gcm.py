@@ -124,10 +124,10 @@ class GcmCalls(Calls):
         return answer
 
 
-def iv_replaced() -> ModuleContractError:
+def iv_replaced(function: str, next_step: str) -> ModuleContractError:
     """Make the error for a token that encrypted with another IV than the caller's."""
     return ModuleContractError(
-        "C_Encrypt: the token used an IV of its own, so the caller could never decrypt",
-        function="C_Encrypt",
-        next_step="use encrypt_reporting_iv with this HSM",
+        f"{function}: the token used an IV of its own, so the caller could never decrypt",
+        function=function,
+        next_step=next_step,
     )

@@ -5,10 +5,12 @@ from typing import Any
 from strongroom.hsm.cryptoki._attributes import Template
 from strongroom.hsm.cryptoki._calls import Calls, take
 from strongroom.hsm.cryptoki._declarations import BYTES_TYPE, ULONG_POINTER, ffi
+from strongroom.hsm.cryptoki._gcm import iv_replaced
 from strongroom.hsm.cryptoki._limits import MAX_DATA_BYTES, check_bytes, check_ulong
 from strongroom.hsm.cryptoki._mechanism import Mechanism
 from strongroom.hsm.cryptoki._operations import built
 from strongroom.hsm.cryptoki._return_values import CKR_BUFFER_TOO_SMALL, CKR_OK, error_for
+from strongroom.hsm.cryptoki._symmetric import AesGcm
 from strongroom.hsm.cryptoki._templates import AttributeArray
 
 _WRAPPED_ROOM = 8192
@@ -42,7 +44,8 @@ class KeyCalls(Calls):
     def wrap_key(self, session: int, mechanism: Mechanism, *, wrapping_key: int, key: int) -> bytes:
         """C_WrapKey: the key, encrypted under the wrapping key.
 
-        Raises KeyUnextractableError, KeyNotWrappableError, MechanismInvalidError and others.
+        Raises KeyUnextractableError, KeyNotWrappableError, MechanismInvalidError and others, and
+        ModuleContractError when the token replaced the IV of AES-GCM by its own.
         """
         check_ulong(session, "session")
         handles = check_ulong(wrapping_key, "wrapping_key"), check_ulong(key, "key")
@@ -53,6 +56,11 @@ class KeyCalls(Calls):
             length = ffi.new(ULONG_POINTER, room)
             returned = self._functions["C_WrapKey"](session, made[0], *handles, buffer, length)
             if returned == CKR_OK:
+                if (
+                    isinstance(mechanism, AesGcm)
+                    and ffi.buffer(made[2], len(mechanism.iv))[:] != mechanism.iv
+                ):
+                    raise iv_replaced("C_WrapKey", "this token cannot wrap with AES-GCM under a given IV")
                 return take(buffer, length[0], room, "C_WrapKey")
             if returned != CKR_BUFFER_TOO_SMALL or room == MAX_DATA_BYTES:
                 raise error_for(returned, "C_WrapKey")

@@ -43,7 +43,7 @@ class OperationCalls(GcmCalls):
         if type(mechanism) is AesGcm:
             iv_used, ciphertext = self._gcm_encrypt(session, mechanism, key, data)
             if iv_used != mechanism.iv:
-                raise iv_replaced()
+                raise iv_replaced("C_Encrypt", "use encrypt_reporting_iv with this HSM")
             return ciphertext
         calls = self._c_encrypt_init, self._c_encrypt
         return self._once("C_Encrypt", calls, session, mechanism, key, data)

@@ -4,7 +4,7 @@ Source: PKCS#11 3.2, sections 6.10 to 6.16 (AES), 6.20 to 6.24 (hashes), 6.8 (ge
 """
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, final
 
 from strongroom.hsm.cryptoki._declarations import BYTES_TYPE, MECHANISM_POINTER, ffi
 from strongroom.hsm.cryptoki._errors import ParameterError
@@ -24,6 +24,7 @@ _SHA2: Final = {
 }
 
 
+@final
 @dataclass(frozen=True, slots=True)
 class AesGcm(Mechanism):
     """CKM_AES_GCM: the ciphertext ends with the tag.
