@@ -131,7 +131,9 @@ class RunningService:
 
     def wait_exit(self, limit_s: float = START_LIMIT_S) -> int:
         assert self._process is not None
-        return self._process.wait(limit_s)
+        status = self._process.wait(limit_s)
+        self._process = None
+        return status
 
     def log(self) -> str:
         return self.log_path.read_text() if self.log_path.exists() else ""

@@ -1,6 +1,7 @@
 """Where events go: to standard error as JSON lines, and those of importance into the audit log too."""
 
 import asyncio
+import contextlib
 import logging
 import sys
 from typing import Any
@@ -9,6 +10,18 @@ import structlog
 
 from strongroom.audit import AuditLog
 from strongroom.core import AuditUnavailableError
+
+
+class _LineLogger:
+    """Writes lines to standard error. A log that cannot be written (a full disk) must not fail a request."""
+
+    def msg(self, message: str) -> None:
+        """Write one line, or lose it."""
+        with contextlib.suppress(OSError, ValueError):
+            sys.stderr.write(f"{message}\n")
+            sys.stderr.flush()
+
+    debug = info = warning = error = critical = exception = msg
 
 
 def configure_logging() -> None:
@@ -22,7 +35,7 @@ def configure_logging() -> None:
             structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+        logger_factory=lambda *_args: _LineLogger(),
         cache_logger_on_first_use=True,
     )
 

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from strongroom.core import ApprovalGate, ClosedGate, Secret, SystemClock
-from strongroom.hsm.cryptoki import Module
+from strongroom.core import ApprovalGate, ClosedGate, Secret, SystemClock, TokenNotFoundError
+from strongroom.hsm.cryptoki import Module, ModuleLoadError
 from strongroom.hsm.token import (
     Profile,
     Role,
@@ -86,7 +86,10 @@ def _load(bootstrap: MemberBootstrap, profile: Profile) -> Module:
         for what, tokens in (("restored", report.restored), ("lost", report.lost)):
             if tokens:
                 LoggedEvents(bootstrap.name).emit(f"softhsm.{what}", tokens=[str(token) for token in tokens])
-    return Module.load(bootstrap.module or profile.find_module())
+    try:
+        return Module.load(bootstrap.module or profile.find_module())
+    except ModuleLoadError as error:
+        raise TokenNotFoundError(error.message, next_step=error.next_step) from error
 
 
 def _found(identity: TokenIdentity) -> TokenFound:
