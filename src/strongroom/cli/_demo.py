@@ -1,13 +1,13 @@
 """``strongroom demo``: a guided tour of the running development service."""
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import click
 
-from strongroom.audit import last_entries
+from strongroom.audit import Entry, last_entries
 from strongroom.cli._answers import (
     DecryptAnswer,
     EncryptAnswer,
@@ -28,7 +28,9 @@ from strongroom.core import Clock, SystemClock
 
 _PLAINTEXT = b"account 4711 belongs to Ada Lovelace"
 _CONTEXT = {"purpose": "demo"}
-_SHOWN_ENTRIES = 8
+_SEARCHED_ENTRIES = 100_000
+_SHOWN_EVENTS = 8
+_LAST_ENTRIES = 4
 
 
 class _Outage(NamedTuple):
@@ -60,14 +62,16 @@ def demo(output: Output, *, seconds: float) -> None:
     home = Home(home_from_environment())
     config = require_development(home)
     clock = SystemClock()
+    began = clock.now()
     service = home_service(home)
     with ServiceClient(service, clock=clock) as client:
         _require_ready(client)
         key_id = _show_a_key(output, client)
         outage = _show_an_outage(output, service, client, key_id, seconds=seconds, clock=clock)
     _say_what_was_seen(output, config, outage)
-    _show_audit_tail(output, home.audit)
-    output.document(_document(key_id, outage, home.audit))
+    entries = _telling_entries(home.audit, since=began)
+    _show_audit_tail(output, entries)
+    output.document(_document(key_id, outage, entries))
     _judge(outage)
     output.say("", "Go on with: strongroom audit verify, strongroom keys list, strongroom status")
 
@@ -160,12 +164,25 @@ def _say_what_was_seen(output: Output, config: Config, outage: _Outage) -> None:
     output.say("")
 
 
-def _show_audit_tail(output: Output, directory: Path) -> None:
-    output.say("4. The record. Every call has an entry that was on disk before its answer; the last ones:")
-    output.say(*(f"   {entry_line(entry)}" for entry in last_entries(directory, _SHOWN_ENTRIES)))
+def _show_audit_tail(output: Output, entries: Sequence[Entry]) -> None:
+    output.say(
+        "4. The record. Every call has an entry that was on disk before its answer. What happened to the"
+    )
+    output.say("   members, and the last calls:")
+    output.say(*(f"   {entry_line(entry)}" for entry in entries))
 
 
-def _document(key_id: str, outage: _Outage, directory: Path) -> Mapping[str, object]:
+def _telling_entries(directory: Path, *, since: float) -> list[Entry]:
+    """Return the events since the demo began (Unix time), few beside its calls, and its last entries."""
+    entries = last_entries(directory, _SEARCHED_ENTRIES)
+    shown = entries[-_LAST_ENTRIES:]
+    events = [
+        entry for entry in entries[:-_LAST_ENTRIES] if entry.kind == "event" and entry.at >= since * 1e6
+    ]
+    return [*events[-_SHOWN_EVENTS:], *shown]
+
+
+def _document(key_id: str, outage: _Outage, entries: Sequence[Entry]) -> Mapping[str, object]:
     return {
         "key_id": key_id,
         "member": outage.member,
@@ -177,7 +194,7 @@ def _document(key_id: str, outage: _Outage, directory: Path) -> Mapping[str, obj
         "first_failure": outage.load.first_failure,
         "slowest_call_s": round(outage.load.slowest_s, 4),
         "failovers": outage.failovers,
-        "audit_tail": last_entries(directory, _SHOWN_ENTRIES),
+        "audit_tail": entries,
     }
 
 

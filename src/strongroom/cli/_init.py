@@ -6,7 +6,8 @@ from strongroom.cli._endpoint import home_endpoint
 from strongroom.cli._output import Output
 from strongroom.cli._reporting import reporting
 from strongroom.config import Home, default_port, home_from_environment, load_config
-from strongroom.core import SystemClock
+from strongroom.core import HomeError, SystemClock
+from strongroom.wiring.home import require_complete
 
 
 @click.command
@@ -25,20 +26,13 @@ def init(output: Output, *, development: bool) -> None:
             "only development homes can be made so far: strongroom init --development\n"
             "Their members are SoftHSM tokens, which protect nothing from whoever can read this disk."
         )
-    import asyncio
-
-    from strongroom.wiring.initialise import initialise_development
-
     home = Home(home_from_environment())
-    output.say(f"Making a development home in {home.root}")
-    was_made = asyncio.run(
-        initialise_development(home.root, port=default_port(), clock=SystemClock(), progress=output.progress)
-    )
+    was_made = not _is_complete(home) and _make(home, output)
     url = home_endpoint(home, load_config(home.root)).url
     output.say(
         "Done: two SoftHSM members hold one root key, and each copy is proved."
         if was_made
-        else "It is complete already; nothing was changed.",
+        else f"{home.root} is complete already; nothing was changed.",
         "",
         "What to do next:",
         f"  strongroom serve            run the service at {url}",
@@ -46,3 +40,23 @@ def init(output: Output, *, development: bool) -> None:
         "  strongroom demo             a guided tour of the running service",
     )
     output.document({"home": str(home.root), "made": was_made, "endpoint": url})
+
+
+def _is_complete(home: Home) -> bool:
+    """Look without the lock of the home: a complete one may be served at this moment."""
+    try:
+        require_complete(home)
+    except HomeError:
+        return False
+    return True
+
+
+def _make(home: Home, output: Output) -> bool:
+    import asyncio
+
+    from strongroom.wiring.initialise import initialise_development
+
+    output.say(f"Making a development home in {home.root}")
+    return asyncio.run(
+        initialise_development(home.root, port=default_port(), clock=SystemClock(), progress=output.progress)
+    )

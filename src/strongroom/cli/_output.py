@@ -17,6 +17,8 @@ class Output:
 
     def __init__(self, *, is_json: bool) -> None:
         self.is_json = is_json
+        self.has_document = False
+        """Whether the one document of the command is out."""
 
     def say(self, *lines: str) -> None:
         """Print lines for people; silent when JSON was asked for."""
@@ -30,8 +32,9 @@ class Output:
             click.echo(f"  {visible(step)}", err=True)
 
     def document(self, document: object) -> None:
-        """Print one JSON document; silent when words were asked for."""
+        """Print the JSON document that is the command's answer; silent when words were asked for."""
         if self.is_json:
+            self.has_document = True
             click.echo(msgspec.json.format(msgspec.json.encode(document), indent=2).decode())
 
     def record(self, document: object) -> None:

@@ -5,7 +5,7 @@
     def status(output: Output) -> None: ...
 
 A StrongroomError becomes its message and its next step on standard error, and with ``--json`` a document
-``{"error": {...}}`` on standard output too. What nobody expected is called a bug and shows its traceback with
+``{"error": {...}}`` on standard output too, unless the command's own document is out already. What nobody expected is called a bug and shows its traceback with
 ``--verbose`` only.
 """
 
@@ -79,7 +79,8 @@ def _report(output: Output, error: StrongroomError, *, is_verbose: bool) -> None
         "message": error.message,
         "next_step": error.next_step,
     }
-    output.document({"error": failure})
+    if output.is_json and not output.has_document:  # a report that is out says itself what is wrong
+        output.record({"error": failure})
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
