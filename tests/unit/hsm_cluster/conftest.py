@@ -1,0 +1,34 @@
+"""Three members over real sockets, and a cluster of them with everything it reports."""
+
+from contextlib import AsyncExitStack
+from types import SimpleNamespace
+
+import pytest
+
+from strongroom.core import SystemClock
+from strongroom.hsm.cluster import HsmCluster
+from strongroom.testing import RecordingEvents
+from worker_in_process import running_worker, table, three_hsms
+
+ATTEMPT_S = 0.2
+
+
+@pytest.fixture
+async def trio(tmp_path):
+    """``workers`` (alpha, beta, gamma), their ``root_id``, the ``cluster``, its ``events`` and ``suspicions``."""
+    hsms, root_id = three_hsms()
+    events, suspicions = RecordingEvents(), []
+    cluster = HsmCluster(clock=SystemClock(), events=events, attempt_s=ATTEMPT_S, report=suspicions.append)
+    async with AsyncExitStack() as stack:
+        stack.callback(cluster.close)
+        workers = [await stack.enter_async_context(running_worker(hsm, tmp_path)) for hsm in hsms]
+        cluster.apply(table(1, *workers))
+        yield SimpleNamespace(
+            workers=workers,
+            hsms=hsms,
+            root_id=root_id,
+            cluster=cluster,
+            events=events,
+            suspicions=suspicions,
+            performed=lambda: sum(len(worker.performer.performed) for worker in workers),
+        )
