@@ -1,107 +1,102 @@
-"""Fakes that really work: a clock that a test moves, an HSM in memory, and a sink that keeps events."""
+"""What the tests of keyring and service share: a cluster of one fake HSM, and a keyring over it and a database."""
 
 import asyncio
+import shutil
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from strongroom.core import MemberFailedError, NoMemberError
+from strongroom.keyring import CacheLimits, Keyring
+from strongroom.storage import RootRecord, Store, create_database
+from strongroom.testing import FakeClock, FakeHsm, FakeMember
 
-from strongroom.core import (
-    HsmError,
-    HsmIntegrityError,
-    HsmKeyNotFoundError,
-    NoMemberError,
-    Secret,
-    WrapAlgorithm,
-    WrappedBytes,
-    random_bytes,
-)
+TTL_S = 300.0
 
 
-class FakeClock:
-    """Stands still until ``advance``; a wall clock and a monotonic clock that agree."""
+class OneMemberCluster:
+    """A ``core.HsmUse`` over one fake HSM: what the member cannot do, nobody can (NoMemberError).
 
-    def __init__(self, now: float = 1_800_000_000.0, monotonic: float = 1_000.0) -> None:
-        self._now = now
-        self._monotonic = monotonic
-
-    def now(self) -> float:
-        return self._now
-
-    def monotonic(self) -> float:
-        return self._monotonic
-
-    def advance(self, seconds: float) -> None:
-        self._now += seconds
-        self._monotonic += seconds
-
-
-class FakeMember:
-    """An HSM in memory with AES-GCM roots (``core.HsmMember``).
-
-    ``fail_with`` is raised instead of any answer. While ``hold`` is set to an event, calls wait for it after
-    they have arrived. ``unwraps`` counts the unwraps that arrived.
+    While ``is_down`` nobody answers. After ``hold_unwraps`` those that arrive, which ``arrived`` tells, wait for
+    ``let_go``. ``unwraps`` says how often the HSM was asked to unwrap.
     """
 
-    def __init__(self, name: str = "hsm-a") -> None:
-        self.name = name
-        self.roots: dict[bytes, AESGCM] = {}
-        self.fail_with: HsmError | None = None
-        self.hold: asyncio.Event | None = None
+    def __init__(self, hsm: FakeHsm) -> None:
+        self.hsm = hsm
+        self.is_down = False
         self.arrived = asyncio.Event()
         self.unwraps = 0
+        self._member = FakeMember(hsm)
+        self._free = asyncio.Event()
+        self._free.set()
 
-    def add_root(self, root_id: bytes, key: bytes | None = None) -> None:
-        self.roots[bytes(root_id)] = AESGCM(key or random_bytes(32))
+    def hold_unwraps(self) -> None:
+        self.arrived.clear()
+        self._free.clear()
 
-    def go_down(self) -> None:
-        self.fail_with = NoMemberError("no member is active")
-
-    def come_back(self) -> None:
-        self.fail_with = None
+    def let_go(self) -> None:
+        self._free.set()
 
     async def wrap(self, root_id, key_bytes, aad, *, deadline):
-        root = await self._root(root_id, deadline)
-        iv = random_bytes(12)
-        sealed = root.encrypt(iv, key_bytes.reveal(), aad)
-        return WrappedBytes(WrapAlgorithm.HSM_AES_GCM, iv, sealed[:-16], sealed[-16:])
+        return await self._ask(self._member.wrap(root_id, key_bytes, aad, deadline=deadline))
 
     async def unwrap(self, root_id, wrapped, aad, *, deadline):
         self.unwraps += 1
-        root = await self._root(root_id, deadline)
-        try:
-            return Secret(root.decrypt(wrapped.iv, wrapped.ciphertext + wrapped.tag, aad))
-        except InvalidTag:
-            raise HsmIntegrityError("the wrapped key does not authenticate") from None
+        self.arrived.set()
+        await self._free.wait()
+        return await self._ask(self._member.unwrap(root_id, wrapped, aad, deadline=deadline))
 
     async def random(self, n_bytes, *, deadline):
-        await self._answer(deadline)
-        return Secret(random_bytes(n_bytes))
+        return await self._ask(self._member.random(n_bytes, deadline=deadline))
 
-    async def _root(self, root_id, deadline):
-        await self._answer(deadline)
-        root = self.roots.get(bytes(root_id))
-        if root is None:
-            raise HsmKeyNotFoundError(f"{self.name} has no root {root_id.hex()}")
-        return root
-
-    async def _answer(self, deadline):
-        assert not deadline.has_passed()
-        self.arrived.set()
-        if self.hold is not None:
-            await self.hold.wait()
-        if self.fail_with is not None:
-            raise self.fail_with
+    async def _ask(self, asked):
+        if self.is_down:
+            asked.close()
+            raise NoMemberError("no member is active")
+        try:
+            return await asked
+        except MemberFailedError as error:
+            raise NoMemberError(f"the last one said: {error.message}") from error
 
 
-class RecordingEvents:
-    """An ``EventSink`` that keeps what it was told."""
+class HsmAndDatabase:
+    """A fake HSM with a root, and an empty database file that knows it, to be copied for each test."""
 
-    def __init__(self) -> None:
-        self.events: list[tuple[str, dict[str, object]]] = []
+    def __init__(self, folder):
+        self.hsm = FakeHsm("hsm-a")
+        self.root_id = self.hsm.make_root()
+        self._template = folder / "template.db"
+        create_database(self._template)
+        root = RootRecord(self.root_id, 1, "CKA_CHECK_VALUE", "dc95c0", b"canary", bytes(32), 1.0)
+        with Store.open(self._template) as store:
+            asyncio.run(store.write(lambda tx: tx.insert_root(root)))
 
-    def emit(self, event: str, **fields: object) -> None:
-        self.events.append((event, fields))
+    def copy_to(self, path):
+        shutil.copyfile(self._template, path)
+        return path
 
-    @property
-    def names(self) -> list[str]:
-        return [name for name, _ in self.events]
+
+class KeyringBench:
+    """One database, the cluster and the clock; as many stores and keyrings (processes) on them as a test needs."""
+
+    def __init__(self, made: HsmAndDatabase, path) -> None:
+        self.clock = FakeClock()
+        self.root_id = made.root_id
+        self.path = made.copy_to(path)
+        self.cluster = OneMemberCluster(made.hsm)
+        self.stores: list[Store] = []
+
+    def open_store(self) -> Store:
+        store = Store.open(self.path)
+        self.stores.append(store)
+        return store
+
+    def open_keyring(
+        self, *, ttl_s=TTL_S, max_keks=100, max_domains=100, outage_grace_s=0.0, store=None
+    ) -> Keyring:
+        """Make a keyring on a store of its own, as another process would have one: its caches are empty."""
+        limits = CacheLimits(ttl_s, max_keks, max_domains, outage_grace_s)
+        store = store or self.open_store()
+        return Keyring(store, self.cluster, clock=self.clock, limits=limits, request_s=10.0)
+
+    def close(self) -> None:
+        self.cluster.hsm.faults.clear()
+        for store in self.stores:
+            store.close()

@@ -41,21 +41,21 @@ class CipherCache(Generic[KeyT]):
         return len(self._entries)
 
     def fresh(self, key: KeyT) -> CachedCipher | None:
-        """Return the entry if it may serve now, without any HSM call."""
-        entry = self._entries.get(key)
-        if entry is None or self._clock.monotonic() >= entry.fresh_until:
+        """Return the entry if it may serve now, without any HSM call. Counted as a hit or a miss."""
+        entry = self._serving(key)
+        if entry is None:
             self.misses += 1
-            return None
-        self._entries.move_to_end(key)
-        self.hits += 1
+        else:
+            self.hits += 1
         return entry
 
     async def filled(self, key: KeyT, fill: Callable[[], Awaitable[CachedCipher]]) -> CachedCipher:
         """Return a fresh entry, else the result of ``fill``; callers that come meanwhile share one fill.
 
-        A caller that is cancelled does not cancel the fill for the others. Raises what ``fill`` raises.
+        A caller that is cancelled does not cancel the fill for the others. Raises what ``fill`` raises. Not
+        counted: whoever wants that has asked ``fresh`` first.
         """
-        entry = self.fresh(key)
+        entry = self._serving(key)
         if entry is not None:
             return entry
         task = self._filling.get(key)
@@ -74,6 +74,13 @@ class CipherCache(Generic[KeyT]):
     def clear(self) -> None:
         """Drop everything."""
         self._entries.clear()
+
+    def _serving(self, key: KeyT) -> CachedCipher | None:
+        entry = self._entries.get(key)
+        if entry is None or self._clock.monotonic() >= entry.fresh_until:
+            return None
+        self._entries.move_to_end(key)
+        return entry
 
     async def _fill(self, key: KeyT, fill: Callable[[], Awaitable[CachedCipher]]) -> CachedCipher:
         try:

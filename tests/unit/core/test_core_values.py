@@ -5,7 +5,6 @@ import time
 
 import pytest
 
-from fakes_keyring import FakeClock, FakeMember, RecordingEvents
 from strongroom import core
 from strongroom.core import (
     ApprovalGate,
@@ -24,6 +23,7 @@ from strongroom.core import (
     WrapAlgorithm,
     random_bytes,
 )
+from strongroom.testing import FakeClock, FakeHsm, FakeMember, RecordingEvents
 
 
 def test_a_deadline_passes_at_its_moment_and_not_before():
@@ -42,7 +42,7 @@ def test_a_deadline_passes_at_its_moment_and_not_before():
 def test_a_deadline_ignores_the_wall_clock():
     clock = FakeClock()
     deadline = Deadline.after(clock, 2.0)
-    clock._now += 86_400
+    clock.set_wall_clock(clock.now() + 86_400)
     assert deadline.remaining_s() == 2.0
 
 
@@ -68,7 +68,7 @@ def test_fakes_have_the_shape_of_what_they_stand_for():
         (clock, Clock),
         (gate, ApprovalGate),
         (events, EventSink),
-        (FakeMember(), HsmMember),
+        (FakeMember(FakeHsm("hsm-a")), HsmMember),
     ):
         for name, promised in inspect.getmembers(protocol, inspect.isfunction):
             if not name.startswith("_"):
