@@ -1,0 +1,114 @@
+"""Who may do what: exactly what the table says, for every role and every verb, and nobody else anything."""
+
+import inspect
+
+import pytest
+
+from strongroom.core import NoMemberError, Secret
+from strongroom.service import (
+    ROLES_FOR,
+    AccessDeniedError,
+    Credential,
+    KeyService,
+    Role,
+    RolePolicy,
+    Service,
+)
+from unit.service.verbs import VERBS, sealed_by
+
+MANAGING = {"CreateKey", "CreateAlias", "EnableKey", "DisableKey"}
+LOOKING = {"DescribeKey", "ListKeys", "ListAliases"}
+USING = {"GenerateDataKey", "Encrypt", "Decrypt"}
+ALLOWED = {
+    "user/crypto-officer": MANAGING | LOOKING,
+    "user/crypto-user": USING | LOOKING,
+    "user/operator": LOOKING | {"ReadStatus"},
+    "user/everything": MANAGING | LOOKING | USING | {"ReadStatus"},
+    "user/stranger": set(),
+    "": set(),
+}
+
+
+def test_the_tests_go_through_every_verb():
+    assert VERBS.keys() == ROLES_FOR.keys()
+    verbs = {name.replace("_", "") for name in vars(KeyService) if not name.startswith("_")}
+    assert verbs == {verb.lower() for verb in VERBS} | {"findcredential", "recordrefusal"}
+
+
+def test_the_service_has_the_shape_that_it_promises():
+    for name, promised in inspect.getmembers(KeyService, inspect.isfunction):
+        if not name.startswith("_"):
+            assert inspect.signature(getattr(Service, name)).parameters.keys() == (
+                inspect.signature(promised).parameters.keys()
+            )
+
+
+@pytest.mark.parametrize("principal", ALLOWED)
+async def test_a_principal_may_do_what_its_roles_allow_and_nothing_else(bench, service, key_id, principal):
+    sealed = await sealed_by(service, bench.caller(), key_id)
+    for verb, call in VERBS.items():
+        await service.enable_key(bench.caller(), key_id)
+        before, caller = everything(bench), bench.caller(principal)
+        if verb in ALLOWED[principal]:
+            await call(service, caller, key_id, sealed)
+            continue
+        with pytest.raises(AccessDeniedError) as denied:
+            await call(service, caller, key_id, sealed)
+        assert (denied.value.principal, denied.value.verb) == (principal, verb)
+        (entry,) = [entry for entry in bench.entries() if entry.request_id == caller.request_id]
+        assert (entry.kind, entry.outcome) == ("outcome", "AccessDeniedError")
+        assert everything(bench) == before
+
+
+def everything(bench):
+    keys = bench.keyring.list_keys(limit=100, after=None)
+    return keys, bench.keyring.list_aliases(key_id=None, limit=100, after=None)
+
+
+async def test_a_denied_caller_learns_nothing_about_what_is_there(bench, service, key_id):
+    for wanted in (key_id, "00000000-0000-4000-8000-000000000000"):
+        with pytest.raises(AccessDeniedError) as denied:
+            await service.disable_key(bench.caller("user/stranger"), wanted)
+        assert wanted not in str(denied.value)
+
+
+def test_a_verb_outside_the_table_is_allowed_to_nobody():
+    policy = RolePolicy({"user/everything": frozenset(map(str, Role))})
+    for verb in ("ScheduleKeyDeletion", "", "createkey", "Decrypt "):
+        with pytest.raises(AccessDeniedError):
+            policy.require("user/everything", verb)
+
+
+def test_an_unknown_role_allows_nothing():
+    policy = RolePolicy({"user/odd": frozenset({"admin", "*", "", "CRYPTO_USER"})})
+    for verb in ROLES_FOR:
+        with pytest.raises(AccessDeniedError):
+            policy.require("user/odd", verb)
+
+
+def test_a_policy_does_not_follow_the_dict_it_was_made_of():
+    roles = {"user/app": frozenset({str(Role.CRYPTO_USER)})}
+    policy = RolePolicy(roles)
+    roles["user/app"] = frozenset(map(str, Role))
+    with pytest.raises(AccessDeniedError):
+        policy.require("user/app", "CreateKey")
+
+
+def test_before_the_secrets_are_unwrapped_nobody_is_recognised(service):
+    assert not service.has_credentials
+    with pytest.raises(NoMemberError, match="access keys"):
+        service.find_credential("AKIATEST")
+
+
+def test_afterwards_exactly_those_are_recognised_that_were_taken_last(service):
+    first, second = [Credential(name, "user/app", Secret(b"hush")) for name in ("AKIA1", "AKIA2")]
+    taken = {"AKIA1": first}
+    service.take_credentials(taken)
+    taken["AKIA3"] = second
+    assert service.has_credentials
+    assert service.find_credential("AKIA1") is first
+    assert service.find_credential("AKIA3") is None
+    service.take_credentials({"AKIA2": second})
+    assert service.find_credential("AKIA1") is None
+    assert service.find_credential("AKIA2") is second
+    assert "hush" not in repr(second)
