@@ -10,9 +10,9 @@ from typing import NamedTuple, Self, TypeVar
 from strongroom.cli._answers import DecryptAnswer, EncryptAnswer, MemberEntry
 from strongroom.cli._client import ServiceClient
 from strongroom.cli._endpoint import Service
-from strongroom.cli._errors import CliError, NotDoneError
+from strongroom.cli._errors import NotDoneError
 from strongroom.cli._status import read_status
-from strongroom.core import Clock, random_bytes
+from strongroom.core import Clock, StrongroomError, random_bytes
 
 _CLIENTS = 4
 _RETURN_LIMIT_S = 30.0
@@ -97,8 +97,10 @@ class Load:
         answer: _T | None = None
         try:
             answer = client.call(operation, members, kind)
-        except CliError as error:
+        except StrongroomError as error:
             failure = f"{operation}: {error.message}"
+        except Exception as error:  # noqa: BLE001  # a client that died unseen would make the count of failures a lie
+            failure = f"{operation}: {type(error).__name__}"
         with self._lock:
             self._durations.append(self._clock.monotonic() - started)
             if failure is not None:

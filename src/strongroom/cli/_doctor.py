@@ -17,7 +17,7 @@ from strongroom.cli._errors import NotDoneError
 from strongroom.cli._output import Output, visible
 from strongroom.cli._reporting import reporting
 from strongroom.config import Config, Home, home_from_environment, load_config
-from strongroom.core import Clock, StrongroomError, SystemClock
+from strongroom.core import Clock, SystemClock
 from strongroom.wiring.home import require_complete
 
 _COLOURS = {"ok": "green", "note": "cyan", "warn": "yellow", "fail": "red"}
@@ -51,16 +51,16 @@ def doctor(output: Output) -> None:
 
 def examine(home: Home, clock: Clock) -> Iterator[Finding]:
     """Yield what every check finds, as soon as it is known."""
-    config: Config | None = None
-    try:
+    loaded: list[Config] = []
+
+    def check_configuration() -> Iterator[Finding]:
         require_complete(home)
         yield Finding("home", "ok", f"{home.root} is complete and private")
-        config = load_config(home.root)
-        yield Finding("configuration", "ok", f"{len(config.cluster.members)} members")
-    except StrongroomError as error:
-        name = "home" if config is None and not home.config_file.exists() else "home or configuration"
-        yield Finding(name, "fail", error.message, error.next_step)
-    if config is not None:
+        loaded.append(load_config(home.root))
+        yield Finding("configuration", "ok", f"{len(loaded[0].cluster.members)} members")
+
+    yield from findings_of("home or configuration", check_configuration)
+    for config in loaded:
         yield from _examine_home(home, config, clock)
     yield from findings_of("memory", check_memory)
     yield from findings_of("clock", lambda: check_clock(home, clock))

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from strongroom.cli._errors import CliError
+from strongroom.cli._errors import NotDevelopmentError
 from strongroom.config import (
     ClientEnvironment,
     Config,
@@ -195,10 +195,6 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-class NotDevelopmentError(CliError):
-    """The home is not a development home."""
 
 
 def require_development(home: Home) -> Config:

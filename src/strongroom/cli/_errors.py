@@ -3,6 +3,7 @@
 CliError (StrongroomError)
 ├── ServiceUnreachableError    nothing answers, or not in time: exit status 3
 ├── NotReadyError              it answers that it is not ready: exit status 3
+├── NotDevelopmentError        the command is for development homes only
 ├── ForeignAnswerError         what answers is not a Strongroom
 ├── RequestRefusedError        the service answered with an error; ``code`` is AWS's
 └── NotDoneError               the command ran and found that something is wrong
@@ -36,6 +37,10 @@ class NotReadyError(CliError):
     """The service answers, and says that it is not ready."""
 
     exit_status = EXIT_NOT_READY
+
+
+class NotDevelopmentError(CliError):
+    """The home is not a development home: its members may be real HSMs."""
 
 
 class ForeignAnswerError(CliError):

@@ -270,7 +270,7 @@ def test_without_a_home_the_machine_is_checked_all_the_same():
     result = run("doctor", "--json")
     assert result.exit_code == 1
     levels = {check["name"]: check["level"] for check in json.loads(result.stdout)["checks"]}
-    assert levels["home"] == "fail"
+    assert levels["home or configuration"] == "fail"
     assert levels["clock"] == "ok"
 
 
@@ -292,3 +292,15 @@ def test_the_doctor_changes_nothing(home):
     before = seen()
     run("doctor")
     assert seen() == before
+
+
+def test_a_home_of_another_user_fails_and_the_machine_is_checked_all_the_same(home, monkeypatch):
+    def denied(_home):
+        raise PermissionError(13, "Permission denied", str(home.config_file))
+
+    monkeypatch.setattr("strongroom.cli._doctor.require_complete", denied)
+    result = run("doctor", "--json")
+    assert result.exit_code == 1
+    first, *rest = json.loads(result.stdout)["checks"]
+    assert first["message"] == f"cannot look at {home.config_file}: Permission denied"
+    assert rest
