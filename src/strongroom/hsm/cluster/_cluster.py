@@ -27,6 +27,8 @@ T = TypeVar("T")
 _SUSPECT_FOR_S = 2.0
 """How long we avoid a worker that failed us, when the main process says nothing about it meanwhile."""
 _RETRY_PAUSE_S = 0.02
+_FAIR_SHARE = 0.5
+"""A member that got less than this part of an attempt's time is not blamed for having given no answer."""
 
 
 class Suspicion(msgspec.Struct, frozen=True, array_like=True):
@@ -125,15 +127,19 @@ class HsmCluster:
                 await self._wait_for_change(deadline)
                 tried.clear()
                 continue
-            attempt = Deadline.after(self._clock, min(self._attempt_s, deadline.remaining_s()))
+            given_s = min(self._attempt_s, deadline.remaining_s())
+            attempt = Deadline.after(self._clock, given_s)
             try:
                 return await verb(worker.member, attempt)
             except HsmRequestError:
                 raise
             except MemberFailedError as error:
-                last = error
                 tried.add((worker.entry.member, worker.entry.worker, worker.entry.generation))
-                self._failed(worker, error)
+                if isinstance(error, MemberDeadlineError) and given_s < self._attempt_s * _FAIR_SHARE:
+                    last = last or error  # the call's own time was over: that says nothing about the member
+                else:
+                    last = error
+                    self._failed(worker, error)
         if last is not None:
             reason = f"the last one said: {last.message}"
         else:

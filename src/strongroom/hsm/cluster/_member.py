@@ -37,7 +37,7 @@ class RemoteMember:
         self._name = name
         self._use_path = use_path
         self._client: WireClient | None = None
-        self._connecting = asyncio.Lock()
+        self._connecting: asyncio.Task[WireClient] | None = None
         self._without_connection = 0
 
     @property
@@ -81,25 +81,44 @@ class RemoteMember:
 
     def close(self) -> None:
         """Drop the connection."""
+        self._connecting = None
         if self._client is not None:
             self._client.close()
             self._client = None
 
     async def _connected(self, deadline: Deadline) -> WireClient:
-        client = self._client
-        if client is not None and not client.is_lost:
-            return client
+        if self._client is not None and not self._client.is_lost:
+            return self._client
+        if self._connecting is None:
+            # One connection for all who wait: hundreds at once would overrun the socket's queue of 100.
+            self._connecting = asyncio.ensure_future(self._connect())
+            self._connecting.add_done_callback(_look_at)
         self._without_connection += 1
         try:
-            # One connection for all who wait: hundreds at once would overrun the socket's queue of 100.
-            async with asyncio.timeout(_left(deadline)), self._connecting:
-                if self._client is None or self._client.is_lost:
-                    self._client = await WireClient.connect(self._use_path)
-                return self._client
+            async with asyncio.timeout(_left(deadline)):
+                return await asyncio.shield(self._connecting)
         except TimeoutError as error:
             raise MemberDeadlineError("no connection to the worker in time") from error
         finally:
             self._without_connection -= 1
+
+    async def _connect(self) -> WireClient:
+        try:
+            client = await WireClient.connect(self._use_path)
+            if self._connecting is not asyncio.current_task():
+                client.close()
+                raise MemberFailedError("the connection was closed")
+            self._client = client
+            return client
+        finally:
+            if self._connecting is asyncio.current_task():
+                self._connecting = None
+
+
+def _look_at(connecting: asyncio.Task[WireClient]) -> None:
+    """Take notice of a failure that nobody waited for: asyncio would complain."""
+    if not connecting.cancelled():
+        connecting.exception()
 
 
 def _left(deadline: Deadline) -> float:
