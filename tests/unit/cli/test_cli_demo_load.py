@@ -3,6 +3,8 @@
 import signal
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import pytest
 
@@ -82,6 +84,10 @@ def test_only_a_process_that_is_a_worker_is_killed(tmp_path):
     try:
         with pytest.raises(NotDoneError):
             kill_worker(MemberEntry("alpha", "active", pid=bystander.pid))
+        for _ in range(500):  # right after exec(2) the command line of a process can still be empty
+            if Path(f"/proc/{worker.pid}/cmdline").read_bytes():
+                break
+            time.sleep(0.01)
         assert kill_worker(MemberEntry("alpha", "active", pid=worker.pid)) == worker.pid
         assert worker.wait(10) == -signal.SIGKILL
         assert bystander.poll() is None
