@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from strongroom.core import Clock
+from strongroom.core import Clock, ConfigError
 
 CA_FILE = "ca.pem"
 CERTIFICATE_FILE = "server.pem"
@@ -56,19 +56,26 @@ def make_development_tls(folder: Path, *, clock: Clock) -> None:
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
     write_private(folder / KEY_FILE, private)
-    write_private(folder / CERTIFICATE_FILE, server.public_bytes(serialization.Encoding.PEM))
     write_private(folder / CA_FILE, ca.public_bytes(serialization.Encoding.PEM))
+    # Last, for it decides whether to renew: while the old one stands, a renewal that was cut short is done again.
+    write_private(folder / CERTIFICATE_FILE, server.public_bytes(serialization.Encoding.PEM))
 
 
 def renew_development_tls(folder: Path, *, clock: Clock) -> bool:
     """Make everything anew when our own server certificate has under 30 days left; returns whether it was done.
 
-    A certificate that another CA issued is left alone: the operator brought it.
+    A certificate that another CA issued is left alone: the operator brought it. Raises ConfigError when the file
+    holds no certificate.
     """
     path = folder / CERTIFICATE_FILE
     if not (folder / CA_FILE).is_file() or not path.is_file():
         return False
-    certificate = x509.load_pem_x509_certificate(path.read_bytes())
+    try:
+        certificate = x509.load_pem_x509_certificate(path.read_bytes())
+    except ValueError as error:
+        raise ConfigError(
+            f"{path} holds no certificate", next_step=f"put one there as PEM, with its key in {KEY_FILE}"
+        ) from error
     now = dt.datetime.fromtimestamp(clock.now(), dt.UTC)
     is_ours = certificate.issuer.rfc4514_string() == "CN=Strongroom development CA"
     if not is_ours or certificate.not_valid_after_utc - now > _RENEW_BEFORE:

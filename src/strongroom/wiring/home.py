@@ -81,8 +81,11 @@ def runtime_folder(home: Home) -> Path:
         raise HomeError(
             f"the path {folder} is too long for sockets", next_step="set XDG_RUNTIME_DIR to a shorter one"
         )
-    for left_over in folder.iterdir():
-        left_over.unlink()
+    try:
+        for left_over in folder.iterdir():
+            left_over.unlink()
+    except OSError as error:
+        raise HomeError(f"cannot empty the socket folder {folder}: {error.strerror}") from error
     return folder
 
 

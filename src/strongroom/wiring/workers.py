@@ -46,18 +46,9 @@ class Child:
         """Start ``python -m program`` and wait until it says that it is at work.
 
         Raises what the child says went wrong, MemberDeadlineError when it says nothing for 60 s, and
-        MemberFailedError when it dies without a word.
+        MemberFailedError when it dies without a word or cannot be started at all.
         """
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            program,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            env=worker_environment(environment),
-            pass_fds=pass_fds,
-            start_new_session=True,  # Ctrl-C at a terminal is for the main process, which stops us in order
-        )
+        process = await _spawn(program, environment, pass_fds)
         try:
             started = await asyncio.wait_for(_tell(process, bootstrap), _START_LIMIT_S)
             if started.failure is not None:
@@ -100,6 +91,24 @@ class Child:
     async def kill(self) -> None:
         """End it by SIGKILL, which works on a stopped process too, and wait until it is gone."""
         await _kill(self._process)
+
+
+async def _spawn(
+    program: str, environment: Mapping[str, str], pass_fds: Sequence[int]
+) -> asyncio.subprocess.Process:
+    try:
+        return await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            program,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            env=worker_environment(environment),
+            pass_fds=pass_fds,
+            start_new_session=True,  # Ctrl-C at a terminal is for the main process, which stops us in order
+        )
+    except OSError as error:  # no process or memory left: the caller tries again, as after any other failure
+        raise MemberFailedError(f"cannot start {program}: {error.strerror}") from error
 
 
 async def _tell(process: asyncio.subprocess.Process, bootstrap: msgspec.Struct) -> Started:

@@ -1,61 +1,9 @@
-"""A whole service under test: real keyring, store and audit log, over one fake HSM."""
+"""A service per test, closed whatever happens, and a key in it."""
 
 import pytest
 
-from fakes_keyring import HsmAndDatabase, KeyringBench
-from strongroom.audit import AuditLog, read_entries
-from strongroom.service import Caller, Role, RolePolicy, Service
-from strongroom.storage import Store
-from unit.audit.audit_fakes import FlakyDisk
-
-PRINCIPALS = {f"user/{role}": frozenset({str(role)}) for role in Role}
-EVERYTHING = "user/everything"
-
-
-class WatchingStore(Store):
-    """Looks at the audit log on disk at the moment of each write, before it begins."""
-
-    directory = None
-    seen = None
-
-    async def write(self, work):
-        self.seen.append([(entry.kind, entry.event) for entry in read_entries(self.directory)])
-        return await super().write(work)
-
-
-class ServiceBench(KeyringBench):
-    """``service`` and what it stands on; ``disk`` makes the audit log fail."""
-
-    def __init__(self, made, folder):
-        super().__init__(made, folder / "strongroom.db")
-        self.directory = folder / "audit"
-        self.disk = FlakyDisk()
-        self.audit = AuditLog.open(
-            self.directory, "api-0", clock=self.clock, retry_after_s=0.02, open_folder=self.disk.open_folder
-        )
-        self.store = WatchingStore.open(self.path)
-        self.store.directory, self.store.seen = self.directory, []
-        self.stores.append(self.store)
-        self.keyring = self.open_keyring(store=self.store)
-        policy = RolePolicy({**PRINCIPALS, EVERYTHING: frozenset(map(str, Role))})
-        self.service = Service(self.keyring, self.audit, policy=policy)
-        self._requests = 0
-
-    def caller(self, principal=EVERYTHING):
-        self._requests += 1
-        return Caller(principal, "AKIATEST", "192.0.2.7", "eu-central-1", f"request-{self._requests}")
-
-    def entries(self):
-        return list(read_entries(self.directory))
-
-    def logged_bytes(self):
-        files = [path for path in self.directory.rglob("*") if path.is_file()]
-        return b"".join(path.read_bytes() for path in files)
-
-    def close(self):
-        self.disk.decide = lambda _call: None
-        self.audit.close()
-        super().close()
+from fakes_keyring import HsmAndDatabase
+from fakes_service import ServiceBench
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,209 @@
+"""What an API process is built of, and what it tells about itself."""
+
+import re
+
+import pytest
+
+from strongroom.config import CacheConfig, ClusterConfig, Config, Home, MemberConfig, PinSource
+from strongroom.core import (
+    AuditUnavailableError,
+    NoMemberError,
+    RootId,
+    Secret,
+    StorageError,
+    StrongroomError,
+)
+from strongroom.hsm.cluster import ClusterTable, HsmCluster, MemberState, WorkerEntry
+from strongroom.keyring import CREDENTIALS, KeyById, make_access_key
+from strongroom.service import AccessDeniedError, Caller, Credential
+from strongroom.storage import Store
+from strongroom.testing import RecordingEvents
+from strongroom.wiring.data_plane import build_data_plane
+from strongroom.wiring.health import DataPlaneHealth
+
+
+@pytest.fixture
+async def cluster(bench):
+    made = HsmCluster(
+        clock=bench.clock, events=RecordingEvents(), attempt_s=1, report=lambda _suspicion: None
+    )
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def health(bench, cluster):
+    return DataPlaneHealth(service=bench.service, cluster=cluster, audit=bench.audit, keyring=bench.keyring)
+
+
+def table(*states):
+    entries = [
+        WorkerEntry(f"hsm-{number}", 0, number + 1, state, "/nowhere", reason="why", pid=7)
+        for number, state in enumerate(states)
+    ]
+    return ClusterTable(1, entries)
+
+
+def make_ready(bench, cluster):
+    cluster.apply(table(MemberState.ACTIVE, MemberState.EJECTED))
+    bench.service.take_credentials({"AKIA": Credential("AKIA", "user/app", Secret(b"hush"))})
+
+
+def metric(text, name):
+    return float(re.search(rf"^strongroom_{re.escape(name)} (\S+)$", text, re.MULTILINE)[1])
+
+
+async def test_at_first_every_reason_not_to_be_ready_is_named(health):
+    assert [reason.split()[:4] for reason in health.readiness()] == [
+        ["no", "member", "of", "the"],
+        ["the", "secrets", "of", "access"],
+    ]
+
+
+async def test_with_one_active_member_and_credentials_it_is_ready(bench, cluster, health):
+    make_ready(bench, cluster)
+    assert health.readiness() == []
+    assert metric(health.metrics(), "ready") == 1
+
+
+@pytest.mark.parametrize("state", [state for state in MemberState if state is not MemberState.ACTIVE])
+async def test_a_member_in_any_other_state_does_not_count(bench, cluster, health, state):
+    make_ready(bench, cluster)
+    cluster.apply(table(state))
+    assert "no member" in health.readiness()[0]
+    assert metric(health.metrics(), "ready") == 0
+
+
+async def test_stopping_and_an_unwritable_audit_log_are_reasons_too(bench, cluster, health):
+    make_ready(bench, cluster)
+    health.is_stopping = True
+    assert health.readiness() == ["the service is stopping"]
+    health.is_stopping = False
+    bench.audit.close()
+    assert ["audit log cannot be written" in reason for reason in health.readiness()] == [True]
+    assert health.status()["audit_failure"]
+
+
+async def test_the_status_tells_of_every_member(bench, cluster, health):
+    make_ready(bench, cluster)
+    status = health.status()
+    assert status["members"] == [
+        {"name": "hsm-0", "worker": 0, "state": "active", "generation": 1, "reason": "why", "pid": 7},
+        {"name": "hsm-1", "worker": 0, "state": "ejected", "generation": 2, "reason": "why", "pid": 7},
+    ]
+    assert status["not_ready"] == []
+
+
+async def test_metrics_count_what_happened_and_have_the_exposition_format(bench, cluster, health):
+    make_ready(bench, cluster)
+    made = await bench.service.create_key(bench.caller(), description="x")
+    for _ in range(3):
+        await bench.service.encrypt(bench.caller(), KeyById(made.key_id), Secret(b"x"), context={})
+    text = health.metrics()
+    assert (metric(text, "kek_cache_misses_total"), metric(text, "kek_cache_hits_total")) == (1, 2)
+    assert (metric(text, "kek_cache_entries"), metric(text, "domain_cache_entries")) == (1, 1)
+    assert metric(text, "audit_entries_total") == 5
+    assert metric(text, 'hsm_member_active{member="hsm-0",worker="0"}') == 1
+    assert metric(text, 'hsm_member_active{member="hsm-1",worker="0"}') == 0
+    assert metric(text, 'hsm_member_generation{member="hsm-1",worker="0"}') == 2
+    for line in text.splitlines():
+        assert re.fullmatch(
+            r"# (HELP|TYPE) strongroom_[a-z_]+ .+|strongroom_[a-z_]+(\{[^{}]+\})? -?[0-9.e+]+", line
+        )
+    names = re.findall(r"(?m)^# TYPE (\S+)", text)
+    assert len(names) == len(set(names)) > 8
+
+
+# The data plane as a whole.
+
+
+@pytest.fixture
+def home(bench, tmp_path):
+    """A home whose database is the bench's."""
+    assert bench.path == Home(tmp_path).database
+    return Home(tmp_path)
+
+
+@pytest.fixture
+def config():
+    members = [
+        MemberConfig(name=name, profile="softhsm2", pin=PinSource(file="x"), token_label=name)
+        for name in ("hsm-a", "hsm-b")
+    ]
+    return Config(version=1, cluster=ClusterConfig(members=members), cache=CacheConfig(ttl_s=7.0))
+
+
+async def add_access_key(bench, principal, *roles, active=True):
+    domain = await bench.keyring.ciphers.new_domain(RootId(bench.root_id), CREDENTIALS)
+    await bench.store.write(lambda tx: tx.insert_domain(domain))
+    record, secret = await make_access_key(
+        bench.keyring.ciphers, domain.domain_id, principal=principal, roles=roles, now=1.0
+    )
+    await bench.store.write(lambda tx: tx.insert_access_key(record._replace(active=active)))
+    return record.access_key_id, secret
+
+
+def build(config, home, bench, writer="api-1"):
+    return build_data_plane(config, home, bench.cluster, writer=writer, clock=bench.clock)
+
+
+async def test_active_access_keys_are_recognised_once_an_hsm_answers(bench, home, config):
+    key_id, secret = await add_access_key(bench, "user/app", "crypto-user")
+    gone_id, _ = await add_access_key(bench, "user/gone", "crypto-user", active=False)
+    plane = build(config, home, bench)
+    try:
+        bench.cluster.is_down = True
+        with pytest.raises(NoMemberError):
+            await plane.load_credentials()
+        assert not plane.service.has_credentials
+        bench.cluster.is_down = False
+        await plane.load_credentials()
+        found = plane.service.find_credential(key_id)
+        assert (found.principal, found.secret_access_key.matches(secret)) == ("user/app", True)
+        assert plane.service.find_credential(gone_id) is None
+    finally:
+        plane.close()
+
+
+async def test_a_principal_has_the_roles_of_all_its_active_access_keys_and_no_more(bench, home, config):
+    await add_access_key(bench, "user/app", "crypto-user")
+    await add_access_key(bench, "user/app", "operator")
+    await add_access_key(bench, "user/app", "crypto-officer", active=False)
+    plane = build(config, home, bench)
+    caller = Caller("user/app", "AKIA", "192.0.2.7", "eu-central-1", "r")
+    try:
+        await plane.service.read_status(caller)
+        with pytest.raises(AccessDeniedError):
+            await plane.service.create_key(caller, description="x")
+        await plane.service.list_keys(caller, limit=1, after=None)
+    finally:
+        plane.close()
+
+
+async def test_the_lifetime_of_keys_is_the_configured_one(bench, home, config):
+    made = await bench.service.create_key(bench.caller(), description="x")
+    plane = build(config, home, bench)
+    try:
+        await plane.keyring.encrypt(KeyById(made.key_id), Secret(b"x"), {})
+        bench.cluster.is_down = True
+        bench.clock.advance(6.9)
+        await plane.keyring.encrypt(KeyById(made.key_id), Secret(b"x"), {})
+        bench.clock.advance(0.2)
+        with pytest.raises(NoMemberError):
+            await plane.keyring.encrypt(KeyById(made.key_id), Secret(b"x"), {})
+    finally:
+        plane.close()
+
+
+async def test_a_plane_that_cannot_be_built_lets_go_of_everything(bench, home, config, monkeypatch):
+    closed = []
+    monkeypatch.setattr(Store, "close", lambda self, real=Store.close: (closed.append(self), real(self)))
+    with pytest.raises(StrongroomError):  # the bench has this writer's log open
+        build(config, home, bench, writer="api-0")
+    assert len(closed) == 1
+    with pytest.raises(StorageError):
+        build(config, Home(home.root / "elsewhere"), bench)
+    plane = build(config, home, bench)
+    plane.close()
+    with pytest.raises(AuditUnavailableError):
+        await plane.audit.record("event", "x")
