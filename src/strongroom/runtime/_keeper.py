@@ -4,8 +4,9 @@ starting → reconciling → active → ejected → starting …, and stopped wh
 """
 
 import asyncio
-import contextlib
+import traceback
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from strongroom.core import (
@@ -89,8 +90,8 @@ class MemberKeeper:
                 began = self._clock.monotonic()
                 try:
                     await self._live(generation)
-                except StrongroomError as error:
-                    is_final = self._failed(error)
+                except Exception as error:  # noqa: BLE001  # whatever it was, a member is not given up in silence
+                    is_final = self._failed(_as_ours(error))
                     await self._discard()
                     if is_final:
                         return
@@ -153,8 +154,7 @@ class MemberKeeper:
                     return f"its worker ended with status {ended.result()}" if ended.done() else fault
         finally:
             ended.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await ended
+            await asyncio.wait({ended})  # awaiting it would take an order to stop us for its own cancellation
 
     async def _fault(self, member: RemoteMember, suspected: asyncio.Future[Any]) -> str | None:
         """Ask the worker what it is at; returns what is wrong, None when it is well.
@@ -162,12 +162,14 @@ class MemberKeeper:
         A worker under suspicion, now or while we ask, has less time to answer.
         """
         asked = asyncio.ensure_future(member.ping(deadline=Deadline.after(self._clock, _PING_LIMIT_S)))
-        await _first_of(asked, suspected, timeout_s=None)
-        if not asked.done():
-            await _first_of(asked, timeout_s=_SUSPECT_PING_LIMIT_S)
-        if not asked.done():
+        try:
+            await _first_of(asked, suspected, timeout_s=None)
+            if not asked.done():
+                await _first_of(asked, timeout_s=_SUSPECT_PING_LIMIT_S)
+            if not asked.done():
+                return f"its worker does not answer: {self._suspicion}"
+        finally:
             asked.cancel()
-            return f"its worker does not answer: {self._suspicion}"
         try:
             pong = asked.result()
         except HsmError as error:
@@ -188,6 +190,17 @@ class MemberKeeper:
         child, self._child = self._child, None
         if child is not None:
             await child.kill()
+
+
+def _as_ours(error: Exception) -> StrongroomError:
+    """An error that nobody foresaw is told by its type and place; its text might hold anything."""
+    if isinstance(error, StrongroomError):
+        return error
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    return MemberFailedError(
+        f"unexpected {type(error).__name__} at {Path(place.filename).name}:{place.lineno}",
+        next_step="report this as a bug",
+    )
 
 
 async def _first_of(*futures: asyncio.Future[Any], timeout_s: float | None) -> None:

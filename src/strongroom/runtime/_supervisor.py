@@ -64,9 +64,7 @@ class Supervisor:
         """End every worker and close the control socket."""
         for task in self._tasks:
             task.cancel()
-        for task in self._tasks:
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         self.control.close()
 
     def _keeper(self, member: MemberConfig, events: EventSink, clock: Clock) -> MemberKeeper:

@@ -1,0 +1,129 @@
+"""What the tests of runtime share: a child that is no process, a keeper over it, and a clock for its pauses."""
+
+import asyncio
+from collections import deque
+
+from worker_in_process import WorkerInProcess
+
+from strongroom.hsm.cluster import MemberState
+from strongroom.runtime._keeper import MemberKeeper, StartedWorker
+from strongroom.testing import FakeClock, FakeHsm, FakePerformer, RecordingEvents
+
+
+async def until(is_so, limit_s=10.0):
+    """Wait until something is so, and no longer."""
+    async with asyncio.timeout(limit_s):
+        while not is_so():
+            await asyncio.sleep(0.002)
+
+
+class ChildInProcess:
+    """What main sees of a worker process (``wiring.workers.Child``); the worker itself runs in this process."""
+
+    def __init__(self, pid, crash=lambda: None):
+        self.pid = pid
+        self.status = None
+        self.slow_to_let_go_s = 0.0
+        self._crash = crash
+        self._ended = asyncio.get_running_loop().create_future()
+
+    def die(self, status):
+        if self.status is None:
+            self.status = status
+            self._crash()
+            self._ended.set_result(status)
+
+    async def wait(self):
+        try:
+            return await asyncio.shield(self._ended)
+        except asyncio.CancelledError:
+            await asyncio.sleep(self.slow_to_let_go_s)
+            raise
+
+    async def kill(self):
+        self.die(-9)
+
+    async def end(self, *, limit_s=5.0):
+        self.die(0)
+
+
+class RecordedPauses:
+    """``asyncio`` with a ``sleep`` that takes no time and is written down."""
+
+    def __init__(self):
+        self.pauses = []
+
+    def __getattr__(self, name):
+        return getattr(asyncio, name)
+
+    async def sleep(self, seconds):
+        self.pauses.append(seconds)
+        await asyncio.sleep(0)
+
+
+class KeptMember:
+    """A keeper, the worker that it keeps, and all that happened.
+
+    ``start_errors`` and ``check_errors`` are raised one by one, before starting and checking work. While
+    ``hold_start`` or ``hold_check`` is set, that step waits.
+    """
+
+    def __init__(self, folder):
+        self.hsm = FakeHsm("hsm-a")
+        self.root_id = self.hsm.make_root()
+        self.performer = FakePerformer(self.hsm, limit_s=5.0)
+        self.worker = WorkerInProcess(self.hsm, folder, performer=self.performer)
+        self.clock = FakeClock()
+        self.events = RecordingEvents()
+        self.starts, self.children, self.published = [], [], []
+        self.start_errors, self.check_errors = deque(), deque()
+        self.hold_start, self.hold_check = asyncio.Event(), asyncio.Event()
+        self.hold_start.set()
+        self.hold_check.set()
+        self.keeper = MemberKeeper(
+            "hsm-a",
+            start=self._start,
+            check=self._check,
+            changed=lambda: self.published.append(self.keeper.entry),
+            events=self.events,
+            clock=self.clock,
+        )
+        self.task = None
+
+    def run(self):
+        self.task = asyncio.ensure_future(self.keeper.run())
+
+    async def stop(self):
+        if self.task is not None:
+            self.task.cancel()
+            await asyncio.wait({self.task})
+        await self.worker.stop()
+
+    @property
+    def child(self):
+        return self.children[-1]
+
+    @property
+    def states(self):
+        return [(entry.state, entry.generation) for entry in self.published]
+
+    async def reaches(self, state, generation):
+        await until(lambda: (state, generation) in self.states)
+        return next(e for e in self.published if (e.state, e.generation) == (state, generation))
+
+    async def active(self, generation=1):
+        return await self.reaches(MemberState.ACTIVE, generation)
+
+    async def _start(self, generation):
+        self.starts.append(generation)
+        await self.hold_start.wait()
+        if self.start_errors:
+            raise self.start_errors.popleft()
+        await self.worker.start()
+        self.children.append(ChildInProcess(7_000 + generation, self.worker.crash))
+        return StartedWorker(self.child, str(self.worker.use_path))
+
+    async def _check(self, member):
+        await self.hold_check.wait()
+        if self.check_errors:
+            raise self.check_errors.popleft()
