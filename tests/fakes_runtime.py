@@ -3,11 +3,10 @@
 import asyncio
 from collections import deque
 
-from worker_in_process import WorkerInProcess
-
 from strongroom.hsm.cluster import MemberState
 from strongroom.runtime._keeper import MemberKeeper, StartedWorker
 from strongroom.testing import FakeClock, FakeHsm, FakePerformer, RecordingEvents
+from worker_in_process import WorkerInProcess
 
 
 async def until(is_so, limit_s=10.0):

@@ -7,7 +7,7 @@ import socket
 from pathlib import Path
 
 from strongroom.config import Home
-from strongroom.core import EventSink, StrongroomError
+from strongroom.core import Clock, EventSink, StrongroomError
 from strongroom.wiring.bootstrap import ApiBootstrap
 from strongroom.wiring.workers import Child
 
@@ -15,16 +15,20 @@ _API_PROGRAM = "strongroom.runtime.api"
 _GRACE_S = 12.0
 _FIRST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 10.0
+_LIVED_WELL_S = 10.0
 
 
 class ApiKeeper:
     """Starts one API process and starts it again when it ends."""
 
-    def __init__(self, home: Home, control_path: Path, listener: socket.socket, *, events: EventSink) -> None:
+    def __init__(
+        self, home: Home, control_path: Path, listener: socket.socket, *, events: EventSink, clock: Clock
+    ) -> None:
         self._home = home
         self._control_path = control_path
         self._listener = listener
         self._events = events
+        self._clock = clock
         self._child: Child | None = None
         self.first_outcome = asyncio.Event()
         self.failure: StrongroomError | None = None
@@ -33,10 +37,10 @@ class ApiKeeper:
         """Keep the process alive until cancelled."""
         pause_s = _FIRST_PAUSE_S
         while True:
+            began = self._clock.monotonic()
             try:
                 self._child = await self._start()
                 self.failure = None
-                pause_s = _FIRST_PAUSE_S
                 self._events.emit("api.started", pid=self._child.pid)
                 self.first_outcome.set()
                 status = await self._child.wait()
@@ -45,6 +49,8 @@ class ApiKeeper:
                 self.failure = error
                 self._events.emit("api.failed", cause=str(error))
                 self.first_outcome.set()
+            if self._clock.monotonic() - began > _LIVED_WELL_S:
+                pause_s = _FIRST_PAUSE_S
             await asyncio.sleep(pause_s)
             pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
 

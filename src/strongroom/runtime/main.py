@@ -89,7 +89,7 @@ async def _run(
         events.emit("main.unprotected", what=refused)
     supervisor = Supervisor(config, home, sockets, roots, events=events, clock=SystemClock())
     control_path = sockets / "control"
-    api = ApiKeeper(home, control_path, listener, events=events)
+    api = ApiKeeper(home, control_path, listener, events=events, clock=SystemClock())
     await supervisor.start(control_path)
     serving: asyncio.Task[None] | None = None
     try:

@@ -3,8 +3,8 @@
 import asyncio
 
 import pytest
-from fakes_runtime import KeptMember, RecordedPauses, until
 
+from fakes_runtime import KeptMember, RecordedPauses, until
 from strongroom.core import (
     Deadline,
     HsmIntegrityError,
@@ -138,7 +138,8 @@ async def test_a_member_that_holds_another_key_never_serves(kept):
 
 
 @pytest.mark.parametrize(
-    "error", [HsmKeyNotFoundError, MemberFailedError, MemberDeadlineError, TokenNotFoundError, OSError, KeyError]
+    "error",
+    [HsmKeyNotFoundError, MemberFailedError, MemberDeadlineError, TokenNotFoundError, OSError, KeyError],
 )
 async def test_a_member_that_fails_its_check_otherwise_is_ejected_and_tried_again(kept, error):
     """Also where a check fails as nobody foresaw: a member is never given up in silence."""

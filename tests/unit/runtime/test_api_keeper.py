@@ -1,0 +1,133 @@
+"""An API process is started again when it ends, not in a mad rush, and finishes its work when it is asked to end."""
+
+import asyncio
+import socket
+from pathlib import Path
+
+import pytest
+
+from fakes_runtime import ChildInProcess, RecordedPauses, until
+from strongroom.config import Home
+from strongroom.core import MemberFailedError
+from strongroom.runtime import _api_keeper
+from strongroom.runtime._api_keeper import ApiKeeper
+from strongroom.testing import FakeClock, RecordingEvents
+
+
+class Started:
+    """Stands in for ``Child.start``: children that are no processes, and errors that come first."""
+
+    def __init__(self):
+        self.calls, self.children, self.errors = [], [], []
+
+    async def start(self, program, bootstrap, *, environment, pass_fds):
+        self.calls.append((program, bootstrap, environment, pass_fds))
+        if self.errors:
+            raise self.errors.pop(0)
+        self.children.append(ChildInProcess(7_000 + len(self.children)))
+        return self.children[-1]
+
+
+@pytest.fixture
+def started(monkeypatch):
+    made = Started()
+    monkeypatch.setattr(_api_keeper, "Child", made)
+    return made
+
+
+@pytest.fixture
+def pauses(monkeypatch):
+    recorded = RecordedPauses()
+    monkeypatch.setattr(_api_keeper, "asyncio", recorded)
+    return recorded.pauses
+
+
+@pytest.fixture
+def clock():
+    return FakeClock()
+
+
+@pytest.fixture
+async def keeper(started, pauses, clock):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        made = ApiKeeper(
+            Home(Path("/srv/home")), Path("/run/x/control"), listener, events=RecordingEvents(), clock=clock
+        )
+        task = asyncio.ensure_future(made.run())
+        made.task, made.fd = task, listener.fileno()
+        yield made
+        task.cancel()
+        await asyncio.wait({task})
+
+
+async def running(started, n):
+    await until(lambda: len(started.children) == n)
+    await asyncio.sleep(0.01)
+    return started.children[-1]
+
+
+async def test_it_is_given_the_listening_socket_and_no_secret(keeper, started):
+    await running(started, 1)
+    ((program, bootstrap, environment, pass_fds),) = started.calls
+    assert program == "strongroom.runtime.api"
+    assert bootstrap.listener_fd == keeper.fd
+    assert list(pass_fds) == [keeper.fd]
+    assert environment == {}
+    assert (bootstrap.home, bootstrap.control_path, bootstrap.writer) == (
+        "/srv/home", "/run/x/control", "api-0",
+    )  # fmt: skip
+    assert keeper.first_outcome.is_set()
+    assert keeper.failure is None
+
+
+async def test_one_that_ends_is_started_again(keeper, started):
+    for number in range(1, 4):
+        (await running(started, number)).die(-9)
+    await running(started, 4)
+    assert keeper._events.named("api.ended") == [{"status": -9}] * 3
+    assert len(keeper._events.named("api.started")) == 4
+
+
+async def test_one_that_cannot_start_is_told_and_tried_again(started, pauses, clock):
+    started.errors = [MemberFailedError("the child ended before it was at work")] * 9
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        keeper = ApiKeeper(Home(Path("/")), Path("/"), listener, events=RecordingEvents(), clock=clock)
+        task = asyncio.ensure_future(keeper.run())
+        try:
+            await asyncio.wait_for(keeper.first_outcome.wait(), 10)
+            assert isinstance(keeper.failure, MemberFailedError)
+            await running(started, 1)
+        finally:
+            task.cancel()
+            await asyncio.wait({task})
+    assert pauses == [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 10.0, 10.0]
+    assert keeper.failure is None
+
+
+async def test_one_that_keeps_ending_right_after_its_start_is_not_restarted_in_a_mad_rush(
+    keeper, started, pauses, clock
+):
+    for number in range(1, 9):
+        (await running(started, number)).die(1)
+    child = await running(started, 9)
+    assert pauses == [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 10.0]
+    clock.advance(60)
+    child.die(-9)
+    await running(started, 10)
+    assert pauses[8:] == [0.1]
+
+
+async def test_stopping_asks_the_process_to_end(keeper, started):
+    child = await running(started, 1)
+    keeper.task.cancel()
+    await asyncio.wait({keeper.task})
+    assert child.status is None
+    await keeper.stop()
+    assert child.status == 0
+    await keeper.stop()
+
+
+async def test_stopping_before_anything_runs_is_no_error(started, clock):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        await ApiKeeper(Home(Path("/")), Path("/"), listener, events=RecordingEvents(), clock=clock).stop()
+    assert started.calls == []

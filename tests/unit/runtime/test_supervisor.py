@@ -1,0 +1,224 @@
+"""All members together: each is proved by its canary and by a peer before it serves, whatever the others do."""
+
+import asyncio
+import hashlib
+
+import pytest
+
+from fakes_runtime import ChildInProcess, until
+from strongroom.config import ClusterConfig, Config, Home, MemberConfig, PinSource
+from strongroom.core import (
+    ConfigError,
+    Deadline,
+    HsmIntegrityError,
+    PinRefusedError,
+    SystemClock,
+    TokenNotFoundError,
+    WrapAlgorithm,
+)
+from strongroom.hsm.cluster import MemberState, make_canary
+from strongroom.runtime import _keeper, _supervisor
+from strongroom.runtime._control import ControlClient
+from strongroom.runtime._supervisor import Supervisor
+from strongroom.storage import RootRecord
+from strongroom.testing import FakeHsm, FakeMember, RecordingEvents
+from strongroom.wiring.bootstrap import Started
+from worker_in_process import WorkerInProcess
+
+ACTIVE, EJECTED, STOPPED = MemberState.ACTIVE, MemberState.EJECTED, MemberState.STOPPED
+
+
+class WorkerAtItsPath(WorkerInProcess):
+    """Listens where its bootstrap says."""
+
+    bootstrap = None
+
+    @property
+    def use_path(self):
+        return self._folder / self.bootstrap.use_path
+
+    @property
+    def admin_path(self):
+        return self._folder / self.bootstrap.admin_path
+
+
+class Cluster:
+    """A supervisor over fake HSMs whose workers run in this process, and the tables that it published."""
+
+    def __init__(self, folder, home):
+        self.hsms = {name: FakeHsm(name) for name in ("hsm-a", "hsm-b")}
+        self.root_id = self.hsms["hsm-a"].make_root()
+        self.hsms["hsm-a"].copy_root_to(self.hsms["hsm-b"], self.root_id)
+        self.workers = {name: WorkerAtItsPath(hsm, folder) for name, hsm in self.hsms.items()}
+        self.children, self.bootstraps, self.start_errors = {}, [], {}
+        self.tables, self.events = [], RecordingEvents()
+        self.folder, self.home, self.supervisor, self.follower = folder, home, None, None
+
+    async def start(self, digest=None):
+        deadline = Deadline.after(SystemClock(), 10)
+        canary = await make_canary(
+            self.root_id,
+            FakeMember(self.hsms["hsm-a"]),
+            algorithm=WrapAlgorithm.HSM_AES_GCM,
+            deadline=deadline,
+        )
+        root = RootRecord(self.root_id, 1, "CKA_CHECK_VALUE", "00", canary.blob, digest or canary.digest, 1.0)
+        members = [
+            MemberConfig(name=name, profile="fake", pin=PinSource(file=f"pins/{name}"), token_label=name)
+            for name in self.hsms
+        ]
+        config = Config(version=1, cluster=ClusterConfig(members=members))
+        self.supervisor = Supervisor(
+            config, self.home, self.folder, [root], events=self.events, clock=SystemClock()
+        )
+        await self.supervisor.start(self.folder / "control")
+        self.client = await ControlClient.connect(str(self.folder / "control"))
+        self.follower = asyncio.ensure_future(self.client.follow(self.tables.append))
+
+    async def start_member(self, bootstrap, _environment):
+        self.bootstraps.append(bootstrap)
+        if errors := self.start_errors.get(bootstrap.name):
+            raise errors
+        worker = self.workers[bootstrap.name]
+        worker.bootstrap = bootstrap
+        await worker.start()
+        child = ChildInProcess(7_000 + len(self.bootstraps), worker.crash)
+        child.started = Started(protections=["memory is not locked"])
+        self.children[bootstrap.name] = child
+        return child
+
+    async def stop(self):
+        if self.supervisor is not None:
+            await self.supervisor.stop()
+        if self.follower is not None:
+            await asyncio.wait_for(self.follower, 10)
+        for worker in self.workers.values():
+            await worker.stop()
+
+    def states(self):
+        return {entry.member: entry.state for entry in self.tables[-1].workers} if self.tables else {}
+
+    async def reaches(self, **states):
+        wanted = {name.replace("_", "-"): state for name, state in states.items()}
+        await until(lambda: wanted.items() <= self.states().items())
+
+
+@pytest.fixture
+async def cluster(short_folder, tmp_path, monkeypatch):
+    home = Home(tmp_path)
+    home.pins.mkdir()
+    for name in ("hsm-a", "hsm-b"):
+        (home.pins / name).write_text(f"pin-of-{name}\n")
+        (home.pins / name).chmod(0o400)
+    made = Cluster(short_folder, home)
+    monkeypatch.setattr(_supervisor, "start_member", made.start_member)
+    monkeypatch.setattr(_keeper, "_FIRST_PAUSE_S", 0.005)
+    monkeypatch.setattr(_keeper, "_PING_EVERY_S", 0.05)
+    yield made
+    await made.stop()
+
+
+async def test_every_member_serves_and_each_table_is_newer_than_the_last(cluster):
+    await cluster.start()
+    assert await cluster.supervisor.first_outcomes() == []
+    await cluster.reaches(hsm_a=ACTIVE, hsm_b=ACTIVE)
+    versions = [table.version for table in cluster.tables]
+    assert versions == sorted(set(versions))
+    assert {len(table.workers) for table in cluster.tables[1:]} == {2}
+
+
+async def test_a_worker_gets_its_own_pin_and_its_missing_protections_are_told(cluster):
+    await cluster.start()
+    await cluster.reaches(hsm_a=ACTIVE, hsm_b=ACTIVE)
+    assert {made.name: made.pin for made in cluster.bootstraps} == {
+        "hsm-a": b"pin-of-hsm-a",
+        "hsm-b": b"pin-of-hsm-b",
+    }
+    assert {made.mode for made in cluster.bootstraps} == {"serve"}
+    assert {fields["member"] for fields in cluster.events.named("worker.unprotected")} == {"hsm-a", "hsm-b"}
+    assert "pin-of" not in str(cluster.events.events) + str(cluster.tables)
+
+
+async def test_a_member_that_dies_comes_back_while_the_other_serves(cluster):
+    await cluster.start()
+    await cluster.reaches(hsm_a=ACTIVE, hsm_b=ACTIVE)
+    first = len(cluster.tables)
+    cluster.children["hsm-b"].die(3)
+    await cluster.reaches(hsm_b=EJECTED)
+    await cluster.reaches(hsm_a=ACTIVE, hsm_b=ACTIVE)
+    for table in cluster.tables[first:]:
+        assert [entry.state for entry in table.workers if entry.member == "hsm-a"] == [ACTIVE]
+
+
+async def test_a_member_with_another_key_is_stopped_and_the_other_serves(cluster):
+    cluster.hsms["hsm-b"].faults.wrong_key = True
+    await cluster.start()
+    await cluster.reaches(hsm_a=ACTIVE, hsm_b=STOPPED)
+    assert await cluster.supervisor.first_outcomes() == []
+    assert not any(
+        entry.state is ACTIVE
+        for table in cluster.tables
+        for entry in table.workers
+        if entry.member == "hsm-b"
+    )
+
+
+async def test_a_canary_that_was_replaced_stops_every_member(cluster):
+    """A key that opens the canary, but to another value than the one that was sealed, is not the root."""
+    await cluster.start(digest=hashlib.sha256(b"another value").digest())
+    await cluster.reaches(hsm_a=STOPPED, hsm_b=STOPPED)
+    failures = await cluster.supervisor.first_outcomes()
+    assert [type(failure) for failure in failures] == [HsmIntegrityError] * 2
+
+
+async def test_a_member_that_lost_the_root_is_ejected_and_tried_again(cluster):
+    cluster.hsms["hsm-b"].forget_root(cluster.root_id)
+    await cluster.start()
+    await cluster.reaches(hsm_a=ACTIVE, hsm_b=EJECTED)
+    cluster.hsms["hsm-a"].copy_root_to(cluster.hsms["hsm-b"], cluster.root_id)
+    await cluster.reaches(hsm_a=ACTIVE, hsm_b=ACTIVE)
+
+
+async def test_when_no_member_serves_the_reasons_are_told(cluster):
+    cluster.start_errors = {"hsm-a": PinRefusedError("refused"), "hsm-b": TokenNotFoundError("none")}
+    await cluster.start()
+    failures = await asyncio.wait_for(cluster.supervisor.first_outcomes(), 10)
+    assert [type(failure) for failure in failures] == [PinRefusedError, TokenNotFoundError]
+
+
+async def test_a_pin_file_that_others_may_read_keeps_its_member_out_until_it_is_private_again(cluster):
+    path = cluster.home.pins / "hsm-b"
+    path.chmod(0o444)
+    await cluster.start()
+    await cluster.reaches(hsm_a=ACTIVE, hsm_b=EJECTED)
+    assert isinstance(cluster.supervisor._keepers["hsm-b"].failure, ConfigError)
+    assert [made.name for made in cluster.bootstraps] == ["hsm-a"]
+    path.chmod(0o400)
+    await cluster.reaches(hsm_a=ACTIVE, hsm_b=ACTIVE)
+
+
+async def test_a_suspicion_goes_to_the_member_that_it_names(cluster, monkeypatch):
+    monkeypatch.setattr(_keeper, "_PING_EVERY_S", 60.0)
+    await cluster.start()
+    await cluster.reaches(hsm_a=ACTIVE, hsm_b=ACTIVE)
+    heard = []
+    for name, keeper in cluster.supervisor._keepers.items():
+        monkeypatch.setattr(keeper, "suspect", lambda *said, name=name: heard.append((name, *said)))
+    for member in ("hsm-b", "nobody", "hsm-a"):
+        cluster.client.report(_supervisor.Suspicion(member, 0, 1, "slow"))
+    await until(lambda: len(heard) == 2)
+    assert heard == [("hsm-b", 1, "slow"), ("hsm-a", 1, "slow")]
+
+
+async def test_stopping_ends_every_worker_and_the_control_socket(cluster):
+    await cluster.start()
+    await cluster.reaches(hsm_a=ACTIVE, hsm_b=ACTIVE)
+    await cluster.supervisor.stop()
+    assert {child.status for child in cluster.children.values()} == {-9}
+    assert not (cluster.folder / "control").exists()
+    await asyncio.wait_for(cluster.follower, 10)
+
+
+async def test_stopping_before_anything_was_started_is_no_error(cluster, tmp_path):
+    config = Config(version=1, cluster=ClusterConfig(members=[]))
+    await Supervisor(config, cluster.home, tmp_path, [], events=cluster.events, clock=SystemClock()).stop()
