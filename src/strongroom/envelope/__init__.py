@@ -1,4 +1,4 @@
-"""The formats of everything that Strongroom encrypts: XAES-256-GCM, blobs, and what they are bound to.
+"""The formats of everything that Strongroom encrypts: XAES-256-GCM, blobs, chunked messages and files.
 
 Pure functions of bytes; service and clients use the same code. The byte layout is in ``Blob`` and, with an
 example, in docs/ciphertext-format.md.
@@ -9,9 +9,20 @@ example, in docs/ciphertext-format.md.
     >>> open_blob(cipher, Blob.parse(stored), binding)
     b'some data'
 
-Threading: everything is immutable or, as ``Xaes256Gcm``, safe to share between threads.
+Files and streams have a header (``FileHeader``, docs/file-format.md) in front of a chunked message
+(``ChunkEncryptor``, ``ChunkDecryptor``, and ``ChunkReader`` for parts of it).
 
-It does no I/O, keeps no keys and looks none up: the caller reads the wrapping key's id from a parsed blob and
+    >>> header = FileHeader(stored, {"tenant": "7"}).encode()
+    >>> message = ChunkEncryptor(bytes(32), header)
+    >>> encrypted = header + message.prologue + message.update(b"of any ") + message.update(b"size") + message.finish()
+    >>> import io
+    >>> ChunkReader(io.BytesIO(encrypted), bytes(32), header, begins_at=len(header)).read_range(7, 4)
+    b'size'
+
+Threading: everything is immutable or, as ``Xaes256Gcm``, safe to share between threads; what handles
+chunks of one message is for one thread at a time.
+
+It opens no file, keeps no keys and looks none up: the caller reads the wrapping key's id from a parsed blob and
 brings the cipher. What an HSM encrypts, it only puts into the layout.
 """
 
@@ -24,23 +35,49 @@ from strongroom.envelope._binding import (
     root_canary_binding,
 )
 from strongroom.envelope._blob import MAX_BLOB_BYTES, Blob, Purpose
-from strongroom.envelope._errors import EnvelopeError, EnvelopeIntegrityError, MalformedBlobError
+from strongroom.envelope._chunk_cipher import CHUNK_BYTES, ENCRYPTED_CHUNK_BYTES, PROLOGUE_BYTES
+from strongroom.envelope._chunk_reader import ChunkReader, SeekableBytes
+from strongroom.envelope._chunked import ChunkDecryptor, ChunkEncryptor, encrypted_bytes
+from strongroom.envelope._errors import (
+    EnvelopeError,
+    EnvelopeIntegrityError,
+    KeyCommitmentError,
+    MalformedBlobError,
+    MalformedFileError,
+    TruncatedMessageError,
+)
+from strongroom.envelope._file_header import FIRST_BYTES, MAX_HEADER_BYTES, FileHeader, header_bytes
 from strongroom.envelope._sealing import open_blob, seal_blob
 from strongroom.envelope._xaes import Sealed, Xaes256Gcm
 
 __all__ = [
+    "CHUNK_BYTES",
+    "ENCRYPTED_CHUNK_BYTES",
+    "FIRST_BYTES",
     "MAX_BLOB_BYTES",
+    "MAX_HEADER_BYTES",
+    "PROLOGUE_BYTES",
     "Blob",
+    "ChunkDecryptor",
+    "ChunkEncryptor",
+    "ChunkReader",
     "EnvelopeError",
     "EnvelopeIntegrityError",
+    "FileHeader",
+    "KeyCommitmentError",
     "MalformedBlobError",
+    "MalformedFileError",
     "Purpose",
     "Sealed",
+    "SeekableBytes",
+    "TruncatedMessageError",
     "Xaes256Gcm",
     "aad_for",
     "credential_binding",
     "data_binding",
     "domain_kek_binding",
+    "encrypted_bytes",
+    "header_bytes",
     "kek_binding",
     "open_blob",
     "root_canary_binding",
