@@ -1,4 +1,4 @@
-"""What the tests of the api room share: a key service that works, a clock, a small ASGI client, signing."""
+"""What the tests of the api room share: a key service that works, a clock, a small client, signing."""
 
 import hashlib
 import json
@@ -8,7 +8,7 @@ from typing import NamedTuple
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from strongroom.api import create_app, sign_request
+from strongroom.api import Handler, Request, sign_request
 from strongroom.core import AuditUnavailableError, KeyState, Secret, encode_pairs, random_bytes
 from strongroom.keyring import (
     AliasExistsError,
@@ -206,28 +206,12 @@ class Answer(NamedTuple):
         return self.json["message"]
 
 
-async def send_asgi(app, method, path, headers, body, *, query="", chunks=None):
-    """Drive an ASGI application with one request; ``chunks`` replaces the body by what ``receive`` gives."""
-    scope = {
-        "type": "http", "method": method, "path": path, "raw_path": path.encode("latin-1"),
-        "query_string": query.encode("latin-1"), "client": ("127.0.0.1", 50_000),
-        "headers": [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers],
-    }  # fmt: skip
-    messages = iter(chunks or [{"type": "http.request", "body": body, "more_body": False}])
-    sent = []
-
-    async def receive():
-        message = next(messages)
-        return await message if hasattr(message, "__await__") else message
-
-    async def send(message):
-        sent.append(message)
-
-    await app(scope, receive, send)
-    if not sent:
-        return None
-    answered = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
-    return Answer(sent[0]["status"], answered, b"".join(message["body"] for message in sent[1:]))
+async def send_request(handler, method, path, headers, body, *, query=""):
+    """Hand a request to a handler, as a connection would."""
+    named = tuple((name.lower(), value) for name, value in headers)
+    response = await handler.handle(Request(method, path, query, named, body, "127.0.0.1"))
+    answered = {name.decode(): value.decode() for name, value in response.headers}
+    return Answer(response.status, answered, response.body)
 
 
 class Api:
@@ -237,7 +221,7 @@ class Api:
         self.clock = FixedClock()
         self.service = FakeKeyService(self.clock)
         self.health = Health()
-        self.app = create_app(self.service, self.health, clock=self.clock, account_id=ACCOUNT)
+        self.handler = Handler(self.service, self.health, clock=self.clock, account_id=ACCOUNT)
 
     def sign(
         self, body, *, target, region=REGION, method="POST", path="/", secret=SECRET_KEY, query="", **headers
@@ -252,7 +236,7 @@ class Api:
 
     async def send(self, method, path, headers, body=b"", *, query=""):
         pairs = list(headers.items()) if isinstance(headers, dict) else headers
-        return await send_asgi(self.app, method, path, pairs, body, query=query)
+        return await send_request(self.handler, method, path, pairs, body, query=query)
 
     async def raw(self, operation, body, **options):
         headers = self.sign(body, target=f"TrentService.{operation}", **options)

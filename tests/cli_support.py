@@ -3,14 +3,14 @@
 import asyncio
 import json
 import socket
-import threading
+import ssl
 from contextlib import contextmanager
 
-import uvicorn
 from click.testing import CliRunner
 
 from api_support import ACCOUNT, FakeKeyService
-from strongroom.api import create_app
+from http_support import serve
+from strongroom.api import Handler
 from strongroom.cli import root_command
 from strongroom.config import (
     ClusterConfig,
@@ -134,24 +134,12 @@ class ServedApi:
 def served(home):
     """Serve the API with the certificate of a home."""
     running = ServedApi()
-    app = create_app(running.service, running.health, clock=SystemClock(), account_id=ACCOUNT)
-    listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(
-        app, date_header=False, server_header=False, log_config=None, access_log=False,
-        ssl_certfile=home.tls / "server.pem", ssl_keyfile=home.tls / "server.key",
-    )  # fmt: skip
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listener])))
-    thread.start()
-    try:
-        while not server.started and thread.is_alive():
-            thread.join(0.01)
-        running.port = listener.getsockname()[1]
+    handler = Handler(running.service, running.health, clock=SystemClock(), account_id=ACCOUNT)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(home.tls / "server.pem", home.tls / "server.key")
+    with serve(handler, tls=context) as serving:
+        running.port = serving.port
         yield running
-    finally:
-        server.should_exit = True
-        thread.join(10)
-        listener.close()
 
 
 def free_port():

@@ -12,7 +12,7 @@ import sys
 import threading
 from pathlib import Path
 
-from strongroom.api import create_app, sign_request
+from strongroom.api import Handler, Request, sign_request
 from strongroom.config import Home, load_config, read_pin
 from strongroom.core import Secret, SystemClock
 from strongroom.hsm.cluster import ClusterTable, HsmCluster, MemberState, WorkerEntry
@@ -38,10 +38,10 @@ class Tracer:
 
 
 class Caller:
-    """Sends signed requests straight to the ASGI app."""
+    """Sends signed requests straight to the handler."""
 
-    def __init__(self, app, home):
-        self._app = app
+    def __init__(self, handler, home):
+        self._handler = handler
         self._key = json.loads(home.development_access_key.read_bytes())
 
     async def call(self, operation, document):
@@ -60,26 +60,10 @@ class Caller:
             region="us-east-1",
             clock=CLOCK,
         )
-        sent = []
-
-        async def receive():
-            return {"type": "http.request", "body": body, "more_body": False}
-
-        async def send(message):
-            sent.append(message)
-
-        scope = {
-            "type": "http",
-            "method": "POST",
-            "path": "/",
-            "raw_path": b"/",
-            "query_string": b"",
-            "headers": [(k.lower().encode(), v.encode()) for k, v in headers.items()],
-            "client": ("127.0.0.1", 1),
-        }
-        await self._app(scope, receive, send)
-        assert sent[0]["status"] == 200, sent
-        return json.loads(b"".join(part.get("body", b"") for part in sent[1:]) or b"{}")
+        named = tuple((name.lower(), value) for name, value in headers.items())
+        response = await self._handler.handle(Request("POST", "/", "", named, body, "127.0.0.1"))
+        assert response.status == 200, response
+        return json.loads(response.body or b"{}")
 
 
 async def main(home, sockets, tracer):
@@ -95,8 +79,8 @@ async def main(home, sockets, tracer):
     cluster.apply(ClusterTable(1, [WorkerEntry("alpha", 0, 1, MemberState.ACTIVE, bootstrap.use_path)]))
     plane = build_data_plane(config, home, cluster, writer="api-0", clock=CLOCK)
     await plane.load_credentials()
-    app = create_app(plane.service, plane.health, clock=CLOCK, account_id=config.service.account_id)
-    caller = Caller(app, home)
+    handler = Handler(plane.service, plane.health, clock=CLOCK, account_id=config.service.account_id)
+    caller = Caller(handler, home)
     key_id = (await caller.call("CreateKey", {}))["KeyMetadata"]["KeyId"]
     plaintext = base64.b64encode(b"traced").decode()
     made = await caller.call("Encrypt", {"KeyId": key_id, "Plaintext": plaintext})

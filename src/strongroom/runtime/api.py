@@ -7,17 +7,18 @@ the audit log durable. Dies with main.
 import asyncio
 import contextlib
 import os
+import resource
 import signal
 import socket
+import ssl
 import sys
 from pathlib import Path
 
-import uvicorn
 import uvloop
 
-from strongroom.api import create_app
+from strongroom.api import Handler, HttpConnections
 from strongroom.config import Config, Home, load_config
-from strongroom.core import StrongroomError, SystemClock
+from strongroom.core import ConfigError, StrongroomError, SystemClock
 from strongroom.hsm.cluster import HsmCluster
 from strongroom.runtime._control import ControlClient
 from strongroom.runtime._protect import die_with_parent, protect_process
@@ -25,21 +26,23 @@ from strongroom.wiring.bootstrap import ApiBootstrap, Started, failed_frame, rea
 from strongroom.wiring.data_plane import DataPlane, build_data_plane
 from strongroom.wiring.events import LoggedEvents, configure_logging
 
-_KEEP_ALIVE_S = 60
-_GRACE_S = 10
+_ASK_S = 1.0
 _SWEEP_EVERY_S = 1.0
 _CREDENTIALS_RETRY_S = 0.5
 _BACKLOG = 2048
+_TLS_HANDSHAKE_S = 10.0
+_DRAIN_MARGIN_S = 2.0  # beyond the longest that a request may wait for the HSMs
 
 
 def main() -> None:
     """Run an API process to its end."""
     configure_logging()
+    protections = protect_process()
+    _raise_descriptor_limit()
     bootstrap = read_bootstrap(sys.stdin.buffer, ApiBootstrap)
     die_with_parent(bootstrap.parent_pid)
     # Main alone decides when we end, through our standard input; a signal would cut calls short.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    protections = protect_process()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:
             runner.run(_run(bootstrap, protections))
@@ -58,20 +61,31 @@ async def _run(bootstrap: ApiBootstrap, protections: list[str]) -> None:
         clock=clock, events=events, attempt_s=config.deadlines.attempt_s, report=control.report
     )
     plane = build_data_plane(config, home, cluster, writer=bootstrap.writer, clock=clock)
-    app = create_app(plane.service, plane.health, clock=clock, account_id=config.service.account_id)
-    server = uvicorn.Server(_server_config(app, config, home))
+    handler = Handler(plane.service, plane.health, clock=clock, account_id=config.service.account_id)
+    connections = HttpConnections(handler)
+    server = await asyncio.get_running_loop().create_server(
+        connections.protocol,
+        sock=socket.socket(fileno=bootstrap.listener_fd),
+        backlog=_BACKLOG,
+        ssl=_tls(config, home),
+        ssl_handshake_timeout=_TLS_HANDSHAKE_S if config.service.tls else None,
+    )
+    _answer(started_frame(Started(protections=protections)))
     background = [
         asyncio.ensure_future(work)
         for work in (
+            _until_released(),
             control.follow(cluster.apply),
-            _load_credentials(plane),
+            _load_credentials(plane, events),
             _sweep(plane),
-            _announce(server, Started(protections=protections)),
+            connections.watch(),
         )
     ]
-    asyncio.get_running_loop().add_reader(sys.stdin.fileno(), _watch_input, server, plane)
     try:
-        await server.serve(sockets=[socket.socket(fileno=bootstrap.listener_fd)])
+        await _first_end(background)
+        plane.health.is_stopping = True
+        server.close()
+        await connections.drain(ask_s=_ASK_S, limit_s=config.deadlines.request_s + _DRAIN_MARGIN_S)
     finally:
         for task in background:
             task.cancel()
@@ -80,44 +94,57 @@ async def _run(bootstrap: ApiBootstrap, protections: list[str]) -> None:
         plane.close()
 
 
-def _server_config(app: object, config: Config, home: Home) -> uvicorn.Config:
-    tls = {}
-    if config.service.tls:
-        tls = {
-            "ssl_certfile": str(home.root / config.service.tls_certificate),
-            "ssl_keyfile": str(home.root / config.service.tls_key),
-        }
-    return uvicorn.Config(
-        app,  # type: ignore[arg-type]  # our ASGI types are narrower than uvicorn's
-        http="httptools",
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        proxy_headers=False,
-        server_header=False,
-        date_header=False,
-        timeout_keep_alive=_KEEP_ALIVE_S,
-        timeout_graceful_shutdown=_GRACE_S,
-        backlog=_BACKLOG,
-        **tls,  # type: ignore[arg-type]
-    )
+def _tls(config: Config, home: Home) -> ssl.SSLContext | None:
+    if not config.service.tls:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])
+    try:
+        context.load_cert_chain(
+            home.root / config.service.tls_certificate, home.root / config.service.tls_key
+        )
+    except OSError as error:  # ssl.SSLError is one
+        raise ConfigError(
+            f"the TLS certificate or its key cannot be used: {error.strerror or error}",
+            next_step="see service.tls_certificate and service.tls_key in strongroom.toml",
+        ) from error
+    return context
 
 
-def _watch_input(server: uvicorn.Server, plane: DataPlane) -> None:
-    if not os.read(sys.stdin.fileno(), 4096):
-        asyncio.get_running_loop().remove_reader(sys.stdin.fileno())
-        plane.health.is_stopping = True
-        server.should_exit = True
+async def _first_end(background: list[asyncio.Task[None]]) -> None:
+    """Wait until we are released or main is gone; raise what any of the others broke with."""
+    released, followed, *_ = background
+    pending = set(background)
+    while pending:
+        done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()  # an unexpected end is fatal: main starts another process
+        if released in done or followed in done:
+            return
 
 
-async def _load_credentials(plane: DataPlane) -> None:
+async def _until_released() -> None:
+    """Return when our standard input ends."""
+    released = asyncio.Event()
+    fd = sys.stdin.fileno()
+
+    def watch() -> None:
+        if not os.read(fd, 4096):
+            asyncio.get_running_loop().remove_reader(fd)
+            released.set()
+
+    asyncio.get_running_loop().add_reader(fd, watch)
+    await released.wait()
+
+
+async def _load_credentials(plane: DataPlane, events: LoggedEvents) -> None:
     """Unwrap the secrets of access keys as soon as an HSM answers; until then nobody is recognised."""
     while True:
         try:
             await plane.load_credentials()
         except StrongroomError as error:
-            LoggedEvents("api").emit("credentials.not_loaded", cause=str(error))
+            events.emit("credentials.not_loaded", cause=str(error))
             await asyncio.sleep(_CREDENTIALS_RETRY_S)
         else:
             return
@@ -129,11 +156,10 @@ async def _sweep(plane: DataPlane) -> None:
         plane.keyring.sweep()
 
 
-async def _announce(server: uvicorn.Server, started: Started) -> None:
-    """Say that we are at work once the server accepts connections."""
-    while not server.started:  # noqa: ASYNC110  # uvicorn has no event for it
-        await asyncio.sleep(0.01)
-    _answer(started_frame(started))
+def _raise_descriptor_limit() -> None:
+    """Allow as many descriptors as the system lets us: each connection takes one."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _answer(framed: bytes) -> None:

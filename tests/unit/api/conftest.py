@@ -1,16 +1,12 @@
 """Fixtures of the api room's tests."""
 
-import asyncio
-import socket
-import threading
-
 import boto3
 import pytest
-import uvicorn
 from botocore.config import Config
 
 from api_support import ACCESS_KEY, ACCOUNT, REGION, SECRET_KEY, Api, FakeKeyService, Health
-from strongroom.api import create_app
+from http_support import serve
+from strongroom.api import Handler
 from strongroom.core import SystemClock
 
 
@@ -20,7 +16,7 @@ def api():
 
 
 class Served:
-    """The application behind a real uvicorn on a loopback port, and the fake service in it."""
+    """The application behind our own HTTP server on a loopback port, and the fake service in it."""
 
     def __init__(self, service, port):
         self.service = service
@@ -40,17 +36,5 @@ class Served:
 @pytest.fixture(scope="module")
 def served():
     service = FakeKeyService(SystemClock())
-    app = create_app(service, Health(), clock=SystemClock(), account_id=ACCOUNT)
-    listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(app, date_header=False, server_header=False, log_config=None, access_log=False)
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listener])))
-    thread.start()
-    try:
-        while not server.started and thread.is_alive():
-            thread.join(0.01)
-        yield Served(service, listener.getsockname()[1])
-    finally:
-        server.should_exit = True
-        thread.join(10)
-        listener.close()
+    with serve(Handler(service, Health(), clock=SystemClock(), account_id=ACCOUNT)) as running:
+        yield Served(service, running.port)

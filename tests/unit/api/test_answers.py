@@ -177,7 +177,7 @@ async def test_a_broken_look_up_of_credentials_is_answered_and_recorded(api, mon
     def broken(_access_key_id):
         raise StorageError("database is locked")
 
-    monkeypatch.setattr(api.app._handler._verifier, "_find_credential", broken)
+    monkeypatch.setattr(api.handler._verifier, "_find_credential", broken)
     answer = await api.call("ListKeys")
     assert (answer.status, answer.code) == (500, "KMSInternalException")
     assert len(api.service.refusals) == 1

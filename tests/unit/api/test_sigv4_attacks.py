@@ -157,13 +157,13 @@ async def test_a_replaced_secret_is_in_force_at_once_and_the_old_one_is_dead(api
     assert (await api.call("ListKeys", secret="another")).status == 200
     del api.service.credentials[ACCESS_KEY]
     assert (await api.call("ListKeys", secret="another")).code == "UnrecognizedClientException"
-    assert len(api.app._handler._verifier._keys) == 0
+    assert len(api.handler._verifier._keys) == 0
 
 
 async def test_refused_requests_leave_nothing_in_the_cache_of_signing_keys(api):
     for number in range(20):
         await api.call("ListKeys", secret="guess", region=f"region-{number}")
-    assert len(api.app._handler._verifier._keys) == 0
+    assert len(api.handler._verifier._keys) == 0
 
 
 def _request(headers):
