@@ -9,9 +9,7 @@ from pathlib import Path
 
 from strongroom.cli._answers import Readiness
 from strongroom.cli._checks import Finding
-from strongroom.cli._client import ServiceClient, read_answer
-from strongroom.cli._endpoint import AccessKey, Service, home_endpoint
-from strongroom.cli._errors import CliError
+from strongroom.client import AccessKey, ClientError, Service, ServiceClient, home_endpoint, read_answer
 from strongroom.config import Config, Home, port_override
 from strongroom.core import Clock, Secret
 
@@ -76,7 +74,7 @@ def check_port(home: Home, config: Config, clock: Clock) -> Iterator[Finding]:
             readiness = read_answer(
                 answer._replace(status=200) if answer.status == 503 else answer, Readiness
             )
-    except CliError as error:
+    except ClientError as error:
         yield Finding(
             "port",
             "fail",

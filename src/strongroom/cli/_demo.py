@@ -16,13 +16,13 @@ from strongroom.cli._answers import (
     StatusDocument,
 )
 from strongroom.cli._audit import entry_line
-from strongroom.cli._client import ServiceClient
 from strongroom.cli._demo_load import Load, LoadResult, kill_worker, wait_for_return
-from strongroom.cli._endpoint import Service, home_service, require_development
-from strongroom.cli._errors import NotDoneError, NotReadyError, RequestRefusedError
+from strongroom.cli._endpoint import home_service, require_development
+from strongroom.cli._errors import NotDoneError, NotReadyError
 from strongroom.cli._output import Output
 from strongroom.cli._reporting import reporting
 from strongroom.cli._status import read_readiness, read_status
+from strongroom.client import RequestRefusedError, Service, ServiceClient
 from strongroom.config import Config, Home, home_from_environment
 from strongroom.core import Clock, SystemClock
 

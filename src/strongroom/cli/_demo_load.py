@@ -8,10 +8,9 @@ from types import TracebackType
 from typing import NamedTuple, Self, TypeVar
 
 from strongroom.cli._answers import DecryptAnswer, EncryptAnswer, MemberEntry
-from strongroom.cli._client import ServiceClient
-from strongroom.cli._endpoint import Service
 from strongroom.cli._errors import NotDoneError
 from strongroom.cli._status import read_status
+from strongroom.client import Service, ServiceClient
 from strongroom.core import Clock, StrongroomError, random_bytes
 
 _CLIENTS = 4

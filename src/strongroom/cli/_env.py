@@ -5,9 +5,9 @@ from collections.abc import Mapping
 
 import click
 
-from strongroom.cli._endpoint import AccessKey, Endpoint, development_access_key, home_endpoint
 from strongroom.cli._output import Output
 from strongroom.cli._reporting import reporting
+from strongroom.client import AccessKey, Endpoint, development_access_key, home_endpoint
 from strongroom.config import Home, client_environment, home_from_environment, load_config
 from strongroom.wiring.home import require_complete
 

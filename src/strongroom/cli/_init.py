@@ -2,9 +2,9 @@
 
 import click
 
-from strongroom.cli._endpoint import home_endpoint
 from strongroom.cli._output import Output
 from strongroom.cli._reporting import reporting
+from strongroom.client import home_endpoint
 from strongroom.config import Home, default_port, home_from_environment, load_config
 from strongroom.core import HomeError, SystemClock
 from strongroom.wiring.home import require_complete

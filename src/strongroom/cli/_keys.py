@@ -16,11 +16,11 @@ from strongroom.cli._answers import (
     KeyMetadataAnswer,
     KeysAnswer,
 )
-from strongroom.cli._client import ServiceClient
 from strongroom.cli._endpoint import find_service
-from strongroom.cli._errors import CliError, ForeignAnswerError, NotDoneError, RequestRefusedError
+from strongroom.cli._errors import NotDoneError
 from strongroom.cli._output import Output, visible
 from strongroom.cli._reporting import reporting
+from strongroom.client import ClientError, ForeignAnswerError, RequestRefusedError, ServiceClient
 from strongroom.config import Home, home_from_environment
 from strongroom.core import SystemClock
 
@@ -189,7 +189,7 @@ def _require_free(client: ServiceClient, alias_name: str) -> None:
 def _add_alias(client: ServiceClient, alias_name: str, key_id: str) -> None:
     try:
         client.call("CreateAlias", {"AliasName": alias_name, "TargetKeyId": key_id}, Anything)
-    except CliError as error:
+    except ClientError as error:
         raise NotDoneError(
             f"key {key_id} was created, but it may not be named {alias_name}: {error.message}",
             next_step=f"look with: strongroom keys show {key_id}",

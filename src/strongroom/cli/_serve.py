@@ -6,9 +6,9 @@ from typing import NoReturn
 
 import click
 
-from strongroom.cli._endpoint import home_endpoint
 from strongroom.cli._output import Output
 from strongroom.cli._reporting import reporting
+from strongroom.client import home_endpoint
 from strongroom.config import Home, home_from_environment, load_config
 from strongroom.wiring.home import locked_home, require_complete
 

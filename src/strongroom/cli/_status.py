@@ -4,11 +4,11 @@ import click
 import msgspec
 
 from strongroom.cli._answers import Anything, Readiness, StatusDocument
-from strongroom.cli._client import ServiceClient, read_answer
 from strongroom.cli._endpoint import find_service
-from strongroom.cli._errors import CliError, NotReadyError, RequestRefusedError
+from strongroom.cli._errors import CliError, NotReadyError
 from strongroom.cli._output import Output, visible
 from strongroom.cli._reporting import reporting
+from strongroom.client import RequestRefusedError, ServiceClient, read_answer
 from strongroom.config import Home, home_from_environment
 from strongroom.core import SystemClock
 

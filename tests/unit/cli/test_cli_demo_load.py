@@ -11,8 +11,8 @@ import pytest
 from cli_support import ACCESS_KEY, SECRET_KEY, free_port
 from strongroom.cli._answers import MemberEntry
 from strongroom.cli._demo_load import Load, kill_worker
-from strongroom.cli._endpoint import AccessKey, Endpoint, Service
 from strongroom.cli._errors import NotDoneError
+from strongroom.client import AccessKey, Endpoint, Service
 from strongroom.core import Secret, SystemClock
 
 

@@ -12,9 +12,19 @@ from hypothesis import strategies as st
 
 from cli_support import ACCESS_KEY, SECRET_KEY, free_port, make_home, run
 from strongroom.cli._answers import KeysAnswer, Readiness, StatusDocument
-from strongroom.cli._client import Answer, ServiceClient, read_answer
-from strongroom.cli._endpoint import AccessKey, Endpoint, Service, home_endpoint, parse_endpoint
-from strongroom.cli._errors import ForeignAnswerError, RequestRefusedError, ServiceUnreachableError
+from strongroom.client import (
+    AccessKey,
+    Answer,
+    Endpoint,
+    ForeignAnswerError,
+    RequestRefusedError,
+    Service,
+    ServiceClient,
+    ServiceUnreachableError,
+    home_endpoint,
+    parse_endpoint,
+    read_answer,
+)
 from strongroom.config import load_config
 from strongroom.core import ConfigError, Secret, SystemClock
 
@@ -161,7 +171,7 @@ def test_a_program_that_is_no_strongroom_is_said_so(home, answer):
 
 
 def test_an_endless_answer_is_not_read_to_its_end(home, monkeypatch):
-    monkeypatch.setattr("strongroom.cli._client._MAX_ANSWER_BYTES", 1000)
+    monkeypatch.setattr("strongroom.client._http._MAX_ANSWER_BYTES", 1000)
     body = b"HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n" + b" " * 5000
     with _answering(body) as port:
         result = run("status", AWS_ENDPOINT_URL=f"http://127.0.0.1:{port}")

@@ -13,8 +13,8 @@ from typing import NamedTuple, Self, TypeVar
 
 import msgspec
 
-from strongroom.cli._endpoint import Endpoint, Service
-from strongroom.cli._errors import ForeignAnswerError, RequestRefusedError, ServiceUnreachableError
+from strongroom.client._errors import ForeignAnswerError, RequestRefusedError, ServiceUnreachableError
+from strongroom.client._service import Endpoint, Service
 from strongroom.core import Clock, ConfigError
 
 _TIMEOUT_S = 30.0
