@@ -153,8 +153,7 @@ class MemberKeeper:
                     await _first_of(ended, timeout_s=_END_NOTICE_S)
                     return f"its worker ended with status {ended.result()}" if ended.done() else fault
         finally:
-            ended.cancel()
-            await asyncio.wait({ended})  # awaiting it would take an order to stop us for its own cancellation
+            ended.cancel()  # not awaited: that would take an order to stop us for its cancellation
 
     async def _fault(self, member: RemoteMember, suspected: asyncio.Future[Any]) -> str | None:
         """Ask the worker what it is at; returns what is wrong, None when it is well.

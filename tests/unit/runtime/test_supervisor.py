@@ -11,6 +11,7 @@ from strongroom.core import (
     ConfigError,
     Deadline,
     HsmIntegrityError,
+    MemberFailedError,
     PinRefusedError,
     SystemClock,
     TokenNotFoundError,
@@ -169,6 +170,28 @@ async def test_a_canary_that_was_replaced_stops_every_member(cluster):
     await cluster.reaches(hsm_a=STOPPED, hsm_b=STOPPED)
     failures = await cluster.supervisor.first_outcomes()
     assert [type(failure) for failure in failures] == [HsmIntegrityError] * 2
+
+
+async def only_hsm_a_serves(cluster):
+    cluster.start_errors = {"hsm-b": MemberFailedError("not yet")}
+    await cluster.start()
+    await cluster.reaches(hsm_a=ACTIVE, hsm_b=EJECTED)
+
+
+async def test_a_member_that_opens_the_canary_but_seals_by_another_key_is_stopped(cluster, monkeypatch):
+    await only_hsm_a_serves(cluster)
+    stranger = FakeHsm("stranger")
+    stranger.generate_root(cluster.root_id, "root")
+    monkeypatch.setattr(cluster.hsms["hsm-b"], "wrap", stranger.wrap)
+    cluster.start_errors = {}
+    await cluster.reaches(hsm_a=ACTIVE, hsm_b=STOPPED)
+
+
+async def test_where_the_peer_fails_just_then_the_canary_alone_proves_a_member(cluster):
+    await only_hsm_a_serves(cluster)
+    cluster.hsms["hsm-a"].faults.fail_next(100)
+    cluster.start_errors = {}
+    await cluster.reaches(hsm_a=ACTIVE, hsm_b=ACTIVE)
 
 
 async def test_a_member_that_lost_the_root_is_ejected_and_tried_again(cluster):
