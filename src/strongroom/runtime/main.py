@@ -34,7 +34,7 @@ from strongroom.runtime._supervisor import Supervisor
 from strongroom.storage import ReadOnlyStore, RootRecord, upgrade_database
 from strongroom.wiring.development_tls import renew_development_tls
 from strongroom.wiring.events import AuditedEvents, configure_logging
-from strongroom.wiring.home import locked_home, require_complete, runtime_folder
+from strongroom.wiring.home import locked_home, remove_runtime_folder, require_complete, runtime_folder
 
 T = TypeVar("T")
 
@@ -70,9 +70,7 @@ async def _serve(home: Home) -> int:
             await events.settle()
             audit.close()
             listener.close()
-            for left_over in sockets.iterdir():
-                left_over.unlink()
-            sockets.rmdir()
+            remove_runtime_folder(home)
 
 
 async def _run(

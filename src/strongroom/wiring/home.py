@@ -65,8 +65,21 @@ def runtime_folder(home: Home) -> Path:
     Its name is derived from the home, so that what a killed service left is found and removed. Raises
     HomeError when the folder belongs to somebody else or its path is too long for a socket.
     """
-    digest = hashlib.sha256(os.fsencode(home.root)).hexdigest()[:12]
-    folder = runtime_base() / f"strongroom-{os.geteuid()}-{digest}"
+    folder = restore_runtime_folder(home)
+    try:
+        for left_over in folder.iterdir():
+            left_over.unlink()
+    except OSError as error:
+        raise HomeError(f"cannot empty the socket folder {folder}: {error.strerror}") from error
+    return folder
+
+
+def restore_runtime_folder(home: Home) -> Path:
+    """Make the folder of ``runtime_folder`` again if it is gone, and leave what is in it.
+
+    What cleans temporary folders may remove it while the service runs. Raises HomeError as ``runtime_folder``.
+    """
+    folder = _runtime_path(home)
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
         status = folder.lstat()
@@ -81,12 +94,21 @@ def runtime_folder(home: Home) -> Path:
         raise HomeError(
             f"the path {folder} is too long for sockets", next_step="set XDG_RUNTIME_DIR to a shorter one"
         )
-    try:
-        for left_over in folder.iterdir():
-            left_over.unlink()
-    except OSError as error:
-        raise HomeError(f"cannot empty the socket folder {folder}: {error.strerror}") from error
     return folder
+
+
+def remove_runtime_folder(home: Home) -> None:
+    """Remove the folder and what is left in it. Never fails: what stays is removed at the next start."""
+    folder = _runtime_path(home)
+    with contextlib.suppress(OSError):
+        for left_over in folder.iterdir():
+            left_over.unlink(missing_ok=True)
+        folder.rmdir()
+
+
+def _runtime_path(home: Home) -> Path:
+    digest = hashlib.sha256(os.fsencode(home.root)).hexdigest()[:12]
+    return runtime_base() / f"strongroom-{os.geteuid()}-{digest}"
 
 
 def sync_tree(folder: Path) -> None:

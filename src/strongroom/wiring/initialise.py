@@ -24,7 +24,7 @@ from strongroom.wiring.cluster_setup import (
     open_doors,
 )
 from strongroom.wiring.development_tls import make_development_tls, write_private
-from strongroom.wiring.home import locked_home, sync_tree
+from strongroom.wiring.home import locked_home, remove_runtime_folder, require_complete, sync_tree
 
 DEVELOPMENT_PRINCIPAL = "user/developer"
 _ROLES = (Role.CRYPTO_OFFICER, Role.CRYPTO_USER, Role.OPERATOR)
@@ -44,20 +44,24 @@ class DevelopmentAccessKey(msgspec.Struct, frozen=True):
 async def initialise_development(root: Path, *, port: int, clock: Clock, progress: Progress) -> bool:
     """Make a development home; returns False when it is complete already, which changes nothing.
 
-    Raises HomeError when the folder holds something else or another process is at work on it, and HsmError
-    when a token refuses.
+    Raises HomeError when the folder holds something else or a home that lost a part of itself, or another
+    process is at work on it, and HsmError when a token refuses.
     """
     home = Home(root)
     _make_folder(home)
     with locked_home(home):
         if home.config_file.exists() and not home.unfinished_mark.exists():
+            require_complete(home)
             return False
         _start_afresh(home, progress)
-        members = await make_development_members(home, progress)
-        async with open_doors(home, members) as doors:
-            made = await make_root(doors, clock, progress)
-            progress("making the database and an access key for development")
-            access_key = await _make_database(home, members, doors.uses[0], made, clock=clock)
+        try:
+            members = await make_development_members(home, progress)
+            async with open_doors(home, members) as doors:
+                made = await make_root(doors, clock, progress)
+                progress("making the database and an access key for development")
+                access_key = await _make_database(home, members, doors.uses[0], made, clock=clock)
+        finally:
+            remove_runtime_folder(home)
         progress("making a TLS certificate authority for this machine")
         make_development_tls(home.tls, clock=clock)
         write_private(home.development_access_key, msgspec.json.encode(access_key))

@@ -9,8 +9,16 @@ import sys
 import pytest
 
 from strongroom.config import Home
-from strongroom.core import HomeError
-from strongroom.wiring.home import locked_home, require_complete, runtime_folder, sync_tree
+from strongroom.core import HomeError, SystemClock
+from strongroom.wiring.home import (
+    locked_home,
+    remove_runtime_folder,
+    require_complete,
+    restore_runtime_folder,
+    runtime_folder,
+    sync_tree,
+)
+from strongroom.wiring.initialise import initialise_development
 
 HOLD_LOCK = """
 import sys
@@ -125,6 +133,21 @@ def test_a_home_without_its_database_is_refused(home, as_folder):
     assert f"{home.database} is missing" in refused(require_complete, home)
 
 
+async def test_init_on_a_home_that_lost_its_database_does_not_call_it_complete(home):
+    home.database.unlink()
+    with pytest.raises(HomeError, match=r"strongroom\.db is missing"):
+        await initialise_development(home.root, port=8443, clock=SystemClock(), progress=print)
+    assert not home.database.exists()
+    assert not home.unfinished_mark.exists()
+
+
+async def test_init_on_a_complete_home_changes_nothing(home):
+    before = {path: path.stat().st_mtime_ns for path in home.root.iterdir()}
+    assert not await initialise_development(home.root, port=8443, clock=SystemClock(), progress=print)
+    after = {path: path.stat().st_mtime_ns for path in home.root.iterdir() if path != home.lock_file}
+    assert after == before
+
+
 @pytest.fixture
 def sockets(home, short_folder, monkeypatch):
     monkeypatch.delenv("RUNTIME_DIRECTORY", raising=False)
@@ -146,6 +169,29 @@ def test_what_a_killed_service_left_is_removed(home, sockets):
     runtime_folder(home)
     assert list(sockets.iterdir()) == []
     assert os.path.exists("/etc/passwd")
+
+
+def test_a_socket_folder_that_was_cleaned_away_is_made_again_and_one_in_use_is_left_alone(home, sockets):
+    (sockets / "control").write_text("")
+    assert restore_runtime_folder(home) == sockets
+    assert (sockets / "control").exists()
+    (sockets / "control").unlink()
+    sockets.rmdir()
+    assert restore_runtime_folder(home) == sockets
+    assert sockets.stat().st_mode & 0o7777 == 0o700
+    sockets.chmod(0o755)
+    assert "not a private folder" in refused(restore_runtime_folder, home)
+
+
+def test_the_socket_folder_is_removed_at_the_end_and_may_be_gone_by_then(home, sockets):
+    (sockets / "control").write_text("")
+    remove_runtime_folder(home)
+    assert not sockets.exists()
+    remove_runtime_folder(home)
+    runtime_folder(home)
+    (sockets / "folder").mkdir()
+    remove_runtime_folder(home)
+    assert sockets.exists()
 
 
 def test_a_folder_inside_is_not_ours_and_is_refused(home, sockets):
