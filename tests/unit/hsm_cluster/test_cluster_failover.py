@@ -8,13 +8,16 @@ import pytest
 
 from strongroom.core import (
     Deadline,
+    HsmError,
     HsmIntegrityError,
     HsmKeyNotFoundError,
     HsmRequestError,
     MemberFailedError,
     NoMemberError,
+    PinRefusedError,
     Secret,
     SystemClock,
+    TokenNotFoundError,
 )
 from strongroom.hsm.cluster import ClusterTable, MemberState, WorkerEntry
 from worker_in_process import table
@@ -77,6 +80,7 @@ async def test_calls_on_a_member_that_hangs_go_on_elsewhere_after_one_attempt(tr
     assert ATTEMPT_S * 0.9 < time.monotonic() - began < ATTEMPT_S + 2
     (event,) = trio.events.named("cluster.failover")
     assert (event["member"], event["kind"]) == ("alpha", "timeout")
+    assert {suspicion.kind for suspicion in trio.suspicions} == {"timeout"}
     began = time.monotonic()
     await wrap_and_check(trio)
     assert time.monotonic() - began < ATTEMPT_S, "the member under suspicion was asked first"
@@ -103,6 +107,15 @@ async def test_a_call_that_a_member_fails_is_done_by_another(trio, happened):
     (suspicion,) = trio.suspicions
     assert (suspicion.member, suspicion.worker, suspicion.generation) == ("alpha", 0, 1)
     assert "told to fail" in suspicion.reason
+    assert suspicion.kind == "failure"
+
+
+@pytest.mark.parametrize("error", [HsmError, PinRefusedError, TokenNotFoundError])
+async def test_whatever_hsm_error_is_no_fault_of_the_request_is_a_failure_of_the_member(trio, error):
+    trio.hsms[0].faults.fail_next(1, lambda: error("no user is logged in"))
+    await wrap_and_check(trio)
+    (suspicion,) = trio.suspicions
+    assert (suspicion.member, suspicion.kind) == ("alpha", "failure")
 
 
 async def test_a_member_that_lost_the_root_is_passed_over(trio):
@@ -194,6 +207,34 @@ async def test_without_any_member_the_call_ends_at_its_deadline_and_says_what_to
     assert 0.25 < time.monotonic() - began < 1.5
     assert "strongroom status" in caught.value.next_step
     assert trio.suspicions == []
+
+
+@pytest.fixture
+def rounds(trio, monkeypatch):
+    """How often calls looked for a member to ask."""
+    made = []
+    monkeypatch.setattr(
+        trio.cluster, "_choose", lambda tried, real=trio.cluster._choose: made.append(1) or real(tried)
+    )
+    return made
+
+
+async def test_callers_who_wait_for_a_member_do_nothing_until_there_is_a_new_table(trio, rounds):
+    publish(trio, 2, *trio.workers, state=MemberState.EJECTED)
+    calls = [asyncio.ensure_future(wrap_and_check(trio)) for _ in range(50)]
+    await asyncio.sleep(0.5)
+    assert len(rounds) == 50, "they look again and again where nothing has changed"
+    publish(trio, 3, *trio.workers)
+    await asyncio.gather(*calls)
+
+
+async def test_members_that_all_failed_are_asked_again_ever_more_slowly(trio, rounds):
+    for hsm in trio.hsms:
+        hsm.faults.fail_next(10_000)
+    with pytest.raises(NoMemberError):
+        await wrap_and_check(trio, 1.5)
+    # 3 attempts and a look in vain each round; pauses of 0.02, 0.04, … 0.2 s make some 10 rounds.
+    assert 12 <= len(rounds) < 60
 
 
 async def test_when_every_member_fails_the_call_says_what_the_last_one_said(trio):

@@ -12,7 +12,7 @@ from strongroom.hsm.cluster import ClusterTable, MemberState, Suspicion, WorkerE
 from strongroom.hsm.wire import MAX_FRAME_BYTES, frame
 from strongroom.runtime._control import ControlClient, ControlServer
 
-SUSPICION = Suspicion("hsm-a", 0, 3, "no answer within 1 s")
+SUSPICION = Suspicion("hsm-a", 0, 3, "no answer within 1 s", "timeout")
 
 
 def table(version):

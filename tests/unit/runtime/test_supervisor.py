@@ -228,7 +228,7 @@ async def test_a_suspicion_goes_to_the_member_that_it_names(cluster, monkeypatch
     for name, keeper in cluster.supervisor._keepers.items():
         monkeypatch.setattr(keeper, "suspect", lambda *said, name=name: heard.append((name, *said)))
     for member in ("hsm-b", "nobody", "hsm-a"):
-        cluster.client.report(_supervisor.Suspicion(member, 0, 1, "slow"))
+        cluster.client.report(_supervisor.Suspicion(member, 0, 1, "slow", "timeout"))
     await until(lambda: len(heard) == 2)
     assert heard == [("hsm-b", 1, "slow"), ("hsm-a", 1, "slow")]
 

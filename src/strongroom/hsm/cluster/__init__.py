@@ -9,7 +9,7 @@ here restarts a worker or decides that a member is fit to serve: the main proces
 ``ClusterTable``. Threading: everything belongs to one event loop. It never imports a PKCS#11 binding.
 """
 
-from strongroom.hsm.cluster._cluster import HsmCluster, Suspicion
+from strongroom.hsm.cluster._cluster import HsmCluster, Suspicion, SuspicionKind
 from strongroom.hsm.cluster._member import RemoteAdmin, RemoteMember
 from strongroom.hsm.cluster._proof import Canary, make_canary, prove_canary, prove_same_root
 from strongroom.hsm.cluster._replication import (
@@ -32,6 +32,7 @@ __all__ = [
     "RemoteAdmin",
     "RemoteMember",
     "Suspicion",
+    "SuspicionKind",
     "WorkerEntry",
     "copy_root",
     "exchange_import_keys",

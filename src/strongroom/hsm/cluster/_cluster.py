@@ -1,9 +1,8 @@
 """``HsmCluster``: use verbs on whichever member can, moving on when one cannot."""
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import msgspec
 
@@ -11,9 +10,9 @@ from strongroom.core import (
     Clock,
     Deadline,
     EventSink,
+    HsmError,
     HsmRequestError,
     MemberDeadlineError,
-    MemberFailedError,
     NoMemberError,
     RootId,
     Secret,
@@ -26,9 +25,15 @@ T = TypeVar("T")
 
 _SUSPECT_FOR_S = 2.0
 """How long we avoid a worker that failed us, when the main process says nothing about it meanwhile."""
-_RETRY_PAUSE_S = 0.02
+_FIRST_PAUSE_S = 0.02
+_LONGEST_PAUSE_S = 0.2
+"""How long a call waits before it asks members again that have all failed it; the pause doubles each time."""
 _FAIR_SHARE = 0.5
 """A member that got less than this part of an attempt's time is not blamed for having given no answer."""
+
+
+SuspicionKind = Literal["timeout", "failure"]
+"""``timeout``: no answer in time. ``failure``: an answer, but an error that says the member cannot serve."""
 
 
 class Suspicion(msgspec.Struct, frozen=True, array_like=True):
@@ -38,6 +43,7 @@ class Suspicion(msgspec.Struct, frozen=True, array_like=True):
     worker: int
     generation: int
     reason: str
+    kind: SuspicionKind
 
 
 class _Worker:
@@ -56,7 +62,8 @@ class HsmCluster:
     Chooses the active worker with the least outstanding calls, in turns where several have equally few. An
     attempt that fails or takes longer than ``attempt_s`` is reported as a suspicion and the call moves to the
     next worker, until the deadline: when every worker has failed, it waits for a new table or tries again.
-    HsmRequestError and its kin end the call at once, since another member would say the same.
+    HsmRequestError and its kin end the call at once, since another member would say the same; every other
+    HsmError is the member's own trouble.
     """
 
     def __init__(
@@ -120,11 +127,13 @@ class HsmCluster:
 
     async def _use(self, verb: Callable[[RemoteMember, Deadline], Awaitable[T]], deadline: Deadline) -> T:
         tried: set[tuple[str, int, int]] = set()
-        last: MemberFailedError | None = None
+        last: HsmError | None = None
+        pause_s = _FIRST_PAUSE_S
         while not deadline.has_passed():
             worker = self._choose(tried)
             if worker is None:
-                await self._wait_for_change(deadline)
+                is_new = await self._wait_for_change(deadline, pause_s)
+                pause_s = _FIRST_PAUSE_S if is_new else min(pause_s * 2, _LONGEST_PAUSE_S)
                 tried.clear()
                 continue
             given_s = min(self._attempt_s, deadline.remaining_s())
@@ -133,7 +142,7 @@ class HsmCluster:
                 return await verb(worker.member, attempt)
             except HsmRequestError:
                 raise
-            except MemberFailedError as error:
+            except HsmError as error:
                 tried.add((worker.entry.member, worker.entry.worker, worker.entry.generation))
                 if isinstance(error, MemberDeadlineError) and given_s < self._attempt_s * _FAIR_SHARE:
                     last = last or error  # the call's own time was over: that says nothing about the member
@@ -168,14 +177,14 @@ class HsmCluster:
             chosen.last_turn = self._turn
         return chosen
 
-    def _failed(self, worker: _Worker, error: MemberFailedError) -> None:
+    def _failed(self, worker: _Worker, error: HsmError) -> None:
         entry = worker.entry
         self.failovers += 1
         now = self._clock.monotonic()
         if worker.avoid_until > now:  # another call has said so already
             return
         worker.avoid_until = now + _SUSPECT_FOR_S
-        kind = "timeout" if isinstance(error, MemberDeadlineError) else "failure"
+        kind: SuspicionKind = "timeout" if isinstance(error, MemberDeadlineError) else "failure"
         self._events.emit(
             "cluster.failover",
             member=entry.member,
@@ -183,13 +192,20 @@ class HsmCluster:
             kind=kind,
             cause=error.message,
         )
-        self._report(Suspicion(entry.member, entry.worker, entry.generation, error.message))
+        self._report(Suspicion(entry.member, entry.worker, entry.generation, error.message, kind))
 
-    async def _wait_for_change(self, deadline: Deadline) -> None:
-        """Wait for a table, but not for long: a suspicion may lapse without one."""
-        pause_s = max(min(deadline.remaining_s(), _RETRY_PAUSE_S), 0)
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._changed.wait(), pause_s)
+    async def _wait_for_change(self, deadline: Deadline, pause_s: float) -> bool:
+        """Wait for a table; returns whether one came.
+
+        Without an active member only a table can help. Otherwise not for long: those that failed may do better.
+        """
+        left_s = max(deadline.remaining_s(), 0.0)
+        try:
+            async with asyncio.timeout(min(left_s, pause_s) if self.has_active_member() else left_s):
+                await self._changed.wait()
+        except TimeoutError:
+            return False
+        return True
 
 
 def _place(entry: WorkerEntry) -> tuple[int, str]:
