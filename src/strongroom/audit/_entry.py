@@ -3,9 +3,14 @@
 The stored bytes are the msgpack map of the fields (fields that hold their default are left out, ``version``
 never is). They are never encoded again: readers, chains and trees all use the bytes as they lie in the file,
 so an entry is an RFC 6962 leaf as it is: leaf hash = SHA-256(0x00 || payload).
+
+Callers choose some of the texts (names in an encryption context, for one). Control characters are stored
+escaped, so that no text drives a terminal, and so that none can hold the bytes of a frame, whose length field
+always begins with two zero bytes.
 """
 
 import hashlib
+import re
 from collections.abc import Mapping
 from typing import Literal
 
@@ -56,19 +61,21 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbi
     """A few names and values, such as the keys (never the values) of an encryption context."""
 
 
+_UNSTORABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+"""Control characters (Unicode category Cc), and lone surrogates, which have no UTF-8."""
+
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Entry)
 
 
 def encode_entry(entry: Entry) -> bytes:
-    """Encode an entry, cutting what is over its limit. Always at most MAX_PAYLOAD_BYTES long."""
-    try:
+    """Encode an entry, escaping control characters, cutting what is over its limit: at most MAX_PAYLOAD_BYTES."""
+    # The usual entry passes here. What is printable holds nothing to escape, and no text can be over its limit
+    # where the whole entry is not.
+    if _is_printable(entry):
         payload = _encoder.encode(entry)
-    except UnicodeEncodeError:  # a lone surrogate, from bytes that were no UTF-8
-        payload = None
-    # No text can be over its limit where the whole entry is not: the usual entry passes here.
-    if payload is not None and len(payload) <= MAX_TEXT_BYTES:
-        return payload
+        if len(payload) <= MAX_TEXT_BYTES:
+            return payload
     return _encoder.encode(_within_limits(entry))
 
 
@@ -88,11 +95,27 @@ def leaf_hash(payload: bytes) -> bytes:
     return hashlib.sha256(b"\x00" + payload).digest()
 
 
+def _is_printable(entry: Entry) -> bool:
+    return (  # text by text: joining them first, or a loop over their names, takes longer
+        entry.event.isprintable()
+        and entry.principal.isprintable()
+        and entry.access_key_id.isprintable()
+        and entry.source_address.isprintable()
+        and entry.request_id.isprintable()
+        and entry.key_id.isprintable()
+        and entry.key_version.isprintable()
+        and entry.outcome.isprintable()
+        and entry.member.isprintable()
+        and all(map(str.isprintable, entry.detail))
+        and all(map(str.isprintable, entry.detail.values()))
+    )
+
+
 def _within_limits(entry: Entry) -> Entry:
     texts = {
-        name: _cut(value)
+        name: _storable(value)
         for name in ("event", *_TEXT_FIELDS)
-        if (value := getattr(entry, name)) and _cut(value) != value
+        if (value := getattr(entry, name)) and _storable(value) != value
     }
     return msgspec.structs.replace(entry, **texts, detail=_cut_detail(entry.detail))
 
@@ -109,8 +132,8 @@ _TEXT_FIELDS = (
 )
 
 
-def _cut(text: str) -> str:
-    encoded = text.encode("utf-8", "backslashreplace")
+def _storable(text: str) -> str:
+    encoded = _UNSTORABLE.sub(lambda found: ascii(found[0])[1:-1], text).encode()
     if len(encoded) <= MAX_TEXT_BYTES:
         return encoded.decode()
     mark = f"[cut: {len(encoded)} bytes]"
@@ -121,7 +144,7 @@ def _cut_detail(detail: Mapping[str, str]) -> dict[str, str]:
     kept: dict[str, str] = {}
     left = MAX_DETAIL_BYTES - 64  # room for the count of what was left out and for the lengths
     for name, value in detail.items():
-        short_name, short_value = _cut(name), _cut(value)
+        short_name, short_value = _storable(name), _storable(value)
         left -= len(short_name.encode()) + len(short_value.encode()) + 6
         if left < 0:
             kept[DETAIL_CUT] = str(len(detail) - len(kept))

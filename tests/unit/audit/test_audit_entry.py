@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import unicodedata
 
 import msgspec
 import pytest
@@ -69,6 +70,19 @@ def test_a_lone_surrogate_is_stored_escaped():
     assert decode_entry(encode_entry(Entry(**_BASE, principal="a\udcff"))).principal == "a\\udcff"
 
 
+def test_control_characters_are_stored_escaped_wherever_a_caller_may_put_them():
+    hostile, escaped = "a\x00b\x1b[2J\r\n\x7f\x9bc", r"a\x00b\x1b[2J\r\n\x7f\x9bc"
+    entry = Entry(**(_BASE | dict.fromkeys([*_TEXTS, "event"], hostile)), detail={hostile: hostile})
+    read = decode_entry(encode_entry(entry))
+    assert {getattr(read, name) for name in [*_TEXTS, "event"]} == {escaped}
+    assert read.detail == {escaped: escaped}
+
+
+def test_text_that_is_unprintable_but_no_control_character_stays_as_it_is():
+    text = "\u00a0\u3000\u202e\U0001f511\ue000"
+    assert decode_entry(encode_entry(Entry(**_BASE, principal=text))).principal == text
+
+
 @given(
     st.fixed_dictionaries(dict.fromkeys([*_TEXTS, "event"], any_text)),
     st.dictionaries(any_text, any_text, max_size=30),
@@ -79,6 +93,8 @@ def test_any_texts_give_an_entry_that_fits_and_reads_back(texts, detail):
     read = decode_entry(payload)
     assert all(len(getattr(read, name).encode()) <= MAX_TEXT_BYTES for name in _TEXTS)
     assert encode_entry(read) == payload
+    stored = [read.event, *(getattr(read, name) for name in _TEXTS), *read.detail, *read.detail.values()]
+    assert not any(unicodedata.category(char) in ("Cc", "Cs") for char in "".join(stored))
 
 
 @given(st.binary(max_size=200))
