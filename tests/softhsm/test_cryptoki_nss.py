@@ -12,8 +12,10 @@ from strongroom.hsm.cryptoki import (
     EncryptedDataInvalidError,
     MechanismFlag,
     Module,
+    ModuleContractError,
     ObjectClass,
     OperationCancelFailedError,
+    RsaKeyPairGen,
 )
 
 CANDIDATES = ("/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64", "/usr/lib")
@@ -81,3 +83,13 @@ def test_attributes_it_hides_or_lacks_are_absent(module, session, key):
     assert module.get_attributes(session, key, wanted) == {
         A.LABEL: "key", A.SENSITIVE: True, A.EXTRACTABLE: False,
     }  # fmt: skip
+
+
+def test_a_template_that_it_stored_as_plain_bytes_is_not_taken_for_one(module, session):
+    private = {A.TOKEN: False, A.SENSITIVE: True, A.UNWRAP: True, A.UNWRAP_TEMPLATE: {A.SENSITIVE: True}}
+    public = {A.TOKEN: False, A.MODULUS_BITS: 2048, A.PUBLIC_EXPONENT: b"\x01\x00\x01"}
+    _, key = module.generate_key_pair(session, RsaKeyPairGen(), public=public, private=private)
+    # Even a pointer of its own may come back, once the memory behind it was given to us again.
+    for _ in range(3):
+        with pytest.raises(ModuleContractError, match="pointers"):
+            module.get_attributes(session, key, [A.UNWRAP_TEMPLATE])

@@ -19,6 +19,7 @@ from strongroom.hsm.cryptoki import (
     CryptokiNotInitializedError,
     EncryptedDataLenRangeError,
     GeneralError,
+    HashAlgorithm,
     KeyHandleInvalidError,
     KeyNotWrappableError,
     KeyType,
@@ -31,6 +32,8 @@ from strongroom.hsm.cryptoki import (
     ObjectHandleInvalidError,
     PinIncorrectError,
     PinLenRangeError,
+    RsaKeyPairGen,
+    RsaOaep,
     SessionExistsError,
     SessionFlag,
     SessionHandleInvalidError,
@@ -38,6 +41,7 @@ from strongroom.hsm.cryptoki import (
     SessionState,
     SlotIdInvalidError,
     TemplateIncompleteError,
+    TemplateInconsistentError,
     TokenFlag,
     UserAlreadyLoggedInError,
     UserAnotherAlreadyLoggedInError,
@@ -227,6 +231,25 @@ def test_allowed_mechanisms_are_written_read_and_enforced(user):
     assert len(user.module.encrypt(user.session, GCM, key, b"data")) == 20
     with pytest.raises(MechanismInvalidError):
         user.module.encrypt(user.session, AesCbc(bytes(16)), key, bytes(16))
+
+
+def test_a_template_for_what_is_unwrapped_is_written_read_and_enforced(user):
+    module, session = user.module, user.session
+    inside = {A.SENSITIVE: True, A.KEY_TYPE: KeyType.AES, A.ID: b"\xa5", A.WRAP: False}
+    private = {A.TOKEN: False, A.UNWRAP: True, A.UNWRAP_TEMPLATE: inside}
+    public = {A.TOKEN: False, A.MODULUS_BITS: 2048, A.WRAP: True}
+    wrapping, unwrapping = module.generate_key_pair(session, RsaKeyPairGen(), public=public, private=private)
+    assert module.get_attributes(session, unwrapping, (A.UNWRAP_TEMPLATE, A.UNWRAP)) == {
+        A.UNWRAP_TEMPLATE: inside, A.UNWRAP: True,
+    }  # fmt: skip
+    oaep = RsaOaep(HashAlgorithm.SHA1)
+    key = module.generate_key(session, AesKeyGen(), aes(EXTRACTABLE=True))
+    wrapped = module.wrap_key(session, oaep, wrapping_key=wrapping, key=key)
+    obedient = {A.CLASS: ObjectClass.SECRET_KEY, A.TOKEN: False, **inside}
+    for template in ({**obedient, A.SENSITIVE: False}, {n: v for n, v in obedient.items() if n != A.WRAP}):
+        with pytest.raises(TemplateInconsistentError):
+            module.unwrap_key(session, oaep, unwrapping_key=unwrapping, wrapped=wrapped, template=template)
+    module.unwrap_key(session, oaep, unwrapping_key=unwrapping, wrapped=wrapped, template=obedient)
 
 
 def test_objects_are_found_by_what_they_are_and_never_more_than_asked_for(user):

@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from strongroom.hsm.cryptoki import Attribute, ModuleContractError, ParameterError
+from strongroom.hsm.cryptoki._attribute_values import decode_value, encode_value
 from strongroom.hsm.cryptoki._attributes import VALUE_KINDS, ValueKind
 from strongroom.hsm.cryptoki._declarations import ULONG_MAX, ffi
-from strongroom.hsm.cryptoki._templates import AttributeArray, decode_value, encode_value
+from strongroom.hsm.cryptoki._templates import AttributeArray
 
 ULONGS = st.integers(0, ULONG_MAX)
 VALUES = {
@@ -20,10 +21,13 @@ VALUES = {
     ValueKind.DATE: st.dates(),
     ValueKind.ULONG_ARRAY: st.lists(ULONGS, max_size=80).map(tuple),
 }
-PAIRS = st.sampled_from(Attribute).flatmap(
+PLAIN = [attribute for attribute in Attribute if VALUE_KINDS[attribute] is not ValueKind.TEMPLATE]
+HOLDING = [attribute for attribute in Attribute if attribute not in PLAIN]
+PAIRS = st.sampled_from(PLAIN).flatmap(
     lambda attribute: st.tuples(st.just(attribute), VALUES[VALUE_KINDS[attribute]])
 )
-TEMPLATES = st.lists(PAIRS, max_size=12).map(dict)
+NESTED = st.tuples(st.sampled_from(HOLDING), st.lists(PAIRS, min_size=1, max_size=6).map(dict))
+TEMPLATES = st.lists(PAIRS | NESTED, max_size=12).map(dict)
 
 
 @given(PAIRS)
@@ -59,12 +63,21 @@ def test_zeroizing_overwrites_every_value(secret):
     assert ffi.buffer(place, len(secret))[:] == bytes(len(secret))
 
 
+@given(st.binary(min_size=1, max_size=100))
+def test_zeroizing_reaches_the_templates_inside(secret):
+    array = AttributeArray.of({Attribute.UNWRAP_TEMPLATE: {Attribute.VALUE: secret}})
+    place = ffi.cast("CK_BYTE *", ffi.cast("CK_ATTRIBUTE *", array.pointer[0].pValue)[0].pValue)
+    assert ffi.buffer(place, len(secret))[:] == secret
+    array.zeroize()
+    assert ffi.buffer(place, len(secret))[:] == bytes(len(secret))
+
+
 WRONG = st.one_of(
     st.none(), st.floats(), st.integers(), st.booleans(), st.text(), st.binary(), st.lists(st.integers())
 )
 
 
-@given(st.sampled_from(Attribute), WRONG)
+@given(st.sampled_from(PLAIN), WRONG)
 def test_a_value_of_the_wrong_type_is_refused(attribute, value):
     right = {
         ValueKind.BOOL: lambda: isinstance(value, bool),
@@ -91,6 +104,11 @@ def test_a_value_of_the_wrong_type_is_refused(attribute, value):
         (Attribute.LABEL, "\ud800"),
         (Attribute.END_DATE, datetime(2030, 1, 1, tzinfo=UTC)),
         (Attribute.VALUE, bytes(2**20 + 1)),
+        (Attribute.UNWRAP_TEMPLATE, {}),
+        (Attribute.UNWRAP_TEMPLATE, b"template"),
+        (Attribute.UNWRAP_TEMPLATE, ((Attribute.SENSITIVE, True),)),
+        (Attribute.UNWRAP_TEMPLATE, {Attribute.UNWRAP_TEMPLATE: {Attribute.SENSITIVE: True}}),
+        (Attribute.UNWRAP_TEMPLATE, {Attribute.ID: bytes(2**19), Attribute.VALUE: bytes(2**19 + 1)}),
     ],
 )
 def test_values_out_of_bounds_are_refused(attribute, value):
@@ -101,6 +119,13 @@ def test_values_out_of_bounds_are_refused(attribute, value):
 def test_a_template_is_keyed_by_attribute():
     with pytest.raises(ParameterError):
         AttributeArray.of({3: "label"})
+    with pytest.raises(ParameterError):
+        AttributeArray.of({Attribute.UNWRAP_TEMPLATE: {3: "label"}})
+
+
+def test_a_value_of_the_wrong_type_inside_a_template_is_refused():
+    with pytest.raises(ParameterError, match="CKA_SENSITIVE"):
+        AttributeArray.of({Attribute.UNWRAP_TEMPLATE: {Attribute.SENSITIVE: 1}})
 
 
 @given(st.sampled_from(Attribute), st.binary(max_size=40))

@@ -16,7 +16,7 @@ released during every C call. A call that hangs cannot be interrupted, and a cra
 that is why a module is only ever loaded in a member worker's process.
 
 Not built: multi-part operations, message-based encryption (``has_function`` tells whether a module has it),
-attributes that are templates themselves, slot events, saved operation states.
+the templates of key encapsulation, slot events, saved operation states.
 """
 
 from strongroom.hsm.cryptoki._asymmetric import (

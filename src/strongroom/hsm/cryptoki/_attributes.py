@@ -1,7 +1,7 @@
 """CKA_ numbers and what type of value each has.
 
 Source: PKCS#11 3.2, header pkcs11t.h and the attribute tables of section 4. One-time passwords, hardware
-features, ratchets and attributes that are themselves templates are left out.
+features, ratchets and the templates of key encapsulation are left out.
 """
 
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from enum import Enum, IntEnum, auto
 from types import MappingProxyType
 from typing import Final
 
-AttributeValue = bool | int | bytes | str | date | tuple[int, ...]
+PlainValue = bool | int | bytes | str | date | tuple[int, ...]
 """bool for CK_BBOOL, int for CK_ULONG, bytes, str for RFC 2279 (UTF-8) text, date for CK_DATE, and a tuple of
 ints for CKA_ALLOWED_MECHANISMS and its like."""
 
@@ -84,6 +84,9 @@ class Attribute(IntEnum):
     EC_POINT = 0x181
     ALWAYS_AUTHENTICATE = 0x202
     WRAP_WITH_TRUSTED = 0x210
+    WRAP_TEMPLATE = 0x40000211
+    UNWRAP_TEMPLATE = 0x40000212
+    DERIVE_TEMPLATE = 0x40000213
     MECHANISM_TYPE = 0x500
     ALLOWED_MECHANISMS = 0x40000600
     PROFILE_ID = 0x601
@@ -110,6 +113,8 @@ class ValueKind(Enum):
     TEXT = auto()
     DATE = auto()
     ULONG_ARRAY = auto()
+    TEMPLATE = auto()
+    """A CK_ATTRIBUTE array, whose own values are of the kinds above."""
 
 
 _BOOL: Final = (
@@ -128,6 +133,7 @@ _NAMED_KINDS: Final = (
     (ValueKind.TEXT, "LABEL UNIQUE_ID APPLICATION URL VALIDATION_MODULE_ID"),
     (ValueKind.DATE, "START_DATE END_DATE"),
     (ValueKind.ULONG_ARRAY, "ALLOWED_MECHANISMS"),
+    (ValueKind.TEMPLATE, "WRAP_TEMPLATE UNWRAP_TEMPLATE DERIVE_TEMPLATE"),
 )
 
 
@@ -140,6 +146,9 @@ def _kinds() -> Mapping[Attribute, ValueKind]:
 
 VALUE_KINDS: Final = _kinds()
 """The kind of every attribute; what is not named above is bytes."""
+
+AttributeValue = PlainValue | Mapping[Attribute, PlainValue]
+"""A plain value, or the template that CKA_UNWRAP_TEMPLATE and its like hold."""
 
 Template = Mapping[Attribute, AttributeValue]
 """The attributes that an object shall have, or that a search asks for."""

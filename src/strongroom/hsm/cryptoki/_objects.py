@@ -9,6 +9,7 @@ from strongroom.hsm.cryptoki._declarations import ULONG_POINTER, ULONGS_TYPE, UN
 from strongroom.hsm.cryptoki._errors import ModuleContractError, ParameterError
 from strongroom.hsm.cryptoki._limits import (
     MAX_ATTRIBUTE_BYTES,
+    MAX_ATTRIBUTES,
     MAX_OBJECTS,
     check_count,
     check_ulong,
@@ -20,7 +21,7 @@ from strongroom.hsm.cryptoki._return_values import (
     CKR_OK,
     error_for,
 )
-from strongroom.hsm.cryptoki._templates import AttributeArray
+from strongroom.hsm.cryptoki._templates import ATTRIBUTE_STRUCT_BYTES, AttributeArray
 
 _BATCH = 256
 _ANY_LENGTH = frozenset({ValueKind.BYTES, ValueKind.TEXT, ValueKind.ULONG_ARRAY})
@@ -81,6 +82,19 @@ class ObjectCalls(Calls):
             if not isinstance(attribute, Attribute):
                 raise ParameterError("attributes must be members of Attribute")
         wanted = list(dict.fromkeys(attributes))
+        values = self._read_plain(
+            session, obj, [name for name in wanted if VALUE_KINDS[name] is not ValueKind.TEMPLATE]
+        )
+        for name in wanted:
+            if VALUE_KINDS[name] is ValueKind.TEMPLATE:
+                template = self._read_template(session, obj, name)
+                if template is not None:
+                    values[name] = template
+        return {attribute: values[attribute] for attribute in wanted if attribute in values}
+
+    def _read_plain(
+        self, session: int, obj: int, wanted: Sequence[Attribute]
+    ) -> dict[Attribute, AttributeValue]:
         if not wanted:
             return {}
         array = AttributeArray.room_for(wanted)
@@ -93,7 +107,7 @@ class ObjectCalls(Calls):
             # Of several reasons the module names one, so any value that is missing may just have been too long.
             missing = [name for name in wanted if name not in values and VALUE_KINDS[name] in _ANY_LENGTH]
             values |= self._read_long(session, obj, missing)
-        return {attribute: values[attribute] for attribute in wanted if attribute in values}
+        return values
 
     def _read(self, session: int, obj: int, array: AttributeArray) -> int:
         returned = self._functions["C_GetAttributeValue"](session, obj, array.pointer, array.count)
@@ -124,6 +138,36 @@ class ObjectCalls(Calls):
             if returned == CKR_BUFFER_TOO_SMALL:  # it grew in between, or the module miscounts
                 raise error_for(returned, "C_GetAttributeValue")
             return array.values()
+        finally:
+            array.zeroize()
+
+    def _read_template(self, session: int, obj: int, attribute: Attribute) -> AttributeValue | None:
+        """Read an attribute that is a template: how many it holds, then which and how long, then their values.
+
+        PKCS#11 2.40, C_GetAttributeValue, on CKF_ARRAY_ATTRIBUTE. In between, the module reads the pointers in
+        our array, so this never shares a call with attributes that are read into a room of guessed size.
+        """
+        asking = AttributeArray([(attribute, 0)])
+        asking.pointer[0].pValue = ffi.NULL
+        asking.pointer[0].ulValueLen = UNAVAILABLE_INFORMATION
+        self._read(session, obj, asking)
+        ((_, length),) = asking.lengths()
+        if not length:  # it has no such attribute, or an empty one
+            return None if length is None else {}
+        count, rest = divmod(length, ATTRIBUTE_STRUCT_BYTES)
+        if rest or count > MAX_ATTRIBUTES:
+            raise ModuleContractError(f"CKA_{attribute.name} would have {length} bytes")
+        blank = AttributeArray.blank(count)
+        self._read(session, obj, AttributeArray.around(attribute, blank))
+        described = blank.described(attribute)
+        if described is None:
+            return None
+        # One byte more than it takes: a length that stays as it was means that nothing was written.
+        room = AttributeArray.marked([(name, n_bytes + 1) for name, n_bytes in described])
+        array = AttributeArray.around(attribute, room)
+        try:
+            self._read(session, obj, array)
+            return array.values().get(attribute)
         finally:
             array.zeroize()
 
