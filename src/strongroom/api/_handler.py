@@ -4,9 +4,9 @@ The audit rule, visible in ``Handler._answer``: what fails before a service func
 ``record_refusal``; once the service function runs, it audits its own outcome, failures too. Never both.
 """
 
-import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from email.utils import formatdate
+from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
 from strongroom.api._arns import Arns
@@ -17,7 +17,7 @@ from strongroom.api._json import encode_document
 from strongroom.api._kms import NOT_SERVED_YET, OPERATIONS, Action, Document
 from strongroom.api._metrics import ApiMetrics
 from strongroom.api._sigv4 import SignatureVerifier, claimed_access_key_id
-from strongroom.core import Clock, Secret, random_bytes
+from strongroom.core import Clock, RandomPool, Secret
 from strongroom.keyring import KeyringError
 from strongroom.service import Caller, KeyService, Refusal
 
@@ -27,6 +27,9 @@ _STATUS_PATH = "/api/v1/status"
 _AMZ_JSON = b"application/x-amz-json-1.1"
 _JSON = b"application/json"
 _TEXT = b"text/plain; version=0.0.4; charset=utf-8"
+_METHODS: Mapping[str, str] = MappingProxyType(
+    {"/": "POST", _STATUS_PATH: "GET", "/healthz": "GET", "/readyz": "GET", "/metrics": "GET"}
+)
 _READ_METHODS = frozenset({"GET", "HEAD"})
 
 
@@ -65,6 +68,8 @@ class Handler:
         self._account_id = account_id
         self._verifier = SignatureVerifier(service.find_credential, clock)
         self._metrics = ApiMetrics()
+        self._dated = (-1, b"")
+        self._random = RandomPool()
         self._probes: dict[str, Callable[[], tuple[int, bytes, bytes]]] = {
             "/healthz": self._healthz,
             "/readyz": self._readyz,
@@ -77,14 +82,14 @@ class Handler:
         if probe is not None and request.method in _READ_METHODS:
             return self._probe(probe)
         started = self._clock.monotonic()
-        call = _Call(request, _new_request_id(), _operation_of(request))
+        call = _Call(request, _new_request_id(self._random), _operation_of(request))
         code, response = await self._answer(call)
         self._metrics.record(call.operation, code, self._clock.monotonic() - started)
         return response
 
     async def reject(self, request: Request, error: ApiError) -> Response:
         """Answer a request that broke a limit of the transport."""
-        call = _Call(request, _new_request_id(), _operation_of(request))
+        call = _Call(request, _new_request_id(self._random), _operation_of(request))
         code, response = await self._refuse(call, error)
         self._metrics.record(call.operation, code, 0.0)
         return response
@@ -160,13 +165,20 @@ class Handler:
         headers = (
             (b"content-type", kind),
             (b"x-amzn-requestid", request_id.encode()),
-            (b"date", formatdate(self._clock.now(), usegmt=True).encode()),
+            (b"date", self._date()),
             (b"cache-control", b"no-store"),
         )
         return Response(status, headers, body)
 
+    def _date(self) -> bytes:
+        """Return the Date header, written anew once a second."""
+        now = int(self._clock.now())
+        if self._dated[0] != now:
+            self._dated = (now, formatdate(now, usegmt=True).encode())
+        return self._dated[1]
+
     def _probe(self, probe: Callable[[], tuple[int, bytes, bytes]]) -> Response:
-        request_id = _new_request_id()
+        request_id = _new_request_id(self._random)
         try:
             status, kind, body = probe()
         except Exception as error:  # noqa: BLE001  # a broken probe is a failed probe
@@ -187,23 +199,28 @@ class Handler:
         return 200, _TEXT, (self._metrics.text() + self._health.metrics()).encode()
 
 
-def _new_request_id() -> str:
-    return str(uuid.UUID(bytes=random_bytes(16), version=4))
+def _new_request_id(pool: RandomPool) -> str:
+    """Make a random UUID (RFC 9562, version 4)."""
+    digits = pool.take(16).hex()
+    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-8{digits[17:20]}-{digits[20:]}"
 
 
 def _operation_of(request: Request) -> str:
     """Name the operation that the request claims, if it is one of the model."""
     if request.path == _STATUS_PATH:
         return _READ_STATUS
-    target = next((value for name, value in request.headers if name == "x-amz-target"), "")
+    target = ""
+    for name, value in request.headers:
+        if name == "x-amz-target":
+            target = value
+            break
     operation = target.removeprefix(_TARGET_PREFIX)
     is_known = target != operation and (operation in OPERATIONS or operation in NOT_SERVED_YET)
     return operation if is_known else "-"
 
 
 def _check_route(request: Request) -> None:
-    methods = {"/": "POST", _STATUS_PATH: "GET", "/healthz": "GET", "/readyz": "GET", "/metrics": "GET"}
-    method = methods.get(request.path)
+    method = _METHODS.get(request.path)
     if method is None:
         raise ApiError("UnknownOperationException", "There is nothing at this path.", status=404)
     if request.method != method:

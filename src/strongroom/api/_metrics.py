@@ -26,7 +26,9 @@ class ApiMetrics:
     def record(self, operation: str, code: str, elapsed_s: float) -> None:
         """Count one answered request."""
         self._requests[operation, code] += 1
-        histogram = self._seconds.setdefault(operation, _Histogram())
+        histogram = self._seconds.get(operation)
+        if histogram is None:
+            histogram = self._seconds[operation] = _Histogram()
         histogram.counts[bisect_left(BUCKETS_S, elapsed_s)] += 1
         histogram.sum_s += elapsed_s
 

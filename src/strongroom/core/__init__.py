@@ -28,7 +28,7 @@ from strongroom.core._errors import (
     TokenNotFoundError,
 )
 from strongroom.core._protocols import ApprovalGate, ClosedGate, EventSink, HsmMember, HsmUse
-from strongroom.core._random import random_bytes
+from strongroom.core._random import RandomPool, random_bytes
 from strongroom.core._secret import Secret
 from strongroom.core._values import KeyState, RootId, WrapAlgorithm, WrappedBytes
 
@@ -53,6 +53,7 @@ __all__ = [
     "MemberFailedError",
     "NoMemberError",
     "PinRefusedError",
+    "RandomPool",
     "RootId",
     "Secret",
     "StorageError",

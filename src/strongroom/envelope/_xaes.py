@@ -5,6 +5,7 @@ specification's.
 """
 
 import threading
+from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from cryptography.exceptions import InvalidTag
@@ -46,10 +47,11 @@ class Xaes256Gcm:
     know beforehand which key it has to be.
     """
 
-    __slots__ = ("_derive", "_k1_1", "_k1_2", "_lock")
+    __slots__ = ("_derive", "_k1_1", "_k1_2", "_lock", "_random")
 
-    def __init__(self, key: bytes | Secret) -> None:
-        """Keep a 32-byte key. Raises ValueError on another length."""
+    def __init__(self, key: bytes | Secret, *, random: Callable[[int], bytes] = random_bytes) -> None:
+        """Keep a 32-byte key; nonces come from ``random``. Raises ValueError on another length of key."""
+        self._random = random
         key_bytes = key.reveal() if isinstance(key, Secret) else key
         if len(key_bytes) != KEY_LEN_BYTES:
             raise ValueError(f"an XAES-256-GCM key has {KEY_LEN_BYTES} bytes")
@@ -69,7 +71,7 @@ class Xaes256Gcm:
         not 24 bytes long.
         """
         if nonce is None:
-            nonce = random_bytes(NONCE_LEN_BYTES)
+            nonce = self._random(NONCE_LEN_BYTES)
         elif len(nonce) != NONCE_LEN_BYTES:
             raise ValueError(f"an XAES-256-GCM nonce has {NONCE_LEN_BYTES} bytes")
         return Sealed(nonce, self._message_cipher(nonce).encrypt(nonce[12:], plaintext, aad))
