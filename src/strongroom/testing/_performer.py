@@ -43,6 +43,7 @@ class FakePerformer:
 
     def __init__(self, hsm: FakeHsm, gate: ApprovalGate | None = None, *, limit_s: float = 5.0) -> None:
         self.performed: list[msgspec.Struct] = []
+        self.is_closed = False
         self._hsm = hsm
         self._gate = OpenGate() if gate is None else gate
         self._limit_s = limit_s
@@ -74,6 +75,10 @@ class FakePerformer:
     def limit_s(self, _call: msgspec.Struct) -> float:
         """How long a call may run, in seconds: the same for all."""
         return self._limit_s
+
+    def close(self) -> None:
+        """Log out, as far as a fake has to: another worker may go on with the same fake."""
+        self.is_closed = True
 
     def perform(self, call: msgspec.Struct) -> object:
         """Do what a call asks, or what the switches say. Raises HsmError, ApprovalRequiredError."""

@@ -152,6 +152,13 @@ def test_a_broken_token_breaks_the_performer(performer, module):
     assert performer.is_broken
 
 
+def test_closing_leaves_no_session_open(performer, module):
+    performer.perform(WRAP)
+    assert module.sessions
+    performer.close()
+    assert not module.sessions
+
+
 def tampered(performer, module):
     wrapped = performer.perform(WRAP)
     return unwrap_of(wrapped, ciphertext=bytes(len(wrapped.ciphertext)))

@@ -47,6 +47,9 @@ class SticksAt13:
             self.let_go.wait()
         return bytes(call.n_bytes)
 
+    def close(self):
+        """Has nothing to let go of."""
+
 
 @pytest.fixture
 def hsm():
@@ -121,8 +124,8 @@ async def test_a_call_too_many_is_refused_at_once_and_the_others_are_done(worker
     waiting = ask(client, *[Random(2)] * MAX_WAITING)
     refused = ask(client, Random(3), Random(4))
     for call in refused:
-        with pytest.raises(MemberFailedError, match="wait for this member already"):
-            await call
+        with pytest.raises(MemberDeadlineError, match="wait for this member already"):
+            await call  # late, not failed: overload is no reason to look for a fault in the member
     assert not any(call.done() for call in (running, *waiting))
     hsm.faults.release()
     assert {len(made) for made in await asyncio.gather(*waiting)} == {2}
@@ -141,6 +144,41 @@ async def test_a_call_that_waited_past_its_time_is_not_begun(worker, connect, hs
         raise_failure(late.failure)
     await running
     assert worker.performer.performed == [Random(1)]
+
+
+async def test_a_call_with_too_little_of_its_time_left_is_not_begun(worker, connect, hsm):
+    """Its answer would come too late: under overload such calls would take all the time of the HSM."""
+    hsm.faults.hang()
+    client = await connect(worker.use_path)
+    (running,) = ask(client, Random(1))
+    await until(lambda: worker.performer.performed)
+    requests = [Request(1, 1.0, Random(2)), Request(2, LONG, Random(3))]
+    answers = asyncio.ensure_future(exchange(worker.use_path, requests, 2))
+    await asyncio.sleep(0.9)
+    hsm.faults.release()
+    late, in_time = [reply for frame in await answers for reply in frame]
+    with pytest.raises(MemberDeadlineError, match="waited in the worker"):
+        raise_failure(late.failure)
+    assert in_time.failure is None
+    await running
+    assert worker.performer.performed == [Random(1), Random(3)]
+
+
+async def test_an_overloaded_worker_answers_most_of_what_it_does_in_time(worker, connect, hsm):
+    """Three times as many calls as it can do, for a while: what it does must not be wasted on those who left."""
+    hsm.faults.slow_s = 0.01
+    client = await connect(worker.use_path)
+    outcomes = []
+
+    async def caller():
+        for _ in range(3):
+            try:
+                outcomes.append(len(await client.call(Random(1), timeout_s=0.3)))
+            except MemberDeadlineError:
+                outcomes.append(0)
+
+    await asyncio.gather(*[caller() for _ in range(90)])
+    assert sum(outcomes) > 0.8 * len(worker.performer.performed)
 
 
 async def test_ping_is_answered_while_the_hsm_hangs_and_says_what_hangs_since_when(worker, client, hsm):
@@ -164,6 +202,14 @@ async def test_both_sockets_answer_ping(worker, connect):
     for path in (worker.use_path, worker.admin_path):
         pong = await (await connect(path)).call(Ping(), timeout_s=LONG)
         assert (pong.running, pong.waiting) == ([], 0)
+
+
+async def test_ping_tells_how_many_calls_came_to_their_end_well_or_not(client, hsm):
+    await asyncio.gather(*ask(client, *[Random(1)] * 7))
+    hsm.faults.fail_next(1)
+    with pytest.raises(MemberFailedError):
+        await client.call(Random(1), timeout_s=LONG)
+    assert (await client.call(Ping(), timeout_s=LONG)).finished == 8
 
 
 @pytest.mark.parametrize("threads", [1, 2, 4])
@@ -261,3 +307,38 @@ async def test_a_worker_that_closes_cuts_its_callers_off_at_once(worker, client,
     assert {type(outcome) for outcome in outcomes} == {MemberFailedError}
     assert time.monotonic() - began < LONG / 10
     assert not worker.use_path.exists()
+
+
+async def test_a_worker_that_closes_ends_its_threads_lets_go_of_the_token_and_drops_what_waits(
+    hsm, tmp_path, connect
+):
+    async with running_worker(hsm, tmp_path, threads=2) as running:
+        worker = running.worker
+        client = await connect(running.use_path)
+        hsm.faults.hang()
+        waiting = ask(client, *[Random(n) for n in range(1, 8)])
+        await until(lambda: len(running.performer.performed) == 2)
+        worker.close()
+        await asyncio.sleep(0.05)
+        assert not worker.ended.is_set()
+        assert not running.performer.is_closed
+        hsm.faults.release()
+        await asyncio.wait_for(worker.ended.wait(), 5)
+        await asyncio.gather(*waiting, return_exceptions=True)
+        assert running.performer.is_closed
+        assert len(running.performer.performed) == 2
+        assert not worker.broken.is_set()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+async def test_a_worker_whose_thread_dies_of_a_bug_is_broken(hsm, tmp_path, connect):
+    class Buggy(SticksAt13):
+        def limit_s(self, call):
+            raise KeyError
+
+    async with running_worker(hsm, tmp_path, performer=Buggy()) as worker:
+        client = await connect(worker.use_path)
+        call = ask(client, Random(1))
+        await asyncio.wait_for(worker.worker.broken.wait(), 5)
+        worker.worker.close()
+        await asyncio.gather(*call, return_exceptions=True)

@@ -143,10 +143,12 @@ class Running(_Message, frozen=True, array_like=True):
 
 
 class Pong(_Message, frozen=True, array_like=True):
-    """The worker's answer to Ping: what runs, and how many calls wait."""
+    """The worker's answer to Ping: what runs, how many calls wait, and how many have come to their end."""
 
     running: list[Running]
     waiting: int
+    finished: int
+    """Calls done or failed since the worker started; while it grows, the worker is at work."""
 
 
 class Failure(_Message, frozen=True, array_like=True):
@@ -163,7 +165,7 @@ class Request(msgspec.Struct, Generic[CallT], frozen=True, array_like=True):
 
     id: int
     timeout_s: float
-    """How long the caller will wait, from when the frame arrives; a call that waited longer is not started."""
+    """How long the caller will wait, from when the frame arrives; a call that waited most of it is not started."""
     call: CallT
 
 

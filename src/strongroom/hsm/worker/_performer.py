@@ -43,6 +43,10 @@ class Performer(Protocol):
         """Whether only a new worker can help."""
         ...
 
+    def close(self) -> None:
+        """Let go of what it works on. Called once, when no call is under way and none will come."""
+        ...
+
 
 class TokenPerformer:
     """Performs calls on a token; admin calls pass the gate first."""
@@ -73,6 +77,10 @@ class TokenPerformer:
     def limit_s(self, call: msgspec.Struct) -> float:
         """Use verbs have the profile's limit; key generation may take longer."""
         return self._use_limit_s if isinstance(call, Wrap | Unwrap | Random) else self._admin_limit_s
+
+    def close(self) -> None:
+        """Log out and close every session of the token."""
+        self._token.close()
 
     def perform(self, call: msgspec.Struct) -> object:
         """Do what the call asks. Raises StrongroomError, and HsmRequestError for a call it does not know."""

@@ -10,13 +10,15 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from strongroom.core import Clock, HsmRequestError, MemberDeadlineError, MemberFailedError
+from strongroom.core import Clock, HsmRequestError, MemberDeadlineError
 from strongroom.hsm.wire import Connection, FrameError, Ping, Pong, Reply, Request, Running, failure_from
 from strongroom.hsm.worker._performer import Performer
 
 MAX_WAITING = 4096
 """Calls that may wait in a worker; one more is refused at once, so that its caller tries another member."""
 
+_STARTED_WITHIN = 0.85
+"""Of a caller's time. What starts later is answered to nobody, and under overload that would be all there is."""
 _FLUSH_AFTER_S = 0.001
 _HELD_AT_MOST_S = 0.01
 _NOTHING = msgspec.Raw(b"\xc0")  # MessagePack nil
@@ -32,11 +34,13 @@ class CallRunner:
     """Runs calls on HSM threads, in the order in which they came, and sends the answers in batches.
 
     ``submit`` and everything that sends belongs to the event loop; ``_work`` runs on the HSM threads. They
-    share the queue, the answers (``_done``), and, per thread, one slot of ``_running`` that only it writes.
+    share the queue, the answers (``_done``), and, per thread, one slot of ``_running`` and of ``_finished`` that
+    only it writes. After ``close`` the last thread to end closes the performer and sets ``ended``.
     """
 
     def __init__(self, performer: Performer, *, threads: int, clock: Clock) -> None:
         self.broken = asyncio.Event()
+        self.ended = asyncio.Event()
         self._performer = performer
         self._clock = clock
         self._loop = asyncio.get_running_loop()
@@ -44,6 +48,10 @@ class CallRunner:
         self._done: deque[tuple[Connection, Reply]] = deque()
         self._is_watching = False  # whether _watch is due; belongs to the event loop
         self._running: list[tuple[str, float, float] | None] = [None] * threads
+        self._finished = [0] * threads
+        self._is_closing = False
+        self._at_work = threads
+        self._lock = threading.Lock()  # for _at_work
         self._threads = [
             threading.Thread(target=self._work, args=(slot,), name=f"hsm-{slot}", daemon=True)
             for slot in range(threads)
@@ -59,10 +67,12 @@ class CallRunner:
             if isinstance(request.call, Ping):
                 answers.append(Reply(request.id, _encode(self.pong())))
             elif self._queue.qsize() >= MAX_WAITING:
-                full = failure_from(MemberFailedError(f"{MAX_WAITING} calls wait for this member already"))
+                # It would come too late: overload, which is no reason to think that the member is broken.
+                full = failure_from(MemberDeadlineError(f"{MAX_WAITING} calls wait for this member already"))
                 answers.append(Reply(request.id, _NOTHING, full))
             else:
-                self._queue.put(_Waiting(connection, request, now + request.timeout_s))
+                start_by = now + request.timeout_s * _STARTED_WITHIN
+                self._queue.put(_Waiting(connection, request, start_by))
         if not self._is_watching:
             self._is_watching = True
             self._loop.call_later(_HELD_AT_MOST_S, self._watch)
@@ -70,22 +80,37 @@ class CallRunner:
             _send_to(connection, answers)
 
     def pong(self) -> Pong:
-        """What runs, since when, and how many wait."""
+        """What runs, since when, how many wait, and how many came to their end."""
         now = self._clock.monotonic()
         running = [
             Running(verb, now - since, limit_s)
             for verb, since, limit_s in (slot for slot in self._running if slot is not None)
         ]
-        return Pong(running, self._queue.qsize())
+        return Pong(running, self._queue.qsize(), sum(self._finished))
 
     def close(self) -> None:
         """Let the threads end after what they are at; what waits is dropped."""
+        self._is_closing = True
         for _ in self._threads:
             self._queue.put(None)
 
     def _work(self, slot: int) -> None:
+        try:
+            self._work_off_queue(slot)
+        finally:
+            with self._lock:
+                self._at_work -= 1
+                is_last = self._at_work == 0
+            if not self._is_closing:  # a bug of ours ended this thread: the process is of no more use
+                self._in_loop(self.broken.set)
+            elif is_last:
+                with contextlib.suppress(Exception):  # nobody is left to be told
+                    self._performer.close()
+                self._in_loop(self.ended.set)
+
+    def _work_off_queue(self, slot: int) -> None:
         flush_at: float | None = None
-        while (waiting := self._queue.get()) is not None:
+        while (waiting := self._queue.get()) is not None and not self._is_closing:
             if flush_at is None:
                 flush_at = self._clock.monotonic() + _FLUSH_AFTER_S
             self._done.append((waiting.connection, self._answer(slot, waiting)))
@@ -103,7 +128,7 @@ class CallRunner:
         request = waiting.request
         started_at = self._clock.monotonic()
         if started_at >= waiting.start_by:
-            late = MemberDeadlineError("the call waited in the worker until its time was over")
+            late = MemberDeadlineError("the call waited in the worker until its time was as good as over")
             return Reply(request.id, _NOTHING, failure_from(late))
         call = request.call
         self._running[slot] = (type(call).__name__, started_at, self._performer.limit_s(call))
@@ -113,6 +138,7 @@ class CallRunner:
             return Reply(request.id, _NOTHING, failure_from(error))
         finally:
             self._running[slot] = None
+            self._finished[slot] += 1
 
     def _watch(self) -> None:
         """Send what threads hold back for a fuller frame: the call that they are at now may hang."""

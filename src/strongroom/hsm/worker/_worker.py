@@ -34,12 +34,14 @@ class MemberWorker:
     """Serves one member on a use socket and an admin socket.
 
     ``broken`` is set when the token met an error that only a new process can cure: whoever runs the worker
-    then ends the process, and the main process starts another.
+    then ends the process, and the main process starts another. ``ended`` is set some time after ``close``, when
+    the last call has come to its end and the performer was closed; a call that hangs keeps it from being set.
     """
 
     def __init__(self, performer: Performer, *, threads: int, clock: Clock) -> None:
         self._runner = CallRunner(performer, threads=threads, clock=clock)
         self.broken = self._runner.broken
+        self.ended = self._runner.ended
         self._servers: list[FrameServer] = []
         self._connections: set[Connection] = set()
 
