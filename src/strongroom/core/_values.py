@@ -33,4 +33,6 @@ class KeyState(StrEnum):
     ACTIVE = "active"
     """Protects and processes."""
     SUSPENDED = "suspended"
-    """Does neither until it is active again (AWS KMS says Disabled)."""
+    """Does neither until it is active again (AWS KMS says Disabled, or PendingDeletion when it has a date of destruction)."""
+    DESTROYED = "destroyed"
+    """Its material is gone for good; what is known about it is kept (AWS KMS says that there is no such key)."""

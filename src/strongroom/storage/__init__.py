@@ -33,6 +33,7 @@ from strongroom.storage._records import (
     KeyVersionRecord,
     MemberRecord,
     RootRecord,
+    TagRecord,
 )
 from strongroom.storage._store import ReadOnlyStore, Store
 from strongroom.storage._transaction import Transaction
@@ -49,6 +50,7 @@ __all__ = [
     "Reader",
     "RootRecord",
     "Store",
+    "TagRecord",
     "Transaction",
     "create_database",
     "upgrade_database",

@@ -9,7 +9,13 @@ from sqlalchemy.exc import SQLAlchemyError
 from strongroom.core import StorageError, random_bytes
 from strongroom.storage._errors import translated
 from strongroom.storage._schema import REVISIONS
-from strongroom.storage._sqlite import make_empty_file, sync_path, writing_engine
+from strongroom.storage._sqlite import (
+    count_broken_references,
+    make_empty_file,
+    migrating_engine,
+    sync_path,
+    writing_engine,
+)
 
 
 def create_database(path: Path) -> None:
@@ -97,11 +103,16 @@ def _migrate_to_head(path: Path) -> None:
     config = Config()
     config.set_main_option("script_location", "strongroom.storage:migrations")
     config.set_main_option("path_separator", "os")
-    engine = writing_engine(path)
+    engine = migrating_engine(path)
     try:
         with engine.begin() as connection:
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
+            if broken := count_broken_references(connection):
+                raise StorageError(
+                    f"{broken} records of the database refer to what is not there",
+                    next_step="restore the last backup",
+                )
     except SQLAlchemyError as error:
         raise translated(error) from error
     finally:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
-from sqlalchemy import Connection, Row, Select, bindparam, select
+from sqlalchemy import Connection, Row, Select, bindparam, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from strongroom.core import KeyState
@@ -16,16 +16,37 @@ from strongroom.storage._records import (
     KeyVersionRecord,
     MemberRecord,
     RootRecord,
+    TagRecord,
 )
-from strongroom.storage._schema import access_keys, aliases, domains, key_versions, keys, members, roots
+from strongroom.storage._schema import (
+    access_keys,
+    aliases,
+    domains,
+    key_tags,
+    key_versions,
+    keys,
+    members,
+    roots,
+)
 
 _AnyRow: TypeAlias = Row[*tuple[Any, ...]]
 _AnySelect: TypeAlias = Select[*tuple[Any, ...]]
 
 # Statements are built once: SQLAlchemy then finds their SQL in its cache by identity.
 _KEY: Final = select(keys).where(keys.c.key_id == bindparam("key_id"))
-_KEYS: Final = select(keys).order_by(keys.c.key_id).limit(bindparam("limit"))
+_KEYS: Final = (
+    select(keys)
+    .where(keys.c.state != KeyState.DESTROYED.value)
+    .order_by(keys.c.key_id)
+    .limit(bindparam("limit"))
+)
 _KEYS_AFTER: Final = _KEYS.where(keys.c.key_id > bindparam("after"))
+_KEYS_DUE: Final = (
+    select(keys)
+    .where(keys.c.state == KeyState.SUSPENDED.value, keys.c.destroy_at <= bindparam("now"))
+    .order_by(keys.c.destroy_at)
+    .limit(bindparam("limit"))
+)
 _KEY_VERSION: Final = select(key_versions).where(
     key_versions.c.key_id == bindparam("key_id"), key_versions.c.version == bindparam("version")
 )
@@ -34,6 +55,15 @@ _ALIASES: Final = select(aliases).order_by(aliases.c.name).limit(bindparam("limi
 _ALIASES_AFTER: Final = _ALIASES.where(aliases.c.name > bindparam("after"))
 _ALIASES_OF: Final = _ALIASES.where(aliases.c.key_id == bindparam("key_id"))
 _ALIASES_OF_AFTER: Final = _ALIASES_OF.where(aliases.c.name > bindparam("after"))
+_ALIAS_COUNT: Final = select(func.count()).select_from(aliases).where(aliases.c.key_id == bindparam("key_id"))
+_TAGS: Final = (
+    select(key_tags)
+    .where(key_tags.c.key_id == bindparam("key_id"))
+    .order_by(key_tags.c.name)
+    .limit(bindparam("limit"))
+)
+_TAGS_AFTER: Final = _TAGS.where(key_tags.c.name > bindparam("after"))
+_TAG_COUNT: Final = select(func.count()).select_from(key_tags).where(key_tags.c.key_id == bindparam("key_id"))
 _DOMAIN: Final = select(domains).where(domains.c.domain_id == bindparam("domain_id"))
 _OPEN_DOMAIN: Final = (
     select(domains)
@@ -62,12 +92,16 @@ class Reader:
         return None if row is None else _key(row)
 
     def list_keys(self, *, after: str | None, limit: int) -> list[KeyRecord]:
-        """Return up to ``limit`` keys in the order of their ids."""
+        """Return up to ``limit`` keys in the order of their ids, those destroyed left out."""
         if after is None:
             rows = self._all(_KEYS, {"limit": limit})
         else:
             rows = self._all(_KEYS_AFTER, {"limit": limit, "after": after})
         return [_key(row) for row in rows]
+
+    def list_keys_due(self, now: float, *, limit: int) -> list[KeyRecord]:
+        """Return up to ``limit`` suspended keys whose date of destruction has come, the oldest date first."""
+        return [_key(row) for row in self._all(_KEYS_DUE, {"now": now, "limit": limit})]
 
     def get_key_version(self, key_id: str, version: int) -> KeyVersionRecord | None:
         """Return one version of a key."""
@@ -88,6 +122,23 @@ class Reader:
         values = {"key_id": key_id, "after": after, "limit": limit}
         rows = self._all(statement, {name: value for name, value in values.items() if value is not None})
         return [AliasRecord(*row) for row in rows]
+
+    def count_aliases(self, key_id: str) -> int:
+        """Return how many aliases point to a key."""
+        return self._count(_ALIAS_COUNT, key_id)
+
+    def list_tags(self, key_id: str, *, after: str | None, limit: int) -> list[TagRecord]:
+        """Return up to ``limit`` tags of a key in the order of their names."""
+        values: dict[str, object] = {"key_id": key_id, "limit": limit}
+        if after is None:
+            rows = self._all(_TAGS, values)
+        else:
+            rows = self._all(_TAGS_AFTER, {**values, "after": after})
+        return [TagRecord(*row) for row in rows]
+
+    def count_tags(self, key_id: str) -> int:
+        """Return how many tags a key has."""
+        return self._count(_TAG_COUNT, key_id)
 
     def get_domain(self, domain_id: str) -> DomainRecord | None:
         """Return a domain by its id."""
@@ -115,6 +166,10 @@ class Reader:
         return [
             AccessKeyRecord(row[0], row[1], tuple(row[2]), *row[3:]) for row in self._all(_ACCESS_KEYS, {})
         ]
+
+    def _count(self, statement: _AnySelect, key_id: str) -> int:
+        row = self._first(statement, {"key_id": key_id})
+        return 0 if row is None else int(row[0])
 
     def _first(self, statement: _AnySelect, values: Mapping[str, object]) -> _AnyRow | None:
         try:

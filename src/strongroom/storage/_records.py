@@ -66,6 +66,8 @@ class KeyRecord(NamedTuple):
     current_version: int
     material_id: str
     """64 hex digits, the material of the current version."""
+    destroy_at: float | None = None
+    """When the key is to be destroyed, or has been; None when that is not planned. An active key has no such date."""
 
 
 class KeyVersionRecord(NamedTuple):
@@ -86,6 +88,16 @@ class AliasRecord(NamedTuple):
     key_id: str
     created_at: float
     updated_at: float
+
+
+class TagRecord(NamedTuple):
+    """A label that users put on a key; not secret."""
+
+    key_id: str
+    name: str
+    """1 to 128 characters."""
+    value: str
+    """Up to 256 characters."""
 
 
 class AccessKeyRecord(NamedTuple):

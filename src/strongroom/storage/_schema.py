@@ -1,7 +1,7 @@
 """The tables as the queries see them. The migrations make them; a test holds the two against each other.
 
-Every table has its primary key, NOT NULL everywhere, foreign keys, and CHECKs for what a defect in our own
-code could get wrong. All of it is SQL that PostgreSQL takes as well.
+Every table has its primary key, NOT NULL everywhere (but for ``keys.destroy_at``), foreign keys, and CHECKs for
+what a defect in our own code could get wrong. All of it is SQL that PostgreSQL takes as well.
 """
 
 from typing import Final
@@ -23,7 +23,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-REVISIONS: Final = ("0001",)
+REVISIONS: Final = ("0001", "0002")
 """Every revision this software knows, oldest first; the last one is what it works with."""
 
 metadata: Final = MetaData()
@@ -89,14 +89,17 @@ keys: Final = Table(
     Column("domain_id", Text, nullable=False),
     Column("current_version", Integer, nullable=False),
     Column("material_id", Text, nullable=False),
+    Column("destroy_at", Double, nullable=True),
     PrimaryKeyConstraint("key_id", name="pk_keys"),
     ForeignKeyConstraint(["domain_id"], ["domains.domain_id"], name="fk_keys_domain_id"),
     CheckConstraint("length(key_id) = 36", name="ck_keys_key_id"),
-    CheckConstraint("state IN ('active', 'suspended')", name="ck_keys_state"),
+    CheckConstraint("state IN ('active', 'suspended', 'destroyed')", name="ck_keys_state"),
+    CheckConstraint("destroy_at IS NULL OR state <> 'active'", name="ck_keys_destroy_at"),
     CheckConstraint("length(description) <= 8192", name="ck_keys_description"),
     CheckConstraint("current_version >= 1", name="ck_keys_current_version"),
     CheckConstraint("length(material_id) = 64", name="ck_keys_material_id"),
     Index("ix_keys_domain_id", "domain_id"),
+    Index("ix_keys_state_destroy_at", "state", "destroy_at"),
 )
 
 key_versions: Final = Table(
@@ -125,6 +128,18 @@ aliases: Final = Table(
     ForeignKeyConstraint(["key_id"], ["keys.key_id"], name="fk_aliases_key_id"),
     CheckConstraint("length(name) BETWEEN 1 AND 256", name="ck_aliases_name"),
     Index("ix_aliases_key_id_name", "key_id", "name"),
+)
+
+key_tags: Final = Table(
+    "key_tags",
+    metadata,
+    Column("key_id", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("value", Text, nullable=False),
+    PrimaryKeyConstraint("key_id", "name", name="pk_key_tags"),
+    ForeignKeyConstraint(["key_id"], ["keys.key_id"], name="fk_key_tags_key_id"),
+    CheckConstraint("length(name) BETWEEN 1 AND 128", name="ck_key_tags_name"),
+    CheckConstraint("length(value) <= 256", name="ck_key_tags_value"),
 )
 
 access_keys: Final = Table(

@@ -61,9 +61,22 @@ def writing_engine(path: Path) -> Engine:
     A transaction that starts by reading and then writes could meet another writer in between, and SQLite
     would refuse it without waiting; BEGIN IMMEDIATE waits at the start instead.
     """
-    engine = _engine(path, "foreign_keys=ON")
-    event.listen(engine, "begin", _begin_immediate)
-    return engine
+    # secure_delete: what is deleted (the wrapped material of a destroyed key) is overwritten with zeros.
+    return _in_write_transactions(_engine(path, "foreign_keys=ON", "secure_delete=ON"))
+
+
+def migrating_engine(path: Path) -> Engine:
+    """Return the engine of a connection that may exchange a table to which others refer.
+
+    References are not enforced meanwhile, so before it commits the caller asks ``count_broken_references``.
+    Source: https://www.sqlite.org/lang_altertable.html#otheralter.
+    """
+    return _in_write_transactions(_engine(path, "foreign_keys=OFF", "secure_delete=ON"))
+
+
+def count_broken_references(connection: Connection) -> int:
+    """Return how many records refer to one that is not there."""
+    return len(connection.exec_driver_sql("PRAGMA foreign_key_check").all())
 
 
 def generation(connection: Connection) -> int:
@@ -151,15 +164,20 @@ def _connect(path: Path) -> sqlite3.Connection:
     )
 
 
-def _engine(path: Path, pragma: str) -> Engine:
+def _engine(path: Path, *pragmas: str) -> Engine:
     def connect() -> sqlite3.Connection:
         connection = _connect(path)
-        connection.execute("PRAGMA synchronous=FULL")
-        connection.execute(f"PRAGMA {pragma}")
+        for pragma in ("synchronous=FULL", *pragmas):
+            connection.execute(f"PRAGMA {pragma}")
         return connection
 
     # hide_parameters: SQLAlchemy's messages would else show the values of a failed statement.
     return create_engine("sqlite://", creator=connect, poolclass=NullPool, hide_parameters=True)
+
+
+def _in_write_transactions(engine: Engine) -> Engine:
+    event.listen(engine, "begin", _begin_immediate)
+    return engine
 
 
 def _begin_immediate(connection: Connection) -> None:

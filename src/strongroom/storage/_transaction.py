@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from sqlalchemy import Executable, Table, bindparam, insert, update
+from sqlalchemy import Executable, Table, bindparam, delete, insert, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from strongroom.core import KeyState, StorageError
@@ -16,12 +16,22 @@ from strongroom.storage._records import (
     KeyVersionRecord,
     MemberRecord,
     RootRecord,
+    TagRecord,
 )
-from strongroom.storage._schema import access_keys, aliases, domains, key_versions, keys, members, roots
+from strongroom.storage._schema import (
+    access_keys,
+    aliases,
+    domains,
+    key_tags,
+    key_versions,
+    keys,
+    members,
+    roots,
+)
 
 _INSERTS: Final = {
     table.name: insert(table).values({column.name: bindparam(column.name) for column in table.columns})
-    for table in (roots, members, domains, keys, key_versions, aliases, access_keys)
+    for table in (roots, members, domains, keys, key_versions, aliases, key_tags, access_keys)
 }
 _COUNT_KEY: Final = (
     update(domains)
@@ -31,6 +41,22 @@ _COUNT_KEY: Final = (
 _SET_STATE: Final = (
     update(keys).where(keys.c.key_id == bindparam("of_key")).values(state=bindparam("new_state"))
 )
+_CHANGE_KEY: Final = (
+    update(keys)
+    .where(keys.c.key_id == bindparam("of_key"))
+    .values({name: bindparam(f"new_{name}") for name in ("state", "description", "destroy_at")})
+)
+_MOVE_ALIAS: Final = (
+    update(aliases)
+    .where(aliases.c.name == bindparam("of_name"))
+    .values(key_id=bindparam("new_key_id"), updated_at=bindparam("new_updated_at"))
+)
+_DELETE_ALIAS: Final = delete(aliases).where(aliases.c.name == bindparam("of_name"))
+_DELETE_TAG: Final = delete(key_tags).where(
+    key_tags.c.key_id == bindparam("of_key"), key_tags.c.name == bindparam("of_name")
+)
+_DELETE_VERSIONS_OF: Final = delete(key_versions).where(key_versions.c.key_id == bindparam("of_key"))
+_DELETE_ALIASES_OF: Final = delete(aliases).where(aliases.c.key_id == bindparam("of_key"))
 
 
 class Transaction(Reader):
@@ -78,6 +104,42 @@ class Transaction(Reader):
         values = {"of_key": key_id, "new_state": state.value}
         self._change_one(_SET_STATE, values, f"no key has the id {key_id}")
 
+    def change_key(self, record: KeyRecord) -> None:
+        """Store state, description and date of destruction of a key. Raises StorageError when there is no such key."""
+        values = {
+            "of_key": record.key_id,
+            "new_state": record.state.value,
+            "new_description": record.description,
+            "new_destroy_at": record.destroy_at,
+        }
+        self._change_one(_CHANGE_KEY, values, f"no key has the id {record.key_id}")
+
+    def move_alias(self, name: str, key_id: str, updated_at: float) -> None:
+        """Let an alias point to another key. Raises StorageError when there is no such alias or key."""
+        values = {"of_name": name, "new_key_id": key_id, "new_updated_at": updated_at}
+        self._change_one(_MOVE_ALIAS, values, f"no alias has the name {name}")
+
+    def delete_alias(self, name: str) -> None:
+        """Remove an alias. Raises StorageError when there is none."""
+        self._change_one(_DELETE_ALIAS, {"of_name": name}, f"no alias has the name {name}")
+
+    def put_tag(self, record: TagRecord) -> None:
+        """Add a tag, or replace the one of the same name; its key must exist."""
+        self.delete_tag(record.key_id, record.name)
+        self._insert(key_tags, record)
+
+    def delete_tag(self, key_id: str, name: str) -> None:
+        """Remove a tag, if there is one of this name."""
+        self._change(_DELETE_TAG, {"of_key": key_id, "of_name": name})
+
+    def delete_material(self, key_id: str) -> int:
+        """Remove every version of a key, and return how many there were: nothing that is left can open what it sealed."""
+        return self._change(_DELETE_VERSIONS_OF, {"of_key": key_id})
+
+    def delete_aliases_of(self, key_id: str) -> int:
+        """Remove every alias of a key, and return how many there were."""
+        return self._change(_DELETE_ALIASES_OF, {"of_key": key_id})
+
     def _insert(self, table: Table, record: tuple[Any, ...]) -> None:
         values = dict(zip(table.columns.keys(), record, strict=True))
         try:
@@ -86,9 +148,11 @@ class Transaction(Reader):
             raise translated(error) from error
 
     def _change_one(self, statement: Executable, values: dict[str, Any], otherwise: str) -> None:
+        if self._change(statement, values) != 1:
+            raise StorageError(otherwise)
+
+    def _change(self, statement: Executable, values: dict[str, Any]) -> int:
         try:
-            changed = self._connection.execute(statement, values).rowcount
+            return self._connection.execute(statement, values).rowcount
         except SQLAlchemyError as error:
             raise translated(error) from error
-        if changed != 1:
-            raise StorageError(otherwise)

@@ -99,7 +99,8 @@ def test_an_error_says_what_happened_and_what_to_do():
 
 def test_stored_numbers_and_words_never_change():
     assert {member.name: int(member) for member in WrapAlgorithm} == {"HSM_AES_GCM": 1, "XAES_256_GCM": 2}
-    assert {member.name: str(member) for member in KeyState} == {"ACTIVE": "active", "SUSPENDED": "suspended"}
+    names = {member.name: str(member) for member in KeyState}
+    assert names == {"ACTIVE": "active", "SUSPENDED": "suspended", "DESTROYED": "destroyed"}
 
 
 def test_random_bytes_have_the_length_asked_for_and_differ():

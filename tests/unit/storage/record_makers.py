@@ -12,6 +12,7 @@ from strongroom.storage import (
     KeyVersionRecord,
     MemberRecord,
     RootRecord,
+    TagRecord,
     Transaction,
 )
 
@@ -48,6 +49,10 @@ def alias(key_id: str, **changes) -> AliasRecord:
     return AliasRecord("alias/invoices", key_id, 4.5, 5.5)._replace(**changes)
 
 
+def tag(key_id: str, **changes) -> TagRecord:
+    return TagRecord(key_id, "team", "blue")._replace(**changes)
+
+
 def access_key(**changes) -> AccessKeyRecord:
     record = AccessKeyRecord(
         "SRAKEXAMPLE", "user/developer", ("crypto-user", "auditor"), b"secret blob", True, 6.5
@@ -64,3 +69,14 @@ def insert_whole_key(transaction: Transaction, record: KeyRecord) -> None:
     transaction.insert_key(record)
     transaction.insert_key_version(version_of(record))
     transaction.count_key_in_domain(record.domain_id)
+
+
+async def insert_keys(store, count):
+    records = [key() for _ in range(count)]
+
+    def work(transaction):
+        for record in records:
+            insert_whole_key(transaction, record)
+
+    await store.write(work)
+    return sorted(records)

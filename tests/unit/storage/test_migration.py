@@ -1,17 +1,21 @@
 """Creating never overwrites, opening never creates, and what cannot be opened says what to do."""
 
+import asyncio
 import sqlite3
 import stat
 from contextlib import closing
 
 import pytest
+from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine
 
-from strongroom.core import StorageError
+from strongroom.core import KeyState, StorageError
 from strongroom.storage import ReadOnlyStore, Store, create_database, upgrade_database
 from strongroom.storage._schema import REVISIONS, metadata
+from strongroom.storage._sqlite import make_empty_file, migrating_engine
+from unit.storage import record_makers as make
 
 OPENERS = [Store.open, ReadOnlyStore.open, upgrade_database]
 
@@ -21,7 +25,13 @@ def schema_of(database):
         rows = connection.execute(
             "SELECT name, sql FROM sqlite_master WHERE name <> 'alembic_version' AND sql IS NOT NULL"
         )
-        return {name: " ".join(sql.split()) for name, sql in rows}
+        return {name: statement_of(sql) for name, sql in rows}
+
+
+def statement_of(sql):
+    """Return the statement as its parts in one order: a table that Alembic copied has its CHECKs in any."""
+    head, _, parts = sql.replace('"', "").partition("(\n")
+    return " ".join(head.split()), sorted(part.strip(" \t\n,)") for part in parts.splitlines())
 
 
 def execute(database, statement):
@@ -52,6 +62,63 @@ def test_the_known_revisions_are_those_that_are_shipped():
     assert tuple(reversed(shipped)) == REVISIONS
 
 
+def make_database_of(path, revision):
+    """Make a database as the software of that revision did."""
+    make_empty_file(path)
+    config = Config()
+    config.set_main_option("script_location", "strongroom.storage:migrations")
+    config.set_main_option("path_separator", "os")
+    engine = migrating_engine(path)
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+    engine.dispose()
+
+
+OLD_KEY = "00000000-0000-4000-8000-00000000000a"
+OLD_RECORDS = """
+INSERT INTO roots VALUES (zeroblob(16), 1, 'CKA_CHECK_VALUE', 'dc95c0', x'01', zeroblob(32), 1.5);
+INSERT INTO domains VALUES ('{domain}', zeroblob(16), 'shard', x'02', 1, 2.5);
+INSERT INTO keys VALUES ('{key}', 'suspended', 'old', 3.5, '{domain}', 1, '{material}');
+INSERT INTO key_versions VALUES ('{key}', 1, '{material}', x'03', 3.5);
+INSERT INTO aliases VALUES ('alias/old', '{key}', 4.5, 4.5);
+""".format(key=OLD_KEY, domain=make.DOMAIN_ID, material="ab" * 32)
+
+
+def test_a_database_of_the_first_revision_keeps_its_keys_when_it_is_upgraded(path, tmp_path):
+    old = tmp_path / "old.db"
+    make_database_of(old, "0001")
+    with closing(sqlite3.connect(old)) as connection:
+        connection.executescript(OLD_RECORDS)
+    with pytest.raises(StorageError, match="older Strongroom"):
+        Store.open(old)
+    upgrade_database(old)
+    assert schema_of(old) == schema_of(path)
+    with Store.open(old) as store:
+        (key,) = store.list_keys(after=None, limit=10)
+        assert key == make.key(
+            key_id=OLD_KEY, state=KeyState.SUSPENDED, description="old", material_id="ab" * 32
+        )
+        assert store.get_key_version(OLD_KEY, 1).wrapped == b"\x03"
+        assert store.get_alias("alias/old").key_id == OLD_KEY
+        with pytest.raises(StorageError, match="rule of the schema"):
+            asyncio.run(store.write(lambda tx: tx.insert_alias(make.alias("nobody"))))
+
+
+def test_an_upgrade_that_would_lose_a_reference_changes_nothing(tmp_path):
+    old = tmp_path / "old.db"
+    make_database_of(old, "0001")
+    with closing(sqlite3.connect(old)) as connection:
+        connection.executescript(OLD_RECORDS)
+        connection.execute("DELETE FROM keys")
+        connection.commit()
+    before = schema_of(old)
+    with pytest.raises(StorageError, match="refer to what is not there") as caught:
+        upgrade_database(old)
+    assert "backup" in caught.value.next_step
+    assert schema_of(old) == before
+
+
 def test_connections_sync_every_commit_and_enforce_foreign_keys(path):
     with Store.open(path) as store:
 
@@ -61,6 +128,7 @@ def test_connections_sync_every_commit_and_enforce_foreign_keys(path):
         with store._writer._engine.connect() as connection:
             assert pragma(connection, "synchronous") == 2
             assert pragma(connection, "foreign_keys") == 1
+            assert pragma(connection, "secure_delete") == 1
             assert pragma(connection, "busy_timeout") == 10_000
         assert pragma(store._connection, "query_only") == 1
 
@@ -99,7 +167,6 @@ def test_upgrading_the_newest_changes_nothing(path):
 
 def test_an_empty_revision_is_upgraded(path, tmp_path):
     from strongroom.storage._migrate import _migrate_to_head
-    from strongroom.storage._sqlite import make_empty_file
 
     fresh = tmp_path / "fresh.db"
     make_empty_file(fresh)

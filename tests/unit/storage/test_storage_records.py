@@ -10,17 +10,6 @@ from strongroom.storage import DuplicateError, ReadOnlyStore
 from unit.storage import record_makers as make
 
 
-async def insert_keys(store, count):
-    records = [make.key() for _ in range(count)]
-
-    def work(transaction):
-        for record in records:
-            make.insert_whole_key(transaction, record)
-
-    await store.write(work)
-    return sorted(records)
-
-
 async def test_every_record_comes_back_as_it_went_in(store):
     key = make.key(description="Schlüssel 🔑", state=KeyState.SUSPENDED)
     alias, access_key, member = make.alias(key.key_id), make.access_key(), make.member()
@@ -53,7 +42,7 @@ async def test_what_is_not_there_is_none(store):
 
 
 async def test_pages_of_keys_join_without_gap_or_overlap(store):
-    records = await insert_keys(store, 7)
+    records = await make.insert_keys(store, 7)
     seen, after = [], None
     while page := store.list_keys(after=after, limit=3):
         seen += page
@@ -62,7 +51,7 @@ async def test_pages_of_keys_join_without_gap_or_overlap(store):
 
 
 async def test_aliases_are_listed_of_one_key_or_of_all_in_pages(store):
-    first, second = await insert_keys(store, 2)
+    first, second = await make.insert_keys(store, 2)
     aliases = [make.alias((first, second)[number % 2].key_id, name=f"alias/{number}") for number in range(6)]
 
     def work(transaction):
@@ -93,7 +82,7 @@ async def test_the_fullest_domain_with_room_is_found(store):
 
 
 async def test_a_key_changes_its_state(store):
-    (record,) = await insert_keys(store, 1)
+    (record,) = await make.insert_keys(store, 1)
     await store.write(lambda transaction: transaction.set_key_state(record.key_id, KeyState.SUSPENDED))
     assert store.get_key(record.key_id) == record._replace(state=KeyState.SUSPENDED)
 
@@ -102,12 +91,18 @@ async def test_changing_what_is_not_there_is_an_error(store):
     absent = str(uuid.uuid4())
     with pytest.raises(StorageError, match="no key has the id"):
         await store.write(lambda transaction: transaction.set_key_state(absent, KeyState.ACTIVE))
+    with pytest.raises(StorageError, match="no key has the id"):
+        await store.write(lambda transaction: transaction.change_key(make.key()))
+    with pytest.raises(StorageError, match="no alias has the name"):
+        await store.write(lambda transaction: transaction.move_alias("alias/none", absent, 1.0))
+    with pytest.raises(StorageError, match="no alias has the name"):
+        await store.write(lambda transaction: transaction.delete_alias("alias/none"))
     with pytest.raises(StorageError, match="no domain has the id"):
         await store.write(lambda transaction: transaction.count_key_in_domain(absent))
 
 
 async def test_taken_names_raise_duplicate_and_change_nothing(store):
-    first, second = await insert_keys(store, 2)
+    first, second = await make.insert_keys(store, 2)
     await store.write(lambda transaction: transaction.insert_alias(make.alias(first.key_id)))
     with pytest.raises(DuplicateError):
         await store.write(lambda transaction: transaction.insert_alias(make.alias(second.key_id)))
@@ -119,7 +114,7 @@ async def test_taken_names_raise_duplicate_and_change_nothing(store):
 
 
 async def test_work_may_catch_a_duplicate_and_go_on(store):
-    (record,) = await insert_keys(store, 1)
+    (record,) = await make.insert_keys(store, 1)
 
     def work(transaction):
         with pytest.raises(DuplicateError):
@@ -145,13 +140,18 @@ KEY = make.key()
         ("insert_domain", make.domain(domain_id=NOBODY, key_count=-1)),
         ("insert_domain", make.domain(domain_id="short")),
         ("insert_key", make.key(domain_id=NOBODY)),
-        ("insert_key", make.key(state="destroyed")),
+        ("insert_key", make.key(state="lost")),
+        ("insert_key", make.key(state=KeyState.ACTIVE, destroy_at=7.5)),
         ("insert_key", make.key(current_version=0)),
         ("insert_key", make.key(material_id="ab")),
         ("insert_key", make.key(description=None)),
         ("insert_key", make.key(description="d" * 8193)),
         ("insert_key_version", make.version_of(make.key())),
         ("insert_alias", make.alias(NOBODY)),
+        ("put_tag", make.tag(NOBODY)),
+        ("put_tag", make.tag(NOBODY, name="")),
+        ("put_tag", make.tag(NOBODY, name="n" * 129)),
+        ("put_tag", make.tag(NOBODY, value="v" * 257)),
         ("insert_access_key", make.access_key(wrapped_secret=b"")),
         ("insert_member", make.member(position=-1)),
     ],
