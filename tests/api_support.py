@@ -164,7 +164,7 @@ class FakeKeyService:
     async def encrypt(self, caller, key, plaintext, *, context):
         self._begin("Encrypt", caller)
         info = self._key(key, usable=True)
-        return Encrypted(info.key_id, self._seal(info, plaintext.reveal(), context))
+        return Encrypted(info.key_id, info.material_id, self._seal(info, plaintext.reveal(), context))
 
     def _seal(self, info, plaintext, context):
         nonce = random_bytes(12)

@@ -2,9 +2,14 @@
 
 KeyringError
 ├── KeyNotFoundError          no key has this id
+│   └── KeyDestroyedError     one had it once
 ├── AliasNotFoundError        no alias has this name
 ├── AliasExistsError          the name is taken
+├── AliasLimitError           the key has as many aliases as a key may have
+├── TagLimitError             the key would have more tags than a key may have
 ├── KeyStateError             the key's state forbids the operation
+│   └── DestructionScheduledError     it has a date of destruction
+├── DestructionNotScheduledError      it has none that could be cancelled
 ├── InvalidCiphertextError    not ours, truncated, tampered with, or another encryption context
 └── IncorrectKeyError         the ciphertext was made under another key than the one named
 """
@@ -13,15 +18,27 @@ from strongroom.core import KeyState, StrongroomError
 
 
 class KeyringError(StrongroomError):
-    """Root of the errors of this room."""
+    """Root of the errors of this room.
+
+    ``key_id`` is the key that the call was about, ``material_id`` its version, each None where it was not known
+    when the call failed. They are for the audit log: an answer may not tell all of it.
+    """
+
+    def __init__(self, message: str, *, key_id: str | None = None, material_id: str | None = None) -> None:
+        super().__init__(message)
+        self.key_id = key_id
+        self.material_id = material_id
 
 
 class KeyNotFoundError(KeyringError):
     """No key has this id."""
 
     def __init__(self, key_id: str) -> None:
-        super().__init__(f"no key has the id {key_id}")
-        self.key_id = key_id
+        super().__init__(f"no key has the id {key_id}", key_id=key_id)
+
+
+class KeyDestroyedError(KeyNotFoundError):
+    """A key had this id; it was destroyed, and what was encrypted under it is lost."""
 
 
 class AliasNotFoundError(KeyringError):
@@ -40,24 +57,58 @@ class AliasExistsError(KeyringError):
         self.alias_name = alias_name
 
 
+class AliasLimitError(KeyringError):
+    """The key has as many aliases as a key may have."""
+
+    def __init__(self, key_id: str, limit: int) -> None:
+        super().__init__(f"the key {key_id} has {limit} aliases, the most that a key may have", key_id=key_id)
+        self.limit = limit
+
+
+class TagLimitError(KeyringError):
+    """The key would have more tags than a key may have."""
+
+    def __init__(self, key_id: str, limit: int) -> None:
+        super().__init__(f"the key {key_id} may have {limit} tags and no more", key_id=key_id)
+        self.limit = limit
+
+
 class KeyStateError(KeyringError):
     """The state of the key forbids the operation."""
 
-    def __init__(self, key_id: str, state: KeyState) -> None:
-        super().__init__(f"the key {key_id} is {state}")
-        self.key_id = key_id
+    def __init__(self, key_id: str, state: KeyState, *, material_id: str | None = None) -> None:
+        super().__init__(f"the key {key_id} is {state}", key_id=key_id, material_id=material_id)
         self.state = state
 
 
-class InvalidCiphertextError(KeyringError):
-    """The ciphertext is not ours, truncated or tampered with, or the encryption context differs."""
+class DestructionScheduledError(KeyStateError):
+    """The key is suspended and has a date of destruction: only that may be cancelled."""
 
-    def __init__(self) -> None:
-        super().__init__("the ciphertext does not authenticate")
+    def __init__(self, key_id: str) -> None:
+        super().__init__(key_id, KeyState.SUSPENDED)
+
+
+class DestructionNotScheduledError(KeyringError):
+    """The key has no date of destruction that could be cancelled."""
+
+    def __init__(self, key_id: str) -> None:
+        super().__init__(f"the key {key_id} is not scheduled for destruction", key_id=key_id)
+
+
+class InvalidCiphertextError(KeyringError):
+    """The ciphertext is not ours, truncated or tampered with, or the encryption context differs.
+
+    ``key_id`` says which key of ours it names, if it does; that it was made under that key is not known.
+    """
+
+    def __init__(self, *, key_id: str | None = None, material_id: str | None = None) -> None:
+        super().__init__("the ciphertext does not authenticate", key_id=key_id, material_id=material_id)
 
 
 class IncorrectKeyError(KeyringError):
-    """The ciphertext was made under another key than the one that the caller named."""
+    """The ciphertext was made under another key than the one that the caller named, which is ``key_id``."""
 
-    def __init__(self) -> None:
-        super().__init__("the ciphertext was made under another key than the one named")
+    def __init__(self, *, key_id: str | None = None, ciphertext_key_id: str | None = None) -> None:
+        super().__init__("the ciphertext was made under another key than the one named", key_id=key_id)
+        self.ciphertext_key_id = ciphertext_key_id
+        """The key that the ciphertext names; nothing says that there is such a key."""

@@ -19,12 +19,13 @@ from strongroom.envelope import (
 from strongroom.keyring._ciphers import CacheLimits, KekCiphers
 from strongroom.keyring._errors import (
     AliasExistsError,
-    AliasNotFoundError,
     IncorrectKeyError,
     InvalidCiphertextError,
     KeyNotFoundError,
+    KeyringError,
     KeyStateError,
 )
+from strongroom.keyring._records import HeldKey, KeyRecords
 from strongroom.keyring._values import (
     AliasInfo,
     AliasPage,
@@ -46,8 +47,8 @@ _CREATE_TRIES = 5
 class Keyring:
     """The keys of one service, over a store and an HSM cluster; belongs to one event loop.
 
-    Key records are cached only while the database's generation stands still, so a key that any process
-    suspended is refused by the next request of every process.
+    A key that any process suspended is refused by the next request of every process (``KeyRecords``). With
+    record and KEK in memory, ``encrypt``, ``decrypt`` and ``generate_data_key`` never wait.
     """
 
     def __init__(
@@ -56,14 +57,12 @@ class Keyring:
         self.ciphers = KekCiphers(store, hsm, clock=clock, limits=limits, request_s=request_s)
         self._store = store
         self._clock = clock
-        self._max_records = limits.max_keks
-        self._records: dict[KeyRef, KeyRecord] = {}
-        self._generation = store.generation()
+        self._records = KeyRecords(store, max_names=limits.max_keks)
         self._domain_choice = asyncio.Lock()
 
     def describe(self, key: KeyRef) -> KeyInfo:
         """Tell about a key. Raises KeyNotFoundError, AliasNotFoundError."""
-        return _info(self._resolve(key))
+        return _info(self._records.find(key).record)
 
     def list_keys(self, *, limit: int, after: str | None) -> KeyPage:
         """Return a page of keys in the order of their ids."""
@@ -74,7 +73,7 @@ class Keyring:
     def list_aliases(self, *, key_id: str | None, limit: int, after: str | None) -> AliasPage:
         """Return a page of aliases in the order of their names. Raises KeyNotFoundError."""
         if key_id is not None:
-            self._resolve(KeyById(key_id))
+            self._records.find(KeyById(key_id))
         found = self._store.list_aliases(key_id=key_id, after=after, limit=limit + 1)
         page = found[:limit]
         return AliasPage(
@@ -97,7 +96,7 @@ class Keyring:
 
     async def create_alias(self, alias_name: str, target_key_id: str) -> AliasInfo:
         """Give a key another name. Raises AliasExistsError, KeyNotFoundError."""
-        self._resolve(KeyById(target_key_id))
+        self._records.find(KeyById(target_key_id))
         now = self._clock.now()
         record = AliasRecord(alias_name, target_key_id, now, now)
         try:
@@ -108,20 +107,25 @@ class Keyring:
 
     async def set_state(self, key_id: str, state: KeyState) -> None:
         """Make a key active or suspended, for every process from the moment this returns. Raises KeyNotFoundError."""
-        if self._resolve(KeyById(key_id)).state is not state:
+        if self._records.find(KeyById(key_id)).record.state is not state:
             await self._store.write(lambda tx: tx.set_key_state(key_id, state))
 
     async def encrypt(self, key: KeyRef, plaintext: Secret, context: Mapping[str, str]) -> Encrypted:
         """Encrypt under the current version. Raises KeyStateError, KeyNotFoundError, AliasNotFoundError, HsmError."""
-        record, cipher = await self._usable(key)
-        return Encrypted(record.key_id, _seal(cipher, record, plaintext.reveal(), context))
+        held = self._records.find(key)
+        record = held.record
+        _require_active(record, record.material_id)
+        cipher = self.ciphers.cached_kek(record, record.current_version)
+        if cipher is None:
+            cipher = await self._unwrapped(record, record.current_version, record.material_id)
+        ciphertext = _seal(cipher, held, plaintext.reveal(), context)
+        return Encrypted(record.key_id, record.material_id, ciphertext)
 
     async def generate_data_key(self, key: KeyRef, n_bytes: int, context: Mapping[str, str]) -> DataKey:
         """Make a data key of ``n_bytes`` and encrypt it. Raises as ``encrypt``."""
-        record, cipher = await self._usable(key)
-        plaintext = random_bytes(n_bytes)
-        ciphertext = _seal(cipher, record, plaintext, context)
-        return DataKey(record.key_id, record.material_id, Secret(plaintext), ciphertext)
+        plaintext = Secret(random_bytes(n_bytes))
+        made = await self.encrypt(key, plaintext, context)
+        return DataKey(made.key_id, made.material_id, plaintext, made.ciphertext)
 
     async def decrypt(
         self, ciphertext: bytes, context: Mapping[str, str], *, key: KeyRef | None
@@ -131,77 +135,65 @@ class Keyring:
         Raises InvalidCiphertextError when it is not ours or does not authenticate with this context,
         IncorrectKeyError when ``key`` is another key, KeyStateError, KeyNotFoundError, HsmError.
         """
-        try:
-            blob = Blob.parse(ciphertext)
-        except MalformedBlobError:
-            raise InvalidCiphertextError from None
-        if blob.purpose is not Purpose.DATA:
-            raise InvalidCiphertextError
-        named = KeyById(str(uuid.UUID(bytes=blob.wrapping_key_id)))
-        if key is not None and self._resolve(key).key_id != named.key_id:
-            raise IncorrectKeyError
-        material_id = self._material_of(named, blob.wrapping_key_version)
-        _, cipher = await self._usable(named, version=blob.wrapping_key_version)
+        blob = _parsed(ciphertext)
+        version = blob.wrapping_key_version
+        record = self._of_blob(blob.wrapping_key_id, named=key).record
+        material_id = record.material_id
+        if version != record.current_version:
+            material_id = self._material_of(record, version)
+        _require_active(record, material_id)
+        cipher = self.ciphers.cached_kek(record, version)
+        if cipher is None:
+            cipher = await self._unwrapped(record, version, material_id)
         try:
             plaintext = open_blob(cipher, blob, data_binding(context))
         except EnvelopeIntegrityError:
-            raise InvalidCiphertextError from None
-        return Decrypted(named.key_id, material_id, Secret(plaintext))
+            raise InvalidCiphertextError(key_id=record.key_id, material_id=material_id) from None
+        return Decrypted(record.key_id, material_id, Secret(plaintext))
+
+    def identify(self, key: KeyRef | None, ciphertext: bytes | None = None) -> str | None:
+        """Return the id of the key that a call is about, by its name or else by its ciphertext; None if it has none.
+
+        For the record of a call that ended without saying so itself. Raises nothing.
+        """
+        try:
+            if key is not None:
+                return self._records.find(key).record.key_id
+            if ciphertext is not None:
+                return self._of_blob(_parsed(ciphertext).wrapping_key_id, named=None).record.key_id
+        except (KeyringError, StorageError):
+            pass
+        return None
 
     def sweep(self) -> None:
         """Drop KEKs whose life has ended; to be called about once a second."""
         self.ciphers.sweep()
 
-    async def _usable(self, key: KeyRef, *, version: int | None = None) -> tuple[KeyRecord, Xaes256Gcm]:
-        """Return an active key and the cipher of a version, the current one unless named."""
-        record = self._active(key)
-        wanted = record.current_version if version is None else version
-        cipher = self.ciphers.cached_kek(record, wanted)
-        if cipher is None:
-            cipher = await self.ciphers.kek(record, wanted)
-            self._active(KeyById(record.key_id))  # it may have been suspended while the HSM worked
-        return record, cipher
+    async def _unwrapped(self, record: KeyRecord, version: int, material_id: str) -> Xaes256Gcm:
+        """Return the cipher of a version that is not in memory, if the key is still active then."""
+        cipher = await self.ciphers.kek(record, version)
+        _require_active(self._records.find(KeyById(record.key_id)).record, material_id)
+        return cipher
 
-    def _active(self, key: KeyRef) -> KeyRecord:
-        record = self._resolve(key)
-        if record.state is not KeyState.ACTIVE:
-            raise KeyStateError(record.key_id, record.state)
-        return record
+    def _of_blob(self, id_bytes: bytes, *, named: KeyRef | None) -> HeldKey:
+        """Return the key that a ciphertext names, which is the one that the caller named, if it named one."""
+        if named is None:
+            try:
+                return self._records.find_in_blob(id_bytes)
+            except KeyNotFoundError:  # then the ciphertext is not ours
+                raise InvalidCiphertextError from None
+        held = self._records.find(named)
+        if held.id_bytes != id_bytes:
+            raise IncorrectKeyError(
+                key_id=held.record.key_id, ciphertext_key_id=str(uuid.UUID(bytes=id_bytes))
+            )
+        return held
 
-    def _resolve(self, key: KeyRef) -> KeyRecord:
-        generation = self._store.generation()
-        if generation != self._generation or len(self._records) >= self._max_records:
-            self._records.clear()
-            self._generation = generation
-        record = self._records.get(key)
-        if record is None:
-            record = self._records[key] = self._look_up(key)
-        return record
-
-    def _look_up(self, key: KeyRef) -> KeyRecord:
-        if isinstance(key, KeyById):
-            key_id = key.key_id
-        else:
-            alias = self._store.get_alias(key.alias_name)
-            if alias is None:
-                raise AliasNotFoundError(key.alias_name)
-            key_id = alias.key_id
-        record = self._store.get_key(key_id)
-        if record is None:
-            raise KeyNotFoundError(key_id)
-        return record
-
-    def _material_of(self, key: KeyById, version: int) -> str:
-        """Return the material id of a version; a ciphertext of a key or version that we do not have is not ours."""
-        try:
-            record = self._resolve(key)
-        except KeyNotFoundError:
-            raise InvalidCiphertextError from None
-        if version == record.current_version:
-            return record.material_id
+    def _material_of(self, record: KeyRecord, version: int) -> str:
+        """Return the material id of an older version; a ciphertext of one that we do not have is not ours."""
         stored = self._store.get_key_version(record.key_id, version)
         if stored is None:
-            raise InvalidCiphertextError
+            raise InvalidCiphertextError(key_id=record.key_id)
         return stored.material_id
 
     async def _open_domain(self) -> str:
@@ -227,9 +219,25 @@ def _insert_key(tx: Transaction, record: KeyRecord, version: KeyVersionRecord) -
     return True
 
 
-def _seal(cipher: Xaes256Gcm, record: KeyRecord, plaintext: bytes, context: Mapping[str, str]) -> bytes:
-    key_id = uuid.UUID(record.key_id).bytes
-    return seal_blob(cipher, Purpose.DATA, key_id, record.current_version, plaintext, data_binding(context))
+def _parsed(ciphertext: bytes) -> Blob:
+    """Read a ciphertext that we gave to a caller. Raises InvalidCiphertextError for anything else."""
+    try:
+        blob = Blob.parse(ciphertext)
+    except MalformedBlobError:
+        raise InvalidCiphertextError from None
+    if blob.purpose is not Purpose.DATA:
+        raise InvalidCiphertextError
+    return blob
+
+
+def _require_active(record: KeyRecord, material_id: str) -> None:
+    if record.state is not KeyState.ACTIVE:
+        raise KeyStateError(record.key_id, record.state, material_id=material_id)
+
+
+def _seal(cipher: Xaes256Gcm, held: HeldKey, plaintext: bytes, context: Mapping[str, str]) -> bytes:
+    version = held.record.current_version
+    return seal_blob(cipher, Purpose.DATA, held.id_bytes, version, plaintext, data_binding(context))
 
 
 def _info(record: KeyRecord) -> KeyInfo:

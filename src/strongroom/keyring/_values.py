@@ -1,17 +1,21 @@
 """What the keyring tells about keys and aliases."""
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from strongroom.core import KeyState, Secret
 
 
-class KeyById(NamedTuple):
+# Not NamedTuples: as tuples of the same text the two would be equal, and one could stand for the other in a dict.
+@dataclass(frozen=True, slots=True)
+class KeyById:
     """Names a key by its id, a UUID in lower-case text form."""
 
     key_id: str
 
 
-class KeyByAlias(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class KeyByAlias:
     """Names the key that an alias points to; the name starts with ``alias/``."""
 
     alias_name: str
@@ -30,6 +34,8 @@ class KeyInfo(NamedTuple):
     """Seconds since the Unix epoch."""
     material_id: str
     """64 hex digits naming the current key version."""
+    destroy_at: float | None = None
+    """When the key is to be destroyed, in seconds since the Unix epoch; None when that is not planned."""
 
 
 class AliasInfo(NamedTuple):
@@ -55,6 +61,20 @@ class AliasPage(NamedTuple):
     next_after: str | None
 
 
+class Tag(NamedTuple):
+    """A label that a user put on a key; not secret."""
+
+    name: str
+    value: str
+
+
+class TagPage(NamedTuple):
+    """Tags in the order of their names; ``next_after`` is the name to go on after, None at the end."""
+
+    tags: tuple[Tag, ...]
+    next_after: str | None
+
+
 class DataKey(NamedTuple):
     """A fresh data key, in clear and encrypted under its key."""
 
@@ -68,6 +88,7 @@ class Encrypted(NamedTuple):
     """What encrypting gave."""
 
     key_id: str
+    material_id: str
     ciphertext: bytes
 
 
@@ -77,3 +98,13 @@ class Decrypted(NamedTuple):
     key_id: str
     material_id: str
     plaintext: Secret
+
+
+class ReEncrypted(NamedTuple):
+    """What decrypting under one key and encrypting under another gave."""
+
+    source_key_id: str
+    source_material_id: str
+    key_id: str
+    material_id: str
+    ciphertext: bytes

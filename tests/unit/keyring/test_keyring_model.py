@@ -140,7 +140,7 @@ class KeyringMachine(RuleBasedStateMachine):
         self.call(process, made.key, lambda: act(made.ciphertext, context, key=None), error)
 
     @precondition(lambda self: self.keys)
-    @rule(process=processes, data=st.data(), state=st.sampled_from(KeyState))
+    @rule(process=processes, data=st.data(), state=st.sampled_from([KeyState.ACTIVE, KeyState.SUSPENDED]))
     def set_state(self, process, data, state):
         key = data.draw(st.sampled_from(self.keys))
         self.runner.run(self.keyrings[process].set_state(key.key_id, state))

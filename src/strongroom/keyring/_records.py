@@ -1,0 +1,81 @@
+"""Key records in memory, trusted for as long as nobody changes the database."""
+
+import uuid
+from typing import NamedTuple
+
+from strongroom.keyring._errors import AliasNotFoundError, KeyNotFoundError
+from strongroom.keyring._values import KeyById, KeyRef
+from strongroom.storage import KeyRecord, ReadOnlyStore
+
+
+class HeldKey(NamedTuple):
+    """A key's record, and its id as blobs have it."""
+
+    record: KeyRecord
+    id_bytes: bytes
+    """16 bytes, kept because parsing the text again for every blob takes longer than the AES for it."""
+
+
+class KeyRecords:
+    """Finds keys by id, by alias, and by the id in a blob. Belongs to one event loop.
+
+    What was found is kept until the database's generation moves: a key that any process suspended is refused by
+    the next request of every process. Names that nobody has are not kept. Holds ``max_names`` at most.
+    """
+
+    def __init__(self, store: ReadOnlyStore, *, max_names: int) -> None:
+        self._store = store
+        self._max_names = max_names
+        self._generation = store.generation()
+        self._by_id: dict[str, HeldKey] = {}
+        self._by_alias: dict[str, HeldKey] = {}
+        self._by_blob: dict[bytes, HeldKey] = {}
+
+    def __len__(self) -> int:
+        return len(self._by_id) + len(self._by_alias) + len(self._by_blob)
+
+    def find(self, key: KeyRef) -> HeldKey:
+        """Return the key of an id or alias, as it is now. Raises KeyNotFoundError, AliasNotFoundError."""
+        self._forget_what_changed()
+        if isinstance(key, KeyById):
+            held = self._by_id.get(key.key_id)
+            if held is None:
+                held = self._by_id[key.key_id] = self._look_up(key.key_id)
+        else:
+            held = self._by_alias.get(key.alias_name)
+            if held is None:
+                held = self._by_alias[key.alias_name] = self._look_up_alias(key.alias_name)
+        return held
+
+    def find_in_blob(self, id_bytes: bytes) -> HeldKey:
+        """Return the key whose 16-byte id a blob names, as it is now. Raises KeyNotFoundError."""
+        self._forget_what_changed()
+        held = self._by_blob.get(id_bytes)
+        if held is None:
+            held = self._by_blob[id_bytes] = self._look_up(str(uuid.UUID(bytes=id_bytes)))
+        return held
+
+    def _forget_what_changed(self) -> None:
+        generation = self._store.generation()
+        if generation != self._generation:
+            self._clear()
+            self._generation = generation
+
+    def _look_up(self, key_id: str) -> HeldKey:
+        record = self._store.get_key(key_id)
+        if record is None:
+            raise KeyNotFoundError(key_id)
+        if len(self) >= self._max_names:
+            self._clear()
+        return HeldKey(record, uuid.UUID(key_id).bytes)
+
+    def _look_up_alias(self, alias_name: str) -> HeldKey:
+        alias = self._store.get_alias(alias_name)
+        if alias is None:
+            raise AliasNotFoundError(alias_name)
+        return self._look_up(alias.key_id)
+
+    def _clear(self) -> None:
+        self._by_id.clear()
+        self._by_alias.clear()
+        self._by_blob.clear()
