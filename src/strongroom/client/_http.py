@@ -17,7 +17,7 @@ from strongroom.client._errors import ForeignAnswerError, RequestRefusedError, S
 from strongroom.client._service import Endpoint, Service
 from strongroom.core import Clock, ConfigError
 
-_TIMEOUT_S = 30.0
+TIMEOUT_S = 30.0
 _IDLE_S = 1.0
 _MAX_ANSWER_BYTES = 8 * 1024 * 1024
 _T = TypeVar("_T")
@@ -38,7 +38,7 @@ class _Refusal(msgspec.Struct, frozen=True):
 class ServiceClient:
     """Calls one service; for one thread, and as a context manager."""
 
-    def __init__(self, service: Service, *, clock: Clock, timeout_s: float = _TIMEOUT_S) -> None:
+    def __init__(self, service: Service, *, clock: Clock, timeout_s: float = TIMEOUT_S) -> None:
         self._service = service
         self._clock = clock
         self._timeout_s = timeout_s

@@ -46,7 +46,13 @@ from strongroom.envelope._errors import (
     MalformedFileError,
     TruncatedMessageError,
 )
-from strongroom.envelope._file_header import FIRST_BYTES, MAX_HEADER_BYTES, FileHeader, header_bytes
+from strongroom.envelope._file_header import (
+    FIRST_BYTES,
+    MAX_HEADER_BYTES,
+    FileHeader,
+    encode_context,
+    header_bytes,
+)
 from strongroom.envelope._sealing import open_blob, seal_blob
 from strongroom.envelope._xaes import Sealed, Xaes256Gcm
 
@@ -76,6 +82,7 @@ __all__ = [
     "credential_binding",
     "data_binding",
     "domain_kek_binding",
+    "encode_context",
     "encrypted_bytes",
     "header_bytes",
     "kek_binding",

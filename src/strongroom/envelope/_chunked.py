@@ -20,8 +20,9 @@ _Run = Callable[[int, memoryview, memoryview], None]
 class _ChunkStream:
     """Cuts what comes into chunks: whole ones are worked on where they lie, the rest waits for more."""
 
-    _unit_in: ClassVar[int]
-    _unit_out: ClassVar[int]
+    input_chunk_bytes: ClassVar[int]
+    """Data that comes in multiples of this is not copied."""
+    output_chunk_bytes: ClassVar[int]
 
     def __init__(self, run: _Run) -> None:
         self._run = run
@@ -32,7 +33,7 @@ class _ChunkStream:
 
     def output_bytes(self, input_bytes: int) -> int:
         """How many bytes the next update gives when it is handed so many."""
-        return (len(self._waiting) + input_bytes) // self._unit_in * self._unit_out
+        return (len(self._waiting) + input_bytes) // self.input_chunk_bytes * self.output_chunk_bytes
 
     def update(self, data: bytes | bytearray | memoryview) -> bytes:
         """Take more of the message, return what is ready: nothing, one chunk or many. Raises as ``update_into``."""
@@ -52,7 +53,7 @@ class _ChunkStream:
         if len(target) < written:
             raise ValueError(f"the buffer has room for {len(target)} of {written} bytes")
         try:
-            check_chunk_count(self._done + written // self._unit_out + 1)
+            check_chunk_count(self._done + written // self.output_chunk_bytes + 1)
             self._take(source, memoryview(target)[:written])
         except EnvelopeError as error:
             self._failure = error
@@ -70,27 +71,27 @@ class _ChunkStream:
             raise
 
     def _last(self) -> bytes:
-        target = bytearray(len(self._waiting) + self._unit_out - self._unit_in)
+        target = bytearray(len(self._waiting) + self.output_chunk_bytes - self.input_chunk_bytes)
         self._run(self._done, memoryview(self._waiting), memoryview(target))
         return bytes(target)
 
     def _take(self, source: memoryview, target: memoryview) -> None:
         if self._waiting:
-            missing = self._unit_in - len(self._waiting)
+            missing = self.input_chunk_bytes - len(self._waiting)
             self._waiting += source[:missing]
             source = source[missing:]
-            if len(self._waiting) < self._unit_in:
+            if len(self._waiting) < self.input_chunk_bytes:
                 return
-            self._work(memoryview(self._waiting), target[: self._unit_out])
-            self._waiting, target = bytearray(), target[self._unit_out :]
-        whole = len(source) - len(source) % self._unit_in
+            self._work(memoryview(self._waiting), target[: self.output_chunk_bytes])
+            self._waiting, target = bytearray(), target[self.output_chunk_bytes :]
+        whole = len(source) - len(source) % self.input_chunk_bytes
         if whole:
             self._work(source[:whole], target)
         self._waiting += source[whole:]
 
     def _work(self, source: memoryview, target: memoryview) -> None:
         self._run(self._done, source, target)
-        self._done += len(source) // self._unit_in
+        self._done += len(source) // self.input_chunk_bytes
 
     def _require_open(self) -> None:
         if self._failure is not None:
@@ -105,7 +106,7 @@ class ChunkEncryptor(_ChunkStream):
     The result is 56 bytes longer than the message, and 16 more for each begun 16 KiB. For one thread at a time.
     """
 
-    _unit_in, _unit_out = CHUNK_BYTES, ENCRYPTED_CHUNK_BYTES
+    input_chunk_bytes, output_chunk_bytes = CHUNK_BYTES, ENCRYPTED_CHUNK_BYTES
 
     def __init__(self, input_key: bytes | Secret, context: bytes, *, salt: bytes | None = None) -> None:
         """Take a uniformly random key of 32 bytes; it may serve any number of messages.
@@ -125,7 +126,7 @@ class ChunkDecryptor(_ChunkStream):
     After an error it gives nothing more, but raises the same error again. For one thread at a time.
     """
 
-    _unit_in, _unit_out = ENCRYPTED_CHUNK_BYTES, CHUNK_BYTES
+    input_chunk_bytes, output_chunk_bytes = ENCRYPTED_CHUNK_BYTES, CHUNK_BYTES
 
     def __init__(self, input_key: bytes | Secret, context: bytes, prologue: bytes) -> None:
         """Take the first 56 bytes of the ciphertext.
