@@ -8,18 +8,32 @@ first step needs an HSM, and what it unwrapped serves for a few minutes. Threadi
 event loop. It does not authorise and does not audit: ``service`` does.
 """
 
+from strongroom.keyring._aliases import MAX_ALIASES_OF_KEY, Aliases
 from strongroom.keyring._ciphers import CacheLimits, KekCiphers
 from strongroom.keyring._credentials import CREDENTIALS, make_access_key, open_secret
 from strongroom.keyring._errors import (
     AliasExistsError,
+    AliasLimitError,
     AliasNotFoundError,
+    DestructionNotScheduledError,
+    DestructionScheduledError,
     IncorrectKeyError,
     InvalidCiphertextError,
+    KeyDestroyedError,
     KeyNotFoundError,
     KeyringError,
     KeyStateError,
+    TagLimitError,
 )
 from strongroom.keyring._keyring import MAX_KEYS_IN_DOMAIN, Keyring
+from strongroom.keyring._lifecycle import (
+    MAX_DAYS_TO_DESTRUCTION,
+    MIN_DAYS_TO_DESTRUCTION,
+    Destroyed,
+    KeyLifecycle,
+)
+from strongroom.keyring._random import MAX_RANDOM_BYTES
+from strongroom.keyring._tags import MAX_TAGS_OF_KEY, Tags
 from strongroom.keyring._values import (
     AliasInfo,
     AliasPage,
@@ -31,31 +45,51 @@ from strongroom.keyring._values import (
     KeyInfo,
     KeyPage,
     KeyRef,
+    ReEncrypted,
+    Tag,
+    TagPage,
 )
 
 __all__ = [
     "CREDENTIALS",
+    "MAX_ALIASES_OF_KEY",
+    "MAX_DAYS_TO_DESTRUCTION",
     "MAX_KEYS_IN_DOMAIN",
+    "MAX_RANDOM_BYTES",
+    "MAX_TAGS_OF_KEY",
+    "MIN_DAYS_TO_DESTRUCTION",
     "AliasExistsError",
     "AliasInfo",
+    "AliasLimitError",
     "AliasNotFoundError",
     "AliasPage",
+    "Aliases",
     "CacheLimits",
     "DataKey",
     "Decrypted",
+    "Destroyed",
+    "DestructionNotScheduledError",
+    "DestructionScheduledError",
     "Encrypted",
     "IncorrectKeyError",
     "InvalidCiphertextError",
     "KekCiphers",
     "KeyByAlias",
     "KeyById",
+    "KeyDestroyedError",
     "KeyInfo",
+    "KeyLifecycle",
     "KeyNotFoundError",
     "KeyPage",
     "KeyRef",
     "KeyStateError",
     "Keyring",
     "KeyringError",
+    "ReEncrypted",
+    "Tag",
+    "TagLimitError",
+    "TagPage",
+    "Tags",
     "make_access_key",
     "open_secret",
 ]

@@ -5,7 +5,7 @@ import uuid
 from collections.abc import Mapping
 from functools import partial
 
-from strongroom.core import Clock, HsmUse, KeyState, RootId, Secret, StorageError, random_bytes
+from strongroom.core import Clock, Deadline, HsmUse, KeyState, RootId, Secret, StorageError, random_bytes
 from strongroom.envelope import (
     Blob,
     EnvelopeIntegrityError,
@@ -16,16 +16,20 @@ from strongroom.envelope import (
     open_blob,
     seal_blob,
 )
+from strongroom.keyring._aliases import Aliases
 from strongroom.keyring._ciphers import CacheLimits, KekCiphers
 from strongroom.keyring._errors import (
-    AliasExistsError,
     IncorrectKeyError,
     InvalidCiphertextError,
+    KeyDestroyedError,
     KeyNotFoundError,
     KeyringError,
-    KeyStateError,
 )
+from strongroom.keyring._key_state import key_info, require_active
+from strongroom.keyring._lifecycle import KeyLifecycle
+from strongroom.keyring._random import mixed_random
 from strongroom.keyring._records import HeldKey, KeyRecords
+from strongroom.keyring._tags import Tags, put_tags
 from strongroom.keyring._values import (
     AliasInfo,
     AliasPage,
@@ -36,8 +40,9 @@ from strongroom.keyring._values import (
     KeyInfo,
     KeyPage,
     KeyRef,
+    ReEncrypted,
 )
-from strongroom.storage import AliasRecord, DuplicateError, KeyRecord, KeyVersionRecord, Store, Transaction
+from strongroom.storage import KeyRecord, KeyVersionRecord, Store, Transaction
 
 MAX_KEYS_IN_DOMAIN = 1_000
 _SHARD = "shard"
@@ -55,33 +60,32 @@ class Keyring:
         self, store: Store, hsm: HsmUse, *, clock: Clock, limits: CacheLimits, request_s: float
     ) -> None:
         self.ciphers = KekCiphers(store, hsm, clock=clock, limits=limits, request_s=request_s)
+        self.lifecycle = KeyLifecycle(store, clock=clock)
+        self.aliases = Aliases(store, clock=clock)
+        self.tags = Tags(store)
         self._store = store
+        self._hsm = hsm
         self._clock = clock
+        self._request_s = request_s
         self._records = KeyRecords(store, max_names=limits.max_keks)
         self._domain_choice = asyncio.Lock()
 
     def describe(self, key: KeyRef) -> KeyInfo:
         """Tell about a key. Raises KeyNotFoundError, AliasNotFoundError."""
-        return _info(self._records.find(key).record)
+        return key_info(self._records.find(key).record)
 
     def list_keys(self, *, limit: int, after: str | None) -> KeyPage:
         """Return a page of keys in the order of their ids."""
         found = self._store.list_keys(after=after, limit=limit + 1)
         page = found[:limit]
-        return KeyPage(tuple(map(_info, page)), page[-1].key_id if len(found) > limit else None)
+        return KeyPage(tuple(map(key_info, page)), page[-1].key_id if len(found) > limit else None)
 
     def list_aliases(self, *, key_id: str | None, limit: int, after: str | None) -> AliasPage:
         """Return a page of aliases in the order of their names. Raises KeyNotFoundError."""
-        if key_id is not None:
-            self._records.find(KeyById(key_id))
-        found = self._store.list_aliases(key_id=key_id, after=after, limit=limit + 1)
-        page = found[:limit]
-        return AliasPage(
-            tuple(AliasInfo(*alias) for alias in page), page[-1].name if len(found) > limit else None
-        )
+        return self.aliases.page(key_id=key_id, limit=limit, after=after)
 
-    async def create_key(self, description: str) -> KeyInfo:
-        """Create an Envelope key: a random KEK under a domain KEK. Durable when this returns."""
+    async def create_key(self, description: str, tags: Mapping[str, str] | None = None) -> KeyInfo:
+        """Create an Envelope key: a random KEK under a domain KEK. Durable when this returns. Raises TagLimitError."""
         for _ in range(_CREATE_TRIES):
             domain_id = await self._open_domain()
             key_id = str(uuid.UUID(bytes=random_bytes(16), version=4))
@@ -90,31 +94,23 @@ class Keyring:
             material_id = random_bytes(32).hex()
             record = KeyRecord(key_id, KeyState.ACTIVE, description, now, domain_id, 1, material_id)
             version = KeyVersionRecord(key_id, 1, material_id, wrapped, now)
-            if await self._store.write(partial(_insert_key, record=record, version=version)):
-                return _info(record)
+            if await self._store.write(partial(_insert_key, record=record, version=version, tags=tags or {})):
+                return key_info(record)
         raise StorageError("other requests kept filling every domain before this key could be stored")
 
     async def create_alias(self, alias_name: str, target_key_id: str) -> AliasInfo:
         """Give a key another name. Raises AliasExistsError, KeyNotFoundError."""
-        self._records.find(KeyById(target_key_id))
-        now = self._clock.now()
-        record = AliasRecord(alias_name, target_key_id, now, now)
-        try:
-            await self._store.write(lambda tx: tx.insert_alias(record))
-        except DuplicateError:
-            raise AliasExistsError(alias_name) from None
-        return AliasInfo(*record)
+        return await self.aliases.create(alias_name, target_key_id)
 
     async def set_state(self, key_id: str, state: KeyState) -> None:
         """Make a key active or suspended, for every process from the moment this returns. Raises KeyNotFoundError."""
-        if self._records.find(KeyById(key_id)).record.state is not state:
-            await self._store.write(lambda tx: tx.set_key_state(key_id, state))
+        await self.lifecycle.set_state(key_id, state)
 
     async def encrypt(self, key: KeyRef, plaintext: Secret, context: Mapping[str, str]) -> Encrypted:
         """Encrypt under the current version. Raises KeyStateError, KeyNotFoundError, AliasNotFoundError, HsmError."""
         held = self._records.find(key)
         record = held.record
-        _require_active(record, record.material_id)
+        require_active(record, record.material_id)
         cipher = self.ciphers.cached_kek(record, record.current_version)
         if cipher is None:
             cipher = await self._unwrapped(record, record.current_version, record.material_id)
@@ -141,7 +137,7 @@ class Keyring:
         material_id = record.material_id
         if version != record.current_version:
             material_id = self._material_of(record, version)
-        _require_active(record, material_id)
+        require_active(record, material_id)
         cipher = self.ciphers.cached_kek(record, version)
         if cipher is None:
             cipher = await self._unwrapped(record, version, material_id)
@@ -150,6 +146,36 @@ class Keyring:
         except EnvelopeIntegrityError:
             raise InvalidCiphertextError(key_id=record.key_id, material_id=material_id) from None
         return Decrypted(record.key_id, material_id, Secret(plaintext))
+
+    async def re_encrypt(
+        self,
+        ciphertext: bytes,
+        *,
+        source_key: KeyRef | None,
+        source_context: Mapping[str, str],
+        key: KeyRef,
+        context: Mapping[str, str],
+    ) -> ReEncrypted:
+        """Decrypt under one key and encrypt under another, or under another context. Raises as both do.
+
+        Nothing is decrypted before both keys are at hand, and the plaintext is overwritten before this returns (the
+        copies that Python made of it are out of reach).
+        """
+        held, cipher = await self._usable(key)
+        opened = await self.decrypt(ciphertext, source_context, key=source_key)
+        try:
+            record = self._records.find(KeyById(held.record.key_id)).record
+            require_active(record, record.material_id)  # it may have been suspended meanwhile
+            made = _seal(cipher, held, opened.plaintext.reveal(), context)
+        finally:
+            opened.plaintext.zeroize()
+        return ReEncrypted(
+            opened.key_id, opened.material_id, held.record.key_id, held.record.material_id, made
+        )
+
+    async def generate_random(self, n_bytes: int) -> Secret:
+        """Return 1 to 1,024 random bytes that the HSM has a part in. Raises HsmError."""
+        return await mixed_random(self._hsm, n_bytes, deadline=Deadline.after(self._clock, self._request_s))
 
     def identify(self, key: KeyRef | None, ciphertext: bytes | None = None) -> str | None:
         """Return the id of the key that a call is about, by its name or else by its ciphertext; None if it has none.
@@ -169,10 +195,20 @@ class Keyring:
         """Drop KEKs whose life has ended; to be called about once a second."""
         self.ciphers.sweep()
 
+    async def _usable(self, key: KeyRef) -> tuple[HeldKey, Xaes256Gcm]:
+        """Return an active key and the cipher of its current version. Raises as ``encrypt``."""
+        held = self._records.find(key)
+        record = held.record
+        require_active(record, record.material_id)
+        cipher = self.ciphers.cached_kek(record, record.current_version)
+        if cipher is None:
+            cipher = await self._unwrapped(record, record.current_version, record.material_id)
+        return held, cipher
+
     async def _unwrapped(self, record: KeyRecord, version: int, material_id: str) -> Xaes256Gcm:
         """Return the cipher of a version that is not in memory, if the key is still active then."""
         cipher = await self.ciphers.kek(record, version)
-        _require_active(self._records.find(KeyById(record.key_id)).record, material_id)
+        require_active(self._records.find(KeyById(record.key_id)).record, material_id)
         return cipher
 
     def _of_blob(self, id_bytes: bytes, *, named: KeyRef | None) -> HeldKey:
@@ -180,6 +216,8 @@ class Keyring:
         if named is None:
             try:
                 return self._records.find_in_blob(id_bytes)
+            except KeyDestroyedError:  # it was ours, and whoever needs it must know why it cannot be had
+                raise
             except KeyNotFoundError:  # then the ciphertext is not ours
                 raise InvalidCiphertextError from None
         held = self._records.find(named)
@@ -208,7 +246,9 @@ class Keyring:
             return domain.domain_id
 
 
-def _insert_key(tx: Transaction, record: KeyRecord, version: KeyVersionRecord) -> bool:
+def _insert_key(
+    tx: Transaction, record: KeyRecord, version: KeyVersionRecord, tags: Mapping[str, str]
+) -> bool:
     """Store a key and count it in its domain; False when the domain has become full meanwhile."""
     domain = tx.get_domain(record.domain_id)
     if domain is None or domain.key_count >= MAX_KEYS_IN_DOMAIN:
@@ -216,6 +256,7 @@ def _insert_key(tx: Transaction, record: KeyRecord, version: KeyVersionRecord) -
     tx.count_key_in_domain(record.domain_id)
     tx.insert_key(record)
     tx.insert_key_version(version)
+    put_tags(tx, record.key_id, tags)
     return True
 
 
@@ -230,15 +271,6 @@ def _parsed(ciphertext: bytes) -> Blob:
     return blob
 
 
-def _require_active(record: KeyRecord, material_id: str) -> None:
-    if record.state is not KeyState.ACTIVE:
-        raise KeyStateError(record.key_id, record.state, material_id=material_id)
-
-
 def _seal(cipher: Xaes256Gcm, held: HeldKey, plaintext: bytes, context: Mapping[str, str]) -> bytes:
     version = held.record.current_version
     return seal_blob(cipher, Purpose.DATA, held.id_bytes, version, plaintext, data_binding(context))
-
-
-def _info(record: KeyRecord) -> KeyInfo:
-    return KeyInfo(record.key_id, record.state, record.description, record.created_at, record.material_id)

@@ -3,7 +3,8 @@
 import uuid
 from typing import NamedTuple
 
-from strongroom.keyring._errors import AliasNotFoundError, KeyNotFoundError
+from strongroom.keyring._errors import AliasNotFoundError
+from strongroom.keyring._key_state import read_key
 from strongroom.keyring._values import KeyById, KeyRef
 from strongroom.storage import KeyRecord, ReadOnlyStore
 
@@ -62,9 +63,7 @@ class KeyRecords:
             self._generation = generation
 
     def _look_up(self, key_id: str) -> HeldKey:
-        record = self._store.get_key(key_id)
-        if record is None:
-            raise KeyNotFoundError(key_id)
+        record = read_key(self._store, key_id)
         if len(self) >= self._max_names:
             self._clear()
         return HeldKey(record, uuid.UUID(key_id).bytes)

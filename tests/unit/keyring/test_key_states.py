@@ -53,7 +53,7 @@ async def test_a_suspended_key_does_nothing_and_an_active_one_works_again(keyrin
     assert (await keyring.decrypt(ciphertext, {}, key=None)).plaintext.reveal() == b"data"
 
 
-@pytest.mark.parametrize("state", KeyState)
+@pytest.mark.parametrize("state", [KeyState.ACTIVE, KeyState.SUSPENDED])
 async def test_setting_a_state_twice_changes_nothing(keyring, key, state):
     await keyring.set_state(key.key_id, state)
     await keyring.set_state(key.key_id, state)

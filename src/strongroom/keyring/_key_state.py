@@ -1,0 +1,60 @@
+"""What a key's record says that may be done with it, and what callers see of it.
+
+A key that is scheduled for destruction is suspended and has a date (NIST SP 800-57 Part 1 Rev. 5, section 7, knows
+no state for it): so whatever asks for an active key refuses it, and what manages keys asks for the date.
+"""
+
+from strongroom.core import KeyState
+from strongroom.keyring._errors import (
+    DestructionScheduledError,
+    KeyDestroyedError,
+    KeyNotFoundError,
+    KeyStateError,
+)
+from strongroom.keyring._values import KeyInfo
+from strongroom.storage import KeyRecord, Reader
+
+
+def key_info(record: KeyRecord) -> KeyInfo:
+    """Return what callers may see of a key."""
+    return KeyInfo(
+        record.key_id,
+        record.state,
+        record.description,
+        record.created_at,
+        record.material_id,
+        record.destroy_at,
+    )
+
+
+def require_active(record: KeyRecord, material_id: str) -> None:
+    """Raise KeyStateError unless the key may be used; ``material_id`` is the version that was asked for."""
+    if record.state is not KeyState.ACTIVE:
+        require_unscheduled(record)
+        raise KeyStateError(record.key_id, record.state, material_id=material_id)
+
+
+def require_unscheduled(record: KeyRecord) -> None:
+    """Raise DestructionScheduledError for a key that has a date of destruction."""
+    if record.destroy_at is not None:
+        raise DestructionScheduledError(record.key_id)
+
+
+def read_key(reader: Reader, key_id: str) -> KeyRecord:
+    """Return a key that is there. Raises KeyNotFoundError, and KeyDestroyedError, which is one."""
+    record = reader.get_key(key_id)
+    if record is None:
+        raise KeyNotFoundError(key_id)
+    if record.state is KeyState.DESTROYED:
+        raise KeyDestroyedError(key_id)
+    return record
+
+
+def read_changeable_key(reader: Reader, key_id: str) -> KeyRecord:
+    """Return a key that may be changed. Raises as ``read_key``, and DestructionScheduledError.
+
+    Asked within the transaction that changes it: what was true before may not be true there.
+    """
+    record = read_key(reader, key_id)
+    require_unscheduled(record)
+    return record

@@ -1,0 +1,114 @@
+"""``KeyLifecycle``: states of a key, its description, and its end.
+
+Destruction has three steps, each by another call and often another process: it is *scheduled* (the key is suspended
+and gets a date), it may be *cancelled* until that date, and after it the key is *destroyed*: wrapped material and
+aliases are deleted in one transaction, the record stays. There is no way back from that.
+"""
+
+from functools import partial
+from typing import Final, NamedTuple
+
+from strongroom.core import Clock, KeyState
+from strongroom.keyring._errors import DestructionNotScheduledError
+from strongroom.keyring._key_state import key_info, read_changeable_key, read_key
+from strongroom.keyring._values import KeyInfo
+from strongroom.storage import KeyRecord, Store, Transaction
+
+MIN_DAYS_TO_DESTRUCTION: Final = 7
+MAX_DAYS_TO_DESTRUCTION: Final = 30
+_DAY_S: Final = 86_400.0
+
+
+class Destroyed(NamedTuple):
+    """What went with a key."""
+
+    key_id: str
+    n_versions: int
+    n_aliases: int
+
+
+class KeyLifecycle:
+    """Changes what may change of a key. Each call is durable, and in force in every process, when it returns.
+
+    What a call requires of a key is checked in the transaction that changes it, so of two calls at the same time
+    the second sees what the first did. All raise KeyNotFoundError and StorageError.
+    """
+
+    def __init__(self, store: Store, *, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+
+    async def set_state(self, key_id: str, state: KeyState) -> None:
+        """Make a key active or suspended. Raises DestructionScheduledError, ValueError for another state."""
+        if state is KeyState.DESTROYED:
+            raise ValueError("keys are destroyed by destroy_due, once their date has come")
+        if read_changeable_key(self._store, key_id).state is not state:
+            await self._store.write(partial(_change, key_id=key_id, state=state))
+
+    async def set_description(self, key_id: str, description: str) -> None:
+        """Describe a key anew, in up to 8,192 characters. Raises DestructionScheduledError."""
+        await self._store.write(partial(_change, key_id=key_id, description=description))
+
+    async def schedule_destruction(self, key_id: str, *, days: int) -> KeyInfo:
+        """Suspend a key and set the date of its destruction, 7 to 30 days from now. Raises DestructionScheduledError."""
+        if not MIN_DAYS_TO_DESTRUCTION <= days <= MAX_DAYS_TO_DESTRUCTION:
+            raise ValueError(
+                f"{days} days is not within {MIN_DAYS_TO_DESTRUCTION} to {MAX_DAYS_TO_DESTRUCTION}"
+            )
+        date = self._clock.now() + days * _DAY_S
+        return key_info(
+            await self._store.write(
+                partial(_change, key_id=key_id, state=KeyState.SUSPENDED, destroy_at=date)
+            )
+        )
+
+    async def cancel_destruction(self, key_id: str) -> None:
+        """Take the date away; the key stays suspended. Raises DestructionNotScheduledError."""
+        await self._store.write(partial(_cancel, key_id=key_id))
+
+    def list_due(self, *, limit: int) -> list[str]:
+        """Return up to ``limit`` ids of keys whose date of destruction has come, the oldest date first."""
+        return [record.key_id for record in self._store.list_keys_due(self._clock.now(), limit=limit)]
+
+    async def destroy_due(self, key_id: str) -> Destroyed | None:
+        """Destroy a key if its date has come; None when it is not so, or no longer: nothing happens then.
+
+        A suspended key's KEK is in no memory any more: nobody could fetch it since it was scheduled, a week ago
+        or more, and caches keep KEKs for a day at most.
+        """
+        return await self._store.write(partial(_destroy, key_id=key_id, now=self._clock.now()))
+
+
+def _change(
+    tx: Transaction,
+    *,
+    key_id: str,
+    state: KeyState | None = None,
+    description: str | None = None,
+    destroy_at: float | None = None,
+) -> KeyRecord:
+    found = read_changeable_key(tx, key_id)
+    changed = found._replace(
+        state=state or found.state,
+        description=found.description if description is None else description,
+        destroy_at=destroy_at,
+    )
+    tx.change_key(changed)
+    return changed
+
+
+def _cancel(tx: Transaction, *, key_id: str) -> None:
+    found = read_key(tx, key_id)
+    if found.destroy_at is None:
+        raise DestructionNotScheduledError(key_id)
+    tx.change_key(found._replace(destroy_at=None))
+
+
+def _destroy(tx: Transaction, *, key_id: str, now: float) -> Destroyed | None:
+    found = tx.get_key(key_id)
+    if found is None or found.state is not KeyState.SUSPENDED:
+        return None
+    if found.destroy_at is None or found.destroy_at > now:
+        return None
+    tx.change_key(found._replace(state=KeyState.DESTROYED))
+    return Destroyed(key_id, tx.delete_material(key_id), tx.delete_aliases_of(key_id))
