@@ -2,26 +2,37 @@
 
 Every verb goes the same way. A verb that only uses or looks: authorise → act → outcome durable → return.
 A verb that changes something: authorise → intent durable → act → outcome durable → return. So there is no
-effect without an intent in the log, and no answer without an outcome.
+effect without an intent in the log, and no answer without an outcome. A call whose caller went away (it was
+cancelled) ends with the outcome ``Cancelled``: whether it had its effect is then not known.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import TypeVar
 
-from strongroom.audit import AuditLog
-from strongroom.core import KeyState, NoMemberError, Secret, StrongroomError
+from strongroom.audit import AuditLog, Kind
+from strongroom.core import AuditUnavailableError, KeyState, NoMemberError, Secret
 from strongroom.keyring import (
     AliasInfo,
     AliasPage,
     DataKey,
     Decrypted,
     Encrypted,
-    KeyByAlias,
     KeyById,
     KeyInfo,
     KeyPage,
     KeyRef,
     Keyring,
+    KeyringError,
+)
+from strongroom.service._facts import (
+    Facts,
+    detail_of_request,
+    facts_of_error,
+    facts_of_request,
+    facts_of_result,
+    outcome_of_error,
 )
 from strongroom.service._policy import RolePolicy
 from strongroom.service._values import Caller, Credential, Refusal
@@ -29,6 +40,7 @@ from strongroom.service._values import Caller, Credential, Refusal
 T = TypeVar("T")
 
 _OK = "ok"
+_CANCELLED = "Cancelled"
 
 
 class Service:
@@ -78,16 +90,11 @@ class Service:
         async def act() -> None:
             return None
 
-        await self._use(caller, "ReadStatus", act)
+        await self._use(caller, "ReadStatus", act())
 
     async def create_key(self, caller: Caller, *, description: str) -> KeyInfo:
         """Create an Envelope key."""
-        return await self._change(
-            caller,
-            "CreateKey",
-            lambda: self._keyring.create_key(description),
-            key_of=lambda made: made.key_id,
-        )
+        return await self._change(caller, "CreateKey", lambda: self._keyring.create_key(description))
 
     async def create_alias(self, caller: Caller, *, alias_name: str, target_key_id: str) -> AliasInfo:
         """Give a key another name."""
@@ -113,7 +120,7 @@ class Service:
         async def act() -> KeyInfo:
             return self._keyring.describe(key)
 
-        return await self._use(caller, "DescribeKey", act, named=key, key_of=lambda found: found.key_id)
+        return await self._use(caller, "DescribeKey", act(), key=key, detail=detail_of_request(key, {}))
 
     async def list_keys(self, caller: Caller, *, limit: int, after: str | None) -> KeyPage:
         """List keys in the order of their ids."""
@@ -121,7 +128,7 @@ class Service:
         async def act() -> KeyPage:
             return self._keyring.list_keys(limit=limit, after=after)
 
-        return await self._use(caller, "ListKeys", act)
+        return await self._use(caller, "ListKeys", act())
 
     async def list_aliases(
         self, caller: Caller, *, key_id: str | None, limit: int, after: str | None
@@ -131,72 +138,34 @@ class Service:
         async def act() -> AliasPage:
             return self._keyring.list_aliases(key_id=key_id, limit=limit, after=after)
 
-        return await self._use(caller, "ListAliases", act, named=None if key_id is None else KeyById(key_id))
+        return await self._use(caller, "ListAliases", act(), key=None if key_id is None else KeyById(key_id))
 
     async def generate_data_key(
         self, caller: Caller, key: KeyRef, *, n_bytes: int, context: Mapping[str, str]
     ) -> DataKey:
         """Make a data key."""
+        work = self._keyring.generate_data_key(key, n_bytes, context)
         return await self._use(
-            caller,
-            "GenerateDataKey",
-            lambda: self._keyring.generate_data_key(key, n_bytes, context),
-            named=key,
-            key_of=lambda made: made.key_id,
-            detail=_context_names(context),
+            caller, "GenerateDataKey", work, key=key, detail=detail_of_request(key, context)
         )
 
     async def encrypt(
         self, caller: Caller, key: KeyRef, plaintext: Secret, *, context: Mapping[str, str]
     ) -> Encrypted:
         """Encrypt a little data."""
-        return await self._use(
-            caller,
-            "Encrypt",
-            lambda: self._keyring.encrypt(key, plaintext, context),
-            named=key,
-            key_of=lambda made: made.key_id,
-            detail=_context_names(context),
-        )
+        work = self._keyring.encrypt(key, plaintext, context)
+        return await self._use(caller, "Encrypt", work, key=key, detail=detail_of_request(key, context))
 
     async def decrypt(
         self, caller: Caller, ciphertext: bytes, *, key: KeyRef | None, context: Mapping[str, str]
     ) -> Decrypted:
         """Decrypt what was encrypted here."""
-        return await self._use(
-            caller,
-            "Decrypt",
-            lambda: self._keyring.decrypt(ciphertext, context, key=key),
-            named=key,
-            key_of=lambda made: made.key_id,
-            detail=_context_names(context),
-        )
+        work = self._keyring.decrypt(ciphertext, context, key=key)
+        detail = detail_of_request(key, context)
+        return await self._use(caller, "Decrypt", work, key=key, ciphertext=ciphertext, detail=detail)
 
     async def _set_state(self, caller: Caller, verb: str, key_id: str, state: KeyState) -> None:
         await self._change(caller, verb, lambda: self._keyring.set_state(key_id, state), key_id=key_id)
-
-    async def _use(
-        self,
-        caller: Caller,
-        verb: str,
-        act: Callable[[], Awaitable[T]],
-        *,
-        named: KeyRef | None = None,
-        key_of: Callable[[T], str] | None = None,
-        detail: Mapping[str, str] | None = None,
-    ) -> T:
-        key_id, named_detail = _named(named)
-        facts = {**named_detail, **(detail or {})}
-        try:
-            self._policy.require(caller.principal, verb)
-            result = await act()
-        except Exception as error:
-            await self._record("outcome", caller, verb, key_id=key_id, outcome=_name(error), detail=facts)
-            raise
-        if key_of is not None:
-            key_id = key_of(result)
-        await self._record("outcome", caller, verb, key_id=key_id, outcome=_OK, detail=facts)
-        return result
 
     async def _change(
         self,
@@ -205,47 +174,70 @@ class Service:
         act: Callable[[], Awaitable[T]],
         *,
         key_id: str = "",
-        key_of: Callable[[T], str] | None = None,
-        detail: Mapping[str, str] | None = None,
+        detail: dict[str, str] | None = None,
     ) -> T:
+        key = KeyById(key_id) if key_id else None
+        facts = facts_of_request(key, detail or {})
+
         async def act_with_intent() -> T:
-            await self._record("intent", caller, verb, key_id=key_id, outcome="", detail=detail or {})
+            await self._audit.commit(self._append("intent", caller, verb, "", facts))
             return await act()
 
-        named = KeyById(key_id) if key_id else None
-        return await self._use(caller, verb, act_with_intent, named=named, key_of=key_of, detail=detail)
+        return await self._use(caller, verb, act_with_intent(), key=key, detail=detail)
 
-    async def _record(
-        self, kind: str, caller: Caller, verb: str, *, key_id: str, outcome: str, detail: Mapping[str, str]
-    ) -> None:
-        await self._audit.record(
-            "intent" if kind == "intent" else "outcome",
+    async def _use(
+        self,
+        caller: Caller,
+        verb: str,
+        work: Coroutine[object, None, T],
+        *,
+        key: KeyRef | None = None,
+        ciphertext: bytes | None = None,
+        detail: dict[str, str] | None = None,
+    ) -> T:
+        """Authorise, do the work, and return its result once the outcome is durable.
+
+        ``key``, ``ciphertext`` and ``detail`` are what the request says, for the entry.
+        """
+        detail = {} if detail is None else detail
+        try:
+            self._policy.require(caller.principal, verb)
+            result = await work
+        except asyncio.CancelledError as error:
+            # Nobody waits for an answer, so nobody waits for the entry; but no intent stays without an outcome.
+            facts = self._facts_of_error(key, ciphertext, detail, error)
+            with contextlib.suppress(AuditUnavailableError):
+                self._append("outcome", caller, verb, _CANCELLED, facts)
+            raise
+        except Exception as error:
+            facts = self._facts_of_error(key, ciphertext, detail, error)
+            await self._audit.commit(self._append("outcome", caller, verb, outcome_of_error(error), facts))
+            raise
+        finally:
+            work.close()  # does nothing, unless the caller was refused: then the work never began
+        facts = facts_of_result(key, detail, result)
+        await self._audit.commit(self._append("outcome", caller, verb, _OK, facts))
+        return result
+
+    def _facts_of_error(
+        self, key: KeyRef | None, ciphertext: bytes | None, detail: dict[str, str], error: BaseException
+    ) -> Facts:
+        facts = facts_of_error(key, detail, error)
+        if facts.key_id or isinstance(error, KeyringError):
+            return facts
+        # A refusal, an outage, a cancellation: the error knows of no key, but the request names one.
+        return facts._replace(key_id=self._keyring.identify(key, ciphertext) or "")
+
+    def _append(self, kind: Kind, caller: Caller, verb: str, outcome: str, facts: Facts) -> int:
+        return self._audit.append(
+            kind,
             f"kms.{verb}",
             principal=caller.principal,
             access_key_id=caller.access_key_id,
             source_address=caller.source_address,
             request_id=caller.request_id,
-            key_id=key_id,
+            key_id=facts.key_id,
+            key_version=facts.key_version,
             outcome=outcome,
-            detail=dict(detail),
+            detail=facts.detail,
         )
-
-
-def _named(key: KeyRef | None) -> tuple[str, dict[str, str]]:
-    match key:
-        case KeyById(key_id):
-            return key_id, {}
-        case KeyByAlias(alias_name):
-            return "", {"alias": alias_name}
-        case None:
-            return "", {}
-
-
-def _context_names(context: Mapping[str, str]) -> dict[str, str]:
-    """The names of an encryption context, never its values: they may identify a person."""
-    return {"context": ",".join(sorted(context))} if context else {}
-
-
-def _name(error: Exception) -> str:
-    """What the audit log calls an error: the class, since a message might hold what a caller sent."""
-    return type(error).__name__ if isinstance(error, StrongroomError) else "UnexpectedError"

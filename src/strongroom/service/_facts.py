@@ -1,0 +1,84 @@
+"""What the audit entry of a call says besides who made it: which key, which version, and a few details."""
+
+import json
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+import msgspec
+
+from strongroom.core import StrongroomError
+from strongroom.keyring import (
+    DataKey,
+    Decrypted,
+    Encrypted,
+    IncorrectKeyError,
+    KeyByAlias,
+    KeyById,
+    KeyInfo,
+    KeyRef,
+    KeyringError,
+)
+
+_RESULTS_OF_A_KEY: Final = (Encrypted, Decrypted, DataKey, KeyInfo)
+
+
+class Facts(NamedTuple):
+    """What is known of a call; empty texts where nothing is."""
+
+    key_id: str
+    key_version: str
+    """The material id."""
+    detail: dict[str, str]
+
+
+def detail_of_request(key: KeyRef | None, context: Mapping[str, str]) -> dict[str, str]:
+    """Say what a request names besides a key id: an alias, and the names in its encryption context."""
+    detail = {}
+    if isinstance(key, KeyByAlias):
+        detail["alias"] = key.alias_name
+    if context:
+        detail["context"] = _context_names(context)
+    return detail
+
+
+def facts_of_request(key: KeyRef | None, detail: dict[str, str]) -> Facts:
+    """Say what is known before the work is done."""
+    return Facts(key.key_id if isinstance(key, KeyById) else "", "", detail)
+
+
+def facts_of_result(key: KeyRef | None, detail: dict[str, str], result: object) -> Facts:
+    """Say which key and version did the work."""
+    if isinstance(result, _RESULTS_OF_A_KEY):
+        return Facts(result.key_id, result.material_id, detail)
+    return facts_of_request(key, detail)
+
+
+def facts_of_error(key: KeyRef | None, detail: dict[str, str], error: BaseException) -> Facts:
+    """Say which key a call was about that failed, as far as request and error tell."""
+    asked = facts_of_request(key, detail)
+    if not isinstance(error, KeyringError):
+        return asked
+    if isinstance(error, IncorrectKeyError) and error.ciphertext_key_id is not None:
+        detail = {**detail, "ciphertext_key": error.ciphertext_key_id}
+    return Facts(error.key_id or asked.key_id, error.material_id or "", detail)
+
+
+def outcome_of_error(error: Exception) -> str:
+    """What the audit log calls an error: the class, since a message might hold what a caller sent."""
+    return type(error).__name__ if isinstance(error, StrongroomError) else "UnexpectedError"
+
+
+_encoder: Final = msgspec.json.Encoder()
+
+
+def _context_names(context: Mapping[str, str]) -> str:
+    """Return the names of an encryption context as a JSON list; never its values: they may identify a person.
+
+    A list, because a name may hold any character. All but printable ASCII is escaped, so that no name can do
+    anything to whoever reads the log; ``json`` does that and takes five times as long, so it is for such names only.
+    """
+    names = sorted(context)
+    text = "".join(names)
+    if text.isascii() and text.isprintable():
+        return _encoder.encode(names).decode()
+    return json.dumps(names, separators=(",", ":"))
