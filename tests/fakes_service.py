@@ -6,8 +6,10 @@ from strongroom.service import Caller, Role, RolePolicy, Service
 from strongroom.storage import Store
 from unit.audit.audit_fakes import FlakyDisk
 
-PRINCIPALS = {f"user/{role}": frozenset({str(role)}) for role in Role}
 EVERYTHING = "user/everything"
+ACCESS_KEYS = {EVERYTHING: "AKIATEST", **{f"user/{role}": f"AKIA-{role}" for role in Role}}
+"""Principal → its access key."""
+ROLES = {"AKIATEST": frozenset(map(str, Role)), **{f"AKIA-{role}": frozenset({str(role)}) for role in Role}}
 
 
 class WatchingStore(Store):
@@ -35,13 +37,13 @@ class ServiceBench(KeyringBench):
         self.store.directory, self.store.seen = self.directory, []
         self.stores.append(self.store)
         self.keyring = self.open_keyring(store=self.store)
-        policy = RolePolicy({**PRINCIPALS, EVERYTHING: frozenset(map(str, Role))})
-        self.service = Service(self.keyring, self.audit, policy=policy)
+        self.service = Service(self.keyring, self.audit, policy=RolePolicy(ROLES))
         self._requests = 0
 
     def caller(self, principal=EVERYTHING):
         self._requests += 1
-        return Caller(principal, "AKIATEST", "192.0.2.7", "eu-central-1", f"request-{self._requests}")
+        access_key_id = ACCESS_KEYS.get(principal, "AKIA-STRANGER")
+        return Caller(principal, access_key_id, "192.0.2.7", "eu-central-1", f"request-{self._requests}")
 
     def entries(self):
         return list(read_entries(self.directory))

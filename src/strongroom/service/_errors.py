@@ -4,7 +4,7 @@ from strongroom.core import StrongroomError
 
 
 class AccessDeniedError(StrongroomError):
-    """The principal's roles do not allow the verb."""
+    """The roles of the access key, which is one of the principal's, do not allow the verb."""
 
     def __init__(self, principal: str, verb: str) -> None:
         super().__init__(f"{principal} is not allowed to {verb}")

@@ -1,16 +1,19 @@
 """Who may do what: roles and verbs, deny by default.
 
-Roles separate duties: who manages keys need not be able to use them, and the other way round.
+Roles separate duties: who manages keys need not be able to use them, and the other way round. They belong to an
+access key, not to its principal: whoever has a restricted key of a principal has nothing of its other keys.
 """
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final
 
 from strongroom.service._errors import AccessDeniedError
+from strongroom.service._values import Caller
 
 
 class Role(StrEnum):
-    """What a principal may be. One principal may hold several."""
+    """What a caller may be. One access key may give several."""
 
     CRYPTO_OFFICER = "crypto-officer"
     """Manages keys and aliases."""
@@ -40,14 +43,20 @@ ROLES_FOR: Final = {
 """Verb to the roles that allow it. A verb that does not stand here is allowed to nobody."""
 
 
+_NOTHING: Final = frozenset[str]()
+
+
 class RolePolicy:
-    """Decides by the roles of each principal. Immutable: a change of roles makes a new policy."""
+    """Decides by the roles of each access key. Immutable: a change of roles makes a new policy."""
 
-    def __init__(self, roles_of: dict[str, frozenset[str]]) -> None:
-        self._roles_of = dict(roles_of)
+    def __init__(self, roles_of: Mapping[str, frozenset[str]]) -> None:
+        """Take the roles by access key id."""
+        self._verbs_of = {
+            access_key_id: frozenset(verb for verb, allowing in ROLES_FOR.items() if allowing & roles)
+            for access_key_id, roles in roles_of.items()
+        }
 
-    def require(self, principal: str, verb: str) -> None:
-        """Return if the principal may. Raises AccessDeniedError."""
-        held = self._roles_of.get(principal, frozenset())
-        if not held & ROLES_FOR.get(verb, frozenset()):
-            raise AccessDeniedError(principal, verb)
+    def require(self, caller: Caller, verb: str) -> None:
+        """Return if the caller may. Raises AccessDeniedError."""
+        if verb not in self._verbs_of.get(caller.access_key_id, _NOTHING):
+            raise AccessDeniedError(caller.principal, verb)

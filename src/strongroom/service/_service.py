@@ -201,7 +201,7 @@ class Service:
         """
         detail = {} if detail is None else detail
         try:
-            self._policy.require(caller.principal, verb)
+            self._policy.require(caller, verb)
             result = await work
         except asyncio.CancelledError as error:
             # Nobody waits for an answer, so nobody waits for the entry; but no intent stays without an outcome.

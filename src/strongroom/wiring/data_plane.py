@@ -70,8 +70,10 @@ def build_data_plane(
 
 
 def _policy(store: Store) -> RolePolicy:
-    roles: dict[str, frozenset[str]] = {}
-    for record in store.list_access_keys():
-        if record.active:
-            roles[record.principal] = roles.get(record.principal, frozenset()) | frozenset(record.roles)
-    return RolePolicy(roles)
+    return RolePolicy(
+        {
+            record.access_key_id: frozenset(record.roles)
+            for record in store.list_access_keys()
+            if record.active
+        }
+    )

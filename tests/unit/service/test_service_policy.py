@@ -8,6 +8,7 @@ from strongroom.core import NoMemberError, Secret
 from strongroom.service import (
     ROLES_FOR,
     AccessDeniedError,
+    Caller,
     Credential,
     KeyService,
     Role,
@@ -72,26 +73,48 @@ async def test_a_denied_caller_learns_nothing_about_what_is_there(bench, service
         assert wanted not in str(denied.value)
 
 
-def test_a_verb_outside_the_table_is_allowed_to_nobody():
-    policy = RolePolicy({"user/everything": frozenset(map(str, Role))})
-    for verb in ("ScheduleKeyDeletion", "", "createkey", "Decrypt "):
+def caller_with(access_key_id, principal="user/app"):
+    return Caller(principal, access_key_id, "192.0.2.7", "eu-central-1", "request")
+
+
+def test_a_restricted_access_key_has_nothing_of_the_other_keys_of_its_principal():
+    policy = RolePolicy({"AKIAALL": frozenset(map(str, Role)), "AKIALOOK": frozenset({str(Role.OPERATOR)})})
+    for verb in ROLES_FOR:
+        policy.require(caller_with("AKIAALL"), verb)
+        if verb in LOOKING | {"ReadStatus"}:
+            policy.require(caller_with("AKIALOOK"), verb)
+            continue
+        with pytest.raises(AccessDeniedError, match="user/app"):
+            policy.require(caller_with("AKIALOOK"), verb)
+
+
+def test_the_name_of_a_principal_is_no_access_key():
+    policy = RolePolicy({"AKIAALL": frozenset(map(str, Role))})
+    for caller in (caller_with("user/app"), caller_with("", "AKIAALL"), caller_with("AKIAGONE")):
         with pytest.raises(AccessDeniedError):
-            policy.require("user/everything", verb)
+            policy.require(caller, "Decrypt")
+
+
+def test_a_verb_outside_the_table_is_allowed_to_nobody():
+    policy = RolePolicy({"AKIAALL": frozenset(map(str, Role))})
+    for verb in ("ShareKey", "", "createkey", "Decrypt "):
+        with pytest.raises(AccessDeniedError):
+            policy.require(caller_with("AKIAALL"), verb)
 
 
 def test_an_unknown_role_allows_nothing():
-    policy = RolePolicy({"user/odd": frozenset({"admin", "*", "", "CRYPTO_USER"})})
+    policy = RolePolicy({"AKIAODD": frozenset({"admin", "*", "", "CRYPTO_USER"})})
     for verb in ROLES_FOR:
         with pytest.raises(AccessDeniedError):
-            policy.require("user/odd", verb)
+            policy.require(caller_with("AKIAODD"), verb)
 
 
 def test_a_policy_does_not_follow_the_dict_it_was_made_of():
-    roles = {"user/app": frozenset({str(Role.CRYPTO_USER)})}
+    roles = {"AKIAAPP": frozenset({str(Role.CRYPTO_USER)})}
     policy = RolePolicy(roles)
-    roles["user/app"] = frozenset(map(str, Role))
+    roles["AKIAAPP"] = frozenset(map(str, Role))
     with pytest.raises(AccessDeniedError):
-        policy.require("user/app", "CreateKey")
+        policy.require(caller_with("AKIAAPP"), "CreateKey")
 
 
 def test_before_the_secrets_are_unwrapped_nobody_is_recognised(service):

@@ -165,17 +165,26 @@ async def test_active_access_keys_are_recognised_once_an_hsm_answers(bench, home
         plane.close()
 
 
-async def test_a_principal_has_the_roles_of_all_its_active_access_keys_and_no_more(bench, home, config):
-    await add_access_key(bench, "user/app", "crypto-user")
-    await add_access_key(bench, "user/app", "operator")
-    await add_access_key(bench, "user/app", "crypto-officer", active=False)
+async def test_an_access_key_has_its_own_roles_and_not_those_of_its_principals_other_keys(
+    bench, home, config
+):
+    user_id, _ = await add_access_key(bench, "user/app", "crypto-user")
+    operator_id, _ = await add_access_key(bench, "user/app", "operator")
+    gone_id, _ = await add_access_key(bench, "user/app", "crypto-officer", active=False)
     plane = build(config, home, bench)
-    caller = Caller("user/app", "AKIA", "192.0.2.7", "eu-central-1", "r")
+
+    def with_key(access_key_id):
+        return Caller("user/app", access_key_id, "192.0.2.7", "eu-central-1", "r")
+
     try:
-        await plane.service.read_status(caller)
-        with pytest.raises(AccessDeniedError):
-            await plane.service.create_key(caller, description="x")
-        await plane.service.list_keys(caller, limit=1, after=None)
+        await plane.service.read_status(with_key(operator_id))
+        for denied_id in (user_id, gone_id):
+            with pytest.raises(AccessDeniedError):
+                await plane.service.read_status(with_key(denied_id))
+        for key_id in (user_id, operator_id, gone_id):
+            with pytest.raises(AccessDeniedError):
+                await plane.service.create_key(with_key(key_id), description="x")
+        await plane.service.list_keys(with_key(user_id), limit=1, after=None)
     finally:
         plane.close()
 
