@@ -27,6 +27,8 @@ COMMANDS: Mapping[str, _Entry] = MappingProxyType(
         "env": _Entry("_env", "env", "Print the shell lines that point AWS clients here."),
         "status": _Entry("_status", "status", "Show whether the service is ready, and its members."),
         "keys": _Entry("_keys", "keys", "List, create and show keys."),
+        "encrypt": _Entry("_files", "encrypt", "Encrypt a file or a pipe of any size."),
+        "decrypt": _Entry("_files", "decrypt", "Decrypt it, or a range of it."),
         "demo": _Entry("_demo", "demo", "A guided tour: kill a member, watch nothing break."),
         "doctor": _Entry("_doctor", "doctor", "Check home and machine without the service."),
         "audit": _Entry("_audit", "audit", "Read and verify the audit log offline."),

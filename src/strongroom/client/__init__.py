@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from strongroom.client._envelope_keys import Done
     from strongroom.client._kms import KmsClient
     from strongroom.client._output_file import new_file, require_free
+    from strongroom.client._streams import write_all
 
 _LATE = MappingProxyType(
     {
@@ -62,6 +63,7 @@ _LATE = MappingProxyType(
         "PLAINTEXT_MODE": "_envelope",
         "new_file": "_output_file",
         "require_free": "_output_file",
+        "write_all": "_streams",
     }
 )
 """Names that are imported when somebody asks for them, and their modules."""
@@ -95,6 +97,7 @@ __all__ = [
     "parse_endpoint",
     "read_answer",
     "require_free",
+    "write_all",
 ]
 
 if not TYPE_CHECKING:  # a type checker would believe that every name is here

@@ -33,7 +33,7 @@ LEAVES = dict(_leaves())
 
 def test_the_commands_of_the_design_are_there():
     assert set(LEAVES) == {
-        "init", "serve", "env", "status", "keys list", "keys create", "keys show", "demo", "doctor",
+        "init", "serve", "env", "status", "keys list", "keys create", "keys show", "encrypt", "decrypt", "demo", "doctor",
         "audit tail", "audit verify",
     }  # fmt: skip
 
@@ -85,7 +85,8 @@ def _python(program, *, flags=()):
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["--version"], ["status", "--help"], ["keys", "list", "--help"]]
+    "arguments",
+    [["--help"], ["--version"], ["status", "--help"], ["keys", "list", "--help"], ["encrypt", "--help"]],
 )
 def test_help_imports_nothing_that_is_slow(arguments):
     program = (
