@@ -34,6 +34,7 @@ from strongroom.hsm.cryptoki._asymmetric import (
 from strongroom.hsm.cryptoki._attributes import (
     Attribute,
     AttributeValue,
+    PlainValue,
     Template,
 )
 from strongroom.hsm.cryptoki._constants import (
@@ -244,6 +245,7 @@ __all__ = [
     "PinLenRangeError",
     "PinLockedError",
     "PinTooWeakError",
+    "PlainValue",
     "RsaAesKeyWrap",
     "RsaKeyPairGen",
     "RsaOaep",

@@ -1,17 +1,37 @@
 """The explicit template of each kind of object: no attribute that matters is left to a vendor's default."""
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Final, NamedTuple
 
 from strongroom.core import RootId
-from strongroom.hsm.cryptoki import Attribute, KeyType, ObjectClass, Template
+from strongroom.hsm.cryptoki import Attribute, KeyType, ObjectClass, PlainValue, Template
 
 ROOT_LEN_BYTES = 32
 PUBLIC_EXPONENT = (65537).to_bytes(3, "big")
-_SEALED: Template = {
+_SEALED: Final[Mapping[Attribute, PlainValue]] = {
     Attribute.COPYABLE: False,  # a copy could be given other uses
     # The last one of a template: once SoftHSM has read it in C_UnwrapKey, it refuses every further attribute.
     Attribute.MODIFIABLE: False,
 }
+_ANY_ROOT: Final[Mapping[Attribute, PlainValue]] = {
+    Attribute.CLASS: ObjectClass.SECRET_KEY,
+    Attribute.KEY_TYPE: KeyType.AES,
+    Attribute.TOKEN: True,
+    Attribute.PRIVATE: True,
+    Attribute.SENSITIVE: True,
+    Attribute.EXTRACTABLE: True,  # but only as the next line says
+    Attribute.WRAP_WITH_TRUSTED: True,
+    Attribute.ENCRYPT: True,
+    Attribute.DECRYPT: True,
+    Attribute.WRAP: False,
+    Attribute.UNWRAP: False,
+    Attribute.SIGN: False,
+    Attribute.VERIFY: False,
+    Attribute.DERIVE: False,
+    Attribute.DESTROYABLE: True,  # a root that read back wrong is destroyed, an old one some day too
+    **_SEALED,
+}
+"""What every root is, wherever it was made."""
 
 
 class ObjectPlan(NamedTuple):
@@ -48,7 +68,11 @@ def may_be_root_length(value_len: object) -> bool:
 
 
 def import_private(cka_id: bytes, label: str) -> ObjectPlan:
-    """Plan the half of an import pair that unwraps, and does nothing else, and never leaves."""
+    """Plan the half of an import pair that unwraps roots, and does nothing else, and never leaves.
+
+    Without CKA_UNWRAP_TEMPLATE whoever has the user's PIN could unwrap a root as a key that may be read. With it,
+    C_UnwrapKey takes only a template that says all of ``_ANY_ROOT`` (PKCS#11 2.40, section 4.9).
+    """
     template: Template = {
         Attribute.CLASS: ObjectClass.PRIVATE_KEY,
         Attribute.KEY_TYPE: KeyType.RSA,
@@ -59,6 +83,7 @@ def import_private(cka_id: bytes, label: str) -> ObjectPlan:
         Attribute.SENSITIVE: True,
         Attribute.EXTRACTABLE: False,
         Attribute.UNWRAP: True,
+        Attribute.UNWRAP_TEMPLATE: _ANY_ROOT,
         Attribute.DECRYPT: False,
         Attribute.SIGN: False,
         Attribute.SIGN_RECOVER: False,
@@ -96,26 +121,7 @@ def trusted_public(cka_id: bytes, label: str, *, modulus: bytes, exponent: bytes
 
 
 def _root(root_id: RootId, label: str) -> Template:
-    return {
-        Attribute.CLASS: ObjectClass.SECRET_KEY,
-        Attribute.KEY_TYPE: KeyType.AES,
-        Attribute.TOKEN: True,
-        Attribute.PRIVATE: True,
-        Attribute.LABEL: label,
-        Attribute.ID: bytes(root_id),
-        Attribute.SENSITIVE: True,
-        Attribute.EXTRACTABLE: True,  # but only as the next line says
-        Attribute.WRAP_WITH_TRUSTED: True,
-        Attribute.ENCRYPT: True,
-        Attribute.DECRYPT: True,
-        Attribute.WRAP: False,
-        Attribute.UNWRAP: False,
-        Attribute.SIGN: False,
-        Attribute.VERIFY: False,
-        Attribute.DERIVE: False,
-        Attribute.DESTROYABLE: True,  # a root that read back wrong is destroyed, an old one some day too
-        **_SEALED,
-    }
+    return {Attribute.LABEL: label, Attribute.ID: bytes(root_id), **_ANY_ROOT}
 
 
 def _public(cka_id: bytes, label: str) -> Template:
