@@ -72,7 +72,7 @@ def record_cluster(home):
     async def write(store):
         await store.write(lambda tx: tx.insert_root(ROOT))
         for position, name in enumerate(("alpha", "beta")):
-            record = MemberRecord(name, "softhsm2", f"{position:016x}", name, b"id", b"print", position)
+            record = MemberRecord(name, "softhsm2", f"{position:016x}", name, position)
             await store.write(lambda tx, record=record: tx.insert_member(record))
 
     store = Store.open(home.database)

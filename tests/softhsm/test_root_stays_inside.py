@@ -10,7 +10,7 @@ import pytest
 
 from fixtures_token import softhsm_module
 from fixtures_two_tokens import PAIR, ROOT_ID, new_token, opened, raw_session, trust
-from strongroom.core import HsmError, RootId
+from strongroom.core import HsmError, HsmIntegrityError, RootId
 from strongroom.hsm.cryptoki import (
     AesCbcPad,
     AesGcm,
@@ -284,3 +284,13 @@ def test_a_token_that_drops_the_template_gets_no_import_pair(module, token, monk
     with pytest.raises(HsmError, match="CKA_UNWRAP_TEMPLATE"):
         token.generate_import_pair(b"pair", "import")
     assert token.list_objects() == []
+
+
+def test_a_root_that_arrives_with_another_check_value_is_destroyed(attacked):
+    other = KeyCheckValue(attacked.check.kind, f"{int(attacked.check.value, 16) ^ 1:06x}")
+    with pytest.raises(HsmIntegrityError, match="another key check value"):
+        attacked.beta.unwrap_in_root(
+            ROOT_ID, "root", import_cka_id=PAIR, wrapped=attacked.stolen(), expected=other
+        )
+    assert not attacked.beta.has_root(ROOT_ID)
+    assert {found.cka_id for found in attacked.beta.list_objects()} == {PAIR}

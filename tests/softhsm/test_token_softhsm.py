@@ -19,12 +19,20 @@ from strongroom.core import (
 )
 from strongroom.hsm import cryptoki
 from strongroom.hsm.cryptoki import AesGcm, AesKeyGen, Attribute, KeyType, ObjectClass, RsaKeyPairGen, RsaOaep
-from strongroom.hsm.token import Role, Token, TokenSelector, initialise_token, load_profile
+from strongroom.hsm.token import (
+    KeyCheckValue,
+    Role,
+    Token,
+    TokenSelector,
+    initialise_token,
+    load_profile,
+)
 
 pytestmark = pytest.mark.softhsm
 
 PIN, SO_PIN = Secret(b"1234"), Secret(b"12345678")
 PROFILE = load_profile("softhsm2")
+ANY_CHECK_VALUE = KeyCheckValue("CKA_CHECK_VALUE", "000000")
 KEY, AAD = Secret(b"k" * 32), b"domain 1, version 1"
 _numbers = count(1)
 
@@ -102,21 +110,25 @@ def test_a_root_is_replicated_without_ever_being_in_clear(new_label, open_token,
 
     source = open_token(source_label)
     wrapped = source.wrap_out_root(root_id, wrapping_cka_id=b"target")
-    taken_in = target.unwrap_in_root(root_id, "root", import_cka_id=b"import pair", wrapped=wrapped)
+    taken_in = target.unwrap_in_root(
+        root_id, "root", import_cka_id=b"import pair", wrapped=wrapped, expected=made
+    )
 
     assert made == taken_in == target.root_check_value(root_id)
     challenge = Secret(random_bytes(32))
     assert target.unwrap(root_id, source.wrap(root_id, challenge, AAD), AAD).matches(challenge)
     assert source.unwrap(root_id, target.wrap(root_id, challenge, AAD), AAD).matches(challenge)
     with pytest.raises(HsmRequestError, match="already holds"):
-        target.unwrap_in_root(root_id, "root", import_cka_id=b"import pair", wrapped=wrapped)
+        target.unwrap_in_root(root_id, "root", import_cka_id=b"import pair", wrapped=wrapped, expected=made)
 
 
 @pytest.mark.parametrize("damage", [b"", b"short", b"\xff" * 384])
 def test_a_damaged_wrapped_root_is_refused_and_leaves_nothing(token, root_id, damage):
     token.generate_import_pair(b"import pair", "import")
     with pytest.raises((HsmRequestError, MemberFailedError)):
-        token.unwrap_in_root(root_id, "root", import_cka_id=b"import pair", wrapped=damage)
+        token.unwrap_in_root(
+            root_id, "root", import_cka_id=b"import pair", wrapped=damage, expected=ANY_CHECK_VALUE
+        )
     assert not token.has_root(root_id)
     assert not token.is_broken
     assert {found.object_class for found in token.list_objects()} == {"public_key", "private_key"}

@@ -35,10 +35,6 @@ class MemberRecord(NamedTuple):
     """Name of the vendor profile."""
     token_serial: str
     token_label: str
-    import_cka_id: bytes
-    """CKA_ID of the RSA pair by which this member takes copies of roots."""
-    import_fingerprint: str
-    """SHA-256 of that pair's public key, in hex."""
     position: int
     """Order of preference, from 0."""
 

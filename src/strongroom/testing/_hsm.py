@@ -2,7 +2,7 @@
 
 import hashlib
 import threading
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hashes, serialization
@@ -126,26 +126,43 @@ class FakeHsm:
             self._trusted[cka_id] = key
             self._objects.append(HeldObject("public_key", cka_id, label))
 
+    def destroy_import_pair(self, cka_id: bytes) -> None:
+        """Destroy an import pair. Raises HsmKeyNotFoundError when there is none."""
+        self._destroy(self._pairs, cka_id, "import pair")
+
+    def destroy_trusted_public(self, cka_id: bytes) -> None:
+        """Destroy a trusted public key. Raises HsmKeyNotFoundError when there is none."""
+        self._destroy(self._trusted, cka_id, "trusted public key")
+
+    def _destroy(self, kept: dict[bytes, Any], cka_id: bytes, what: str) -> None:
+        with self._lock:
+            if kept.pop(cka_id, None) is None:
+                raise HsmKeyNotFoundError(f"the token holds no {what} with CKA_ID {cka_id.hex()}")
+            self._objects = [held for held in self._objects if held.cka_id != cka_id]
+
     def wrap_out_root(self, root_id: RootId, wrapping_cka_id: bytes) -> bytes:
         """Wrap a root under a trusted public key. Raises HsmRequestError when no such key is trusted."""
         if wrapping_cka_id not in self._trusted:
             raise HsmRequestError("the root stays in the token: the wrapping key is not trusted")
         return self._trusted[wrapping_cka_id].encrypt(self._root(root_id), _OAEP)
 
-    def unwrap_in_root(self, root_id: RootId, label: str, import_cka_id: bytes, wrapped: bytes) -> str:
-        """Take in a wrapped root; returns its check value."""
+    def unwrap_in_root(
+        self, root_id: RootId, label: str, import_cka_id: bytes, wrapped: bytes, *, expected: str
+    ) -> str:
+        """Take in a wrapped root that has this check value; returns it."""
         if import_cka_id not in self._pairs:
             raise HsmKeyNotFoundError("the token does not hold the import pair")
         try:
             root = self._pairs[import_cka_id].decrypt(wrapped, _OAEP)
         except ValueError as error:
             raise HsmRequestError("the wrapped root does not unwrap") from error
+        if _check_value(root) != expected:
+            raise HsmIntegrityError("the root that arrived has another key check value than was expected")
         return self._keep_root(root_id, label, root)
 
     def root_check_value(self, root_id: RootId) -> str:
         """Return the first 3 bytes of an encrypted zero block (PKCS#11 2.40, CKA_CHECK_VALUE), hex."""
-        encryptor = Cipher(algorithms.AES(self._root(root_id)), modes.ECB()).encryptor()  # noqa: S305  # as defined
-        return encryptor.update(bytes(16))[:_CHECK_VALUE_BYTES].hex()
+        return _check_value(self._root(root_id))
 
     def objects(self) -> list[HeldObject]:
         """List every object."""
@@ -173,6 +190,11 @@ class FakeHsm:
     def _refuse_existing(self, cka_id: bytes) -> None:
         if any(held.cka_id == cka_id for held in self._objects):
             raise HsmRequestError(f"the token already holds an object with CKA_ID {cka_id.hex()}")
+
+
+def _check_value(root: bytes) -> str:
+    encryptor = Cipher(algorithms.AES(root), modes.ECB()).encryptor()  # noqa: S305  # as PKCS#11 defines it
+    return encryptor.update(bytes(16))[:_CHECK_VALUE_BYTES].hex()
 
 
 def _check_length(what: str, length: int, least: int, most: int) -> None:

@@ -14,6 +14,8 @@ from strongroom.core import (
     WrappedBytes,
 )
 from strongroom.hsm.wire import (
+    DestroyImportPair,
+    DestroyTrustedPublic,
     GenerateImportPair,
     GenerateRoot,
     ImportTrustedPublic,
@@ -60,10 +62,18 @@ class FakePerformer:
             ImportTrustedPublic: lambda call: hsm.import_trusted_public(
                 call.cka_id, call.label, call.spki_der
             ),
+            DestroyImportPair: lambda call: hsm.destroy_import_pair(call.cka_id),
+            DestroyTrustedPublic: lambda call: hsm.destroy_trusted_public(call.cka_id),
             WrapOutRoot: lambda call: hsm.wrap_out_root(RootId(call.root_id), call.wrapping_cka_id),
             UnwrapInRoot: lambda call: KeyCheck(
                 _KIND,
-                hsm.unwrap_in_root(RootId(call.root_id), call.label, call.import_cka_id, call.wrapped),
+                hsm.unwrap_in_root(
+                    RootId(call.root_id),
+                    call.label,
+                    call.import_cka_id,
+                    call.wrapped,
+                    expected=call.expected.value,
+                ),
             ),
         }
 

@@ -11,10 +11,9 @@ from strongroom.core import Clock, Deadline, HomeError, RootId, WrapAlgorithm, r
 from strongroom.hsm.cluster import (
     AdminDoor,
     Canary,
-    ImportKey,
     RemoteMember,
     copy_root,
-    exchange_import_keys,
+    exchanged_import_keys,
     generate_root,
     make_canary,
     prove_canary,
@@ -57,7 +56,6 @@ class MadeRoot(NamedTuple):
     root_id: RootId
     check: KeyCheck
     canary: Canary
-    import_keys: dict[str, ImportKey]
 
 
 async def make_development_members(home: Home, progress: Progress) -> list[SetUpMember]:
@@ -119,23 +117,31 @@ async def open_doors(home: Home, members: list[SetUpMember]) -> AsyncIterator[Do
 
 
 async def make_root(doors: Doors, clock: Clock, progress: Progress) -> MadeRoot:
-    """Generate the root on the first member, copy it to the others by trusted wrapping, prove each copy."""
+    """Generate the root on the first member, copy it to the others by trusted wrapping, prove each copy.
+
+    The keys that it travelled under are destroyed at the end: nothing is left on the members but the root.
+    """
     source, *targets = doors.users
     source_use, *target_uses = doors.uses
     progress("exchanging import keys between the members")
-    import_keys = await exchange_import_keys(doors.users, doors.officers)
-    progress(f"generating the root KEK on member {source.name}")
-    root_id, check = await generate_root(source, ROOT_LABEL)
-    deadline = Deadline.after(clock, _PROOF_LIMIT_S)
-    canary = await make_canary(root_id, source_use, algorithm=WrapAlgorithm.HSM_AES_GCM, deadline=deadline)
-    for target, use in zip(targets, target_uses, strict=True):
-        progress(f"copying the root KEK to member {target.name} by trusted wrapping, and proving the copy")
-        key = import_keys[target.name]
-        await copy_root(root_id, ROOT_LABEL, check, source=source, target=target, target_key=key)
+    async with exchanged_import_keys(doors.users, doors.officers) as import_keys:
+        progress(f"generating the root KEK on member {source.name}")
+        root_id, check = await generate_root(source, ROOT_LABEL)
         deadline = Deadline.after(clock, _PROOF_LIMIT_S)
-        await prove_same_root(root_id, source_use, use, deadline=deadline)
-        await prove_canary(root_id, canary, use, deadline=deadline)
-    return MadeRoot(root_id, check, canary, import_keys)
+        canary = await make_canary(
+            root_id, source_use, algorithm=WrapAlgorithm.HSM_AES_GCM, deadline=deadline
+        )
+        for target, use in zip(targets, target_uses, strict=True):
+            progress(
+                f"copying the root KEK to member {target.name} by trusted wrapping, and proving the copy"
+            )
+            key = import_keys[target.name]
+            await copy_root(root_id, ROOT_LABEL, check, source=source, target=target, target_key=key)
+            deadline = Deadline.after(clock, _PROOF_LIMIT_S)
+            await prove_same_root(root_id, source_use, use, deadline=deadline)
+            await prove_canary(root_id, canary, use, deadline=deadline)
+        progress("destroying the import keys that it travelled under")
+    return MadeRoot(root_id, check, canary)
 
 
 def _random_pin() -> bytes:

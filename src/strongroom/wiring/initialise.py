@@ -125,7 +125,7 @@ async def _make_database(
             made.canary.digest,
             now,
         )
-        records = [_record(member, made, position) for position, member in enumerate(members)]
+        records = [_record(member, position) for position, member in enumerate(members)]
         await store.write(lambda tx: tx.insert_root(root))
         for record in records:
             await store.write(partial(Transaction.insert_member, record=record))
@@ -140,14 +140,11 @@ async def _make_database(
     return DevelopmentAccessKey(access_key.access_key_id, secret.reveal().decode())
 
 
-def _record(member: SetUpMember, made: MadeRoot, position: int) -> MemberRecord:
-    import_key = made.import_keys[member.config.name]
+def _record(member: SetUpMember, position: int) -> MemberRecord:
     return MemberRecord(
         member.config.name,
         member.config.profile,
         member.token.serial,
         member.token.label,
-        import_key.cka_id,
-        import_key.fingerprint,
         position,
     )

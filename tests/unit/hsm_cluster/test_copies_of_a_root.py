@@ -11,6 +11,7 @@ from strongroom.core import (
     HsmError,
     HsmIntegrityError,
     HsmRequestError,
+    MemberFailedError,
     SystemClock,
     WrapAlgorithm,
 )
@@ -19,7 +20,7 @@ from strongroom.hsm.cluster import (
     ImportKey,
     RemoteAdmin,
     copy_root,
-    exchange_import_keys,
+    exchanged_import_keys,
     fingerprint,
     generate_root,
     make_canary,
@@ -69,12 +70,16 @@ def hsms():
     return [FakeHsm("alpha"), FakeHsm("beta")]
 
 
+def classes(hsm):
+    return [held.object_class for held in hsm.objects()]
+
+
 async def test_a_root_is_made_copied_and_proved(hsms, doors_of):
     doors = await doors_of(*hsms)
     alpha, beta = doors
-    keys = await exchange_import_keys(doors, doors)
-    root_id, check = await generate_root(alpha, "root")
-    await copy_root(root_id, "root", check, source=alpha, target=beta, target_key=keys["beta"])
+    async with exchanged_import_keys(doors, doors) as keys:
+        root_id, check = await generate_root(alpha, "root")
+        await copy_root(root_id, "root", check, source=alpha, target=beta, target_key=keys["beta"])
 
     left, right = map(FakeMember, hsms)
     await prove_same_root(root_id, left, right, deadline=soon())
@@ -84,24 +89,94 @@ async def test_a_root_is_made_copied_and_proved(hsms, doors_of):
     assert keys["alpha"].cka_id != keys["beta"].cka_id
 
 
-async def test_a_copy_with_another_check_value_is_refused(hsms, doors_of):
+async def test_after_the_copying_nothing_is_left_but_the_root_and_nobody_can_copy_it_again(hsms, doors_of):
     doors = await doors_of(*hsms)
     alpha, beta = doors
-    keys = await exchange_import_keys(doors, doors)
-    root_id, check = await generate_root(alpha, "root")
+    async with exchanged_import_keys(doors, doors) as keys:
+        assert [sorted(classes(hsm)) for hsm in hsms] == [["private_key", "public_key", "public_key"]] * 2
+        root_id, check = await generate_root(alpha, "root")
+        wrapped = await alpha.wrap_out_root(root_id, keys["beta"].cka_id)
+        await beta.unwrap_in_root(root_id, "root", keys["beta"].cka_id, wrapped, check)
+    assert [classes(hsm) for hsm in hsms] == [["secret_key"]] * 2
+    with pytest.raises(HsmError):
+        await alpha.wrap_out_root(root_id, keys["beta"].cka_id)
+    with pytest.raises(HsmError):
+        await beta.unwrap_in_root(b"n" * 16, "root", keys["beta"].cka_id, wrapped, check)
+
+
+async def test_each_copying_makes_keys_of_its_own(hsms, doors_of):
+    doors = await doors_of(*hsms)
+    seen = []
+    for _ in range(2):
+        async with exchanged_import_keys(doors, doors) as keys:
+            seen += [key.fingerprint for key in keys.values()]
+    assert len(set(seen)) == 4
+
+
+async def test_a_copying_that_fails_leaves_no_import_keys_either(hsms, doors_of):
+    doors = await doors_of(*hsms)
+    with pytest.raises(ZeroDivisionError):
+        async with exchanged_import_keys(doors, doors):
+            raise ZeroDivisionError
+    assert [classes(hsm) for hsm in hsms] == [[], []]
+
+
+@pytest.mark.parametrize("happened", [False, True], ids=["lost", "happened"])
+@pytest.mark.parametrize("which", [0, 1])
+@pytest.mark.parametrize("verb", ["generate_import_pair", "import_trusted_public"])
+async def test_an_exchange_that_fails_half_way_leaves_nothing(hsms, doors_of, verb, which, happened):
+    doors = await doors_of(*hsms)
+
+    async def fail(*arguments):
+        if happened:
+            await getattr(doors[which], verb)(*arguments)
+        raise MemberFailedError("no answer")
+
+    failing = [Altered(door, **{verb: fail}) if door is doors[which] else door for door in doors]
+    with pytest.raises(MemberFailedError, match="no answer"):
+        async with exchanged_import_keys(failing, failing):
+            raise AssertionError("nothing may be copied")
+    assert [classes(hsm) for hsm in hsms] == [[], []]
+
+
+async def test_a_key_that_may_still_be_there_is_an_error_and_the_others_are_destroyed_all_the_same(
+    hsms, doors_of
+):
+    doors = await doors_of(*hsms)
+
+    async def destroy_trusted_public(cka_id):
+        raise MemberFailedError("it did not answer")
+
+    officers = [doors[0], Altered(doors[1], destroy_trusted_public=destroy_trusted_public)]
+    with pytest.raises(MemberFailedError, match="did not answer"):
+        async with exchanged_import_keys(doors, officers):
+            pass
+    assert [classes(hsm) for hsm in hsms] == [[], ["public_key"]]
+
+
+async def test_a_root_that_arrives_with_another_check_value_is_not_kept(hsms, doors_of):
+    doors = await doors_of(*hsms)
+    alpha, beta = doors
+    async with exchanged_import_keys(doors, doors) as keys:
+        root_id, check = await generate_root(alpha, "root")
+        other = KeyCheck(check.kind, "000000" if check.value != "000000" else "000001")
+        with pytest.raises(HsmIntegrityError):
+            await copy_root(root_id, "root", other, source=alpha, target=beta, target_key=keys["beta"])
+        await copy_root(root_id, "root", check, source=alpha, target=beta, target_key=keys["beta"])
+
+
+async def test_a_target_that_answers_with_another_check_value_is_not_believed(hsms, doors_of):
+    doors = await doors_of(*hsms)
+    alpha, beta = doors
 
     async def unwrap_in_root(*arguments):
         return KeyCheck("CKA_CHECK_VALUE", "000000")
 
-    with pytest.raises(HsmIntegrityError, match="arrived on beta with another key check value"):
-        await copy_root(
-            root_id,
-            "root",
-            check,
-            source=alpha,
-            target=Altered(beta, unwrap_in_root=unwrap_in_root),
-            target_key=keys["beta"],
-        )
+    altered = Altered(beta, unwrap_in_root=unwrap_in_root)
+    async with exchanged_import_keys(doors, doors) as keys:
+        root_id, check = await generate_root(alpha, "root")
+        with pytest.raises(HsmIntegrityError, match="arrived on beta with another key check value"):
+            await copy_root(root_id, "root", check, source=alpha, target=altered, target_key=keys["beta"])
 
 
 async def test_a_root_does_not_leave_under_a_key_that_nobody_trusted(hsms, doors_of):

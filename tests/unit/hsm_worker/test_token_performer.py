@@ -13,6 +13,8 @@ from strongroom.core import (
 )
 from strongroom.hsm import cryptoki
 from strongroom.hsm.wire import (
+    DestroyImportPair,
+    DestroyTrustedPublic,
     GenerateImportPair,
     GenerateRoot,
     ImportTrustedPublic,
@@ -36,7 +38,9 @@ CHANGING = [
     GenerateImportPair(b"pair", "import pair"),
     ImportTrustedPublic(b"pair", "trusted", b"spki"),
     WrapOutRoot(ROOT, b"pair"),
-    UnwrapInRoot(b"n" * 16, "another root", b"pair", b"wrapped"),
+    UnwrapInRoot(b"n" * 16, "another root", b"pair", b"wrapped", KeyCheck("CKA_CHECK_VALUE", "000000")),
+    DestroyImportPair(b"pair"),
+    DestroyTrustedPublic(b"pair"),
 ]
 WRAP = Wrap(ROOT, KEY.reveal(), AAD)
 

@@ -25,7 +25,7 @@ def root(**changes) -> RootRecord:
 
 
 def member(**changes) -> MemberRecord:
-    record = MemberRecord("hsm-1", "softhsm2", "0123456789abcdef", "strongroom-1", bytes(16), "ab" * 32, 0)
+    record = MemberRecord("hsm-1", "softhsm2", "0123456789abcdef", "strongroom-1", 0)
     return record._replace(**changes)
 
 

@@ -117,9 +117,26 @@ def test_a_damaged_wrapped_root_is_refused(wrapped):
     hsm = FakeHsm("alpha")
     hsm.generate_import_pair(b"pair", "import")
     with pytest.raises(HsmRequestError, match="does not unwrap"):
-        hsm.unwrap_in_root(b"r" * 16, "root", b"pair", wrapped)
+        hsm.unwrap_in_root(b"r" * 16, "root", b"pair", wrapped, expected="000000")
     with pytest.raises(HsmKeyNotFoundError):
-        hsm.unwrap_in_root(b"r" * 16, "root", b"no pair", wrapped)
+        hsm.unwrap_in_root(b"r" * 16, "root", b"no pair", wrapped, expected="000000")
+
+
+def test_import_keys_are_destroyed_once_and_nothing_else_is():
+    alpha, beta = FakeHsm("alpha"), FakeHsm("beta")
+    root_id = alpha.make_root()
+    alpha.import_trusted_public(b"pair", "trusted", beta.generate_import_pair(b"pair", "import"))
+    wrapped = alpha.wrap_out_root(root_id, b"pair")
+    alpha.destroy_trusted_public(b"pair")
+    beta.destroy_import_pair(b"pair")
+    assert [held.cka_id for held in (*alpha.objects(), *beta.objects())] == [root_id]
+    for destroy in (alpha.destroy_trusted_public, beta.destroy_import_pair):
+        with pytest.raises(HsmKeyNotFoundError):
+            destroy(b"pair")
+    with pytest.raises(HsmRequestError, match="not trusted"):
+        alpha.wrap_out_root(root_id, b"pair")
+    with pytest.raises(HsmKeyNotFoundError):
+        beta.unwrap_in_root(root_id, "root", b"pair", wrapped, expected=alpha.root_check_value(root_id))
 
 
 def test_a_performer_asks_its_gate_before_keys_change_and_knows_no_ping():

@@ -16,7 +16,7 @@ from strongroom.hsm.cluster._replication import (
     AdminDoor,
     ImportKey,
     copy_root,
-    exchange_import_keys,
+    exchanged_import_keys,
     fingerprint,
     generate_root,
 )
@@ -35,7 +35,7 @@ __all__ = [
     "SuspicionKind",
     "WorkerEntry",
     "copy_root",
-    "exchange_import_keys",
+    "exchanged_import_keys",
     "fingerprint",
     "generate_root",
     "make_canary",

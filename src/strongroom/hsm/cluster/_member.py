@@ -12,6 +12,8 @@ from strongroom.core import (
     WrappedBytes,
 )
 from strongroom.hsm.wire import (
+    DestroyImportPair,
+    DestroyTrustedPublic,
     GenerateImportPair,
     GenerateRoot,
     ImportTrustedPublic,
@@ -157,15 +159,23 @@ class RemoteAdmin:
         """Import another member's public half as trusted; the worker must be logged in as security officer."""
         await self._client.call(ImportTrustedPublic(cka_id, label, spki_der), timeout_s=self._timeout_s)
 
+    async def destroy_import_pair(self, cka_id: bytes) -> None:
+        """Destroy the member's import pair."""
+        await self._client.call(DestroyImportPair(cka_id), timeout_s=self._timeout_s)
+
+    async def destroy_trusted_public(self, cka_id: bytes) -> None:
+        """Destroy another member's public half that was trusted."""
+        await self._client.call(DestroyTrustedPublic(cka_id), timeout_s=self._timeout_s)
+
     async def wrap_out_root(self, root_id: RootId, wrapping_cka_id: bytes) -> bytes:
         """Wrap a root under a trusted public key."""
         return await self._client.call(WrapOutRoot(root_id, wrapping_cka_id), timeout_s=self._timeout_s)
 
     async def unwrap_in_root(
-        self, root_id: RootId, label: str, import_cka_id: bytes, wrapped: bytes
+        self, root_id: RootId, label: str, import_cka_id: bytes, wrapped: bytes, expected: KeyCheck
     ) -> KeyCheck:
-        """Unwrap a root under this member's import pair."""
-        call = UnwrapInRoot(root_id, label, import_cka_id, wrapped)
+        """Unwrap a root under this member's import pair; with another check value it is not kept."""
+        call = UnwrapInRoot(root_id, label, import_cka_id, wrapped, expected)
         return await self._client.call(call, timeout_s=self._timeout_s)
 
     def close(self) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from strongroom.core import HsmError, HsmRequestError, RootId
+from strongroom.core import HsmError, HsmIntegrityError, HsmRequestError, RootId
 from strongroom.hsm.cryptoki import (
     AesEcb,
     AesKeyGen,
@@ -115,7 +115,7 @@ class AdminVerbs:
         return self._workshop.change("wrapping a root out", wrap)
 
     def unwrap_in_root(
-        self, root_id: RootId, label: str, *, import_cka_id: bytes, wrapped: bytes
+        self, root_id: RootId, label: str, *, import_cka_id: bytes, wrapped: bytes, expected: KeyCheckValue
     ) -> KeyCheckValue:
         """See ``Token.unwrap_in_root``."""
         check_root_id(root_id)
@@ -137,7 +137,12 @@ class AdminVerbs:
             with self._destroyed_on_failure(session, root):
                 self._read_back(session, root, plan)
                 self._refuse_wrong_length(session, root)
-                return self._check_value(session, root)
+                arrived = self._check_value(session, root)
+                if arrived != expected:
+                    raise HsmIntegrityError(
+                        "the root that arrived has another key check value than was expected"
+                    )
+                return arrived
 
         return self._workshop.change("unwrapping a root", unwrap)
 

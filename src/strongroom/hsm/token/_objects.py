@@ -2,7 +2,7 @@
 
 import threading
 
-from strongroom.core import HsmError, HsmKeyNotFoundError
+from strongroom.core import HsmKeyNotFoundError, MemberFailedError
 from strongroom.hsm.cryptoki import (
     Attribute,
     AttributeValue,
@@ -39,8 +39,8 @@ class ObjectFinder:
     def find(self, session: int, cka_id: bytes, object_class: ObjectClass) -> int:
         """Return the handle of the one token object of this name.
 
-        Raises HsmKeyNotFoundError when there is none and HsmError when there are several: CKA_ID is not unique
-        on a token, and taking either would be a guess.
+        Raises HsmKeyNotFoundError when there is none and MemberFailedError when there are several: CKA_ID is not
+        unique on a token, and taking either would be a guess. Another member may hold one of each.
         """
         key = (cka_id, object_class)
         with self._lock:
@@ -74,19 +74,24 @@ class ObjectFinder:
     def find_uncached(self, session: int, cka_id: bytes, object_class: ObjectClass) -> int:
         """Do what ``find`` does, but ask the token."""
         template: Template = {Attribute.CLASS: object_class, Attribute.TOKEN: True, Attribute.ID: cka_id}
-        handles = self._module.find_objects(session, template, limit=2)
+        handles = self.matching(session, template, limit=2)
         name = f"{object_class.name.lower()} with CKA_ID {cka_id.hex()}"
         if not handles:
-            # To a session whose login is gone, private objects do not exist.
-            if self._module.session_info(session).state not in LOGGED_IN_STATES:
-                raise UserNotLoggedInError(function="C_FindObjects")
             raise HsmKeyNotFoundError(f"the token holds no {name}")
         if len(handles) > 1:
-            raise HsmError(
+            raise MemberFailedError(
                 f"the token holds more than one {name}",
                 next_step="find out which is the right one and destroy the other",
             )
         return handles[0]
+
+    def matching(self, session: int, template: Template, *, limit: int = 1024) -> list[int]:
+        """Ask the token for every object with these attributes; an empty list means that there is none."""
+        handles = self._module.find_objects(session, template, limit=limit)
+        # To a session whose login is gone, private objects do not exist.
+        if not handles and self._module.session_info(session).state not in LOGGED_IN_STATES:
+            raise UserNotLoggedInError(function="C_FindObjects")
+        return handles
 
     def _summary(self, session: int, handle: int) -> ObjectSummary | None:
         wanted = (Attribute.CLASS, Attribute.ID, Attribute.LABEL)

@@ -10,6 +10,7 @@ from strongroom.hsm.token._admin import AdminVerbs
 from strongroom.hsm.token._objects import ObjectFinder
 from strongroom.hsm.token._pool import SessionPool
 from strongroom.hsm.token._profile import Profile
+from strongroom.hsm.token._removal import RemovalVerbs
 from strongroom.hsm.token._use import UseVerbs
 from strongroom.hsm.token._values import KeyCheckValue, ObjectSummary, Role, TokenIdentity, TokenSelector
 from strongroom.hsm.token._work import Workshop
@@ -42,6 +43,7 @@ class Token:
             module, finder, self._workshop, general_error_is_bad_tag=profile.general_error_is_bad_tag
         )
         self._admin = AdminVerbs(module, finder, self._workshop, profile=profile, role=role)
+        self._removal = RemovalVerbs(module, finder, self._workshop, role=role)
 
     @classmethod
     def open(
@@ -102,7 +104,7 @@ class Token:
         return self._use.random(n_bytes)
 
     def has_root(self, root_id: RootId) -> bool:
-        """Ask the token whether it holds the root. Raises HsmError when it holds it twice."""
+        """Ask the token whether it holds the root. Raises MemberFailedError when it holds it twice."""
         return self._use.has_root(root_id)
 
     def generate_root(self, root_id: RootId, label: str) -> KeyCheckValue:
@@ -117,9 +119,19 @@ class Token:
     def generate_import_pair(self, cka_id: bytes, label: str) -> bytes:
         """Generate the RSA pair under which a root comes in; return its public half as SubjectPublicKeyInfo (DER).
 
-        The private half is not extractable and may only unwrap. Raises as ``generate_root``.
+        The private half is not extractable and may only unwrap, and only to keys that are as ``generate_root``
+        makes them (CKA_UNWRAP_TEMPLATE). Raises as ``generate_root``; so a token that does not keep or show that
+        template gets no pair.
         """
         return self._admin.generate_import_pair(cka_id, label)
+
+    def destroy_import_pair(self, cka_id: bytes) -> None:
+        """Destroy both halves of an import pair, whatever is left of it, and look again that it is gone.
+
+        Needs ``Role.USER``. Raises HsmKeyNotFoundError when there is neither half, and HsmError when the token
+        still shows one.
+        """
+        self._removal.destroy_import_pair(cka_id)
 
     def import_trusted_public(self, cka_id: bytes, label: str, spki_der: bytes) -> None:
         """Take the public half of another token's import pair as trusted, so that roots may leave under it.
@@ -129,19 +141,28 @@ class Token:
         """
         self._admin.import_trusted_public(cka_id, label, spki_der)
 
+    def destroy_trusted_public(self, cka_id: bytes) -> None:
+        """Destroy a trusted public key, so that no root can leave under it, and look again that it is gone.
+
+        Raises as ``destroy_import_pair``; either role may.
+        """
+        self._removal.destroy_trusted_public(cka_id)
+
     def wrap_out_root(self, root_id: RootId, *, wrapping_cka_id: bytes) -> bytes:
         """Wrap a root under a trusted public key (RSA-OAEP, hash by profile). Raises HsmRequestError otherwise."""
         return self._admin.wrap_out_root(root_id, wrapping_cka_id=wrapping_cka_id)
 
     def unwrap_in_root(
-        self, root_id: RootId, label: str, *, import_cka_id: bytes, wrapped: bytes
+        self, root_id: RootId, label: str, *, import_cka_id: bytes, wrapped: bytes, expected: KeyCheckValue
     ) -> KeyCheckValue:
         """Take in a root that ``wrap_out_root`` of another token made. Raises as ``generate_root``.
 
-        The check value spots mix-ups only; that both tokens hold the same key is proved by one unwrapping what
-        the other wrapped.
+        What has another check value than ``expected`` is destroyed, and HsmIntegrityError raised. The check value
+        spots mix-ups only; that both tokens hold the same key is proved by one unwrapping what the other wrapped.
         """
-        return self._admin.unwrap_in_root(root_id, label, import_cka_id=import_cka_id, wrapped=wrapped)
+        return self._admin.unwrap_in_root(
+            root_id, label, import_cka_id=import_cka_id, wrapped=wrapped, expected=expected
+        )
 
     def root_check_value(self, root_id: RootId) -> KeyCheckValue:
         """Return the key check value of a root."""

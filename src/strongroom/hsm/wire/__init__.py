@@ -11,11 +11,13 @@ Threading: everything here belongs to one event loop. It never loads a PKCS#11 l
 a lost connection is a MemberFailedError, a late answer is dropped.
 """
 
-from strongroom.hsm.wire._client import WireClient
+from strongroom.hsm.wire._client import WireClient, peer_uid
 from strongroom.hsm.wire._errors import failure_from, raise_failure
 from strongroom.hsm.wire._frames import MAX_FRAME_BYTES, FrameBuffer, FrameError, frame
 from strongroom.hsm.wire._messages import (
     AdminCall,
+    DestroyImportPair,
+    DestroyTrustedPublic,
     Failure,
     GenerateImportPair,
     GenerateRoot,
@@ -43,6 +45,8 @@ __all__ = [
     "MAX_FRAME_BYTES",
     "AdminCall",
     "Connection",
+    "DestroyImportPair",
+    "DestroyTrustedPublic",
     "Failure",
     "FrameBuffer",
     "FrameError",
@@ -69,5 +73,6 @@ __all__ = [
     "Wrapped",
     "failure_from",
     "frame",
+    "peer_uid",
     "raise_failure",
 ]

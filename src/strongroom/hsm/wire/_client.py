@@ -13,6 +13,8 @@ from strongroom.core import HsmError, HsmRequestError, MemberDeadlineError, Memb
 from strongroom.hsm.wire._errors import raise_failure
 from strongroom.hsm.wire._frames import FrameBuffer, FrameError, frame
 from strongroom.hsm.wire._messages import (
+    DestroyImportPair,
+    DestroyTrustedPublic,
     GenerateImportPair,
     GenerateRoot,
     ImportTrustedPublic,
@@ -40,6 +42,8 @@ _RESULT_TYPES: dict[type, Any] = {
     GenerateRoot: KeyCheck,
     GenerateImportPair: bytes,
     ImportTrustedPublic: None,
+    DestroyImportPair: None,
+    DestroyTrustedPublic: None,
     WrapOutRoot: bytes,
     UnwrapInRoot: KeyCheck,
     RootCheck: KeyCheck,
@@ -108,7 +112,9 @@ class WireClient(asyncio.Protocol):
     @overload
     async def call(self, call: GenerateRoot | UnwrapInRoot | RootCheck, *, timeout_s: float) -> KeyCheck: ...
     @overload
-    async def call(self, call: ImportTrustedPublic, *, timeout_s: float) -> None: ...
+    async def call(
+        self, call: ImportTrustedPublic | DestroyImportPair | DestroyTrustedPublic, *, timeout_s: float
+    ) -> None: ...
     @overload
     async def call(self, call: ListObjects, *, timeout_s: float) -> list[ObjectEntry]: ...
     async def call(self, call: msgspec.Struct, *, timeout_s: float) -> object:

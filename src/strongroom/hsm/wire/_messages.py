@@ -70,6 +70,25 @@ class ImportTrustedPublic(_Message, frozen=True, array_like=True, tag="import-tr
     spki_der: bytes
 
 
+class DestroyImportPair(_Message, frozen=True, array_like=True, tag="destroy-import-pair"):
+    """Destroy both halves of an import pair (user only). Answered by None once they are gone."""
+
+    cka_id: bytes
+
+
+class DestroyTrustedPublic(_Message, frozen=True, array_like=True, tag="destroy-trusted-public"):
+    """Destroy a trusted public key. Answered by None once it is gone."""
+
+    cka_id: bytes
+
+
+class KeyCheck(_Message, frozen=True, array_like=True):
+    """A key check value and its kind."""
+
+    kind: str
+    value: str
+
+
 class WrapOutRoot(_Message, frozen=True, array_like=True, tag="wrap-out-root"):
     """Wrap a root KEK under a trusted public key. Answered by bytes."""
 
@@ -78,12 +97,13 @@ class WrapOutRoot(_Message, frozen=True, array_like=True, tag="wrap-out-root"):
 
 
 class UnwrapInRoot(_Message, frozen=True, array_like=True, tag="unwrap-in-root"):
-    """Unwrap a root KEK under this member's import pair. Answered by KeyCheck."""
+    """Unwrap a root KEK under this member's import pair, and keep it if it has this check value. Answered by KeyCheck."""
 
     root_id: bytes
     label: str
     import_cka_id: bytes
     wrapped: bytes
+    expected: KeyCheck
 
 
 class RootCheck(_Message, frozen=True, array_like=True, tag="root-check"):
@@ -100,6 +120,8 @@ AdminCall = (
     GenerateRoot
     | GenerateImportPair
     | ImportTrustedPublic
+    | DestroyImportPair
+    | DestroyTrustedPublic
     | WrapOutRoot
     | UnwrapInRoot
     | RootCheck
@@ -115,13 +137,6 @@ class Wrapped(_Message, frozen=True, array_like=True):
     iv: bytes
     ciphertext: bytes
     wrap_tag: bytes
-
-
-class KeyCheck(_Message, frozen=True, array_like=True):
-    """A key check value and its kind."""
-
-    kind: str
-    value: str
 
 
 class ObjectEntry(_Message, frozen=True, array_like=True):

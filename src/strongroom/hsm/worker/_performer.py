@@ -8,6 +8,8 @@ import msgspec
 from strongroom.core import ApprovalGate, HsmRequestError, RootId, Secret, WrapAlgorithm, WrappedBytes
 from strongroom.hsm.token import KeyCheckValue, Token
 from strongroom.hsm.wire import (
+    DestroyImportPair,
+    DestroyTrustedPublic,
     GenerateImportPair,
     GenerateRoot,
     ImportTrustedPublic,
@@ -63,6 +65,8 @@ class TokenPerformer:
             GenerateRoot: self._generate_root,
             GenerateImportPair: self._generate_import_pair,
             ImportTrustedPublic: self._import_trusted_public,
+            DestroyImportPair: self._destroy_import_pair,
+            DestroyTrustedPublic: self._destroy_trusted_public,
             WrapOutRoot: self._wrap_out_root,
             UnwrapInRoot: self._unwrap_in_root,
             RootCheck: self._root_check,
@@ -111,13 +115,23 @@ class TokenPerformer:
     def _import_trusted_public(self, call: ImportTrustedPublic) -> None:
         self._token.import_trusted_public(call.cka_id, call.label, call.spki_der)
 
+    def _destroy_import_pair(self, call: DestroyImportPair) -> None:
+        self._token.destroy_import_pair(call.cka_id)
+
+    def _destroy_trusted_public(self, call: DestroyTrustedPublic) -> None:
+        self._token.destroy_trusted_public(call.cka_id)
+
     def _wrap_out_root(self, call: WrapOutRoot) -> bytes:
         return self._token.wrap_out_root(_root_id(call.root_id), wrapping_cka_id=call.wrapping_cka_id)
 
     def _unwrap_in_root(self, call: UnwrapInRoot) -> KeyCheck:
         return _check(
             self._token.unwrap_in_root(
-                _root_id(call.root_id), call.label, import_cka_id=call.import_cka_id, wrapped=call.wrapped
+                _root_id(call.root_id),
+                call.label,
+                import_cka_id=call.import_cka_id,
+                wrapped=call.wrapped,
+                expected=KeyCheckValue(call.expected.kind, call.expected.value),
             )
         )
 

@@ -48,8 +48,6 @@ def _create_members() -> None:
         sa.Column("profile", sa.Text, nullable=False),
         sa.Column("token_serial", sa.Text, nullable=False),
         sa.Column("token_label", sa.Text, nullable=False),
-        sa.Column("import_cka_id", sa.LargeBinary, nullable=False),
-        sa.Column("import_fingerprint", sa.Text, nullable=False),
         sa.Column("position", sa.Integer, nullable=False),
         sa.PrimaryKeyConstraint("name", name="pk_members"),
         sa.UniqueConstraint("position", name="uq_members_position"),

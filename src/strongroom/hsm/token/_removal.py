@@ -1,0 +1,83 @@
+"""The admin verbs that destroy what roots travel by. No verb destroys a root, nor anything else of another kind."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from strongroom.core import HsmError, HsmKeyNotFoundError, HsmRequestError
+from strongroom.hsm.cryptoki import Attribute, KeyType, Module, ObjectClass, PlainValue
+from strongroom.hsm.token._objects import ObjectFinder
+from strongroom.hsm.token._values import Role
+from strongroom.hsm.token._work import Workshop
+
+_Kind = Mapping[Attribute, PlainValue]
+
+_IMPORT_PRIVATE: Final[_Kind] = {
+    Attribute.CLASS: ObjectClass.PRIVATE_KEY,
+    Attribute.KEY_TYPE: KeyType.RSA,
+    Attribute.TOKEN: True,
+    Attribute.UNWRAP: True,
+    Attribute.DECRYPT: False,
+    Attribute.SIGN: False,
+}
+_IMPORT_PUBLIC: Final[_Kind] = {
+    Attribute.CLASS: ObjectClass.PUBLIC_KEY,
+    Attribute.KEY_TYPE: KeyType.RSA,
+    Attribute.TOKEN: True,
+    Attribute.ENCRYPT: False,
+    Attribute.VERIFY: False,
+    Attribute.WRAP: False,
+}
+_TRUSTED_PUBLIC: Final[_Kind] = {
+    Attribute.CLASS: ObjectClass.PUBLIC_KEY,
+    Attribute.TOKEN: True,
+    Attribute.TRUSTED: True,
+}
+
+
+class RemovalVerbs:
+    """Destroys import pairs and trusted public keys once the approval gate agreed. Safe to use from any thread.
+
+    What is destroyed is searched by CKA_ID *and* kind. Several objects that fit are all destroyed: CKA_ID is not
+    unique, and none of them may stay.
+    """
+
+    def __init__(self, module: Module, finder: ObjectFinder, workshop: Workshop, *, role: Role) -> None:
+        self._module = module
+        self._finder = finder
+        self._workshop = workshop
+        self._role = role
+
+    def destroy_import_pair(self, cka_id: bytes) -> None:
+        """See ``Token.destroy_import_pair``."""
+        if self._role is not Role.USER:
+            raise HsmRequestError("only the token's user sees import pairs, and so can destroy one")
+        self._destroy("import pair", cka_id, (_IMPORT_PRIVATE, _IMPORT_PUBLIC))
+
+    def destroy_trusted_public(self, cka_id: bytes) -> None:
+        """See ``Token.destroy_trusted_public``."""
+        self._destroy("trusted public key", cka_id, (_TRUSTED_PUBLIC,))
+
+    def _destroy(self, what: str, cka_id: bytes, kinds: Sequence[_Kind]) -> None:
+        name = f"{what} with CKA_ID {cka_id.hex()}"
+
+        def found(session: int) -> list[int]:
+            templates = [{**kind, Attribute.ID: cka_id} for kind in kinds]
+            return [handle for wanted in templates for handle in self._finder.matching(session, wanted)]
+
+        def destroy(session: int) -> None:
+            handles = found(session)
+            if not handles:
+                raise HsmKeyNotFoundError(f"the token holds no {name}")
+            for handle in handles:
+                self._module.destroy_object(session, handle)
+
+        def confirm(session: int) -> None:
+            if found(session):
+                raise HsmError(
+                    f"the token says that it destroyed the {name}, and still shows it",
+                    next_step="destroy it with the vendor's tool, and find out why the token said so",
+                )
+
+        self._workshop.change(f"destroying the {what}", destroy)
+        # Some tokens forget the handle before the object is gone, so the question is asked in a new session.
+        self._workshop.change(f"looking whether the {what} is gone", confirm)
