@@ -80,7 +80,7 @@ class DeadlineConfig(_Section, frozen=True):
     attempt_s: Annotated[float, msgspec.Meta(ge=0.01, le=60)] = 1.0
     """For one member; then the call moves on to the next."""
     request_s: Annotated[float, msgspec.Meta(ge=0.1, le=300)] = 10.0
-    """For all members together; then the caller gets an error."""
+    """For all members together; then the caller gets an error. At least twice ``attempt_s``, so that there is a second attempt."""
 
 
 class Config(_Section, frozen=True):
@@ -128,6 +128,12 @@ def _check(config: Config, path: Path) -> None:
             raise ConfigError(
                 f"{path}: the pin of member {member.name} needs exactly one of file and credential"
             )
+    if config.deadlines.attempt_s > config.deadlines.request_s / 2:
+        raise ConfigError(
+            f"{path}: deadlines.attempt_s = {config.deadlines.attempt_s} leaves no time for a second member within"
+            f" request_s = {config.deadlines.request_s}",
+            next_step="set attempt_s to at most half of request_s",
+        )
     if not config.service.tls and not _is_loopback(config.service.host):
         raise ConfigError(
             f"{path}: tls = false on {config.service.host}, which others can reach",

@@ -1,6 +1,7 @@
 """What the environment says: home, port, where SoftHSM lies, where sockets may live."""
 
 import os
+import stat
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -36,12 +37,24 @@ def softhsm_module() -> str | None:
 
 
 def runtime_base() -> Path:
-    """Return the folder under which the socket folder is made: RUNTIME_DIRECTORY of systemd, XDG_RUNTIME_DIR, else the temporary folder."""
+    """Return the folder under which the socket folder is made: RUNTIME_DIRECTORY of systemd, XDG_RUNTIME_DIR, else the temporary folder.
+
+    A folder that another user owns or may write to is passed over: who owns it could put a socket in our place.
+    """
     for name in ("RUNTIME_DIRECTORY", "XDG_RUNTIME_DIR"):
         named = os.environ.get(name)
-        if named and os.access(named, os.W_OK):
+        if named and _is_our_own(Path(named)):
             return Path(named)
     return Path(tempfile.gettempdir())
+
+
+def _is_our_own(folder: Path) -> bool:
+    try:
+        status = folder.stat()
+    except OSError:
+        return False
+    is_private = status.st_uid == os.geteuid() and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    return stat.S_ISDIR(status.st_mode) and is_private and os.access(folder, os.W_OK)
 
 
 def credentials_directory() -> Path | None:

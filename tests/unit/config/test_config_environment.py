@@ -1,5 +1,6 @@
 """What is read from the environment, and what a child process gets of it."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -86,6 +87,24 @@ def test_sockets_live_where_systemd_says_else_in_the_session_else_in_the_tempora
     assert runtime_base() == tmp_path / "session"
     (tmp_path / "absent").mkdir()
     assert runtime_base() == tmp_path / "absent"
+
+
+@pytest.mark.parametrize("name", ["XDG_RUNTIME_DIR", "RUNTIME_DIRECTORY"])
+def test_a_folder_that_another_user_owns_or_may_write_to_is_no_place_for_sockets(monkeypatch, tmp_path, name):
+    """As with sudo, which may leave the variable of whoever called it."""
+    monkeypatch.setenv("TMPDIR", "/tmp")
+    monkeypatch.setattr("tempfile.tempdir", None)
+    folder = tmp_path / "run"
+    folder.mkdir(mode=0o700)
+    monkeypatch.setenv(name, str(folder))
+    assert runtime_base() == folder
+    for mode in (0o770, 0o707, 0o720):
+        folder.chmod(mode)
+        assert runtime_base() == Path("/tmp")
+    folder.chmod(0o700)
+    real = os.geteuid()
+    monkeypatch.setattr("os.geteuid", lambda: real + 1)
+    assert runtime_base() == Path("/tmp")
 
 
 def test_softhsm_may_lie_elsewhere(monkeypatch):

@@ -106,6 +106,8 @@ def test_an_unknown_setting_is_refused_by_name(load, found, misspelt, named):
         ("port = 9443", "[cache]\nmax_keks = 0", "cache.max_keks"),
         ("port = 9443", "[deadlines]\nattempt_s = 0", "deadlines.attempt_s"),
         ("port = 9443", "[deadlines]\nrequest_s = 301", "deadlines.request_s"),
+        ("port = 9443", "[deadlines]\nrequest_s = 1.9", "no time for a second member"),
+        ("port = 9443", "[deadlines]\nattempt_s = 5.1", "at most half of request_s"),
         ('name = "hsm-a"', 'name = "HSM"', "cluster.members[0].name"),
         ('name = "hsm-a"', 'name = "../../etc"', "cluster.members[0].name"),
         ('name = "hsm-a"', "", "name"),
@@ -207,6 +209,8 @@ def configs(draw):
         tls_certificate=draw(texts),
         tls_key=draw(texts),
     )
+    attempt_s = draw(st.floats(0.01, 60))
+    request_s = draw(st.floats(max(0.1, 2 * attempt_s), 300))
     member_names = draw(st.lists(names, min_size=2, max_size=4, unique=True))
     return Config(
         version=1,
@@ -218,7 +222,7 @@ def configs(draw):
             max_domains=draw(st.integers(1, 100_000)),
             outage_grace_s=draw(seconds),
         ),
-        deadlines=DeadlineConfig(attempt_s=draw(st.floats(0.01, 60)), request_s=draw(st.floats(0.1, 300))),
+        deadlines=DeadlineConfig(attempt_s=attempt_s, request_s=request_s),
     )
 
 
