@@ -78,7 +78,7 @@ async def main(home, sockets, tracer):
     )
     cluster.apply(ClusterTable(1, [WorkerEntry("alpha", 0, 1, MemberState.ACTIVE, bootstrap.use_path)]))
     plane = build_data_plane(config, home, cluster, writer="api-0", clock=CLOCK)
-    await plane.load_credentials()
+    await plane.load_credentials(LoggedEvents("trace"))
     handler = Handler(plane.service, plane.health, clock=CLOCK, account_id=config.service.account_id)
     caller = Caller(handler, home)
     key_id = (await caller.call("CreateKey", {}))["KeyMetadata"]["KeyId"]

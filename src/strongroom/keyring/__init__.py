@@ -23,6 +23,7 @@ from strongroom.keyring._errors import (
     KeyNotFoundError,
     KeyringError,
     KeyStateError,
+    MissingRecordError,
     TagLimitError,
 )
 from strongroom.keyring._keyring import MAX_KEYS_IN_DOMAIN, Keyring
@@ -85,6 +86,7 @@ __all__ = [
     "KeyStateError",
     "Keyring",
     "KeyringError",
+    "MissingRecordError",
     "ReEncrypted",
     "Tag",
     "TagLimitError",

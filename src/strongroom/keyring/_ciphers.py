@@ -3,7 +3,7 @@
 import uuid
 from typing import NamedTuple
 
-from strongroom.core import Clock, Deadline, HsmUse, RootId, Secret, StorageError, WrapAlgorithm, random_bytes
+from strongroom.core import Clock, Deadline, HsmUse, RootId, Secret, WrapAlgorithm, random_bytes
 from strongroom.envelope import (
     Blob,
     Purpose,
@@ -15,6 +15,7 @@ from strongroom.envelope import (
     seal_blob,
 )
 from strongroom.keyring._cache import CachedCipher, CipherCache
+from strongroom.keyring._errors import MissingRecordError
 from strongroom.storage import DomainRecord, KeyRecord, Reader
 
 KEK_LEN_BYTES = 32
@@ -103,7 +104,7 @@ class KekCiphers:
     async def _unwrap_domain(self, domain_id: str) -> CachedCipher:
         record = self._store.get_domain(domain_id)
         if record is None:
-            raise StorageError(f"domain {domain_id} is not in the database")
+            raise MissingRecordError(f"domain {domain_id} is not in the database")
         blob = Blob.parse(record.wrapped)
         binding = domain_kek_binding(uuid.UUID(domain_id).bytes)
         root_id = RootId(blob.wrapping_key_id)
@@ -120,7 +121,7 @@ class KekCiphers:
         domain = await self.domain(key.domain_id)
         record = self._store.get_key_version(key.key_id, version)
         if record is None:
-            raise StorageError(f"version {version} of key {key.key_id} is not in the database")
+            raise MissingRecordError(f"version {version} of key {key.key_id} is not in the database")
         binding = kek_binding(uuid.UUID(key.key_id).bytes, version)
         return CachedCipher(
             Xaes256Gcm(open_blob(domain.cipher, Blob.parse(record.wrapped), binding)), domain.fresh_until

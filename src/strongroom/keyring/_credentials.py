@@ -34,7 +34,11 @@ async def make_access_key(
 
 
 async def open_secret(ciphers: KekCiphers, record: AccessKeyRecord) -> Secret:
-    """Unwrap the secret of an access key. Raises HsmError when no HSM answers, EnvelopeError on tampering."""
+    """Unwrap the secret of an access key.
+
+    Raises NoMemberError when no HSM answers; EnvelopeError, HsmIntegrityError or MissingRecordError when the record, or
+    that of its domain, is not what ``make_access_key`` made.
+    """
     blob = Blob.parse(record.wrapped_secret)
     domain = await ciphers.domain(str(uuid.UUID(bytes=blob.wrapping_key_id)))
     return Secret(open_blob(domain.cipher, blob, credential_binding(record.access_key_id)))

@@ -12,9 +12,12 @@ KeyringError
 ├── DestructionNotScheduledError      it has none that could be cancelled
 ├── InvalidCiphertextError    not ours, truncated, tampered with, or another encryption context
 └── IncorrectKeyError         the ciphertext was made under another key than the one named
+
+StorageError
+└── MissingRecordError        a record refers to one that is not in the database
 """
 
-from strongroom.core import KeyState, StrongroomError
+from strongroom.core import KeyState, StorageError, StrongroomError
 
 
 class KeyringError(StrongroomError):
@@ -112,3 +115,7 @@ class IncorrectKeyError(KeyringError):
         super().__init__("the ciphertext was made under another key than the one named", key_id=key_id)
         self.ciphertext_key_id = ciphertext_key_id
         """The key that the ciphertext names; nothing says that there is such a key."""
+
+
+class MissingRecordError(StorageError):
+    """A record or blob refers to a record that is not in the database: it was changed, or is of another database."""

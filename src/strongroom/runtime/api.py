@@ -142,7 +142,7 @@ async def _load_credentials(plane: DataPlane, events: LoggedEvents) -> None:
     """Unwrap the secrets of access keys as soon as an HSM answers; until then nobody is recognised."""
     while True:
         try:
-            await plane.load_credentials()
+            await plane.load_credentials(events)
         except StrongroomError as error:
             events.emit("credentials.not_loaded", cause=str(error))
             await asyncio.sleep(_CREDENTIALS_RETRY_S)

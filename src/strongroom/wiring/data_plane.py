@@ -4,9 +4,10 @@ from typing import NamedTuple
 
 from strongroom.audit import AuditLog
 from strongroom.config import Config, Home
-from strongroom.core import Clock, StrongroomError
+from strongroom.core import Clock, EventSink, HsmRequestError, StrongroomError
+from strongroom.envelope import EnvelopeError
 from strongroom.hsm.cluster import HsmCluster
-from strongroom.keyring import CacheLimits, Keyring, open_secret
+from strongroom.keyring import CacheLimits, Keyring, MissingRecordError, open_secret
 from strongroom.service import Credential, RolePolicy, Service
 from strongroom.storage import Store
 from strongroom.wiring.health import DataPlaneHealth
@@ -21,16 +22,28 @@ class DataPlane(NamedTuple):
     store: Store
     audit: AuditLog
 
-    async def load_credentials(self) -> None:
+    async def load_credentials(self, events: EventSink) -> None:
         """Unwrap the secrets of access keys; until then the service refuses every caller as not ready.
 
-        They stay in memory for the life of the process. Raises NoMemberError when no HSM answers.
+        They stay in memory for the life of the process. An access key whose record does not authenticate is left out
+        and reported, so that it locks out nobody else. Raises NoMemberError when no HSM answers, StorageError, and
+        what is wrong with the first when none authenticates: then it may not be the records.
         """
-        found = {}
+        found: dict[str, Credential] = {}
+        unreadable: dict[str, StrongroomError] = {}
         for record in self.store.list_access_keys():
-            if record.active:
+            if not record.active:
+                continue
+            try:
                 secret = await open_secret(self.keyring.ciphers, record)
+            except (EnvelopeError, HsmRequestError, MissingRecordError) as error:
+                unreadable[record.access_key_id] = error
+            else:
                 found[record.access_key_id] = Credential(record.access_key_id, record.principal, secret)
+        if unreadable and not found:
+            raise next(iter(unreadable.values()))
+        for access_key_id, cause in unreadable.items():
+            events.emit("access_key.unreadable", access_key_id=access_key_id, cause=type(cause).__name__)
         self.service.take_credentials(found)
 
     def close(self) -> None:

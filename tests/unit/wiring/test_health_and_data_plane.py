@@ -1,6 +1,9 @@
 """What an API process is built of, and what it tells about itself."""
 
 import re
+import sqlite3
+import uuid
+from contextlib import closing
 
 import pytest
 
@@ -13,6 +16,7 @@ from strongroom.core import (
     StorageError,
     StrongroomError,
 )
+from strongroom.envelope import Blob, EnvelopeIntegrityError
 from strongroom.hsm.cluster import ClusterTable, HsmCluster, MemberState, WorkerEntry
 from strongroom.keyring import CREDENTIALS, KeyById, make_access_key
 from strongroom.service import AccessDeniedError, Caller, Credential
@@ -154,13 +158,109 @@ async def test_active_access_keys_are_recognised_once_an_hsm_answers(bench, home
     try:
         bench.cluster.is_down = True
         with pytest.raises(NoMemberError):
-            await plane.load_credentials()
+            await plane.load_credentials(RecordingEvents())
         assert not plane.service.has_credentials
         bench.cluster.is_down = False
-        await plane.load_credentials()
+        await plane.load_credentials(RecordingEvents())
         found = plane.service.find_credential(key_id)
         assert (found.principal, found.secret_access_key.matches(secret)) == ("user/app", True)
         assert plane.service.find_credential(gone_id) is None
+    finally:
+        plane.close()
+
+
+async def changed(bench, access_key_id, **values):
+    """Change an access key's row as whoever can write the file could."""
+    (record,) = [row for row in bench.store.list_access_keys() if row.access_key_id == access_key_id]
+    columns = ", ".join(f"{name} = :{name}" for name in values)
+    with closing(sqlite3.connect(bench.path)) as connection, connection:
+        connection.execute(
+            f"UPDATE access_keys SET {columns} WHERE access_key_id = :of",  # noqa: S608
+            {**{name: change(getattr(record, name)) for name, change in values.items()}, "of": access_key_id},
+        )
+
+
+def flip(blob, at):
+    flipped = bytearray(blob)
+    flipped[at] ^= 1
+    return bytes(flipped)
+
+
+@pytest.mark.parametrize(
+    ("change", "cause"),
+    [
+        (lambda blob: flip(blob, -1), "EnvelopeIntegrityError"),
+        (lambda blob: flip(blob, 0), "MalformedBlobError"),
+        (lambda blob: b"x", "MalformedBlobError"),
+        (lambda blob: flip(blob, 5), "MissingRecordError"),  # the id of its domain
+    ],
+)
+async def test_an_access_key_that_does_not_authenticate_locks_out_nobody_else(
+    bench, home, config, change, cause
+):
+    ids = sorted([(await add_access_key(bench, f"user/{number}", "operator"))[0] for number in range(3)])
+    await changed(bench, ids[0], wrapped_secret=change)
+    plane, events = build(config, home, bench), RecordingEvents()
+    try:
+        await plane.load_credentials(events)
+        assert [plane.service.find_credential(key_id) is not None for key_id in ids] == [False, True, True]
+        assert events.events == [("access_key.unreadable", {"access_key_id": ids[0], "cause": cause})]
+    finally:
+        plane.close()
+
+
+async def test_an_access_key_whose_domain_was_changed_locks_out_nobody_else(bench, home, config):
+    ids = sorted([(await add_access_key(bench, f"user/{number}", "operator"))[0] for number in range(2)])
+    (record,) = [row for row in bench.store.list_access_keys() if row.access_key_id == ids[0]]
+    domain_id = str(uuid.UUID(bytes=Blob.parse(record.wrapped_secret).wrapping_key_id))
+    wrapped = flip(bench.store.get_domain(domain_id).wrapped, -1)
+    with closing(sqlite3.connect(bench.path)) as connection, connection:
+        connection.execute("UPDATE domains SET wrapped = ? WHERE domain_id = ?", (wrapped, domain_id))
+    plane, events = build(config, home, bench), RecordingEvents()
+    try:
+        await plane.load_credentials(events)
+        assert plane.service.find_credential(ids[1]) is not None
+        assert events.named("access_key.unreadable") == [
+            {"access_key_id": ids[0], "cause": "HsmIntegrityError"}
+        ]
+    finally:
+        plane.close()
+
+
+async def test_when_no_access_key_authenticates_the_service_is_not_ready(bench, home, config):
+    """More likely the tokens or the database are others than they were than that every record was changed."""
+    key_id, _ = await add_access_key(bench, "user/app", "operator")
+    await changed(bench, key_id, wrapped_secret=lambda blob: flip(blob, -1))
+    plane, events = build(config, home, bench), RecordingEvents()
+    try:
+        with pytest.raises(EnvelopeIntegrityError):
+            await plane.load_credentials(events)
+        assert not plane.service.has_credentials
+        assert events.events == []
+    finally:
+        plane.close()
+
+
+async def test_an_access_key_that_cannot_be_read_for_now_is_not_taken_for_a_bad_one(
+    bench, home, config, monkeypatch
+):
+    key_id, _ = await add_access_key(bench, "user/app", "operator")
+    plane, events = build(config, home, bench), RecordingEvents()
+
+    def failing(_domain_id):
+        raise StorageError("the disk under the database failed")
+
+    try:
+        for trouble in ("disk", "outage"):
+            with monkeypatch.context() as patched:
+                patched.setattr(plane.store, "get_domain", failing) if trouble == "disk" else None
+                bench.cluster.is_down = trouble == "outage"
+                with pytest.raises(StorageError if trouble == "disk" else NoMemberError):
+                    await plane.load_credentials(events)
+        bench.cluster.is_down = False
+        await plane.load_credentials(events)
+        assert plane.service.find_credential(key_id) is not None
+        assert events.events == []
     finally:
         plane.close()
 
