@@ -21,6 +21,7 @@ from strongroom.api._http import (
     RequestHandler,
     Response,
 )
+from strongroom.api._identities import identity_of
 
 MAX_WAITING_REQUESTS = 64
 """Requests that may wait behind one on the same connection. At a quarter of it we stop reading; what is over
@@ -76,6 +77,7 @@ class HttpConnection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._parser = httptools.HttpRequestParser(self)
         self._peer = "-"
+        self._identity = ""
         self._waiting: deque[_Arrived] = deque()
         self._task: asyncio.Task[None] | None = None
         self._is_last = False  # nothing after what waits is read any more
@@ -92,6 +94,7 @@ class HttpConnection(asyncio.Protocol):
         peer = transport.get_extra_info("peername")
         if isinstance(peer, tuple):
             self._peer = str(peer[0])
+        self._identity = identity_of(transport.get_extra_info("ssl_object"))
         if not self._connections.opened(self):
             self._transport.abort()
 
@@ -252,7 +255,7 @@ class HttpConnection(asyncio.Protocol):
         path, _, query = self._url.decode("latin-1").partition("?")
         body = self._body[0] if len(self._body) == 1 else _NO_BODY.join(self._body)
         method = self._parser.get_method().decode("latin-1")
-        return Request(method, path, query, tuple(self._headers), body, self._peer)
+        return Request(method, path, query, tuple(self._headers), body, self._peer, self._identity)
 
     def _refuse_now(self, error: ApiError) -> None:
         """Refuse from within the parser, which then stops."""

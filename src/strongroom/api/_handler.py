@@ -13,10 +13,21 @@ from strongroom.api._arns import Arns
 from strongroom.api._errors import ApiError, Where, to_api_error, unsupported_error
 from strongroom.api._failure_log import log_failure
 from strongroom.api._http import Request, Response
+from strongroom.api._identities import ClientIdentities
 from strongroom.api._json import encode_document
-from strongroom.api._kms import NOT_SERVED_YET, OPERATIONS, Action, Document
+from strongroom.api._kms import NOT_SERVED_YET, OPERATIONS
 from strongroom.api._metrics import ApiMetrics
-from strongroom.api._sigv4 import SignatureVerifier, claimed_access_key_id
+from strongroom.api._operation import Action, Document, Prepare
+from strongroom.api._sigv4 import SERVICE, SignatureVerifier, Verified, claimed_access_key_id
+from strongroom.api._sts import (
+    STS_CONTENT_TYPE,
+    STS_SERVICE,
+    is_form,
+    prepare_sts,
+    render_error,
+    render_identity,
+    sts_operation,
+)
 from strongroom.core import Clock, RandomPool, Secret
 from strongroom.keyring import KeyringError
 from strongroom.service import Caller, KeyService, Refusal
@@ -56,12 +67,23 @@ class _Call(NamedTuple):
     request_id: str
     operation: str
     """A name we know, else ``-``: it is a label of metrics and audit entries."""
+    service: str
+    """The AWS service that is spoken to, for which the request must be signed: ``kms`` or ``sts``."""
 
 
 class Handler:
     """Answers requests; implements ``RequestHandler``. For one event loop."""
 
-    def __init__(self, service: KeyService, health: HealthSource, *, clock: Clock, account_id: str) -> None:
+    def __init__(
+        self,
+        service: KeyService,
+        health: HealthSource,
+        *,
+        clock: Clock,
+        account_id: str,
+        identities: ClientIdentities | None = None,
+    ) -> None:
+        self._identities = identities
         self._service = service
         self._health = health
         self._clock = clock
@@ -82,14 +104,14 @@ class Handler:
         if probe is not None and request.method in _READ_METHODS:
             return self._probe(probe)
         started = self._clock.monotonic()
-        call = _Call(request, _new_request_id(self._random), _operation_of(request))
+        call = _Call(request, _new_request_id(self._random), *_operation_of(request))
         code, response = await self._answer(call)
         self._metrics.record(call.operation, code, self._clock.monotonic() - started)
         return response
 
     async def reject(self, request: Request, error: ApiError) -> Response:
         """Answer a request that broke a limit of the transport."""
-        call = _Call(request, _new_request_id(self._random), _operation_of(request))
+        call = _Call(request, _new_request_id(self._random), *_operation_of(request))
         code, response = await self._refuse(call, error)
         self._metrics.record(call.operation, code, 0.0)
         return response
@@ -110,20 +132,26 @@ class Handler:
         """Do all that can be refused without the service: route, verify the signature, parse."""
         request = call.request
         _check_route(request)
-        verified = self._verifier.verify(request)
+        verified = self._identified(request) or self._verifier.verify(request, call.service)
         arns = Arns(self._account_id, verified.region)
         caller = Caller(
             verified.principal, verified.access_key_id, request.peer, verified.region, call.request_id
         )
         if request.path == _STATUS_PATH:
             return caller, self._read_status
-        prepare = OPERATIONS.get(call.operation)
-        if prepare is None:
-            raise _no_such_operation(call.operation)
         try:
-            return caller, prepare(request.body, arns)
+            return caller, _preparation_of(call)(request.body, arns)
         except KeyringError as error:  # a name that needs no look-up to know that it is nobody's
             raise to_api_error(error, Where(arns, call.operation)) from error
+
+    def _identified(self, request: Request) -> Verified | None:
+        """Recognise a caller by its client certificate. A signature, where there is one, goes first: it says more."""
+        if self._identities is None or not request.identity:
+            return None
+        if any(name == "authorization" for name, _ in request.headers):
+            return None
+        principal = self._identities.principal(request.identity)
+        return None if principal is None else Verified(principal, request.identity, self._identities.region)
 
     async def _refuse(self, call: _Call, error: Exception) -> tuple[str, Response]:
         """Record a request that got no further, then answer; without the record the answer is a 500."""
@@ -147,6 +175,9 @@ class Handler:
         return self._health.status()
 
     def _success(self, call: _Call, document: Document | None) -> Response:
+        if call.service == STS_SERVICE and document is not None:
+            body = render_identity(document, call.request_id)
+            return self._response(200, STS_CONTENT_TYPE, body, call.request_id)
         body = b"" if document is None else encode_document(document)
         for value in document.values() if document is not None else ():
             if isinstance(value, Secret):  # ours since the service returned it, and no longer needed
@@ -158,6 +189,9 @@ class Handler:
         answer = to_api_error(error, Where(arns, call.operation))
         if answer.status >= 500:
             log_failure(error, operation=call.operation, request_id=call.request_id, code=answer.code)
+        if call.service == STS_SERVICE:
+            status, body = render_error(answer, call.request_id)
+            return answer.code, self._response(status, STS_CONTENT_TYPE, body, call.request_id)
         body = encode_document({"__type": answer.code, "message": answer.message})
         return answer.code, self._response(answer.status, _AMZ_JSON, body, call.request_id)
 
@@ -205,18 +239,28 @@ def _new_request_id(pool: RandomPool) -> str:
     return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-8{digits[17:20]}-{digits[20:]}"
 
 
-def _operation_of(request: Request) -> str:
-    """Name the operation that the request claims, if it is one of the model."""
+def _operation_of(request: Request) -> tuple[str, str]:
+    """Name the operation that the request claims, if it is one that we know, and the service that has it."""
     if request.path == _STATUS_PATH:
-        return _READ_STATUS
+        return _READ_STATUS, SERVICE
     target = ""
     for name, value in request.headers:
         if name == "x-amz-target":
             target = value
             break
     operation = target.removeprefix(_TARGET_PREFIX)
-    is_known = target != operation and (operation in OPERATIONS or operation in NOT_SERVED_YET)
-    return operation if is_known else "-"
+    if target != operation and (operation in OPERATIONS or operation in NOT_SERVED_YET):
+        return operation, SERVICE
+    return (sts_operation(request.body), STS_SERVICE) if is_form(request) else ("-", SERVICE)
+
+
+def _preparation_of(call: _Call) -> Prepare:
+    if call.service == STS_SERVICE:
+        return prepare_sts
+    prepare = OPERATIONS.get(call.operation)
+    if prepare is None:
+        raise _no_such_operation(call.operation)
+    return prepare
 
 
 def _check_route(request: Request) -> None:

@@ -22,6 +22,8 @@ class Request(NamedTuple):
     body: bytes
     peer: str
     """Address of the other side, ``-`` when unknown."""
+    identity: str = ""
+    """Of the peer's TLS client certificate, which was verified; empty when it has none."""
 
 
 class Response(NamedTuple):

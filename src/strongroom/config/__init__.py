@@ -11,6 +11,7 @@ from strongroom.config._client_environment import ClientEnvironment, client_envi
 from strongroom.config._config import (
     CONFIG_FILE,
     CacheConfig,
+    ClientConfig,
     ClusterConfig,
     Config,
     DeadlineConfig,
@@ -34,6 +35,7 @@ from strongroom.config._pins import read_pin
 __all__ = [
     "CONFIG_FILE",
     "CacheConfig",
+    "ClientConfig",
     "ClientEnvironment",
     "ClusterConfig",
     "Config",

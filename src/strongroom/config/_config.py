@@ -50,6 +50,15 @@ class ClusterConfig(_Section, frozen=True):
     members: list[MemberConfig]
 
 
+class ClientConfig(_Section, frozen=True):
+    """A caller that is known by its TLS client certificate."""
+
+    identity: Annotated[str, msgspec.Meta(pattern=r"^(uri|dns|cn):.{1,250}$")]
+    """From the certificate: ``uri:…`` or ``dns:…`` of its alternative names, else ``cn:…``."""
+    principal: Annotated[str, msgspec.Meta(pattern=r"^[a-zA-Z0-9/_.@-]{1,128}$")]
+    roles: list[Literal["crypto-officer", "crypto-user", "operator"]]
+
+
 class ServiceConfig(_Section, frozen=True):
     """The HTTP service."""
 
@@ -61,6 +70,14 @@ class ServiceConfig(_Section, frozen=True):
     tls_certificate: str = "tls/server.pem"
     tls_key: str = "tls/server.key"
     """Paths, relative to the home."""
+    tls_client_ca: str = ""
+    """CA file (path, relative to the home) whose client certificates are accepted; none when empty. Callers may then
+    do without a signature, as the principals of ``clients``."""
+    clients: list[ClientConfig] = []
+    client_region: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9-]{1,32}$")] = "us-east-1"
+    """Region in the ARNs of callers without a signature, which would name one."""
+    processes: Annotated[int, msgspec.Meta(ge=0, le=64)] = 0
+    """API processes on the one port; 0 = one for each core."""
 
 
 class CacheConfig(_Section, frozen=True):
@@ -128,6 +145,13 @@ def _check(config: Config, path: Path) -> None:
             raise ConfigError(
                 f"{path}: the pin of member {member.name} needs exactly one of file and credential"
             )
+    if config.service.clients and (not config.service.tls_client_ca or not config.service.tls):
+        raise ConfigError(
+            f"{path}: service.clients needs tls and tls_client_ca, which says whose certificates count"
+        )
+    identities = [client.identity for client in config.service.clients]
+    if len(set(identities)) != len(identities):
+        raise ConfigError(f"{path}: two of service.clients have the same identity")
     if config.deadlines.attempt_s > config.deadlines.request_s / 2:
         raise ConfigError(
             f"{path}: deadlines.attempt_s = {config.deadlines.attempt_s} leaves no time for a second member within"
@@ -167,6 +191,8 @@ def _value(value: object) -> str:
             return "true" if value else "false"
         case int() | float():
             return repr(value)
+        case list():
+            return "[" + ", ".join(map(_value, value)) + "]"
         case dict():
             return "{ " + ", ".join(f"{_text(key)} = {_value(item)}" for key, item in value.items()) + " }"
         case _:
