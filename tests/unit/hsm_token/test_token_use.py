@@ -145,11 +145,54 @@ def test_a_busy_member_is_not_condemned(token, module, error):
     assert not token.is_broken
 
 
-def test_a_wrong_request_is_no_failure_of_the_member(token, module):
-    module.faults["encrypt"].append(cryptoki.KeyFunctionNotPermittedError)
-    with pytest.raises(HsmRequestError):
-        token.wrap(ROOT, KEY, AAD)
+@pytest.mark.parametrize(
+    "error",
+    [
+        cryptoki.MechanismInvalidError,
+        cryptoki.MechanismParamInvalidError,
+        cryptoki.KeyFunctionNotPermittedError,
+        cryptoki.KeySizeRangeError,
+        cryptoki.DataLenRangeError,
+        cryptoki.ArgumentsBadError,
+        cryptoki.FunctionNotSupportedError,
+        cryptoki.ActionProhibitedError,
+    ],
+)
+@pytest.mark.parametrize("is_second_try", [False, True])
+def test_a_sound_request_that_a_member_calls_wrong_is_for_another_member(token, module, error, is_second_try):
+    wrapped = token.wrap(ROOT, KEY, AAD)
+    for fault, call in (
+        ("encrypt", lambda: token.wrap(ROOT, KEY, AAD)),
+        ("decrypt", lambda: token.unwrap(ROOT, wrapped, AAD)),
+        ("generate_random", lambda: token.random(8)),
+        ("find_objects", lambda: token.has_root(ROOT)),
+    ):
+        module.faults[fault].extend([cryptoki.SessionHandleInvalidError, error] if is_second_try else [error])
+        with pytest.raises(MemberFailedError) as caught:
+            call()
+        assert caught.value.ckr == error.code
+        assert "other members" in caught.value.next_step
     assert not token.is_broken
+
+
+def test_a_wrong_admin_request_is_wrong_on_every_member(module):
+    module.faults["generate_key"].append(cryptoki.TemplateInconsistentError)
+    token = open_token(module)
+    with pytest.raises(HsmRequestError):
+        token.generate_root(ROOT, "root")
+    assert not token.is_broken
+
+
+def test_a_blob_that_does_not_authenticate_stays_final(token, module):
+    wrapped = token.wrap(ROOT, KEY, AAD)
+    for error in (
+        cryptoki.EncryptedDataInvalidError,
+        cryptoki.EncryptedDataLenRangeError,
+        cryptoki.AeadDecryptFailedError,
+    ):
+        module.faults["decrypt"].append(error)
+        with pytest.raises(HsmIntegrityError):
+            token.unwrap(ROOT, wrapped, AAD)
 
 
 def test_any_error_throws_the_session_away(token, module):
@@ -184,8 +227,10 @@ def test_an_absent_root_and_a_root_held_twice_are_told_apart(token, module):
     assert token.has_root(ROOT)
     objects = module.tokens[0].objects
     objects[999] = dict(objects[min(objects)])
-    with pytest.raises(HsmError, match="more than one"):
-        token.has_root(ROOT)
+    for call in (lambda: token.has_root(ROOT), lambda: token.root_check_value(ROOT)):
+        with pytest.raises(MemberFailedError, match="more than one"):
+            call()
+    assert not token.is_broken
 
 
 def test_a_lost_login_is_not_mistaken_for_a_missing_root(token, module):

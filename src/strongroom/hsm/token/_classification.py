@@ -27,7 +27,7 @@ class Handling(Enum):
     PIN = "alarm, never retry"
     """The PIN was refused, is locked or has run out."""
     CALLER = "the request is wrong"
-    """No other session or member will do better."""
+    """No other session will do better. Of an admin verb, no other member either; of a use verb one may (``Workshop.use``)."""
 
 
 HANDLING: Final[Mapping[Handling, str]] = {

@@ -17,6 +17,7 @@ from strongroom.hsm.token._pool import SessionPool
 _Result = TypeVar("_Result")
 
 _HEALED_BY_NEW_SESSION: Final = frozenset({Handling.NEW_SESSION, Handling.FIND_AGAIN, Handling.UNSURE})
+_COMPARE: Final = "compare this token's mechanisms and the root's attributes with those of the other members"
 _FATAL: Final = frozenset({Handling.LOG_IN_AGAIN, Handling.REINITIALISE, Handling.PIN})
 
 
@@ -34,18 +35,23 @@ class Workshop:
         return self._broken_because
 
     def use(self, doing: str, work: Callable[[int], _Result]) -> _Result:
-        """Run idempotent work; run it once more in a new session, with handles found again, when that may help."""
+        """Run idempotent work; run it once more in a new session, with handles found again, when that may help.
+
+        Its arguments were checked before. So what the token calls a wrong request (a mechanism that it lacks, a
+        length that it does not take, a root that may not encrypt) is this member's drift or limit, and a
+        MemberFailedError: another one may do it.
+        """
         self._refuse_when_broken()
         try:
             return self._in_session(work, new=False)
         except CryptokiError as error:
             if handling_of(error) not in _HEALED_BY_NEW_SESSION:
-                raise self._fail(error, doing) from error
+                raise self._fail_use(error, doing) from error
         self._finder.forget_all()
         try:
             return self._in_session(work, new=True)
         except CryptokiError as error:
-            raise self._fail(error, doing, is_second_try=True) from error
+            raise self._fail_use(error, doing, is_second_try=True) from error
 
     def change(self, doing: str, work: Callable[[int], _Result]) -> _Result:
         """Run work that creates or destroys: in a new session, and never twice."""
@@ -70,6 +76,12 @@ class Workshop:
             raise MemberFailedError(
                 f"the token was given up: {self._broken_because}", next_step="the worker must be restarted"
             )
+
+    def _fail_use(self, error: CryptokiError, doing: str, *, is_second_try: bool = False) -> HsmError:
+        failure = self._fail(error, doing, is_second_try=is_second_try)
+        if handling_of(error) is Handling.CALLER:
+            return MemberFailedError(failure.message, ckr=error.ckr, next_step=_COMPARE)
+        return failure
 
     def _fail(self, error: CryptokiError, doing: str, *, is_second_try: bool = False) -> HsmError:
         handling = handling_of(error)
