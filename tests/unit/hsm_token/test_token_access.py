@@ -3,7 +3,7 @@
 import pytest
 
 from fixtures_token import PIN, FakeModule, open_token
-from strongroom.core import HsmRequestError, PinRefusedError, Secret, TokenNotFoundError
+from strongroom.core import HsmRequestError, MemberFailedError, PinRefusedError, Secret, TokenNotFoundError
 from strongroom.hsm import cryptoki
 from strongroom.hsm.cryptoki import TokenFlag
 from strongroom.hsm.token import Token, TokenSelector, load_profile
@@ -39,6 +39,49 @@ def test_a_refused_pin_is_tried_once_and_leaves_no_session(module):
     assert module.sessions == {}
     assert caught.value.next_step
     assert "9999" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        cryptoki.GeneralError,
+        cryptoki.FunctionFailedError,
+        cryptoki.ArgumentsBadError,
+        cryptoki.OperationActiveError,
+        cryptoki.TokenWriteProtectedError,
+        lambda: cryptoki.VendorError("vendor error", ckr=0x80000384),
+        lambda: cryptoki.UnknownReturnValueError("unknown", ckr=0x7FFFFFFF),
+        lambda: cryptoki.ModuleContractError("nonsense"),
+    ],
+)
+def test_a_pin_that_may_have_counted_as_wrong_is_not_sent_again_by_itself(module, error):
+    module.faults["login"].append(error)
+    with pytest.raises(PinRefusedError, match="unclear whether the PIN counted") as caught:
+        open_token(module)
+    assert caught.value.ckr == error().ckr
+    assert caught.value.next_step
+    assert (module.login_tries, module.sessions) == (1, {})
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        cryptoki.DeviceError,
+        cryptoki.DeviceRemovedError,
+        cryptoki.TokenNotPresentError,
+        cryptoki.SessionHandleInvalidError,
+        cryptoki.SessionClosedError,
+        cryptoki.CryptokiNotInitializedError,
+        cryptoki.DeviceMemoryError,
+        cryptoki.HostMemoryError,
+    ],
+)
+def test_a_login_that_fails_for_want_of_a_connection_is_the_members_failure(module, error):
+    module.faults["login"].append(error)
+    with pytest.raises(MemberFailedError) as caught:
+        open_token(module)
+    assert caught.value.ckr == error.code
+    assert (module.login_tries, module.sessions) == (1, {})
 
 
 @pytest.mark.parametrize("flag", [TokenFlag.USER_PIN_LOCKED, TokenFlag.USER_PIN_FINAL_TRY])

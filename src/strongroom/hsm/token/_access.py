@@ -4,14 +4,28 @@ from contextlib import suppress
 
 from strongroom.core import HsmError, PinRefusedError, Secret, TokenNotFoundError
 from strongroom.hsm.cryptoki import (
+    CryptokiError,
+    CryptokiNotInitializedError,
+    DeviceError,
+    DeviceMemoryError,
+    DeviceRemovedError,
+    HostMemoryError,
     Module,
+    SessionClosedError,
+    SessionCountError,
+    SessionExistsError,
+    SessionHandleInvalidError,
+    SessionReadOnlyError,
+    SessionReadOnlyExistsError,
     SessionState,
     TokenFlag,
     TokenInfo,
+    TokenNotPresentError,
     UserAlreadyLoggedInError,
+    UserAnotherAlreadyLoggedInError,
     UserType,
 )
-from strongroom.hsm.token._classification import translated
+from strongroom.hsm.token._classification import Handling, handling_of, translated
 from strongroom.hsm.token._values import Role, TokenIdentity, TokenSelector
 
 _USER_TYPE = {Role.USER: UserType.USER, Role.SECURITY_OFFICER: UserType.SECURITY_OFFICER}
@@ -23,6 +37,23 @@ _REFUSING_FLAGS = {
     Role.USER: (TokenFlag.USER_PIN_LOCKED, TokenFlag.USER_PIN_FINAL_TRY),
     Role.SECURITY_OFFICER: (TokenFlag.SO_PIN_LOCKED, TokenFlag.SO_PIN_FINAL_TRY),
 }
+
+_PIN_NOT_TRIED = (
+    CryptokiNotInitializedError,
+    DeviceError,
+    DeviceMemoryError,
+    DeviceRemovedError,
+    HostMemoryError,
+    SessionClosedError,
+    SessionCountError,
+    SessionExistsError,
+    SessionHandleInvalidError,
+    SessionReadOnlyError,
+    SessionReadOnlyExistsError,
+    TokenNotPresentError,
+    UserAnotherAlreadyLoggedInError,
+)
+"""What C_Login answers for reasons that have nothing to do with the PIN: the connection, or somebody else's login."""
 
 
 def identity_of(info: TokenInfo) -> TokenIdentity:
@@ -67,7 +98,8 @@ def select_token(module: Module, selector: TokenSelector) -> tuple[int, TokenInf
 def log_in(module: Module, slot: int, info: TokenInfo, pin: Secret, role: Role) -> int:
     """Open a session and log in with the one try that a PIN gets; return the session, which holds the login.
 
-    Raises PinRefusedError when the PIN is refused, locked or one failure away from being locked.
+    Raises PinRefusedError when the PIN is refused, locked or one failure away from being locked, and when it is not
+    clear whether the PIN was counted as wrong: whoever starts workers again must not send it again by itself.
     """
     refuse_risky_login(info, role)
     with translated("opening a session"):
@@ -103,6 +135,14 @@ def _log_in_once(module: Module, session: int, pin: Secret, role: Role) -> None:
         # The login belongs to the process, so somebody else's counts; but only if it is the right one.
         if module.session_info(session).state not in _LOGGED_IN_STATES[role]:
             raise
+    except CryptokiError as error:
+        if handling_of(error) is Handling.PIN or isinstance(error, _PIN_NOT_TRIED):
+            raise
+        raise PinRefusedError(
+            f"logging in as {role.value}: {error.message}; it is unclear whether the PIN counted as a wrong one",
+            ckr=error.ckr,
+            next_step="log in once by hand with the vendor's tool, then start again",
+        ) from error
 
 
 def _fits(info: TokenInfo, selector: TokenSelector) -> bool:
