@@ -9,24 +9,28 @@ from hypothesis import strategies as st
 
 from strongroom.core import ConfigError
 from strongroom.hsm.token import protect_softhsm_store, sync_softhsm_store, write_softhsm_config
-from strongroom.hsm.token._softhsm_store import is_whole_token_object
+from strongroom.hsm.token._softhsm_store import has_user_pin, is_whole_token_object
 
 
 def _attribute_bytes(attribute_type, value):
     return struct.pack(">QQQ", attribute_type, 3, len(value)) + value
 
 
-def token_object(label=b"kms", *, generation=9):
+def token_object(label=b"kms", *, generation=9, flags=0x42D, has_user_pin=True):
     return b"".join(
         (
             struct.pack(">Q", generation),
             _attribute_bytes(0x80005349, label.ljust(32)),
             _attribute_bytes(0x8000534A, b"28760419"),
-            struct.pack(">QQQ", 0x8000534B, 2, 0x42D),
+            struct.pack(">QQQ", 0x8000534B, 2, flags),
             _attribute_bytes(0x8000534C, bytes(72)),
-            _attribute_bytes(0x8000534D, bytes(72)),
+            _attribute_bytes(0x8000534D, bytes(72)) if has_user_pin else b"",
         )
     )
+
+
+CUT_BEFORE_USER_PIN = token_object(has_user_pin=False)
+WITHOUT_USER = token_object(flags=0x425, has_user_pin=False)
 
 
 @pytest.fixture
@@ -42,10 +46,15 @@ def test_the_layout_that_softhsm_writes_is_recognised():
 
 
 @given(st.integers(0, len(token_object()) - 1))
-def test_no_truncated_file_without_the_pin_of_the_user_counts_as_whole(length):
-    cut = token_object()[:length]
-    # The user's PIN is the last attribute and a token may lack it, so that one cut cannot be told apart.
-    assert is_whole_token_object(cut) == (length == len(token_object()) - 96)
+def test_no_truncated_file_counts_as_whole(length):
+    assert not is_whole_token_object(token_object()[:length])
+
+
+def test_a_file_cut_just_before_the_pin_of_the_user_is_told_from_a_token_without_a_user():
+    assert token_object().startswith(CUT_BEFORE_USER_PIN)
+    assert not is_whole_token_object(CUT_BEFORE_USER_PIN)
+    assert is_whole_token_object(WITHOUT_USER)
+    assert not has_user_pin(WITHOUT_USER)
 
 
 @given(st.binary(max_size=400))
@@ -70,12 +79,27 @@ def test_the_copy_lies_outside_every_token_folder_and_is_private(token_dir):
     assert [path.name for path in (token_dir / "one").iterdir()] == ["token.object"]
 
 
-@pytest.mark.parametrize("left", [b"", token_object()[:100], bytes(320)], ids=["empty", "cut", "zeros"])
+@pytest.mark.parametrize(
+    "left",
+    [b"", token_object()[:100], CUT_BEFORE_USER_PIN, bytes(320)],
+    ids=["empty", "cut", "cut before the user's PIN", "zeros"],
+)
 def test_a_file_that_is_not_whole_is_put_back(token_dir, left):
     protect_softhsm_store(token_dir)
     (token_dir / "one" / "token.object").write_bytes(left)
     assert protect_softhsm_store(token_dir).restored == ("one",)
     assert (token_dir / "one" / "token.object").read_bytes() == token_object()
+
+
+def test_a_token_without_a_user_is_left_alone_and_never_replaces_the_copy(token_dir):
+    protect_softhsm_store(token_dir)
+    live = token_dir / "one" / "token.object"
+    live.write_bytes(WITHOUT_USER)
+    assert protect_softhsm_store(token_dir) == ((), (), ())
+    assert live.read_bytes() == WITHOUT_USER
+    live.write_bytes(b"")
+    assert protect_softhsm_store(token_dir).restored == ("one",)
+    assert live.read_bytes() == token_object()
 
 
 def test_a_file_that_vanished_is_put_back(token_dir):

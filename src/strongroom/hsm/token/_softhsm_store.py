@@ -23,15 +23,18 @@ _MAX_FILE_BYTES = 1 << 20
 _LOOKS = 5
 _LOOK_PAUSE_S = 0.02
 _BOOLEAN, _NUMBER, _BYTES = 1, 2, 3
-_REQUIRED = frozenset({0x80005349, 0x8000534A, 0x8000534B, 0x8000534C})
+_FLAGS, _USER_PIN = 0x8000534B, 0x8000534D
+_REQUIRED = frozenset({0x80005349, 0x8000534A, _FLAGS, 0x8000534C})
 """SoftHSM's attributes for token label, serial number, flags and security officer PIN."""
+_HAS_USER_PIN = 0x8
+"""CKF_USER_PIN_INITIALIZED among the flags."""
 
 
 class StoreReport(NamedTuple):
     """What ``protect_softhsm_store`` did, as names of token folders."""
 
     copied: tuple[str, ...]
-    """A new protected copy was taken."""
+    """The protected copy is what ``token.object`` is now. Not taken of a token without a user PIN."""
     restored: tuple[str, ...]
     """``token.object`` was not whole, and the protected copy was put back."""
     lost: tuple[str, ...]
@@ -50,12 +53,14 @@ def protect_softhsm_store(token_dir: Path) -> StoreReport:
         live, protected = folder / "token.object", _protected_path(token_dir, folder.name)
         content = _read_when_whole(live)
         kept = _read_bounded(protected)
-        if content is not None:
+        if content is not None and has_user_pin(content):
             if content != kept:
                 protected.parent.parent.mkdir(mode=0o700, exist_ok=True)
                 protected.parent.mkdir(mode=0o700, exist_ok=True)
                 _replace(protected, content)
             copied.append(folder.name)
+        elif content is not None:
+            continue  # initialised by its security officer and never given a user: nothing that a copy could save
         elif is_whole_token_object(kept):
             _replace(live, kept)
             restored.append(folder.name)
@@ -95,17 +100,34 @@ def write_softhsm_config(conf_path: Path, token_dir: Path) -> None:
 
 
 def is_whole_token_object(content: bytes) -> bool:
-    """Whether these bytes are one complete ``token.object`` with everything that makes it a token."""
-    types = set()
+    """Whether these bytes are one complete ``token.object`` with everything that makes it a token.
+
+    The user's PIN is the last attribute, so a file that was cut before it looks whole; but its flags say that
+    the token has one.
+    """
+    found = _attributes(content)
+    if not found.keys() >= _REQUIRED:
+        return False
+    return _USER_PIN in found or not int.from_bytes(found[_FLAGS], "big") & _HAS_USER_PIN
+
+
+def has_user_pin(content: bytes) -> bool:
+    """Whether these bytes are a complete ``token.object`` of a token that a user can log in to."""
+    return is_whole_token_object(content) and _USER_PIN in _attributes(content)
+
+
+def _attributes(content: bytes) -> dict[int, bytes]:
+    """Split an object file into attributes by type; none when it ends in the middle of one."""
+    found = {}
     view = memoryview(content)[8:]
     while view:
         kind, rest = int.from_bytes(view[8:16], "big"), view[16:]
-        types.add(int.from_bytes(view[:8], "big"))
         size = {_BOOLEAN: 1, _NUMBER: 8, _BYTES: 8 + int.from_bytes(rest[:8], "big")}.get(kind)
         if size is None or len(rest) < size:
-            return False
+            return {}
+        found[int.from_bytes(view[:8], "big")] = bytes(rest[:size])
         view = rest[size:]
-    return types >= _REQUIRED
+    return found
 
 
 def _read_when_whole(path: Path) -> bytes | None:
