@@ -1,12 +1,13 @@
 """Unwrapped KEKs for a short while: bounded, with a hard end of life, filled once for all who wait."""
 
-import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Callable, Coroutine, Hashable
 from typing import Generic, NamedTuple, TypeVar
 
 from strongroom.core import Clock, NoMemberError
 from strongroom.envelope import Xaes256Gcm
+from strongroom.keyring._outage import Outage
+from strongroom.keyring._shared_work import SharedWork
 
 KeyT = TypeVar("KeyT", bound=Hashable)
 
@@ -22,20 +23,22 @@ class CachedCipher(NamedTuple):
 class CipherCache(Generic[KeyT]):
     """Least-recently-used cache of ciphers with a lifetime; belongs to one event loop.
 
-    An entry serves until ``fresh_until``. While no HSM answers (NoMemberError at the refill) it serves for
-    ``outage_grace_s`` more, which is 0 unless configured. ``sweep`` drops what has ended even when nobody
-    asks for it. A dropped cipher's key schedule is overwritten by the cryptography library when its last
-    user is done; the 16-byte subkeys that Python holds are freed but not overwritten.
+    An entry serves until ``fresh_until``. While no HSM answers it serves for ``outage_grace_s`` more, which is 0
+    unless configured: whoever comes first waits until that is certain (NoMemberError at the refill), who comes
+    while it is known (``outage``) is served at once. ``sweep`` drops what has ended even when nobody asks for it.
+    A dropped cipher's key schedule is overwritten by the cryptography library when its last user is done; the
+    16-byte subkeys that Python holds are freed but not overwritten.
     """
 
-    def __init__(self, *, clock: Clock, max_entries: int, outage_grace_s: float) -> None:
+    def __init__(self, *, clock: Clock, max_entries: int, outage_grace_s: float, outage: Outage) -> None:
         self.hits = 0
         self.misses = 0
         self._clock = clock
         self._max_entries = max_entries
         self._grace_s = outage_grace_s
+        self._outage = outage
         self._entries: OrderedDict[KeyT, CachedCipher] = OrderedDict()
-        self._filling: dict[KeyT, asyncio.Task[CachedCipher]] = {}
+        self._fills: SharedWork[KeyT, CachedCipher] = SharedWork(clock)
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -49,21 +52,24 @@ class CipherCache(Generic[KeyT]):
             self.hits += 1
         return entry
 
-    async def filled(self, key: KeyT, fill: Callable[[], Awaitable[CachedCipher]]) -> CachedCipher:
+    async def filled(
+        self, key: KeyT, fill: Callable[[], Coroutine[object, object, CachedCipher]]
+    ) -> CachedCipher:
         """Return a fresh entry, else the result of ``fill``; callers that come meanwhile share one fill.
 
-        A caller that is cancelled does not cancel the fill for the others. Raises what ``fill`` raises. Not
-        counted: whoever wants that has asked ``fresh`` first.
+        In an outage an entry within its grace is returned at once, and a fill that nobody waits for finds out
+        whether the outage has ended. A caller that is cancelled does not cancel the fill for the others. Raises what
+        ``fill`` raises. Not counted: whoever wants that has asked ``fresh`` first.
         """
         entry = self._serving(key)
         if entry is not None:
             return entry
-        task = self._filling.get(key)
-        if task is None:
-            task = asyncio.ensure_future(self._fill(key, fill))
-            self._filling[key] = task
-            task.add_done_callback(lambda done: self._filled(key, done))
-        return await asyncio.shield(task)
+        old = self._within_grace(key)
+        if old is not None and self._outage.is_on:
+            if not self._outage.is_probed:
+                self._fills.begin(key, lambda: self._fill(key, fill))
+            return old
+        return await self._fills.result(key, lambda: self._fill(key, fill))
 
     def sweep(self) -> None:
         """Drop every entry whose life, grace included, has ended."""
@@ -82,22 +88,26 @@ class CipherCache(Generic[KeyT]):
         self._entries.move_to_end(key)
         return entry
 
-    async def _fill(self, key: KeyT, fill: Callable[[], Awaitable[CachedCipher]]) -> CachedCipher:
+    def _within_grace(self, key: KeyT) -> CachedCipher | None:
+        entry = self._entries.get(key)
+        if entry is None or self._clock.monotonic() >= entry.fresh_until + self._grace_s:
+            return None
+        self._entries.move_to_end(key)
+        return entry
+
+    async def _fill(
+        self, key: KeyT, fill: Callable[[], Coroutine[object, object, CachedCipher]]
+    ) -> CachedCipher:
         try:
             entry = await fill()
         except NoMemberError:
-            stale = self._entries.get(key)
-            if stale is None or self._clock.monotonic() >= stale.fresh_until + self._grace_s:
+            old = self._within_grace(key)
+            if old is None:
                 raise
-            return stale
+            return old
         if self._clock.monotonic() < entry.fresh_until:
             self._entries[key] = entry
             self._entries.move_to_end(key)
             while len(self._entries) > self._max_entries:
                 self._entries.popitem(last=False)
         return entry
-
-    def _filled(self, key: KeyT, task: asyncio.Task[CachedCipher]) -> None:
-        self._filling.pop(key, None)
-        if not task.cancelled():
-            task.exception()  # whoever waited has it; nobody may have waited to the end

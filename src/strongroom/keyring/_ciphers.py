@@ -16,6 +16,7 @@ from strongroom.envelope import (
 )
 from strongroom.keyring._cache import CachedCipher, CipherCache
 from strongroom.keyring._errors import MissingRecordError
+from strongroom.keyring._outage import Outage
 from strongroom.storage import DomainRecord, KeyRecord, Reader
 
 KEK_LEN_BYTES = 32
@@ -46,12 +47,13 @@ class KekCiphers:
         self._clock = clock
         self._ttl_s = limits.ttl_s
         self._request_s = request_s
+        self._outage = outage = Outage(clock)
         grace_s = limits.outage_grace_s
         self.domains: CipherCache[str] = CipherCache(
-            clock=clock, max_entries=limits.max_domains, outage_grace_s=grace_s
+            clock=clock, max_entries=limits.max_domains, outage_grace_s=grace_s, outage=outage
         )
         self.keks: CipherCache[tuple[str, int]] = CipherCache(
-            clock=clock, max_entries=limits.max_keks, outage_grace_s=grace_s
+            clock=clock, max_entries=limits.max_keks, outage_grace_s=grace_s, outage=outage
         )
 
     def cached_kek(self, key: KeyRecord, version: int) -> Xaes256Gcm | None:
@@ -77,9 +79,12 @@ class KekCiphers:
         domain_id = uuid.UUID(bytes=random_bytes(16), version=4)
         algorithm = WrapAlgorithm.HSM_AES_GCM
         aad = aad_for(Purpose.DOMAIN_KEK, algorithm, root_id, 1, domain_kek_binding(domain_id.bytes))
-        wrapped = await self._hsm.wrap(
-            root_id, Secret(random_bytes(KEK_LEN_BYTES)), aad, deadline=self._deadline()
-        )
+        key_bytes = Secret(random_bytes(KEK_LEN_BYTES))
+        try:
+            with self._outage.asking():
+                wrapped = await self._hsm.wrap(root_id, key_bytes, aad, deadline=self._deadline())
+        finally:
+            key_bytes.zeroize()
         blob = Blob.of_wrapped(Purpose.DOMAIN_KEK, root_id, wrapped)
         return DomainRecord(str(domain_id), root_id, kind, blob.encode(), 0, self._clock.now())
 
@@ -109,9 +114,10 @@ class KekCiphers:
         binding = domain_kek_binding(uuid.UUID(domain_id).bytes)
         root_id = RootId(blob.wrapping_key_id)
         asked_at = self._clock.monotonic()
-        key_bytes = await self._hsm.unwrap(
-            root_id, blob.wrapped, blob.header + binding, deadline=self._deadline()
-        )
+        with self._outage.asking():
+            key_bytes = await self._hsm.unwrap(
+                root_id, blob.wrapped, blob.header + binding, deadline=self._deadline()
+            )
         try:
             return CachedCipher(Xaes256Gcm(key_bytes), asked_at + self._ttl_s)
         finally:

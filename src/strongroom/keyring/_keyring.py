@@ -1,6 +1,5 @@
 """``Keyring``: keys, versions, states and aliases, and envelope encryption with them."""
 
-import asyncio
 import uuid
 from collections.abc import Mapping
 from functools import partial
@@ -29,6 +28,7 @@ from strongroom.keyring._key_state import key_info, require_active
 from strongroom.keyring._lifecycle import KeyLifecycle
 from strongroom.keyring._random import mixed_random
 from strongroom.keyring._records import HeldKey, KeyRecords
+from strongroom.keyring._shared_work import SharedWork
 from strongroom.keyring._tags import Tags, put_tags
 from strongroom.keyring._values import (
     AliasInfo,
@@ -68,7 +68,7 @@ class Keyring:
         self._clock = clock
         self._request_s = request_s
         self._records = KeyRecords(store, max_names=limits.max_keks)
-        self._domain_choice = asyncio.Lock()
+        self._new_domains: SharedWork[str, str] = SharedWork(clock)
 
     def describe(self, key: KeyRef) -> KeyInfo:
         """Tell about a key. Raises KeyNotFoundError, AliasNotFoundError."""
@@ -122,6 +122,14 @@ class Keyring:
         plaintext = Secret(random_bytes(n_bytes))
         made = await self.encrypt(key, plaintext, context)
         return DataKey(made.key_id, made.material_id, plaintext, made.ciphertext)
+
+    async def generate_wrapped_data_key(
+        self, key: KeyRef, n_bytes: int, context: Mapping[str, str]
+    ) -> Encrypted:
+        """As ``generate_data_key``, without giving the data key away in clear."""
+        made = await self.generate_data_key(key, n_bytes, context)
+        made.plaintext.zeroize()
+        return Encrypted(made.key_id, made.material_id, made.ciphertext)
 
     async def decrypt(
         self, ciphertext: bytes, context: Mapping[str, str], *, key: KeyRef | None
@@ -235,15 +243,17 @@ class Keyring:
         return stored.material_id
 
     async def _open_domain(self) -> str:
-        """Return a domain with room for a key, making one when there is none."""
-        async with self._domain_choice:
-            domain = self._store.find_open_domain(_SHARD, MAX_KEYS_IN_DOMAIN)
-            if domain is None:
-                root_id = RootId(self._store.list_roots()[-1].root_id)
-                domain = await self.ciphers.new_domain(root_id, _SHARD)
-                record = domain
-                await self._store.write(lambda tx: tx.insert_domain(record))
+        """Return a domain with room for a key. When there is none, all who need one wait for the same attempt."""
+        domain = self._store.find_open_domain(_SHARD, MAX_KEYS_IN_DOMAIN)
+        if domain is not None:
             return domain.domain_id
+        return await self._new_domains.result(_SHARD, self._make_domain)
+
+    async def _make_domain(self) -> str:
+        root_id = RootId(self._store.list_roots()[-1].root_id)
+        domain = await self.ciphers.new_domain(root_id, _SHARD)
+        await self._store.write(lambda tx: tx.insert_domain(domain))
+        return domain.domain_id
 
 
 def _insert_key(

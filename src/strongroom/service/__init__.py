@@ -8,11 +8,12 @@ knows nothing of HTTP, and nothing of AWS but the names of its verbs in the audi
 """
 
 from strongroom.service._errors import AccessDeniedError
-from strongroom.service._policy import ROLES_FOR, Role, RolePolicy
+from strongroom.service._policy import FOR_EVERYBODY, ROLES_FOR, Role, RolePolicy
 from strongroom.service._service import Service
 from strongroom.service._values import Caller, Credential, KeyService, Refusal
 
 __all__ = [
+    "FOR_EVERYBODY",
     "ROLES_FOR",
     "AccessDeniedError",
     "Caller",

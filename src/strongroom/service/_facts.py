@@ -1,7 +1,7 @@
 """What the audit entry of a call says besides who made it: which key, which version, and a few details."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
 import msgspec
@@ -17,6 +17,7 @@ from strongroom.keyring import (
     KeyInfo,
     KeyRef,
     KeyringError,
+    ReEncrypted,
 )
 
 _RESULTS_OF_A_KEY: Final = (Encrypted, Decrypted, DataKey, KeyInfo)
@@ -37,7 +38,7 @@ def detail_of_request(key: KeyRef | None, context: Mapping[str, str]) -> dict[st
     if isinstance(key, KeyByAlias):
         detail["alias"] = key.alias_name
     if context:
-        detail["context"] = _context_names(context)
+        detail["context"] = names_list(context)
     return detail
 
 
@@ -50,6 +51,9 @@ def facts_of_result(key: KeyRef | None, detail: dict[str, str], result: object) 
     """Say which key and version did the work."""
     if isinstance(result, _RESULTS_OF_A_KEY):
         return Facts(result.key_id, result.material_id, detail)
+    if isinstance(result, ReEncrypted):
+        source = {"source_key": result.source_key_id, "source_key_version": result.source_material_id}
+        return Facts(result.key_id, result.material_id, {**detail, **source})
     return facts_of_request(key, detail)
 
 
@@ -60,6 +64,8 @@ def facts_of_error(key: KeyRef | None, detail: dict[str, str], error: BaseExcept
         return asked
     if isinstance(error, IncorrectKeyError) and error.ciphertext_key_id is not None:
         detail = {**detail, "ciphertext_key": error.ciphertext_key_id}
+    if error.key_id and asked.key_id and error.key_id != asked.key_id:  # the source of a ReEncrypt
+        detail = {**detail, "named_key": asked.key_id}
     return Facts(error.key_id or asked.key_id, error.material_id or "", detail)
 
 
@@ -71,13 +77,13 @@ def outcome_of_error(error: Exception) -> str:
 _encoder: Final = msgspec.json.Encoder()
 
 
-def _context_names(context: Mapping[str, str]) -> str:
-    """Return the names of an encryption context as a JSON list; never its values: they may identify a person.
+def names_list(names: Iterable[str]) -> str:
+    """Return the names in an encryption context, or of tags, as a JSON list; never values: they may identify a person.
 
     A list, because a name may hold any character. All but printable ASCII is escaped, so that no name can do
     anything to whoever reads the log; ``json`` does that and takes five times as long, so it is for such names only.
     """
-    names = sorted(context)
+    names = sorted(names)
     text = "".join(names)
     if text.isascii() and text.isprintable():
         return _encoder.encode(names).decode()

@@ -30,20 +30,32 @@ _USING: Final = frozenset({Role.CRYPTO_USER})
 ROLES_FOR: Final = {
     "CreateKey": _MANAGING,
     "CreateAlias": _MANAGING,
+    "UpdateAlias": _MANAGING,
+    "DeleteAlias": _MANAGING,
     "EnableKey": _MANAGING,
     "DisableKey": _MANAGING,
+    "UpdateKeyDescription": _MANAGING,
+    "ScheduleKeyDeletion": _MANAGING,
+    "CancelKeyDeletion": _MANAGING,
+    "TagResource": _MANAGING,
+    "UntagResource": _MANAGING,
     "DescribeKey": _LOOKING,
     "ListKeys": _LOOKING,
     "ListAliases": _LOOKING,
+    "ListResourceTags": _LOOKING,
     "GenerateDataKey": _USING,
+    "GenerateDataKeyWithoutPlaintext": _USING,
+    "GenerateRandom": _USING,
     "Encrypt": _USING,
     "Decrypt": _USING,
+    "ReEncrypt": _USING,
     "ReadStatus": frozenset({Role.OPERATOR}),
 }
-"""Verb to the roles that allow it. A verb that does not stand here is allowed to nobody."""
+"""Verb to the roles that allow it. A verb that stands neither here nor in FOR_EVERYBODY is allowed to nobody."""
 
 
-_NOTHING: Final = frozenset[str]()
+FOR_EVERYBODY: Final = frozenset({"GetCallerIdentity"})
+"""Verbs that whoever has an access key may use, with any roles or none."""
 
 
 class RolePolicy:
@@ -52,11 +64,11 @@ class RolePolicy:
     def __init__(self, roles_of: Mapping[str, frozenset[str]]) -> None:
         """Take the roles by access key id."""
         self._verbs_of = {
-            access_key_id: frozenset(verb for verb, allowing in ROLES_FOR.items() if allowing & roles)
+            access_key_id: FOR_EVERYBODY | {verb for verb, allowing in ROLES_FOR.items() if allowing & roles}
             for access_key_id, roles in roles_of.items()
         }
 
     def require(self, caller: Caller, verb: str) -> None:
         """Return if the caller may. Raises AccessDeniedError."""
-        if verb not in self._verbs_of.get(caller.access_key_id, _NOTHING):
+        if verb not in self._verbs_of.get(caller.access_key_id, FOR_EVERYBODY):
             raise AccessDeniedError(caller.principal, verb)

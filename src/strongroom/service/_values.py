@@ -1,10 +1,21 @@
 """Who calls, and what the service promises to whoever renders its answers."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import NamedTuple, Protocol
 
 from strongroom.core import Secret
-from strongroom.keyring import AliasInfo, AliasPage, DataKey, Decrypted, Encrypted, KeyInfo, KeyPage, KeyRef
+from strongroom.keyring import (
+    AliasInfo,
+    AliasPage,
+    DataKey,
+    Decrypted,
+    Encrypted,
+    KeyInfo,
+    KeyPage,
+    KeyRef,
+    ReEncrypted,
+    TagPage,
+)
 
 
 class Caller(NamedTuple):
@@ -61,8 +72,14 @@ class KeyService(Protocol):
         """Authorise and record that the caller looks at the state of the service."""
         ...
 
-    async def create_key(self, caller: Caller, *, description: str) -> KeyInfo:
-        """Create an Envelope key."""
+    async def get_caller_identity(self, caller: Caller) -> None:
+        """Record that the caller asks who it is; everybody may."""
+        ...
+
+    async def create_key(
+        self, caller: Caller, *, description: str, tags: Mapping[str, str] | None = None
+    ) -> KeyInfo:
+        """Create an Envelope key. Raises TagLimitError."""
         ...
 
     async def describe_key(self, caller: Caller, key: KeyRef) -> KeyInfo:
@@ -74,7 +91,15 @@ class KeyService(Protocol):
         ...
 
     async def create_alias(self, caller: Caller, *, alias_name: str, target_key_id: str) -> AliasInfo:
-        """Create an alias. Raises AliasExistsError."""
+        """Create an alias. Raises AliasExistsError, AliasLimitError, DestructionScheduledError."""
+        ...
+
+    async def update_alias(self, caller: Caller, *, alias_name: str, target_key_id: str) -> None:
+        """Let an alias point to another key. Raises as ``create_alias``, and AliasNotFoundError."""
+        ...
+
+    async def delete_alias(self, caller: Caller, *, alias_name: str) -> None:
+        """Remove an alias. Raises AliasNotFoundError."""
         ...
 
     async def list_aliases(
@@ -84,11 +109,37 @@ class KeyService(Protocol):
         ...
 
     async def enable_key(self, caller: Caller, key_id: str) -> None:
-        """Make a suspended key active; no effect on an active one."""
+        """Make a suspended key active; no effect on an active one. Raises DestructionScheduledError."""
         ...
 
     async def disable_key(self, caller: Caller, key_id: str) -> None:
-        """Suspend a key; no effect on a suspended one."""
+        """Suspend a key; no effect on a suspended one. Raises DestructionScheduledError."""
+        ...
+
+    async def update_key_description(self, caller: Caller, key_id: str, *, description: str) -> None:
+        """Describe a key anew, in up to 8,192 characters. Raises DestructionScheduledError."""
+        ...
+
+    async def schedule_key_deletion(self, caller: Caller, key_id: str, *, days: int) -> KeyInfo:
+        """Suspend a key and set the date of its destruction, 7 to 30 days ahead. Raises DestructionScheduledError."""
+        ...
+
+    async def cancel_key_deletion(self, caller: Caller, key_id: str) -> None:
+        """Take back the date of destruction; the key stays suspended. Raises DestructionNotScheduledError."""
+        ...
+
+    async def tag_resource(self, caller: Caller, key_id: str, *, tags: Mapping[str, str]) -> None:
+        """Put tags on a key, all or none. Raises TagLimitError, DestructionScheduledError."""
+        ...
+
+    async def untag_resource(self, caller: Caller, key_id: str, *, names: Collection[str]) -> None:
+        """Remove tags from a key, where it has them. Raises DestructionScheduledError."""
+        ...
+
+    async def list_resource_tags(
+        self, caller: Caller, key_id: str, *, limit: int, after: str | None
+    ) -> TagPage:
+        """List a key's tags."""
         ...
 
     async def generate_data_key(
@@ -107,4 +158,27 @@ class KeyService(Protocol):
         self, caller: Caller, ciphertext: bytes, *, key: KeyRef | None, context: Mapping[str, str]
     ) -> Decrypted:
         """Decrypt. Raises InvalidCiphertextError, IncorrectKeyError, KeyStateError."""
+        ...
+
+    async def generate_data_key_without_plaintext(
+        self, caller: Caller, key: KeyRef, *, n_bytes: int, context: Mapping[str, str]
+    ) -> Encrypted:
+        """Make a data key of 1 to 1,024 bytes, and return it encrypted only."""
+        ...
+
+    async def re_encrypt(
+        self,
+        caller: Caller,
+        ciphertext: bytes,
+        *,
+        source_key: KeyRef | None,
+        source_context: Mapping[str, str],
+        key: KeyRef,
+        context: Mapping[str, str],
+    ) -> ReEncrypted:
+        """Decrypt, and encrypt under ``key``. Raises as ``decrypt`` and ``encrypt`` do."""
+        ...
+
+    async def generate_random(self, caller: Caller, *, n_bytes: int) -> Secret:
+        """Draw 1 to 1,024 random bytes that the HSM has a part in."""
         ...

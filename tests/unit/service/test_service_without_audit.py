@@ -6,24 +6,19 @@ from strongroom.audit import read_entries
 from strongroom.core import AuditUnavailableError, KeyState
 from strongroom.keyring import KeyById
 from strongroom.service import AccessDeniedError, Refusal
-from unit.service.verbs import CHANGES, VERBS, sealed_by
-
-
-def effects(bench):
-    """All that a change could have changed."""
-    keys = bench.keyring.list_keys(limit=100, after=None)
-    return keys, bench.keyring.list_aliases(key_id=None, limit=100, after=None)
+from unit.service.verbs import CHANGES, VERBS, everything_in, make_ready_for, sealed_by
 
 
 @pytest.mark.parametrize("verb", VERBS)
 async def test_on_a_closed_log_no_verb_answers_and_none_has_an_effect(bench, service, key_id, verb):
     sealed = await sealed_by(service, bench.caller(), key_id)
-    before = effects(bench)
+    await make_ready_for(verb, service, bench.caller(), key_id)
+    before = everything_in(bench)
     bench.audit.close()
     bench.store.seen.clear()
     with pytest.raises(AuditUnavailableError):
         await VERBS[verb](service, bench.caller(), key_id, sealed)
-    assert effects(bench) == before
+    assert everything_in(bench) == before
     assert bench.store.seen == []
 
 
@@ -33,12 +28,13 @@ async def test_on_a_closed_log_no_verb_answers_and_none_has_an_effect(bench, ser
 async def test_a_change_whose_intent_cannot_be_made_durable_does_not_happen(
     bench, service, key_id, verb, call, fault
 ):
-    before, logged = effects(bench), len(bench.entries())
+    await make_ready_for(verb, service, bench.caller(), key_id)
+    before, logged = everything_in(bench), len(bench.entries())
     bench.disk.decide = lambda asked: fault if asked == call else None
     bench.store.seen.clear()
     with pytest.raises(AuditUnavailableError):
         await VERBS[verb](service, bench.caller(), key_id, b"")
-    assert effects(bench) == before
+    assert everything_in(bench) == before
     assert bench.store.seen == []
     bench.disk.decide = lambda _asked: None
     bench.audit.close()

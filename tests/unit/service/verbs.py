@@ -6,13 +6,38 @@ from strongroom.keyring import KeyById
 CONTEXT = {"tenant": "value-of-tenant-77141", "purpose": "value-of-purpose-90210"}
 PLAINTEXT = b"plaintext-that-nobody-may-log"
 DESCRIPTION = "description-with-a-person-in-it"
-CHANGES = {"CreateKey", "CreateAlias", "EnableKey", "DisableKey"}
+TAGS = {"team": "value-of-tag-55210"}
+CHANGES = {
+    "CreateKey", "CreateAlias", "EnableKey", "DisableKey", "UpdateAlias", "DeleteAlias", "UpdateKeyDescription",
+    "ScheduleKeyDeletion", "CancelKeyDeletion", "TagResource", "UntagResource",
+}  # fmt: skip
+NEED_A_DATE = {"CancelKeyDeletion"}
+"""Changes that need a key which is scheduled for destruction."""
 
 VERBS = {
-    "CreateKey": lambda service, caller, key_id, sealed: service.create_key(caller, description=DESCRIPTION),
+    "CreateKey": lambda service, caller, key_id, sealed: service.create_key(
+        caller, description=DESCRIPTION, tags=TAGS
+    ),
     "CreateAlias": lambda service, caller, key_id, sealed: service.create_alias(
         caller, alias_name=f"alias/{caller.request_id}", target_key_id=key_id
     ),
+    "UpdateAlias": lambda service, caller, key_id, sealed: service.update_alias(
+        caller, alias_name="alias/old", target_key_id=key_id
+    ),
+    "DeleteAlias": lambda service, caller, key_id, sealed: service.delete_alias(
+        caller, alias_name="alias/old"
+    ),
+    "UpdateKeyDescription": lambda service, caller, key_id, sealed: service.update_key_description(
+        caller, key_id, description=DESCRIPTION
+    ),
+    "TagResource": lambda service, caller, key_id, sealed: service.tag_resource(caller, key_id, tags=TAGS),
+    "UntagResource": lambda service, caller, key_id, sealed: service.untag_resource(
+        caller, key_id, names=list(TAGS)
+    ),
+    "ListResourceTags": lambda service, caller, key_id, sealed: service.list_resource_tags(
+        caller, key_id, limit=10, after=None
+    ),
+    "GetCallerIdentity": lambda service, caller, key_id, sealed: service.get_caller_identity(caller),
     "EnableKey": lambda service, caller, key_id, sealed: service.enable_key(caller, key_id),
     "DisableKey": lambda service, caller, key_id, sealed: service.disable_key(caller, key_id),
     "DescribeKey": lambda service, caller, key_id, sealed: service.describe_key(caller, KeyById(key_id)),
@@ -23,6 +48,13 @@ VERBS = {
     "GenerateDataKey": lambda service, caller, key_id, sealed: service.generate_data_key(
         caller, KeyById(key_id), n_bytes=32, context=CONTEXT
     ),
+    "GenerateDataKeyWithoutPlaintext": lambda service, caller, key_id, sealed: (
+        service.generate_data_key_without_plaintext(caller, KeyById(key_id), n_bytes=32, context=CONTEXT)
+    ),
+    "ReEncrypt": lambda service, caller, key_id, sealed: service.re_encrypt(
+        caller, sealed, source_key=None, source_context=CONTEXT, key=KeyById(key_id), context=CONTEXT
+    ),
+    "GenerateRandom": lambda service, caller, key_id, sealed: service.generate_random(caller, n_bytes=32),
     "Encrypt": lambda service, caller, key_id, sealed: service.encrypt(
         caller, KeyById(key_id), Secret(PLAINTEXT), context=CONTEXT
     ),
@@ -30,8 +62,26 @@ VERBS = {
         caller, sealed, key=None, context=CONTEXT
     ),
     "ReadStatus": lambda service, caller, key_id, sealed: service.read_status(caller),
+    "ScheduleKeyDeletion": lambda service, caller, key_id, sealed: service.schedule_key_deletion(
+        caller, key_id, days=7
+    ),
+    "CancelKeyDeletion": lambda service, caller, key_id, sealed: service.cancel_key_deletion(caller, key_id),
 }
 """Verb → call(service, caller, key_id, ciphertext of PLAINTEXT under the key and CONTEXT)."""
+
+
+def everything_in(bench):
+    """All that a change could have changed."""
+    keys = bench.keyring.list_keys(limit=100, after=None)
+    aliases = bench.keyring.list_aliases(key_id=None, limit=100, after=None)
+    tags = [bench.keyring.tags.page(info.key_id, limit=100, after=None) for info in keys.keys]
+    return keys, aliases, tags
+
+
+async def make_ready_for(verb, service, caller, key_id):
+    """Put the key, which is active, into the state in which the verb works."""
+    if verb in NEED_A_DATE:
+        await service.schedule_key_deletion(caller, key_id, days=7)
 
 
 async def sealed_by(service, caller, key_id):

@@ -1,0 +1,120 @@
+"""``AuditedVerbs``: the one way that every verb goes.
+
+A verb that only uses or looks: authorise → act → outcome durable → return. A verb that changes something:
+authorise → intent durable → act → outcome durable → return. So there is no effect without an intent in the log, and
+no answer without an outcome. A call whose caller went away (it was cancelled) ends with the outcome ``Cancelled``:
+whether it had its effect is then not known.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Final, TypeVar
+
+from strongroom.audit import AuditLog, Kind
+from strongroom.core import AuditUnavailableError
+from strongroom.keyring import KeyById, KeyRef, Keyring, KeyringError
+from strongroom.service._facts import (
+    Facts,
+    facts_of_error,
+    facts_of_request,
+    facts_of_result,
+    outcome_of_error,
+)
+from strongroom.service._policy import RolePolicy
+from strongroom.service._values import Caller
+
+T = TypeVar("T")
+
+OK: Final = "ok"
+CANCELLED: Final = "Cancelled"
+_NOT_OF_KMS: Final = {"GetCallerIdentity": "sts.GetCallerIdentity"}
+
+
+def event_of(verb: str) -> str:
+    """Return what the audit log calls a verb: its name behind that of the AWS service."""
+    return _NOT_OF_KMS.get(verb) or f"kms.{verb}"
+
+
+class AuditedVerbs:
+    """What the verbs stand on: a keyring, an audit log and a policy. Belongs to one event loop."""
+
+    def __init__(self, keyring: Keyring, audit: AuditLog, *, policy: RolePolicy) -> None:
+        self._keyring = keyring
+        self._audit = audit
+        self._policy = policy
+
+    async def _change(
+        self,
+        caller: Caller,
+        verb: str,
+        act: Callable[[], Awaitable[T]],
+        *,
+        key_id: str = "",
+        detail: dict[str, str] | None = None,
+    ) -> T:
+        key = KeyById(key_id) if key_id else None
+        facts = facts_of_request(key, detail or {})
+
+        async def act_with_intent() -> T:
+            await self._audit.commit(self._append("intent", caller, verb, "", facts))
+            return await act()
+
+        return await self._use(caller, verb, act_with_intent(), key=key, detail=detail)
+
+    async def _use(
+        self,
+        caller: Caller,
+        verb: str,
+        work: Coroutine[object, None, T],
+        *,
+        key: KeyRef | None = None,
+        ciphertext: bytes | None = None,
+        detail: dict[str, str] | None = None,
+    ) -> T:
+        """Authorise, do the work, and return its result once the outcome is durable.
+
+        ``key``, ``ciphertext`` and ``detail`` are what the request says, for the entry.
+        """
+        detail = {} if detail is None else detail
+        try:
+            self._policy.require(caller, verb)
+            result = await work
+        except asyncio.CancelledError as error:
+            # Nobody waits for an answer, so nobody waits for the entry; but no intent stays without an outcome.
+            facts = self._facts_of_error(key, ciphertext, detail, error)
+            with contextlib.suppress(AuditUnavailableError):
+                self._append("outcome", caller, verb, CANCELLED, facts)
+            raise
+        except Exception as error:
+            facts = self._facts_of_error(key, ciphertext, detail, error)
+            await self._audit.commit(self._append("outcome", caller, verb, outcome_of_error(error), facts))
+            raise
+        finally:
+            work.close()  # does nothing, unless the caller was refused: then the work never began
+        facts = facts_of_result(key, detail, result)
+        await self._audit.commit(self._append("outcome", caller, verb, OK, facts))
+        return result
+
+    def _facts_of_error(
+        self, key: KeyRef | None, ciphertext: bytes | None, detail: dict[str, str], error: BaseException
+    ) -> Facts:
+        facts = facts_of_error(key, detail, error)
+        if facts.key_id or isinstance(error, KeyringError):
+            return facts
+        # A refusal, an outage, a cancellation: the error knows of no key, but the request names one.
+        return facts._replace(key_id=self._keyring.identify(key, ciphertext) or "")
+
+    def _append(self, kind: Kind, caller: Caller, verb: str, outcome: str, facts: Facts) -> int:
+        return self._audit.append(
+            kind,
+            event_of(verb),
+            principal=caller.principal,
+            access_key_id=caller.access_key_id,
+            source_address=caller.source_address,
+            request_id=caller.request_id,
+            key_id=facts.key_id,
+            key_version=facts.key_version,
+            outcome=outcome,
+            detail=facts.detail,
+        )
