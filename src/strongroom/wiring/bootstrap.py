@@ -23,8 +23,8 @@ class MemberBootstrap(msgspec.Struct, frozen=True):
     name: str
     profile: str
     parent_pid: int
-    pin: bytes
-    """User PIN, or the security officer's in the mode ``officer``."""
+    pin: bytearray
+    """User PIN, or the security officer's in the mode ``officer``; overwritten once it was used."""
     module: str | None = None
     token_serial: str | None = None
     token_label: str | None = None
@@ -32,8 +32,8 @@ class MemberBootstrap(msgspec.Struct, frozen=True):
     admin_path: str = ""
     token_store: str | None = None
     """Folder of SoftHSM's tokens, to be protected; None for a real HSM."""
-    so_pin: bytes = b""
-    """Of the mode ``initialise`` only."""
+    so_pin: bytearray = bytearray()
+    """Of the mode ``initialise`` only; overwritten too."""
 
     def __repr__(self) -> str:
         return f"MemberBootstrap({self.mode} {self.name})"

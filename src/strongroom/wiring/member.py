@@ -1,6 +1,7 @@
 """Builds a member worker: module, token, gate and sockets."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -42,13 +43,15 @@ class BuiltMember(NamedTuple):
 def build_member(bootstrap: MemberBootstrap) -> BuiltMember:
     """Load the module, log in once, and put the worker together. Must run inside its event loop.
 
+    The PIN of the bootstrap is overwritten, whether it was taken or not: a worker logs in once.
     Raises TokenNotFoundError, PinRefusedError, ConfigError and other HsmErrors.
     """
     profile = load_profile(bootstrap.profile)
     module = _load(bootstrap, profile)
     role = Role.SECURITY_OFFICER if bootstrap.mode == "officer" else Role.USER
     selector = TokenSelector(serial=bootstrap.token_serial, label=bootstrap.token_label)
-    token = Token.open(module, selector, Secret(bootstrap.pin), profile=profile, role=role)
+    with _lent_once(bootstrap.pin) as pin:
+        token = Token.open(module, selector, pin, profile=profile, role=role)
     gate: ApprovalGate = ClosedGate() if bootstrap.mode == "serve" else InitialisationGate()
     performer = TokenPerformer(
         token,
@@ -61,14 +64,15 @@ def build_member(bootstrap: MemberBootstrap) -> BuiltMember:
 
 
 def initialise_member(bootstrap: MemberBootstrap) -> TokenFound:
-    """Initialise the member's blank token and set its user PIN. Raises TokenNotFoundError when none is blank."""
+    """Initialise the member's blank token and set its user PIN; both PINs of the bootstrap are overwritten then.
+
+    Raises TokenNotFoundError when no token is blank.
+    """
     module = _load(bootstrap, load_profile(bootstrap.profile))
-    identity = initialise_token(
-        module,
-        label=bootstrap.token_label or "",
-        so_pin=Secret(bootstrap.so_pin),
-        user_pin=Secret(bootstrap.pin),
-    )
+    with _lent_once(bootstrap.so_pin) as so_pin, _lent_once(bootstrap.pin) as user_pin:
+        identity = initialise_token(
+            module, label=bootstrap.token_label or "", so_pin=so_pin, user_pin=user_pin
+        )
     module.finalize()
     sync_store(bootstrap)
     return _found(identity)
@@ -78,6 +82,17 @@ def sync_store(bootstrap: MemberBootstrap) -> None:
     """Force SoftHSM's files to disk, which it never does itself."""
     if bootstrap.token_store is not None:
         sync_softhsm_store(Path(bootstrap.token_store))
+
+
+@contextmanager
+def _lent_once(pin: bytearray) -> Iterator[Secret]:
+    """Lend a PIN, and overwrite it afterwards together with the copy that was lent."""
+    secret = Secret(pin)
+    try:
+        yield secret
+    finally:
+        secret.zeroize()
+        pin[:] = bytes(len(pin))
 
 
 def _load(bootstrap: MemberBootstrap, profile: Profile) -> Module:

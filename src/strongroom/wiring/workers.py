@@ -157,14 +157,14 @@ def member_bootstrap(
         name=member.name,
         profile=member.profile,
         parent_pid=os.getpid(),
-        pin=pin,
+        pin=bytearray(pin),
         module=member.module or (softhsm_module() if is_softhsm else None),
         token_serial=member.token_serial,
         token_label=member.token_label,
         use_path=str(sockets / f"{stem}.use"),
         admin_path=str(sockets / f"{stem}.admin"),
         token_store=str(home.tokens / member.name) if is_softhsm else None,
-        so_pin=so_pin,
+        so_pin=bytearray(so_pin),
     )
 
 
