@@ -8,6 +8,7 @@ import pytest
 from strongroom.core import NoMemberError, Secret
 from strongroom.envelope import Xaes256Gcm
 from strongroom.keyring._cache import CachedCipher, CipherCache
+from strongroom.keyring._outage import Outage
 from strongroom.testing import FakeClock
 
 
@@ -36,7 +37,7 @@ async def nobody():
 
 
 async def test_the_least_recently_used_goes_first(clock):
-    cache = CipherCache(clock=clock, max_entries=3, outage_grace_s=0)
+    cache = CipherCache(clock=clock, max_entries=3, outage_grace_s=0, outage=Outage(clock))
     for key in "abc":
         await put(cache, key, made(clock))
     assert cache.fresh("a")
@@ -47,7 +48,7 @@ async def test_the_least_recently_used_goes_first(clock):
 
 
 async def test_an_entry_that_is_filled_again_counts_as_used(clock):
-    cache = CipherCache(clock=clock, max_entries=2, outage_grace_s=0)
+    cache = CipherCache(clock=clock, max_entries=2, outage_grace_s=0, outage=Outage(clock))
     await put(cache, "a", made(clock, 1))
     await put(cache, "b", made(clock))
     clock.advance(1)
@@ -57,7 +58,7 @@ async def test_an_entry_that_is_filled_again_counts_as_used(clock):
 
 
 async def test_an_entry_serves_until_its_end_and_no_longer(clock):
-    cache = CipherCache(clock=clock, max_entries=3, outage_grace_s=0)
+    cache = CipherCache(clock=clock, max_entries=3, outage_grace_s=0, outage=Outage(clock))
     entry = await put(cache, "a", made(clock, 10))
     clock.advance(9.999)
     assert cache.fresh("a") is entry
@@ -68,7 +69,7 @@ async def test_an_entry_serves_until_its_end_and_no_longer(clock):
 
 
 async def test_in_the_grace_only_who_cannot_be_served_freshly_gets_the_old_one(clock):
-    cache = CipherCache(clock=clock, max_entries=3, outage_grace_s=5)
+    cache = CipherCache(clock=clock, max_entries=3, outage_grace_s=5, outage=Outage(clock))
     old = await put(cache, "a", made(clock, 10))
     clock.advance(14.999)
     assert cache.fresh("a") is None
@@ -80,7 +81,7 @@ async def test_in_the_grace_only_who_cannot_be_served_freshly_gets_the_old_one(c
 
 
 async def test_the_grace_ends_also_while_the_hsm_is_being_asked(clock):
-    cache = CipherCache(clock=clock, max_entries=3, outage_grace_s=5)
+    cache = CipherCache(clock=clock, max_entries=3, outage_grace_s=5, outage=Outage(clock))
     await put(cache, "a", made(clock, 10))
     clock.advance(14)
 
@@ -94,7 +95,7 @@ async def test_the_grace_ends_also_while_the_hsm_is_being_asked(clock):
 
 async def test_nothing_is_left_of_a_fill_that_nobody_waited_for(clock):
     """Its error has been looked at, so the event loop does not complain of it when it is collected."""
-    cache = CipherCache(clock=clock, max_entries=3, outage_grace_s=0)
+    cache = CipherCache(clock=clock, max_entries=3, outage_grace_s=0, outage=Outage(clock))
     complaints = []
     asyncio.get_running_loop().set_exception_handler(lambda _loop, context: complaints.append(context))
     go_on = asyncio.Event()
@@ -112,13 +113,13 @@ async def test_nothing_is_left_of_a_fill_that_nobody_waited_for(clock):
         await asyncio.sleep(0)
     del waiting
     gc.collect()
-    assert cache._filling == {}
+    assert len(cache._fills) == 0
     assert len(cache) == 0
     assert complaints == []
 
 
 async def test_clear_drops_everything(clock):
-    cache = CipherCache(clock=clock, max_entries=3, outage_grace_s=5)
+    cache = CipherCache(clock=clock, max_entries=3, outage_grace_s=5, outage=Outage(clock))
     await put(cache, "a", made(clock))
     cache.clear()
     assert len(cache) == 0
