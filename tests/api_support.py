@@ -1,30 +1,20 @@
 """What the tests of the api room share: a key service that works, a clock, a small client, signing."""
 
-import hashlib
 import json
-import uuid
 from typing import NamedTuple
 
 from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from fakes_key_management import FakeKeyManagement
 from strongroom.api import Handler, Request, sign_request
-from strongroom.core import AuditUnavailableError, KeyState, Secret, encode_pairs, random_bytes
+from strongroom.core import AuditUnavailableError, Secret, encode_pairs, random_bytes
 from strongroom.keyring import (
-    AliasExistsError,
-    AliasInfo,
-    AliasNotFoundError,
-    AliasPage,
     DataKey,
     Decrypted,
     Encrypted,
     IncorrectKeyError,
     InvalidCiphertextError,
-    KeyByAlias,
-    KeyInfo,
-    KeyNotFoundError,
-    KeyPage,
-    KeyStateError,
+    ReEncrypted,
 )
 from strongroom.service import Credential
 
@@ -65,18 +55,13 @@ class Health:
         return "strongroom_members_active 2\n"
 
 
-class FakeKeyService:
+class FakeKeyService(FakeKeyManagement):
     """A KeyService in memory with real encryption. ``outcomes`` and ``refusals`` are its audit log."""
 
     def __init__(self, clock):
-        self._clock = clock
+        super().__init__(clock)
         self.credentials = {ACCESS_KEY: Credential(ACCESS_KEY, "user/developer", Secret(SECRET_KEY.encode()))}
-        self.keys = {}
-        self.material = {}
-        self.aliases = {}
-        self.outcomes = []
         self.refusals = []
-        self.fail_with = None
         self.audit_broken = False
 
     def find_credential(self, access_key_id):
@@ -87,74 +72,11 @@ class FakeKeyService:
             raise AuditUnavailableError("no space left on device")
         self.refusals.append(refusal)
 
-    def _begin(self, verb, caller):
-        self.outcomes.append((verb, caller))
-        if self.fail_with is not None:
-            raise self.fail_with
-
     async def read_status(self, caller):
         self._begin("ReadStatus", caller)
 
-    def _key(self, ref, *, usable=False):
-        if isinstance(ref, KeyByAlias):
-            if ref.alias_name not in self.aliases:
-                raise AliasNotFoundError(ref.alias_name)
-            key_id = self.aliases[ref.alias_name].target_key_id
-        else:
-            key_id = ref if isinstance(ref, str) else ref.key_id
-        if key_id not in self.keys:
-            raise KeyNotFoundError(key_id)
-        info = self.keys[key_id]
-        if usable and info.state is not KeyState.ACTIVE:
-            raise KeyStateError(key_id, info.state)
-        return info
-
-    async def create_key(self, caller, *, description):
-        self._begin("CreateKey", caller)
-        key_id, material = str(uuid.uuid4()), random_bytes(32)
-        material_id = hashlib.sha256(material).hexdigest()
-        self.material[key_id] = AESGCM(material)
-        self.keys[key_id] = KeyInfo(key_id, KeyState.ACTIVE, description, self._clock.now(), material_id)
-        return self.keys[key_id]
-
-    async def describe_key(self, caller, key):
-        self._begin("DescribeKey", caller)
-        return self._key(key)
-
-    async def list_keys(self, caller, *, limit, after):
-        self._begin("ListKeys", caller)
-        ids = sorted(key_id for key_id in self.keys if after is None or key_id > after)
-        shown = tuple(self.keys[key_id] for key_id in ids[:limit])
-        return KeyPage(shown, shown[-1].key_id if len(ids) > limit else None)
-
-    async def create_alias(self, caller, *, alias_name, target_key_id):
-        self._begin("CreateAlias", caller)
-        if alias_name in self.aliases:
-            raise AliasExistsError(alias_name)
-        self._key(target_key_id)
-        now = self._clock.now()
-        self.aliases[alias_name] = AliasInfo(alias_name, target_key_id, now, now)
-        return self.aliases[alias_name]
-
-    async def list_aliases(self, caller, *, key_id, limit, after):
-        self._begin("ListAliases", caller)
-        if key_id is not None:
-            self._key(key_id)
-        names = sorted(
-            name
-            for name, info in self.aliases.items()
-            if (after is None or name > after) and key_id in {None, info.target_key_id}
-        )
-        shown = tuple(self.aliases[name] for name in names[:limit])
-        return AliasPage(shown, shown[-1].alias_name if len(names) > limit else None)
-
-    async def enable_key(self, caller, key_id):
-        self._begin("EnableKey", caller)
-        self.keys[key_id] = self._key(key_id)._replace(state=KeyState.ACTIVE)
-
-    async def disable_key(self, caller, key_id):
-        self._begin("DisableKey", caller)
-        self.keys[key_id] = self._key(key_id)._replace(state=KeyState.SUSPENDED)
+    async def get_caller_identity(self, caller):
+        self._begin("GetCallerIdentity", caller)
 
     async def generate_data_key(self, caller, key, *, n_bytes, context):
         self._begin("GenerateDataKey", caller)
@@ -173,6 +95,9 @@ class FakeKeyService:
 
     async def decrypt(self, caller, ciphertext, *, key, context):
         self._begin("Decrypt", caller)
+        return self._open(ciphertext, key, context)
+
+    def _open(self, ciphertext, key, context):
         named = None if key is None else self._key(key, usable=True)
         key_id = ciphertext[:36].decode("latin-1")
         if key_id not in self.keys:
@@ -186,6 +111,22 @@ class FakeKeyService:
         except (InvalidTag, ValueError):
             raise InvalidCiphertextError from None
         return Decrypted(key_id, info.material_id, Secret(opened))
+
+    async def generate_data_key_without_plaintext(self, caller, key, *, n_bytes, context):
+        self._begin("GenerateDataKeyWithoutPlaintext", caller)
+        info = self._key(key, usable=True)
+        return Encrypted(info.key_id, info.material_id, self._seal(info, random_bytes(n_bytes), context))
+
+    async def re_encrypt(self, caller, ciphertext, *, source_key, source_context, key, context):
+        self._begin("ReEncrypt", caller)
+        info = self._key(key, usable=True)
+        opened = self._open(ciphertext, source_key, source_context)
+        sealed = self._seal(info, opened.plaintext.reveal(), context)
+        return ReEncrypted(opened.key_id, opened.material_id, info.key_id, info.material_id, sealed)
+
+    async def generate_random(self, caller, *, n_bytes):
+        self._begin("GenerateRandom", caller)
+        return Secret(random_bytes(n_bytes))
 
 
 class Answer(NamedTuple):

@@ -18,11 +18,15 @@ from strongroom.core import (
 )
 from strongroom.keyring import (
     AliasExistsError,
+    AliasLimitError,
     AliasNotFoundError,
+    DestructionNotScheduledError,
+    DestructionScheduledError,
     IncorrectKeyError,
     InvalidCiphertextError,
     KeyNotFoundError,
     KeyStateError,
+    TagLimitError,
 )
 from strongroom.service import AccessDeniedError
 
@@ -65,6 +69,13 @@ ERROR_RULES: tuple[ErrorRule, ...] = (
               lambda error, where: f"Alias {where.arns.alias(error.alias_name)} is not found."),
     ErrorRule(AliasExistsError, "AlreadyExistsException", 400,
               lambda error, where: f"An alias with the name {where.arns.alias(error.alias_name)} already exists"),
+    ErrorRule(AliasLimitError, "LimitExceededException", 400,
+              lambda error, where: f"{where.arns.key(error.key_id)} may have {error.limit} aliases and no more."),
+    ErrorRule(TagLimitError, "TagException", 400, lambda _error, _where: "Too many tags"),
+    ErrorRule(DestructionScheduledError, "KMSInvalidStateException", 400,
+              lambda error, where: f"{where.arns.key(error.key_id)} is pending deletion."),
+    ErrorRule(DestructionNotScheduledError, "KMSInvalidStateException", 400,
+              lambda error, where: f"{where.arns.key(error.key_id)} is not pending deletion."),
     ErrorRule(KeyStateError, "DisabledException", 400,
               lambda error, where: f"{where.arns.key(error.key_id)} is disabled."),
     ErrorRule(InvalidCiphertextError, "InvalidCiphertextException", 400, lambda _error, _where: ""),

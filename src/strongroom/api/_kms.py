@@ -4,73 +4,61 @@
 it returns makes the one call, which audits itself, and renders.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
-from typing import TypeVar
 
+from strongroom.api import _kms_data, _kms_keys
 from strongroom.api import _requests as requests
 from strongroom.api._arns import Arns
-from strongroom.api._json import Blob, decode_members
-from strongroom.api._names import parse_alias_target, parse_key_id, parse_key_ref, parse_new_alias
-from strongroom.api._paging import Paged, read_marker, write_marker
-from strongroom.core import KeyState, Secret
-from strongroom.keyring import AliasInfo, KeyInfo
+from strongroom.api._names import parse_alias_name, parse_alias_target, parse_key_id, parse_key_ref
+from strongroom.api._operation import Action, Document, Prepare, given, key_metadata, next_page, parse
+from strongroom.api._paging import Paged, read_marker
+from strongroom.api._tags import tag_map
+from strongroom.keyring import AliasInfo
 from strongroom.service import Caller, KeyService
-
-Document = Mapping[str, object]
-Action = Callable[[KeyService, Caller], Awaitable[Document | None]]
-"""Calls the service; returns the members of the answer, None for an empty body."""
-Prepare = Callable[[bytes, Arns], Action]
 
 _DEFAULT_KEYS = 100
 _DEFAULT_ALIASES = 50
 
 
-_M = TypeVar("_M", bound=requests.Members)
-
-
-def _parse(body: bytes, kind: type[_M]) -> _M:
-    members = decode_members(body, kind)
-    members.validate()
-    return members
-
-
 def _create_key(body: bytes, arns: Arns) -> Action:
-    description = _parse(body, requests.CreateKeyMembers).description or ""
+    members = parse(body, requests.CreateKeyMembers)
+    description = members.description or ""
+    tags = tag_map(members.tags)
 
     async def act(service: KeyService, caller: Caller) -> Document:
-        info = await service.create_key(caller, description=description)
-        return {"KeyMetadata": _key_metadata(info, arns)}
+        info = await service.create_key(caller, description=description, tags=tags)
+        return {"KeyMetadata": key_metadata(info, arns)}
 
     return act
 
 
 def _describe_key(body: bytes, arns: Arns) -> Action:
-    key = parse_key_ref(_given(_parse(body, requests.DescribeKeyMembers).key_id), arns)
+    key = parse_key_ref(given(parse(body, requests.DescribeKeyMembers).key_id), arns)
 
     async def act(service: KeyService, caller: Caller) -> Document:
-        return {"KeyMetadata": _key_metadata(await service.describe_key(caller, key), arns)}
+        return {"KeyMetadata": key_metadata(await service.describe_key(caller, key), arns)}
 
     return act
 
 
 def _list_keys(body: bytes, arns: Arns) -> Action:
-    members = _parse(body, requests.ListKeysMembers)
+    members = parse(body, requests.ListKeysMembers)
     after = read_marker(Paged.KEYS, members.marker)
     limit = members.limit or _DEFAULT_KEYS
 
     async def act(service: KeyService, caller: Caller) -> Document:
         page = await service.list_keys(caller, limit=limit, after=after)
         keys = [{"KeyId": info.key_id, "KeyArn": arns.key(info.key_id)} for info in page.keys]
-        return {"Keys": keys, **_next(Paged.KEYS, page.next_after)}
+        return {"Keys": keys, **next_page(Paged.KEYS, page.next_after)}
 
     return act
 
 
 def _create_alias(body: bytes, arns: Arns) -> Action:
-    members = _parse(body, requests.CreateAliasMembers)
-    alias_name = parse_new_alias(_given(members.alias_name))
-    target_key_id = parse_alias_target(_given(members.target_key_id), arns)
+    members = parse(body, requests.CreateAliasMembers)
+    alias_name = parse_alias_name(given(members.alias_name))
+    target_key_id = parse_alias_target(given(members.target_key_id), arns)
 
     async def act(service: KeyService, caller: Caller) -> None:
         await service.create_alias(caller, alias_name=alias_name, target_key_id=target_key_id)
@@ -79,7 +67,7 @@ def _create_alias(body: bytes, arns: Arns) -> Action:
 
 
 def _list_aliases(body: bytes, arns: Arns) -> Action:
-    members = _parse(body, requests.ListAliasesMembers)
+    members = parse(body, requests.ListAliasesMembers)
     key_id = None if members.key_id is None else parse_key_id(members.key_id, arns)
     after = read_marker(Paged.ALIASES, members.marker)
     limit = members.limit or _DEFAULT_ALIASES
@@ -87,13 +75,13 @@ def _list_aliases(body: bytes, arns: Arns) -> Action:
     async def act(service: KeyService, caller: Caller) -> Document:
         page = await service.list_aliases(caller, key_id=key_id, limit=limit, after=after)
         aliases = [_alias_entry(info, arns) for info in page.aliases]
-        return {"Aliases": aliases, **_next(Paged.ALIASES, page.next_after)}
+        return {"Aliases": aliases, **next_page(Paged.ALIASES, page.next_after)}
 
     return act
 
 
 def _enable_key(body: bytes, arns: Arns) -> Action:
-    key_id = parse_key_id(_given(_parse(body, requests.KeyMembers).key_id), arns)
+    key_id = parse_key_id(given(parse(body, requests.KeyMembers).key_id), arns)
 
     async def act(service: KeyService, caller: Caller) -> None:
         await service.enable_key(caller, key_id)
@@ -102,7 +90,7 @@ def _enable_key(body: bytes, arns: Arns) -> Action:
 
 
 def _disable_key(body: bytes, arns: Arns) -> Action:
-    key_id = parse_key_id(_given(_parse(body, requests.KeyMembers).key_id), arns)
+    key_id = parse_key_id(given(parse(body, requests.KeyMembers).key_id), arns)
 
     async def act(service: KeyService, caller: Caller) -> None:
         await service.disable_key(caller, key_id)
@@ -111,8 +99,8 @@ def _disable_key(body: bytes, arns: Arns) -> Action:
 
 
 def _generate_data_key(body: bytes, arns: Arns) -> Action:
-    members = _parse(body, requests.GenerateDataKeyMembers)
-    key = parse_key_ref(_given(members.key_id), arns)
+    members = parse(body, requests.GenerateDataKeyMembers)
+    key = parse_key_ref(given(members.key_id), arns)
     n_bytes = members.n_bytes()
     context = members.encryption_context or {}
 
@@ -129,9 +117,9 @@ def _generate_data_key(body: bytes, arns: Arns) -> Action:
 
 
 def _encrypt(body: bytes, arns: Arns) -> Action:
-    members = _parse(body, requests.EncryptMembers)
-    key = parse_key_ref(_given(members.key_id), arns)
-    plaintext = _given(members.plaintext)
+    members = parse(body, requests.EncryptMembers)
+    key = parse_key_ref(given(members.key_id), arns)
+    plaintext = given(members.plaintext)
     context = members.encryption_context or {}
 
     async def act(service: KeyService, caller: Caller) -> Document:
@@ -149,8 +137,8 @@ def _encrypt(body: bytes, arns: Arns) -> Action:
 
 
 def _decrypt(body: bytes, arns: Arns) -> Action:
-    members = _parse(body, requests.DecryptMembers)
-    ciphertext = _given(members.ciphertext_blob).value
+    members = parse(body, requests.DecryptMembers)
+    ciphertext = given(members.ciphertext_blob).value
     key = None if members.key_id is None else parse_key_ref(members.key_id, arns)
     context = members.encryption_context or {}
 
@@ -178,43 +166,23 @@ OPERATIONS: Mapping[str, Prepare] = MappingProxyType(
         "GenerateDataKey": _generate_data_key,
         "ListAliases": _list_aliases,
         "ListKeys": _list_keys,
+        **_kms_keys.OPERATIONS,
+        **_kms_data.OPERATIONS,
     }
 )
 
 NOT_SERVED_YET = frozenset(
     """
-    CancelKeyDeletion ConnectCustomKeyStore CreateCustomKeyStore CreateGrant Decapsulate DeleteAlias
-    DeleteCustomKeyStore DeleteImportedKeyMaterial DeriveSharedSecret DescribeCustomKeyStores
-    DisableKeyRotation DisconnectCustomKeyStore EnableKeyRotation Encapsulate GenerateDataKeyPair
-    GenerateDataKeyPairWithoutPlaintext GenerateDataKeyWithoutPlaintext GenerateMac GenerateRandom
-    GetKeyLastUsage GetKeyPolicy GetKeyRotationStatus GetParametersForImport GetPublicKey ImportKeyMaterial
-    ListGrants ListKeyPolicies ListKeyRotations ListResourceTags ListRetirableGrants PutKeyPolicy ReEncrypt
-    ReplicateKey RetireGrant RevokeGrant RotateKeyOnDemand ScheduleKeyDeletion Sign TagResource UntagResource
-    UpdateAlias UpdateCustomKeyStore UpdateKeyDescription UpdatePrimaryRegion Verify VerifyMac
-    """.split()  # noqa: SIM905  # 46 quoted words are harder to read
+    ConnectCustomKeyStore CreateCustomKeyStore CreateGrant Decapsulate DeleteCustomKeyStore
+    DeleteImportedKeyMaterial DeriveSharedSecret DescribeCustomKeyStores DisableKeyRotation
+    DisconnectCustomKeyStore EnableKeyRotation Encapsulate GenerateDataKeyPair
+    GenerateDataKeyPairWithoutPlaintext GenerateMac GetKeyLastUsage GetKeyPolicy GetKeyRotationStatus
+    GetParametersForImport GetPublicKey ImportKeyMaterial ListGrants ListKeyPolicies ListKeyRotations
+    ListRetirableGrants PutKeyPolicy ReplicateKey RetireGrant RevokeGrant RotateKeyOnDemand Sign
+    UpdateCustomKeyStore UpdatePrimaryRegion Verify VerifyMac
+    """.split()  # noqa: SIM905  # 35 quoted words are harder to read
 )
 """The rest of the AWS KMS model: answered by UnsupportedOperationException."""
-
-
-def _key_metadata(info: KeyInfo, arns: Arns) -> Document:
-    enabled = info.state is KeyState.ACTIVE
-    return {
-        "AWSAccountId": arns.account_id,
-        "KeyId": info.key_id,
-        "Arn": arns.key(info.key_id),
-        "CreationDate": round(info.created_at, 3),
-        "Enabled": enabled,
-        "Description": info.description,
-        "KeyUsage": requests.ENCRYPT_DECRYPT,
-        "KeyState": "Enabled" if enabled else "Disabled",
-        "Origin": "AWS_KMS",
-        "KeyManager": "CUSTOMER",
-        "CustomerMasterKeySpec": requests.SYMMETRIC_DEFAULT,
-        "KeySpec": requests.SYMMETRIC_DEFAULT,
-        "EncryptionAlgorithms": [requests.SYMMETRIC_DEFAULT],
-        "MultiRegion": False,
-        "CurrentKeyMaterialId": info.material_id,
-    }
 
 
 def _alias_entry(info: AliasInfo, arns: Arns) -> Document:
@@ -225,19 +193,3 @@ def _alias_entry(info: AliasInfo, arns: Arns) -> Document:
         "CreationDate": round(info.created_at, 3),
         "LastUpdatedDate": round(info.updated_at, 3),
     }
-
-
-def _next(paged: Paged, next_after: str | None) -> Document:
-    if next_after is None:
-        return {"Truncated": False}
-    return {"Truncated": True, "NextMarker": write_marker(paged, next_after)}
-
-
-_G = TypeVar("_G", str, Secret, Blob)
-
-
-def _given(value: _G | None) -> _G:
-    """Narrow a member that ``validate`` found present."""
-    if value is None:
-        raise TypeError("validate let an absent member pass")
-    return value

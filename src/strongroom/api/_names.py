@@ -36,8 +36,8 @@ def parse_key_id(text: str, arns: Arns) -> str:
     return _key_id(name, text)
 
 
-def parse_new_alias(alias_name: str) -> str:
-    """Check the name of an alias to be made. Raises ApiError."""
+def parse_alias_name(alias_name: str) -> str:
+    """Check the name of an alias to be made, moved or removed. Raises ApiError."""
     if not re.fullmatch(_ALIAS_PATTERN, alias_name):
         raise validation_error(
             f"1 validation error detected: Value '{alias_name}' at 'aliasName' failed to satisfy constraint: "

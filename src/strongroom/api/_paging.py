@@ -19,6 +19,7 @@ class Paged(Enum):
 
     KEYS = (b"K", re.compile(rb"[0-9a-f-]{36}"))
     ALIASES = (b"A", re.compile(rb"alias/[a-zA-Z0-9/_-]{1,250}"))
+    TAGS = (b"T", re.compile(rb"[^\x00-\x1f\x7f]{1,512}"))
 
 
 def write_marker(paged: Paged, after: str) -> str:
@@ -36,9 +37,13 @@ def read_marker(paged: Paged, marker: str | None) -> str | None:
     except (binascii.Error, UnicodeEncodeError):
         raise _invalid() from None
     after = decoded.removeprefix(_VERSION + letter)
-    if form.fullmatch(after) is None or write_marker(paged, after.decode()) != marker:
+    try:
+        name = after.decode()
+    except UnicodeDecodeError:
+        raise _invalid() from None
+    if form.fullmatch(after) is None or write_marker(paged, name) != marker:
         raise _invalid()
-    return after.decode()
+    return name
 
 
 def _invalid() -> ApiError:

@@ -11,6 +11,7 @@ from msgspec import Struct
 from strongroom.api._constraints import Violations
 from strongroom.api._errors import ApiError, unsupported_error, validation_error
 from strongroom.api._json import Blob
+from strongroom.api._tags import TagMember, check_tags
 from strongroom.core import Secret
 
 SYMMETRIC_DEFAULT = "SYMMETRIC_DEFAULT"
@@ -53,7 +54,7 @@ class CreateKeyMembers(Members, frozen=True, kw_only=True):
     origin: str | None = None
     custom_key_store_id: str | None = None
     bypass_policy_lockout_safety_check: bool | None = None
-    tags: list[Any] | None = None
+    tags: list[TagMember] | None = None
     multi_region: bool | None = None
     xks_key_id: str | None = None
 
@@ -65,21 +66,21 @@ class CreateKeyMembers(Members, frozen=True, kw_only=True):
         found.one_of("customerMasterKeySpec", self.customer_master_key_spec, CUSTOMER_MASTER_KEY_SPECS)
         found.one_of("keySpec", self.key_spec, KEY_SPECS)
         found.one_of("origin", self.origin, ORIGINS)
+        check_tags(found, self.tags)
         found.check()
         if self.key_spec is not None and self.customer_master_key_spec is not None:
             raise validation_error(
                 "You cannot specify KeySpec and CustomerMasterKeySpec in the same request. "
                 "CustomerMasterKeySpec is deprecated."
             )
-        _refuse_present("Policy", self.policy is not None)
-        _refuse_present("CustomKeyStoreId", self.custom_key_store_id is not None)
-        _refuse_present("XksKeyId", self.xks_key_id is not None)
-        _refuse_present("Tags", bool(self.tags))
-        _refuse_present("MultiRegion", bool(self.multi_region))
-        _refuse_present("BypassPolicyLockoutSafetyCheck", bool(self.bypass_policy_lockout_safety_check))
-        _refuse_other("KeySpec", self.key_spec, SYMMETRIC_DEFAULT)
-        _refuse_other("CustomerMasterKeySpec", self.customer_master_key_spec, SYMMETRIC_DEFAULT)
-        _refuse_other("Origin", self.origin, "AWS_KMS")
+        refuse_present("Policy", self.policy is not None)
+        refuse_present("CustomKeyStoreId", self.custom_key_store_id is not None)
+        refuse_present("XksKeyId", self.xks_key_id is not None)
+        refuse_present("MultiRegion", bool(self.multi_region))
+        refuse_present("BypassPolicyLockoutSafetyCheck", bool(self.bypass_policy_lockout_safety_check))
+        refuse_other("KeySpec", self.key_spec, SYMMETRIC_DEFAULT)
+        refuse_other("CustomerMasterKeySpec", self.customer_master_key_spec, SYMMETRIC_DEFAULT)
+        refuse_other("Origin", self.origin, "AWS_KMS")
         if self.key_usage not in {None, ENCRYPT_DECRYPT}:
             raise validation_error(
                 f"KeyUsage {self.key_usage} is not compatible with KeySpec {SYMMETRIC_DEFAULT}"
@@ -107,7 +108,7 @@ class DescribeKeyMembers(KeyMembers, frozen=True, kw_only=True):
     def validate(self) -> None:
         """Check the constraints, and refuse grants."""
         super().validate()
-        _refuse_grants(self.grant_tokens)
+        refuse_grants(self.grant_tokens)
 
 
 class ListKeysMembers(Members, frozen=True, kw_only=True):
@@ -125,7 +126,7 @@ class ListKeysMembers(Members, frozen=True, kw_only=True):
         for owner in self.resource_owners or ():
             found.one_of("resourceOwners", owner, RESOURCE_OWNERS)
         found.check()
-        _refuse_present("ResourceOwners", self.resource_owners not in (None, ["SELF"]))
+        refuse_present("ResourceOwners", self.resource_owners not in (None, ["SELF"]))
 
 
 class CreateAliasMembers(Members, frozen=True, kw_only=True):
@@ -181,9 +182,9 @@ class GenerateDataKeyMembers(Members, frozen=True, kw_only=True):
         found.check()
         if (self.number_of_bytes is None) == (self.key_spec is None):
             raise validation_error("Please specify either number of bytes or key spec.")
-        _refuse_present("Recipient", self.recipient is not None)
-        _refuse_present("DryRun", bool(self.dry_run))
-        _refuse_grants(self.grant_tokens)
+        refuse_present("Recipient", self.recipient is not None)
+        refuse_present("DryRun", bool(self.dry_run))
+        refuse_grants(self.grant_tokens)
 
     def n_bytes(self) -> int:
         """Return the length of the data key asked for. Only after ``validate``."""
@@ -210,9 +211,9 @@ class EncryptMembers(Members, frozen=True, kw_only=True):
         found.blob_length("plaintext", self.plaintext, MAX_PLAINTEXT_BYTES)
         found.one_of("encryptionAlgorithm", self.encryption_algorithm, ENCRYPTION_ALGORITHMS)
         found.check()
-        _refuse_algorithm(self.encryption_algorithm)
-        _refuse_present("DryRun", bool(self.dry_run))
-        _refuse_grants(self.grant_tokens)
+        refuse_algorithm(self.encryption_algorithm)
+        refuse_present("DryRun", bool(self.dry_run))
+        refuse_grants(self.grant_tokens)
 
 
 class DecryptMembers(Members, frozen=True, kw_only=True):
@@ -236,30 +237,34 @@ class DecryptMembers(Members, frozen=True, kw_only=True):
         found.length("keyId", self.key_id, 1, MAX_KEY_ID)
         found.one_of("encryptionAlgorithm", self.encryption_algorithm, ENCRYPTION_ALGORITHMS)
         found.check()
-        _refuse_algorithm(self.encryption_algorithm)
-        _refuse_present("Recipient", self.recipient is not None)
-        _refuse_present("DryRun", bool(self.dry_run))
-        _refuse_present("DryRunModifiers", bool(self.dry_run_modifiers))
-        _refuse_grants(self.grant_tokens)
+        refuse_algorithm(self.encryption_algorithm)
+        refuse_present("Recipient", self.recipient is not None)
+        refuse_present("DryRun", bool(self.dry_run))
+        refuse_present("DryRunModifiers", bool(self.dry_run_modifiers))
+        refuse_grants(self.grant_tokens)
 
 
-def _refuse_present(member: str, is_present: bool) -> None:  # noqa: FBT001  # reads as a claim where it is called
+def refuse_present(member: str, is_present: bool) -> None:  # noqa: FBT001  # reads as a claim where it is called
+    """Refuse a member that is not served, when a request has it."""
     if is_present:
         raise unsupported_error(f"{member} is not served yet.")
 
 
-def _refuse_other(member: str, value: str | None, served: str) -> None:
+def refuse_other(member: str, value: str | None, served: str) -> None:
+    """Refuse every value of a member but the one that is served."""
     if value not in {None, served}:
         raise unsupported_error(f"{member} {value} is not served yet, only {served}.")
 
 
-def _refuse_algorithm(value: str | None) -> None:
+def refuse_algorithm(value: str | None) -> None:
+    """Refuse the algorithms of other keys than ours."""
     if value not in {None, SYMMETRIC_DEFAULT}:
         text = f"EncryptionAlgorithm {value} is incompatible with KeySpec {SYMMETRIC_DEFAULT}."
         raise ApiError("InvalidKeyUsageException", text)
 
 
-def _refuse_grants(tokens: list[str] | None) -> None:
+def refuse_grants(tokens: list[str] | None) -> None:
+    """Refuse grant tokens: nobody can have one."""
     if tokens:
         raise ApiError(
             "InvalidGrantTokenException", "No grants are given out by this service yet: GrantTokens."

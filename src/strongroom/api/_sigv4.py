@@ -1,6 +1,6 @@
 """AWS Signature Version 4: the verifier of the server, and the signer of our own clients.
 
-Only header signing, service ``kms``. Presigned URLs, unsigned payloads, chunked signing, SigV4a and session
+Only header signing, services ``kms`` and ``sts``. Presigned URLs, unsigned payloads, chunked signing, SigV4a and session
 tokens are refused. Every failure is an ApiError with the code that AWS gives it. There is no replay guard in
 SigV4 but the five-minute window.
 """
@@ -68,9 +68,11 @@ class SignatureVerifier:
         self._no_secret = Secret(random_bytes(40))
         self._no_key = Secret(random_bytes(32))
 
-    def verify(self, request: Request) -> Verified:
-        """Return who signed this request. Raises ApiError, or what ``find_credential`` raises."""
-        return self._verify_known(request) or self._verify_any(request)
+    def verify(self, request: Request, service: str = SERVICE) -> Verified:
+        """Return who signed this request for a service. Raises ApiError, or what ``find_credential`` raises."""
+        if service != SERVICE:  # rare, and what is signed for one service must not pass for another
+            return self._verify_any(request, service)
+        return self._verify_known(request) or self._verify_any(request, service)
 
     def _verify_known(self, request: Request) -> Verified | None:
         """Verify a request that is signed as one before it was; None when the full verifier has to look."""
@@ -100,9 +102,9 @@ class SignatureVerifier:
                 return False
         return amz_date[:8] == scope_date and abs(self._dates[1] - self._clock.now()) <= MAX_SKEW_S
 
-    def _verify_any(self, request: Request) -> Verified:
+    def _verify_any(self, request: Request, service: str) -> Verified:
         headers = _single_headers(request)
-        authorization = parse_authorization(headers)
+        authorization = parse_authorization(headers, service)
         amz_date = self._check_date(headers, authorization.scope)
         payload_hash = _check_payload(request, headers)
         _check_signed_headers(request, authorization)
@@ -123,7 +125,7 @@ class SignatureVerifier:
                 "UnrecognizedClientException", "The security token included in the request is invalid."
             )
         key = self._keys.find(credential.access_key_id, credential.secret_access_key, authorization.scope)
-        if key is not None:
+        if key is not None and service == SERVICE:
             self._signers.learn(
                 headers["authorization"],
                 authorization.signed_headers,
@@ -178,7 +180,7 @@ class SignatureVerifier:
             self._keys.keep(access_key_id, secret, scope, key)
 
 
-def parse_authorization(headers: Mapping[str, str]) -> Authorization:
+def parse_authorization(headers: Mapping[str, str], service: str) -> Authorization:
     """Take the header apart. Raises ApiError for one that is absent or incomplete."""
     value = headers.get("authorization")
     if value is None:
@@ -197,7 +199,10 @@ def parse_authorization(headers: Mapping[str, str]) -> Authorization:
     missing = [f"Authorization header requires '{name}' parameter." for name in _PARTS if name not in parts]
     if missing:
         raise _incomplete(" ".join(missing))
-    return _authorization(**parts)
+    found = _authorization(**parts)
+    if found.scope.service != service:
+        raise _invalid(f"Credential should be scoped to correct service: '{service}'.")
+    return found
 
 
 def claimed_access_key_id(request: Request) -> str:
@@ -212,8 +217,6 @@ def _authorization(*, Credential: str, SignedHeaders: str, Signature: str) -> Au
     if credential is None:
         raise _incomplete("Credential must be keyid/yyyymmdd/region/service/aws4_request.")
     access_key_id, date, region, service = credential.groups()
-    if service != SERVICE:
-        raise _invalid(f"Credential should be scoped to correct service: '{SERVICE}'.")
     names = SignedHeaders.split(";")
     if names != sorted(set(names)) or not all(map(_HEADER_NAME.fullmatch, names)):
         raise _incomplete("SignedHeaders must be lower-case header names, sorted, each once.")
@@ -296,13 +299,14 @@ def sign_request(
     region: str,
     clock: Clock,
     query: str = "",
+    service: str = SERVICE,
 ) -> dict[str, str]:
     """Sign a request of our own clients; returns all headers to send, those given included.
 
     ``host`` is what the HTTP client will send as Host, with the port when it is not the scheme's own.
     """
     amz_date = _amz_date(clock.now())
-    scope = Scope(amz_date[:8], region, SERVICE)
+    scope = Scope(amz_date[:8], region, service)
     sent = {**headers, "Host": host, "X-Amz-Date": amz_date}
     lowered = [(name.lower(), value) for name, value in sent.items()]
     names = sorted(name for name, _ in lowered)

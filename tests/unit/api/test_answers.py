@@ -12,6 +12,7 @@ import structlog
 from api_support import ACCOUNT, REGION, SECRET_KEY
 from strongroom.api._errors import ERROR_RULES
 from strongroom.api._failure_log import log_failure
+from strongroom.api._kms import OPERATIONS
 from strongroom.core import (
     ApprovalRequiredError,
     AuditUnavailableError,
@@ -25,11 +26,16 @@ from strongroom.core import (
 )
 from strongroom.keyring import (
     AliasExistsError,
+    AliasLimitError,
     AliasNotFoundError,
+    DestructionNotScheduledError,
+    DestructionScheduledError,
     IncorrectKeyError,
     InvalidCiphertextError,
+    KeyDestroyedError,
     KeyNotFoundError,
     KeyStateError,
+    TagLimitError,
 )
 from strongroom.service import AccessDeniedError, Credential
 
@@ -56,6 +62,26 @@ async def _served_answers(api):
     yield "GenerateDataKey", await api.call("GenerateDataKey", {**key, "KeySpec": "AES_256"})
     yield "DisableKey", await api.call("DisableKey", key)
     yield "EnableKey", await api.call("EnableKey", key)
+    async for operation, answer in _further_answers(api, key, made.json["CiphertextBlob"]):
+        yield operation, answer
+
+
+async def _further_answers(api, key, blob):
+    wrapped = await api.call("GenerateDataKeyWithoutPlaintext", {**key, "NumberOfBytes": 64})
+    yield "GenerateDataKeyWithoutPlaintext", wrapped
+    moved = {"CiphertextBlob": blob, "DestinationKeyId": key["KeyId"]}
+    yield "ReEncrypt", await api.call("ReEncrypt", moved)
+    yield "GenerateRandom", await api.call("GenerateRandom", {"NumberOfBytes": 16})
+    yield "UpdateAlias", await api.call("UpdateAlias", {"AliasName": "alias/x", "TargetKeyId": key["KeyId"]})
+    yield "DeleteAlias", await api.call("DeleteAlias", {"AliasName": "alias/x"})
+    yield "UpdateKeyDescription", await api.call("UpdateKeyDescription", {**key, "Description": "y"})
+    tags = [{"TagKey": name, "TagValue": ""} for name in "ab"]
+    yield "TagResource", await api.call("TagResource", {**key, "Tags": tags})
+    yield "ListResourceTags", await api.call("ListResourceTags", {**key, "Limit": 1})
+    yield "UntagResource", await api.call("UntagResource", {**key, "TagKeys": ["a"]})
+    yield "ScheduleKeyDeletion", await api.call("ScheduleKeyDeletion", key)
+    yield "DescribeKey", await api.call("DescribeKey", key)
+    yield "CancelKeyDeletion", await api.call("CancelKeyDeletion", key)
 
 
 def _check_shape(value, shape, path):
@@ -93,7 +119,7 @@ async def test_every_answer_has_the_members_and_types_of_the_model(api):
             expected = set(shape.members) - {"CiphertextForRecipient"}
             assert set(parsed) - {"ResponseMetadata"} == expected
         seen.add(operation)
-    assert len(seen) == 10
+    assert seen == set(OPERATIONS)
 
 
 ERRORS = [
@@ -101,6 +127,11 @@ ERRORS = [
     (AliasNotFoundError("alias/x"), 400, "NotFoundException", f"Alias arn:aws:kms:{REGION}:{ACCOUNT}:alias/x is not found."),
     (AliasExistsError("alias/x"), 400, "AlreadyExistsException", f"An alias with the name arn:aws:kms:{REGION}:{ACCOUNT}:alias/x already exists"),
     (KeyStateError(ABSENT, KeyState.SUSPENDED), 400, "DisabledException", f"{ARN} is disabled."),
+    (KeyDestroyedError(ABSENT), 400, "NotFoundException", f"Key '{ARN}' does not exist"),
+    (DestructionScheduledError(ABSENT), 400, "KMSInvalidStateException", f"{ARN} is pending deletion."),
+    (DestructionNotScheduledError(ABSENT), 400, "KMSInvalidStateException", f"{ARN} is not pending deletion."),
+    (AliasLimitError(ABSENT, 50), 400, "LimitExceededException", f"{ARN} may have 50 aliases and no more."),
+    (TagLimitError(ABSENT, 50), 400, "TagException", "Too many tags"),
     (InvalidCiphertextError(), 400, "InvalidCiphertextException", ""),
     (IncorrectKeyError(), 400, "IncorrectKeyException", "The key ID in the request does not identify a CMK that can perform this operation."),
     (AccessDeniedError("user/x", "Encrypt"), 400, "AccessDeniedException", f"User: arn:aws:iam::{ACCOUNT}:user/x is not authorized to perform: kms:Encrypt"),
@@ -160,7 +191,7 @@ async def test_every_served_operation_is_left_to_the_service_to_audit(api):
     async for _ in _served_answers(api):
         pass
     assert api.service.refusals == []
-    assert len(api.service.outcomes) == 13
+    assert len(api.service.outcomes) == 25
     caller = api.service.outcomes[0][1]
     assert (caller.region, caller.source_address) == (REGION, "127.0.0.1")
 

@@ -28,9 +28,11 @@ def test_the_table_of_errors_has_every_code_that_the_room_can_answer():
 
 
 def test_the_table_of_refused_members_has_every_member_that_is_refused():
-    source = Path(_requests.__file__).read_text()
-    refused = set(re.findall(r'_refuse_\w+\(\s*"(\w+)"', source)) | {
+    sources = "".join(path.read_text() for path in Path(_requests.__file__).parent.glob("_requests*.py"))
+    refused = set(re.findall(r'refuse_\w+\(\s*"(\w+)"', sources)) | {
         "EncryptionAlgorithm",
+        "SourceEncryptionAlgorithm",
+        "DestinationEncryptionAlgorithm",
         "GrantTokens",
         "KeyUsage",
     }

@@ -13,6 +13,7 @@ from strongroom.api import ApiError
 from strongroom.api import _requests as requests
 from strongroom.api._json import Blob, decode_members
 from strongroom.api._kms import NOT_SERVED_YET, OPERATIONS
+from unit.api.further_members import FURTHER_MEMBERS
 
 ABSENT = "12345678-1234-1234-1234-123456789012"
 MODEL = botocore.loaders.create_loader().load_service_model("kms", "service-2")
@@ -69,7 +70,6 @@ DATA_KEY = {**KEY, "KeySpec": "AES_256"}
 DECRYPT = {"CiphertextBlob": "eA=="}
 NOT_SERVED = [
     ("CreateKey", {"Policy": "{}"}, "Policy"),
-    ("CreateKey", {"Tags": [{"TagKey": "a", "TagValue": "b"}]}, "Tags"),
     ("CreateKey", {"MultiRegion": True}, "MultiRegion"),
     ("CreateKey", {"Origin": "EXTERNAL"}, "Origin"),
     ("CreateKey", {"KeySpec": "ECC_NIST_P256"}, "KeySpec"),
@@ -209,6 +209,7 @@ def test_enumerations_are_those_of_the_model():
 
 
 MEMBERS = {
+    **FURTHER_MEMBERS,
     "CreateAlias": requests.CreateAliasMembers, "CreateKey": requests.CreateKeyMembers,
     "Decrypt": requests.DecryptMembers, "DescribeKey": requests.DescribeKeyMembers,
     "DisableKey": requests.KeyMembers, "EnableKey": requests.KeyMembers, "Encrypt": requests.EncryptMembers,

@@ -1,0 +1,72 @@
+"""What the operations share: their types, the reading of members, and the parts that several answers have."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeVar
+
+from strongroom.api._arns import Arns
+from strongroom.api._json import Blob, decode_members
+from strongroom.api._paging import Paged, write_marker
+from strongroom.api._requests import ENCRYPT_DECRYPT, SYMMETRIC_DEFAULT, Members
+from strongroom.core import KeyState, Secret
+from strongroom.keyring import KeyInfo
+from strongroom.service import Caller, KeyService
+
+Document = Mapping[str, object]
+Action = Callable[[KeyService, Caller], Awaitable[Document | None]]
+"""Calls the service; returns the members of the answer, None for an empty body."""
+Prepare = Callable[[bytes, Arns], Action]
+
+_M = TypeVar("_M", bound=Members)
+_G = TypeVar("_G", str, int, Secret, Blob)
+
+
+def parse(body: bytes, kind: type[_M]) -> _M:
+    """Read and check the members of a request. Raises ApiError."""
+    members = decode_members(body, kind)
+    members.validate()
+    return members
+
+
+def given(value: _G | None) -> _G:
+    """Narrow a member that ``validate`` found present."""
+    if value is None:
+        raise TypeError("validate let an absent member pass")
+    return value
+
+
+def next_page(paged: Paged, next_after: str | None) -> Document:
+    """Return the members that tell whether a list goes on."""
+    if next_after is None:
+        return {"Truncated": False}
+    return {"Truncated": True, "NextMarker": write_marker(paged, next_after)}
+
+
+def key_state(info: KeyInfo) -> str:
+    """Return the state of a key in the words of AWS."""
+    if info.destroy_at is not None:
+        return "PendingDeletion"
+    return "Enabled" if info.state is KeyState.ACTIVE else "Disabled"
+
+
+def key_metadata(info: KeyInfo, arns: Arns) -> Document:
+    """Return the KeyMetadata of a key."""
+    metadata = {
+        "AWSAccountId": arns.account_id,
+        "KeyId": info.key_id,
+        "Arn": arns.key(info.key_id),
+        "CreationDate": round(info.created_at, 3),
+        "Enabled": info.state is KeyState.ACTIVE,
+        "Description": info.description,
+        "KeyUsage": ENCRYPT_DECRYPT,
+        "KeyState": key_state(info),
+        "Origin": "AWS_KMS",
+        "KeyManager": "CUSTOMER",
+        "CustomerMasterKeySpec": SYMMETRIC_DEFAULT,
+        "KeySpec": SYMMETRIC_DEFAULT,
+        "EncryptionAlgorithms": [SYMMETRIC_DEFAULT],
+        "MultiRegion": False,
+        "CurrentKeyMaterialId": info.material_id,
+    }
+    if info.destroy_at is not None:
+        metadata["DeletionDate"] = round(info.destroy_at, 3)
+    return metadata

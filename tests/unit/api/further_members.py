@@ -1,0 +1,19 @@
+"""The Struct of each further operation's request, for the comparison with the service model."""
+
+from strongroom.api import _requests as requests
+from strongroom.api import _requests_data as of_data
+from strongroom.api import _requests_keys as of_keys
+
+FURTHER_MEMBERS = {
+    "CancelKeyDeletion": requests.KeyMembers,
+    "DeleteAlias": of_keys.DeleteAliasMembers,
+    "GenerateDataKeyWithoutPlaintext": of_data.GenerateDataKeyWithoutPlaintextMembers,
+    "GenerateRandom": of_data.GenerateRandomMembers,
+    "ListResourceTags": of_keys.ListResourceTagsMembers,
+    "ReEncrypt": of_data.ReEncryptMembers,
+    "ScheduleKeyDeletion": of_keys.ScheduleKeyDeletionMembers,
+    "TagResource": of_keys.TagResourceMembers,
+    "UntagResource": of_keys.UntagResourceMembers,
+    "UpdateAlias": requests.CreateAliasMembers,
+    "UpdateKeyDescription": of_keys.UpdateKeyDescriptionMembers,
+}
