@@ -106,7 +106,7 @@ def test_rooms_are_entered_by_their_door():
 
 
 def test_locked_requirements_hold_hashes_and_no_address():
-    for name in ("runtime", "dev"):
+    for name in ("runtime", "dev", "bench"):
         text = (ROOT / "requirements" / f"{name}.txt").read_text()
         assert not re.search(r"[a-z+]+://|^\s*-", re.sub(r"(?m)^\s+--hash=.*$|#.*$", "", text), re.MULTILINE)
         pinned = re.findall(r"(?m)^[a-z0-9][^\s=]*==\S+ \\\n    --hash=sha256:[0-9a-f]{64}", text)
@@ -114,13 +114,17 @@ def test_locked_requirements_hold_hashes_and_no_address():
         assert len(pinned) == len(named) > 0
 
 
-def test_both_locks_agree_and_hold_every_dependency():
+def test_the_locks_agree_and_hold_every_dependency():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     locked = {}
-    for name in ("runtime", "dev"):
+    for name in ("runtime", "dev", "bench"):
         text = (ROOT / "requirements" / f"{name}.txt").read_text()
         locked[name] = dict(re.findall(r"(?m)^([a-z0-9][a-z0-9._-]*)==(\S+)", text))
     assert locked["runtime"].items() <= locked["dev"].items()
+    in_both = locked["bench"].keys() & locked["dev"].keys()  # they are installed into one environment
+    assert {name: locked["bench"][name] for name in in_both} == {
+        name: locked["dev"][name] for name in in_both
+    }
     wanted = {"runtime": project["dependencies"], "dev": project["optional-dependencies"]["dev"]}
     for name, requirements in wanted.items():
         names = {re.match(r"[A-Za-z0-9._-]+", line)[0].lower() for line in requirements}

@@ -30,6 +30,7 @@ COMMANDS: Mapping[str, _Entry] = MappingProxyType(
         "encrypt": _Entry("_files", "encrypt", "Encrypt a file or a pipe of any size."),
         "decrypt": _Entry("_files", "decrypt", "Decrypt it, or a range of it."),
         "demo": _Entry("_demo", "demo", "A guided tour: kill a member, watch nothing break."),
+        "bench": _Entry("_bench", "bench", "Measure the running service under load."),
         "doctor": _Entry("_doctor", "doctor", "Check home and machine without the service."),
         "audit": _Entry("_audit", "audit", "Read and verify the audit log offline."),
     }

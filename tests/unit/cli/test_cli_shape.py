@@ -33,8 +33,8 @@ LEAVES = dict(_leaves())
 
 def test_the_commands_of_the_design_are_there():
     assert set(LEAVES) == {
-        "init", "serve", "env", "status", "keys list", "keys create", "keys show", "encrypt", "decrypt", "demo", "doctor",
-        "audit tail", "audit verify",
+        "init", "serve", "env", "status", "keys list", "keys create", "keys show", "encrypt", "decrypt", "demo",
+        "bench", "doctor", "audit tail", "audit verify",
     }  # fmt: skip
 
 

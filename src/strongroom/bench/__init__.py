@@ -1,0 +1,45 @@
+"""Load for a running service: signed requests made beforehand, driven by wrk, and what came of them.
+
+    service = find_service(home)                                 # of strongroom.client
+    maker = RequestMaker(KmsCaller(service, clock=SystemClock()), key_id="alias/tour")
+    run = drive(Wrk.find(), service.endpoint, maker.requests("Encrypt"), connections=8, seconds=2.0)
+    print(run.rate, run.p99_ms, run.errors.total)
+
+The client is a C program (wrk) that sends bytes which were signed before the clock started, so that it takes
+as little as it can from the machine that it shares with the service. A signature holds for five minutes: make
+requests right before each run.
+
+Threading: everything here is for one thread. It starts wrk and waits for it; it starts no service, compares
+with nothing and draws nothing: ``./dev bench`` (tests/bench) does that with what is here.
+"""
+
+from strongroom.bench._errors import BenchError, RequestFailedError, WrkMissingError
+from strongroom.bench._http import Connection, HttpRequest, render_request
+from strongroom.bench._kms import OPERATIONS, PLAINTEXT_BYTES, TABLE_SIZE, KmsCaller, RequestMaker
+from strongroom.bench._machine import Machine, describe_machine
+from strongroom.bench._results import Cell, Errors, Run, summarise
+from strongroom.bench._wrk import Wrk, drive, lua_script, parse_report
+
+__all__ = [
+    "OPERATIONS",
+    "PLAINTEXT_BYTES",
+    "TABLE_SIZE",
+    "BenchError",
+    "Cell",
+    "Connection",
+    "Errors",
+    "HttpRequest",
+    "KmsCaller",
+    "Machine",
+    "RequestFailedError",
+    "RequestMaker",
+    "Run",
+    "Wrk",
+    "WrkMissingError",
+    "describe_machine",
+    "drive",
+    "lua_script",
+    "parse_report",
+    "render_request",
+    "summarise",
+]
