@@ -3,7 +3,7 @@
 import uuid
 from typing import NamedTuple
 
-from strongroom.core import Clock, Deadline, HsmUse, RootId, Secret, WrapAlgorithm, random_bytes
+from strongroom.core import Clock, Deadline, HsmUse, RandomPool, RootId, Secret, WrapAlgorithm, random_bytes
 from strongroom.envelope import (
     Blob,
     Purpose,
@@ -47,6 +47,7 @@ class KekCiphers:
         self._clock = clock
         self._ttl_s = limits.ttl_s
         self._request_s = request_s
+        self._nonces = RandomPool()  # of this event loop, for all its ciphers
         self._outage = outage = Outage(clock)
         grace_s = limits.outage_grace_s
         self.domains: CipherCache[str] = CipherCache(
@@ -119,7 +120,7 @@ class KekCiphers:
                 root_id, blob.wrapped, blob.header + binding, deadline=self._deadline()
             )
         try:
-            return CachedCipher(Xaes256Gcm(key_bytes), asked_at + self._ttl_s)
+            return CachedCipher(Xaes256Gcm(key_bytes, random=self._nonces.take), asked_at + self._ttl_s)
         finally:
             key_bytes.zeroize()
 
@@ -130,7 +131,10 @@ class KekCiphers:
             raise MissingRecordError(f"version {version} of key {key.key_id} is not in the database")
         binding = kek_binding(uuid.UUID(key.key_id).bytes, version)
         return CachedCipher(
-            Xaes256Gcm(open_blob(domain.cipher, Blob.parse(record.wrapped), binding)), domain.fresh_until
+            Xaes256Gcm(
+                open_blob(domain.cipher, Blob.parse(record.wrapped), binding), random=self._nonces.take
+            ),
+            domain.fresh_until,
         )
 
     def _deadline(self) -> Deadline:

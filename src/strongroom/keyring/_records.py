@@ -1,5 +1,7 @@
 """Key records in memory, trusted for as long as nobody changes the database."""
 
+import asyncio
+import contextlib
 import uuid
 from typing import NamedTuple
 
@@ -28,6 +30,7 @@ class KeyRecords:
         self._store = store
         self._max_names = max_names
         self._generation = store.generation()
+        self._is_compared = False
         self._by_id: dict[str, HeldKey] = {}
         self._by_alias: dict[str, HeldKey] = {}
         self._by_blob: dict[bytes, HeldKey] = {}
@@ -57,10 +60,23 @@ class KeyRecords:
         return held
 
     def _forget_what_changed(self) -> None:
+        """Compare the generation, once for all that one turn of the event loop handles.
+
+        Whoever is handled in a turn has sent its request before that turn began, and so before a change that
+        is answered in it or later; the look at the database (a lock and a system call) is shared by them.
+        """
+        if self._is_compared:
+            return
+        with contextlib.suppress(RuntimeError):  # without a running loop every look counts for itself
+            asyncio.get_running_loop().call_soon(self._turn_ended)
+            self._is_compared = True
         generation = self._store.generation()
         if generation != self._generation:
             self._clear()
             self._generation = generation
+
+    def _turn_ended(self) -> None:
+        self._is_compared = False
 
     def _look_up(self, key_id: str) -> HeldKey:
         record = read_key(self._store, key_id)
