@@ -11,9 +11,16 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 import strongroom.keyring._keyring as keyring_module
 from fakes_keyring import HsmAndDatabase, KeyringBench
 from strongroom.core import KeyState, NoMemberError, Secret
-from strongroom.keyring import InvalidCiphertextError, KeyById, KeyStateError
+from strongroom.keyring import (
+    DestructionScheduledError,
+    InvalidCiphertextError,
+    KeyById,
+    KeyDestroyedError,
+    KeyStateError,
+)
 
 TTL_S = 10.0
+DAY_S = 86_400.0
 KEYS_IN_DOMAIN = 3
 contexts = st.dictionaries(st.sampled_from("ab"), st.sampled_from("xy"), max_size=2)
 
@@ -49,6 +56,7 @@ class KeyringMachine(RuleBasedStateMachine):
         KeyringMachine.runs += 1
         self.bench = KeyringBench(self.made_once, self.folder / f"{KeyringMachine.runs}.db")
         self.keys, self.made, self.suspended, self.n_domains = [], [], set(), 0
+        self.dates, self.destroyed = {}, set()
 
     @initialize(grace_s=st.sampled_from([0.0, 4.0]))
     def open_keyrings(self, grace_s):
@@ -74,7 +82,11 @@ class KeyringMachine(RuleBasedStateMachine):
 
     def call(self, process, key, act, error=None):
         """Make a call and hold its end against the model's; ``error`` is what it ends with when it gets so far."""
-        if key.key_id in self.suspended:
+        if key.key_id in self.destroyed:
+            error = KeyDestroyedError
+        elif key.key_id in self.dates:
+            error = DestructionScheduledError
+        elif key.key_id in self.suspended:
             error = KeyStateError
         elif not self.domain_serves(process, key.domain):
             error = NoMemberError
@@ -153,8 +165,49 @@ class KeyringMachine(RuleBasedStateMachine):
     @rule(process=processes, data=st.data(), state=st.sampled_from([KeyState.ACTIVE, KeyState.SUSPENDED]))
     def set_state(self, process, data, state):
         key = data.draw(st.sampled_from(self.keys))
-        self.runner.run(self.keyrings[process].set_state(key.key_id, state))
-        (self.suspended.add if state is KeyState.SUSPENDED else self.suspended.discard)(key.key_id)
+        act = self.keyrings[process].set_state
+        if self.change(key, lambda: act(key.key_id, state)):
+            (self.suspended.add if state is KeyState.SUSPENDED else self.suspended.discard)(key.key_id)
+
+    @precondition(lambda self: self.keys)
+    @rule(process=processes, data=st.data(), days=st.integers(7, 30))
+    def schedule_destruction(self, process, data, days):
+        key = data.draw(st.sampled_from(self.keys))
+        act = self.keyrings[process].lifecycle.schedule_destruction
+        if self.change(key, lambda: act(key.key_id, days=days)):
+            self.suspended.add(key.key_id)
+            self.dates[key.key_id] = self.bench.clock.now() + days * DAY_S
+
+    @precondition(lambda self: self.dates)
+    @rule(process=processes, data=st.data())
+    def cancel_destruction(self, process, data):
+        key_id = data.draw(st.sampled_from(sorted(self.dates)))
+        self.runner.run(self.keyrings[process].lifecycle.cancel_destruction(key_id))
+        del self.dates[key_id]
+
+    @rule(process=processes)
+    def destroy_what_is_due(self, process):
+        lifecycle = self.keyrings[process].lifecycle
+        due = {key_id for key_id, date in self.dates.items() if date <= self.bench.clock.now()}
+        assert set(lifecycle.list_due(limit=1000)) == due
+        for key_id in due:
+            assert self.runner.run(lifecycle.destroy_due(key_id)) is not None
+            del self.dates[key_id]
+        self.destroyed |= due
+
+    @rule(days=st.sampled_from([6.9, 7.0, 30.0]))
+    def wait_for_days(self, days):
+        self.bench.clock.advance(days * DAY_S)
+
+    def change(self, key, act):
+        """Make a change, which only a key that is neither scheduled nor destroyed takes; tell whether it did."""
+        if key.key_id in self.destroyed or key.key_id in self.dates:
+            error = KeyDestroyedError if key.key_id in self.destroyed else DestructionScheduledError
+            with pytest.raises(error):
+                self.runner.run(act())
+            return False
+        self.runner.run(act())
+        return True
 
     @rule(seconds=st.sampled_from([0.5, TTL_S / 2, TTL_S - 0.5, TTL_S, TTL_S + 3.5, 100.0]))
     def wait(self, seconds):
@@ -171,9 +224,15 @@ class KeyringMachine(RuleBasedStateMachine):
     @invariant()
     def both_processes_tell_the_same_of_every_key(self):
         for key in self.keys:
+            if key.key_id in self.destroyed:
+                for keyring in self.keyrings:
+                    with pytest.raises(KeyDestroyedError):
+                        keyring.describe(KeyById(key.key_id))
+                continue
             state = KeyState.SUSPENDED if key.key_id in self.suspended else KeyState.ACTIVE
             for keyring in self.keyrings:
-                assert keyring.describe(KeyById(key.key_id)).state is state
+                info = keyring.describe(KeyById(key.key_id))
+                assert (info.state, info.destroy_at) == (state, self.dates.get(key.key_id))
 
 
 def run_machine(folder, made, monkeypatch, **options):
