@@ -96,8 +96,9 @@ def compare(settings: Settings, workspace: Path, *, progress: Progress) -> Resul
         )
         if read_counts(subjects.skipped).calls == 0:
             raise BenchError("no fdatasync was left out: the service no longer calls os.fdatasync")
-        counts = _count(wrk, settings, subjects.plain, folder, progress)
+        subjects.plain.process.end()
         entries = _check_audit(subjects.plain, samples)
+        counts = _count(wrk, settings, subjects.plain, folder, progress)
         results = Results(
             taken_at=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
             strongroom=__version__,
@@ -195,7 +196,6 @@ def _count(
     wrk: Wrk, settings: Settings, plain: StrongroomSubject, folder: Path, progress: Progress
 ) -> list[SyncCount]:
     """Serve the first home once more, with every fdatasync counted."""
-    plain.process.end()
     counted = folder / "counted"
     environment = injected("count", counted, worker_environment({}).get("PYTHONPATH", ""))
     service = StrongroomSubject(
