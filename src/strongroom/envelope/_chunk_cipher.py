@@ -79,7 +79,7 @@ class ChunkCipher:
         for start in range(0, len(source) or 1, CHUNK_BYTES):
             chunk = source[start : start + CHUNK_BYTES]
             end = at + len(chunk) + TAG_LEN_BYTES
-            encrypt_into(_nonce(base_nonce, number), chunk, None, target[at:end])
+            encrypt_into((base_nonce ^ number).to_bytes(_NONCE_LEN, "big"), chunk, None, target[at:end])
             number, at = number + 1, end
 
     def decrypt_run(self, first: int, source: memoryview, target: memoryview) -> None:
@@ -93,17 +93,13 @@ class ChunkCipher:
             for start in range(0, len(source), ENCRYPTED_CHUNK_BYTES):
                 chunk = source[start : start + ENCRYPTED_CHUNK_BYTES]
                 end = at + len(chunk) - TAG_LEN_BYTES
-                decrypt_into(_nonce(base_nonce, number), chunk, None, target[at:end])
+                decrypt_into((base_nonce ^ number).to_bytes(_NONCE_LEN, "big"), chunk, None, target[at:end])
                 number, at = number + 1, end
         except InvalidTag:
             target[:] = bytes(len(target))  # GCM decrypts before it knows whether it may
             raise EnvelopeIntegrityError(
                 f"chunk {number} does not authenticate: it was altered, or is not where it belongs"
             ) from None
-
-
-def _nonce(base_nonce: int, number: int) -> bytes:
-    return (base_nonce ^ number).to_bytes(_NONCE_LEN, "big")
 
 
 def check_chunk_count(chunks: int) -> None:

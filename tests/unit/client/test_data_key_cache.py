@@ -3,7 +3,7 @@
 import threading
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fakes_client import FakeDataKeys
@@ -44,6 +44,7 @@ def test_the_limit_of_bytes_holds():
 
 
 @given(st.lists(st.integers(0, 60), max_size=40), st.integers(1, 5), st.integers(1, 100))
+@settings(deadline=None)
 def test_no_data_key_ever_exceeds_its_limits(sizes, max_messages, max_bytes):
     envelope, _, _, _ = made(max_messages=max_messages, max_bytes=max_bytes)
     used = {}

@@ -42,7 +42,7 @@ def envelope(source):
     st.binary(max_size=200) | st.integers(0, 100_000).map(bytes),
     st.dictionaries(st.text(max_size=5), st.text(max_size=5), max_size=3),
 )
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 def test_whatever_is_encrypted_is_decrypted(data, context):
     envelope = Envelope("alias/any", source=FakeDataKeys())
     encrypted = envelope.encrypt(data, context=context)
@@ -175,7 +175,7 @@ def test_another_header_with_the_same_data_key_does_not_fit(source):
 
 
 @given(st.data())
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 def test_a_changed_shorter_or_longer_object_gives_an_error_and_no_data(data):
     envelope = Envelope("alias/one", source=FakeDataKeys())
     encrypted = envelope.encrypt(bytes(20_000), context=CONTEXT)
@@ -192,6 +192,7 @@ def test_a_changed_shorter_or_longer_object_gives_an_error_and_no_data(data):
 
 
 @given(st.binary(max_size=300))
+@settings(deadline=None)
 def test_any_bytes_are_refused_with_a_typed_error(data):
     with pytest.raises(StrongroomError):
         Envelope("alias/one", source=FakeDataKeys()).decrypt(data)

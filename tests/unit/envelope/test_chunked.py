@@ -51,7 +51,7 @@ def cut(data, places):
 
 
 @given(SIZES, CUTS, CUTS)
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 def test_any_cutting_into_pieces_gives_the_same_message(size, cuts_in, cuts_out):
     message = message_of(size)
     encryptor = ChunkEncryptor(Secret(KEY), CONTEXT)
@@ -69,7 +69,7 @@ def test_any_cutting_into_pieces_gives_the_same_message(size, cuts_in, cuts_out)
 
 
 @given(SIZES, st.integers(0, 60_000), st.integers(0, 60_000), st.integers(0, 100))
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 def test_a_range_is_what_a_slice_of_the_message_is(size, start, length, begins_at):
     message = message_of(size)
     reader = ChunkReader(io.BytesIO(bytes(begins_at) + encrypt(message)), KEY, CONTEXT, begins_at=begins_at)
@@ -112,7 +112,7 @@ def test_every_message_has_other_keys():
 
 
 @given(SIZES, st.data())
-@settings(max_examples=80)
+@settings(max_examples=80, deadline=None)
 def test_a_flipped_bit_anywhere_is_noticed(size, data):
     ciphertext = bytearray(encrypt(message_of(size)))
     ciphertext[data.draw(st.integers(0, len(ciphertext) - 1))] ^= 1 << data.draw(st.integers(0, 7))
@@ -123,7 +123,7 @@ def test_a_flipped_bit_anywhere_is_noticed(size, data):
 
 
 @given(SIZES, st.data())
-@settings(max_examples=80)
+@settings(max_examples=80, deadline=None)
 def test_a_cut_off_end_is_noticed(size, data):
     ciphertext = encrypt(message_of(size))
     shorter = ciphertext[: data.draw(st.integers(0, len(ciphertext) - 1))]
@@ -134,7 +134,7 @@ def test_a_cut_off_end_is_noticed(size, data):
 
 
 @given(SIZES, st.binary(min_size=1, max_size=20_000))
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 def test_an_extended_end_is_noticed(size, more):
     with pytest.raises((EnvelopeIntegrityError, TruncatedMessageError)):
         decrypt(encrypt(message_of(size)) + more)
