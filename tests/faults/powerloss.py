@@ -5,6 +5,7 @@
     ...
     process.kill(); process.wait()
     layer.cut_power()             # home now holds what would have survived
+    layer.cut_power(pages=random.Random(7))   # some of what was appended and not synced survived as well
 
 Children inherit the layer as long as they inherit the environment. What the layer sees and what it does not
 is told at the top of powerloss.c. Needs gcc (the test that asks for it is skipped otherwise) and a file
@@ -12,6 +13,7 @@ system that keeps birth times (ext4, xfs, btrfs, tmpfs).
 """
 
 import os
+import random
 import shutil
 import subprocess
 import sys
@@ -22,6 +24,7 @@ import pytest
 
 _SOURCE = Path(__file__).with_name("powerloss.c")
 _FIELDS = 4
+_PAGE_BYTES = 4096
 
 _SYNC_ALL = """
 import os, stat, sys
@@ -82,31 +85,57 @@ class PowerlossLayer:
             timeout=60,
         )
 
-    def cut_power(self) -> None:
-        """Put into the root what would have survived. Every program that worked there must have been killed."""
+    def cut_power(self, pages: random.Random | None = None) -> None:
+        """Put into the root what would have survived. Every program that worked there must have been killed.
+
+        Without ``pages`` nothing survives that was not synced. With it, chance decides of each 4 KiB page that was
+        appended to a file behind its durable end: a kernel writes pages back in any order, at any time. The file then
+        ends with its last page that survived, or is as long as it was; zeros stand for what was lost in between.
+        """
         if not self.root.exists():
             return
+        survivors = {} if pages is None else self._appended(self.root, "root", pages)
         for path in self.root.iterdir():
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)
             else:
                 path.unlink()
-        self._restore(self.root, "root")
+        self._restore(self.root, "root", survivors)
         self.make_durable()
 
-    def _restore(self, folder: Path, key: str) -> None:
+    def _restore(self, folder: Path, key: str, survivors: dict[str, bytes]) -> None:
         for record in self._listing(key):
             path = folder / record.name
             if record.kind == "l":
                 path.symlink_to(record.key)
             elif record.kind == "d":
                 path.mkdir()
-                self._restore(path, record.key)
+                self._restore(path, record.key, survivors)
                 path.chmod(int(record.mode, 8))
             else:
-                content = self.shadow / "files" / record.key
-                path.write_bytes(content.read_bytes() if content.exists() else b"")
+                path.write_bytes(survivors.get(record.key, self._durable_content(record.key)))
                 path.chmod(int(record.mode, 8))
+
+    def _appended(self, folder: Path, key: str, pages: random.Random) -> dict[str, bytes]:
+        """Decide what survives of appends below ``folder``; returns whole contents by inode key."""
+        found: dict[str, bytes] = {}
+        for record in self._listing(key):
+            path = folder / record.name
+            if record.kind == "d" and path.is_dir():
+                found |= self._appended(path, record.key, pages)
+            elif (
+                record.kind == "f"
+                and path.is_file()
+                and f"{path.stat().st_ino:x}" == record.key.split("-")[0]
+            ):
+                durable, written = self._durable_content(record.key), path.read_bytes()
+                if len(written) > len(durable) and written.startswith(durable):
+                    found[record.key] = _surviving(durable, written, pages)
+        return found
+
+    def _durable_content(self, key: str) -> bytes:
+        path = self.shadow / "files" / key
+        return path.read_bytes() if path.exists() else b""
 
     def _listing(self, key: str) -> list[_Record]:
         path = self.shadow / "dirs" / key
@@ -114,6 +143,18 @@ class PowerlossLayer:
             return []
         fields = os.fsdecode(path.read_bytes()).split("\0")[:-1]
         return [_Record(*fields[i : i + _FIELDS]) for i in range(0, len(fields), _FIELDS)]
+
+
+def _surviving(durable: bytes, written: bytes, pages: random.Random) -> bytes:
+    content, end = bytearray(written), len(durable)
+    for start in range(end - end % _PAGE_BYTES, len(written), _PAGE_BYTES):
+        stop = min(start + _PAGE_BYTES, len(written))
+        if pages.random() < 0.5:
+            end = stop
+        else:
+            begin = max(start, len(durable))
+            content[begin:stop] = bytes(stop - begin)
+    return bytes(content if pages.random() < 0.5 else content[:end])
 
 
 def build_library(build_dir: Path) -> Path:

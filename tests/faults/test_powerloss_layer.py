@@ -1,89 +1,19 @@
-"""The power-loss layer forgets exactly what was not synced: shown with plain files, SQLite and the audit log."""
+"""The power-loss layer forgets exactly what was not synced: shown with plain files and SQLite."""
 
 import os
+import random
 import shutil
-import signal
 import sqlite3
 import subprocess
-import sys
-import textwrap
-import time
-from pathlib import Path
 
 import pytest
 
 from faults import powerloss
 from faults.powerloss import PowerlossLayer
-from strongroom.audit import read_entries, verify_log
-
-_PRELUDE = """
-import os, sys, threading, time
-from pathlib import Path
-
-def sync(path):
-    fd = os.open(path, os.O_RDONLY)
-    os.fsync(fd)
-    os.close(fd)
-
-def write(path, text, synced=True):
-    with open(path, "w") as file:
-        file.write(text)
-        file.flush()
-        if synced:
-            os.fsync(file.fileno())
-"""
-_CRASH_WRITER = Path(__file__).parents[1] / "unit" / "audit" / "crash_writer.py"
-
-
-@pytest.fixture(scope="session")
-def build_dir(tmp_path_factory):
-    return tmp_path_factory.mktemp("powerloss-build")
-
-
-@pytest.fixture
-def root(tmp_path):
-    (tmp_path / "home").mkdir()
-    return tmp_path / "home"
-
-
-@pytest.fixture
-def layer(request, root, tmp_path, build_dir):
-    is_strict = getattr(request, "param", "default") == "strict"
-    return PowerlossLayer(root, tmp_path / "shadow", build_dir, is_strict=is_strict)
-
+from faults.powerloss_programs import kill_and_cut, python_command, run_and_cut
 
 both = pytest.mark.parametrize("layer", ["default", "strict"], indirect=True)
 strict = pytest.mark.parametrize("layer", ["strict"], indirect=True)
-
-
-def _command(program):
-    return [sys.executable, "-c", _PRELUDE + textwrap.dedent(program)]
-
-
-def _run(layer, program):
-    """Run a program in the root until it ends, then cut the power."""
-    subprocess.run(
-        _command(program), env={**os.environ, **layer.environment()}, cwd=layer.root, check=True, timeout=30
-    )
-    layer.cut_power()
-
-
-def _kill_after(layer, command, seconds):
-    """Start a program, kill it a while after its first line, cut the power; return the whole lines it printed."""
-    environment = {**os.environ, **layer.environment()}
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, cwd=layer.root, env=environment, start_new_session=True
-    ) as process:
-        try:
-            first = process.stdout.readline()
-            time.sleep(seconds)
-        finally:
-            os.killpg(process.pid, signal.SIGKILL)  # it, and the children that it made
-        printed = (first + process.stdout.read()).decode()
-    layer.cut_power()
-    lines = [line.strip() for line in printed.splitlines(keepends=True) if line.endswith("\n")]
-    assert lines
-    return lines
 
 
 def _files(root):
@@ -93,7 +23,7 @@ def _files(root):
 
 
 def test_what_was_not_synced_is_lost_and_what_was_is_kept(layer, root):
-    _run(layer, "write('lost', 'x', synced=False); write('kept', 'y')")
+    run_and_cut(layer, "write('lost', 'x', synced=False); write('kept', 'y')")
     assert _files(root) == {"kept": "y"}
 
 
@@ -101,27 +31,44 @@ def test_what_was_not_synced_is_lost_and_what_was_is_kept(layer, root):
 def test_content_goes_back_to_the_last_sync(layer, root):
     (root / "file").write_text("first")
     layer.make_durable()
-    _run(layer, "write('file', 'second'); write('file', 'third', synced=False)")
+    run_and_cut(layer, "write('file', 'second'); write('file', 'third', synced=False)")
     assert _files(root) == {"file": "second"}
 
 
+def test_pages_appended_and_not_synced_survive_as_chance_decides(layer, root):
+    program = python_command(
+        "file = open('file', 'wb', buffering=0); file.write(b'durable'); os.fsync(file.fileno()); file.write(b'x' * 200_000)"
+    )
+    subprocess.run(program, env={**os.environ, **layer.environment()}, cwd=root, check=True, timeout=30)
+    layer.cut_power(pages=random.Random(7))
+    content = (root / "file").read_bytes()
+    assert content.startswith(b"durable")
+    pages = [set(content[max(7, start) : start + 4096]) for start in range(0, len(content), 4096)]
+    assert {frozenset(page) for page in pages} == {frozenset(b"x"), frozenset(b"\0")}
+    assert 10 < pages.count(set(b"x")) < 40
+    layer.cut_power()
+    assert (root / "file").read_bytes() == content
+
+
 def test_fdatasync_counts_as_fsync(layer, root):
-    _run(layer, "fd = os.open('file', os.O_RDWR | os.O_CREAT, 0o640); os.write(fd, b'x'); os.fdatasync(fd)")
+    run_and_cut(
+        layer, "fd = os.open('file', os.O_RDWR | os.O_CREAT, 0o640); os.write(fd, b'x'); os.fdatasync(fd)"
+    )
     assert _files(root) == {"file": "x"}
     assert (root / "file").stat().st_mode & 0o777 == 0o640
 
 
 @strict
 def test_strictly_a_new_file_needs_a_sync_of_its_directory(layer, root):
-    _run(layer, "write('lost', 'x')")
+    run_and_cut(layer, "write('lost', 'x')")
     assert _files(root) == {}
-    _run(layer, "write('kept', 'x'); sync('.')")
+    run_and_cut(layer, "write('kept', 'x'); sync('.')")
     assert _files(root) == {"kept": "x"}
 
 
 @both
 def test_a_durable_name_without_durable_content_is_an_empty_file(layer, root):
-    _run(layer, "write('file', 'x', synced=False); sync('.')")
+    run_and_cut(layer, "write('file', 'x', synced=False); sync('.')")
     assert _files(root) == {"file": ""}
 
 
@@ -130,20 +77,20 @@ def test_a_rename_is_lost_until_the_directory_is_synced(layer, root):
     (root / "file").write_text("old")
     layer.make_durable()
     program = "write('draft', 'new'); {before}; os.rename('draft', 'file'); {after}"
-    _run(layer, program.format(before="sync('.')", after="pass"))
+    run_and_cut(layer, program.format(before="sync('.')", after="pass"))
     assert _files(root) == {"draft": "new", "file": "old"}
-    _run(layer, program.format(before="pass", after="sync('.')"))
+    run_and_cut(layer, program.format(before="pass", after="sync('.')"))
     assert _files(root) == {"file": "new"}
 
 
 def test_by_default_a_sync_of_the_renamed_file_is_enough(layer, root):
-    _run(layer, "write('draft', 'new'); os.rename('draft', 'file'); sync('file')")
+    run_and_cut(layer, "write('draft', 'new'); os.rename('draft', 'file'); sync('file')")
     assert _files(root) == {"file": "new"}
 
 
 @strict
 def test_strictly_a_sync_of_the_renamed_file_is_not_enough(layer, root):
-    _run(layer, "write('draft', 'new'); sync('.'); os.rename('draft', 'file'); sync('file')")
+    run_and_cut(layer, "write('draft', 'new'); sync('.'); os.rename('draft', 'file'); sync('file')")
     assert _files(root) == {"draft": "new"}
 
 
@@ -151,14 +98,14 @@ def test_strictly_a_sync_of_the_renamed_file_is_not_enough(layer, root):
 def test_a_removed_file_comes_back_until_the_directory_is_synced(layer, root):
     (root / "file").write_text("x")
     layer.make_durable()
-    _run(layer, "os.unlink('file')")
+    run_and_cut(layer, "os.unlink('file')")
     assert _files(root) == {"file": "x"}
-    _run(layer, "os.unlink('file'); sync('.')")
+    run_and_cut(layer, "os.unlink('file'); sync('.')")
     assert _files(root) == {}
 
 
 def test_by_default_new_directories_come_with_the_synced_file_in_them(layer, root):
-    _run(layer, "os.makedirs('a/b'); os.mkdir('c'); write('a/b/file', 'x')")
+    run_and_cut(layer, "os.makedirs('a/b'); os.mkdir('c'); write('a/b/file', 'x')")
     assert _files(root) == {"a/b/file": "x"}
     assert not (root / "c").exists()
 
@@ -166,25 +113,25 @@ def test_by_default_new_directories_come_with_the_synced_file_in_them(layer, roo
 @strict
 def test_strictly_every_new_directory_needs_its_own_sync(layer, root):
     program = "os.makedirs('a/b'); write('a/b/file', 'x'); sync('a/b'); sync('a'); {last}"
-    _run(layer, program.format(last="pass"))
+    run_and_cut(layer, program.format(last="pass"))
     assert list(root.iterdir()) == []
-    _run(layer, program.format(last="sync('.')"))
+    run_and_cut(layer, program.format(last="sync('.')"))
     assert _files(root) == {"a/b/file": "x"}
 
 
 @both
 def test_a_renamed_directory_keeps_what_was_synced_in_it(layer, root):
-    _run(layer, "os.mkdir('a'); write('a/file', 'x'); sync('a'); os.rename('a', 'b'); sync('.')")
+    run_and_cut(layer, "os.mkdir('a'); write('a/file', 'x'); sync('a'); os.rename('a', 'b'); sync('.')")
     assert _files(root) == {"b/file": "x"}
 
 
 def test_an_inode_number_that_is_used_again_is_another_file(layer, root):
-    _run(layer, "write('a', 'old'); os.unlink('a'); write('b', 'new', synced=False); sync('.')")
+    run_and_cut(layer, "write('a', 'old'); os.unlink('a'); write('b', 'new', synced=False); sync('.')")
     assert _files(root) == {"b": ""}
 
 
 def test_hard_and_symbolic_links_are_kept(layer, root):
-    _run(layer, "write('a', 'x'); os.link('a', 'b'); sync('b'); os.symlink('a', 'c'); sync('.')")
+    run_and_cut(layer, "write('a', 'x'); os.link('a', 'b'); sync('b'); os.symlink('a', 'c'); sync('.')")
     assert _files(root) == {"a": "x", "b": "x", "c": "x"}
     assert os.readlink(root / "c") == "a"
 
@@ -192,13 +139,13 @@ def test_hard_and_symbolic_links_are_kept(layer, root):
 def test_what_lies_outside_the_root_is_left_alone(layer, tmp_path):
     outside = tmp_path / "home-of-others"
     outside.mkdir()
-    _run(layer, f"write('{outside}/file', 'x', synced=False); sync('{outside}')")
+    run_and_cut(layer, f"write('{outside}/file', 'x', synced=False); sync('{outside}')")
     assert _files(outside) == {"file": "x"}
 
 
 def test_the_root_may_be_made_by_the_program(tmp_path, build_dir):
     layer = PowerlossLayer(tmp_path / "later", tmp_path / "shadow", build_dir)
-    program = _command(
+    program = python_command(
         "root = sys.argv[1]; os.mkdir(root); write(root + '/kept', 'x'); write(root + '/lost', 'x', synced=False)"
     )
     subprocess.run(
@@ -209,7 +156,7 @@ def test_the_root_may_be_made_by_the_program(tmp_path, build_dir):
 
 
 def test_children_inherit_the_layer(layer, root):
-    _run(
+    run_and_cut(
         layer,
         "import subprocess; subprocess.run(['sh', '-c', 'echo x >kept; sync kept; echo y >lost'], check=True)",
     )
@@ -217,7 +164,7 @@ def test_children_inherit_the_layer(layer, root):
 
 
 def test_a_failing_sync_fails_as_it_does_without_the_layer(layer):
-    _run(
+    run_and_cut(
         layer,
         "import errno\ntry: os.fsync(999)\nexcept OSError as error: assert error.errno == errno.EBADF\nelse: assert 0",
     )
@@ -238,7 +185,7 @@ def test_a_sync_keeps_the_posix_locks_of_the_process(layer):
         os._exit(1)
     sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
     """
-    _run(layer, program)
+    run_and_cut(layer, program)
 
 
 @both
@@ -258,7 +205,7 @@ def test_threads_and_processes_that_sync_one_file_lose_no_line_they_reported(lay
     for name in 'abc':
         threading.Thread(target=work, args=(f'{child == 0}-{name}',)).start()
     """
-    reported = _kill_after(layer, _command(program), 0.2)
+    reported = kill_and_cut(layer, python_command(program), 0.2)
     kept = set((root / "log").read_text().splitlines())
     assert set(reported) <= kept
 
@@ -279,7 +226,7 @@ while True:
 
 
 def _sqlite_round(layer, synchronous):
-    reported = _kill_after(layer, _command(_SQLITE.format(synchronous=synchronous)), 0.15)
+    reported = kill_and_cut(layer, python_command(_SQLITE.format(synchronous=synchronous)), 0.15)
     db = sqlite3.connect(layer.root / "db")
     try:
         assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
@@ -304,28 +251,6 @@ def test_sqlite_without_syncs_loses_rows(layer, root):
     layer.make_durable()
     reported, kept = _sqlite_round(layer, "OFF")
     assert reported - kept
-
-
-@both
-def test_the_audit_log_keeps_every_committed_entry(layer, root):
-    committed = []
-    for number in range(3):
-        command = [sys.executable, str(_CRASH_WRITER), str(root / "audit"), f"run-{number}"]
-        committed += _kill_after(layer, command, 0.15)
-        verify_log(root / "audit")
-    assert set(committed) <= {entry.request_id for entry in read_entries(root / "audit")}
-
-
-def test_an_audit_log_that_did_not_sync_would_be_found_out(layer, root):
-    program = """
-    import runpy
-    sync_really = os.fdatasync
-    os.fdatasync = lambda fd: sync_really(fd) if os.fstat(fd).st_size == 128 else None  # headers only
-    runpy.run_path(sys.argv.pop(1))
-    """
-    command = [*_command(program), str(_CRASH_WRITER), str(root / "audit"), "run"]
-    assert _kill_after(layer, command, 0.05)  # these were reported, and this is what is left of them:
-    assert (root / "audit/wal/main/00000001.wal").stat().st_size == 128
 
 
 def test_a_missing_compiler_is_a_skip_that_says_so(tmp_path, monkeypatch):

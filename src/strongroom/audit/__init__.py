@@ -29,8 +29,9 @@ from strongroom.audit._entry import (
     leaf_hash,
 )
 from strongroom.audit._errors import AuditCorruptError, AuditWriterInUseError
-from strongroom.audit._log import AuditLog, AuditStats, EntryFields
+from strongroom.audit._log import AuditLog
 from strongroom.audit._read import follow_entries, last_entries, read_entries
+from strongroom.audit._values import AuditStats, EntryFields
 from strongroom.audit._verify import Finding, VerifyReport, WriterReport, inspect_log, verify_log
 
 __all__ = [

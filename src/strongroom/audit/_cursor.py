@@ -14,17 +14,18 @@ from strongroom.audit._errors import AuditCorruptError
 from strongroom.audit._format import (
     CHAIN_BYTES,
     HEADER_BYTES,
-    LENGTH_BYTES,
+    PREFIX_BYTES,
     Header,
     decode_header,
+    decode_prefix,
     first_chain,
-    is_torn_tail,
     next_chain,
     segment_name,
 )
+from strongroom.audit._tail import Missing, proves_damage
 
 MAX_GROUP_BYTES = 1024 * 1024
-"""The most that a writer writes between two syncs, so the most that a torn tail can be long."""
+"""The most that a writer writes between two syncs, so the most that an unfinished write can leave."""
 _BUFFER_BYTES = 256 * 1024
 
 
@@ -39,6 +40,8 @@ class Position(NamedTuple):
     seq: int
     """Of the entry that comes next."""
     chain: bytes
+    group: int = 0
+    """Of the entry before; 0 at the start of a segment."""
 
 
 class Located(NamedTuple):
@@ -88,6 +91,7 @@ class SegmentReader:
         ``position`` moves along, and stays in front of whatever ended the loop. Raises AuditCorruptError at
         the first frame that does not fit.
         """
+        self._file.seek(0, os.SEEK_END)  # forgets what is buffered: the writer may have written it anew
         self._file.seek(self.position.offset)
         while (located := self._next()) is not None:
             yield located
@@ -100,12 +104,15 @@ class SegmentReader:
         """Return how many bytes stand behind ``position``."""
         return os.fstat(self._file.fileno()).st_size - self.position.offset
 
-    def ends_torn(self) -> bool:
+    def rest(self) -> bytes:
+        """Return what stands behind ``position``, read anew: at most one byte more than a write can leave."""
+        return os.pread(self._file.fileno(), MAX_GROUP_BYTES + 1, self.position.offset)
+
+    def is_unfinished_write(self, rest: bytes) -> bool:
         """Whether what stands behind ``position`` can be one write that was never finished."""
-        if self.bytes_left() > MAX_GROUP_BYTES:
-            return False
-        self._file.seek(self.position.offset)
-        return is_torn_tail(self._file.read(MAX_GROUP_BYTES), self.position.chain)
+        _, seq, chain, _ = self.position
+        missing = Missing(self._writer, self.header.boot, seq, chain)
+        return len(rest) <= MAX_GROUP_BYTES and not proves_damage(rest, missing)
 
     def end(self) -> SegmentEnd:
         """Return ``position`` as the end of this segment."""
@@ -152,25 +159,25 @@ class SegmentReader:
         return AuditCorruptError(message, writer=self._writer, segment=self._number, offset=0)
 
     def _next(self) -> Located | None:
-        offset, seq, chain = self.position
-        prefix = self._file.read(LENGTH_BYTES)
-        if len(prefix) < LENGTH_BYTES:
+        offset, seq, chain, _ = self.position
+        prefix = self._file.read(PREFIX_BYTES)
+        if len(prefix) < PREFIX_BYTES:
             return None
-        length = int.from_bytes(prefix, "big")
+        length, group = decode_prefix(prefix)
         if not 1 <= length <= MAX_PAYLOAD_BYTES:
             raise self.corrupt(f"a payload of {length} bytes is impossible", BrokenFrameError)
         body = self._file.read(length + CHAIN_BYTES)
         if len(body) < length + CHAIN_BYTES:
             return None
         payload = body[:length]
-        expected = next_chain(chain, payload)
+        expected = next_chain(chain, group, payload)
         if expected != body[length:]:
             raise self.corrupt("the entry does not fit the hash chain", BrokenFrameError)
-        entry = self._checked(payload)
-        self.position = Position(offset + LENGTH_BYTES + len(body), seq + 1, expected)
+        entry = self._checked(payload, group)
+        self.position = Position(offset + PREFIX_BYTES + len(body), seq + 1, expected, group)
         return Located(self._number, offset, entry, payload)
 
-    def _checked(self, payload: bytes) -> Entry:
+    def _checked(self, payload: bytes, group: int) -> Entry:
         try:
             entry = decode_entry(payload)
         except AuditCorruptError as error:
@@ -181,4 +188,6 @@ class SegmentReader:
             raise self.corrupt(f"the entry says that it is of writer {entry.writer}")
         if entry.boot != self.header.boot:
             raise self.corrupt(f"the entry is of boot {entry.boot}, its segment of boot {self.header.boot}")
+        if group not in (entry.seq, self.position.group):
+            raise self.corrupt(f"the entry says that its group began with entry {group}")
         return entry

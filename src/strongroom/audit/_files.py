@@ -5,9 +5,9 @@ fail before or after they did their work.
 
 System calls of a new segment (its name appears only once its header is whole and durable):
 
-    open(NNNNNNNN.tmp) write fdatasync rename(NNNNNNNN.wal) open(folder) fsync
+    open(NNNNNNNN.wal.tmp) write fdatasync rename(NNNNNNNN.wal) open(folder) fsync
 
-and of a group of entries: ``pwrite fdatasync``.
+the same of a file that keeps what is cut off, NNNNNNNN.torn; and of a group of entries: ``pwrite fdatasync``.
 """
 
 import fcntl
@@ -15,9 +15,11 @@ import os
 from pathlib import Path
 
 from strongroom.audit._errors import AuditWriterInUseError
-from strongroom.audit._format import segment_name, segment_number
+from strongroom.audit._format import segment_name, segment_number, torn_name, torn_number
 
 LOCK_NAME = "lock"
+DRAFT_ENDING = ".tmp"
+"""Of names of files that are not whole yet."""
 _FOLDER_MODE = 0o700
 _FILE_MODE = 0o600
 
@@ -73,17 +75,11 @@ class WalFolder:
 
     def create(self, number: int, header: bytes) -> WalFile:
         """Create a segment that holds ``header``; durable, with its name, on return."""
-        name, draft = self.path / segment_name(number), self.path / f"{number:08d}.tmp"
-        file = self._open_file(draft, os.O_RDWR | os.O_CREAT | os.O_TRUNC)
-        try:
-            file.write_at(0, header)
-            file.sync()
-            draft.rename(name)
-            self.sync_names()
-        except BaseException:
-            file.close()
-            raise
-        return file
+        return self._create(segment_name(number), header)
+
+    def keep_torn(self, number: int, data: bytes) -> None:
+        """Keep a copy of what is about to be cut off a segment; durable, with its name, on return."""
+        self._create(torn_name(number), data).close()
 
     def open(self, number: int) -> WalFile:
         """Open a segment that exists."""
@@ -91,7 +87,7 @@ class WalFolder:
 
     def remove_drafts(self) -> None:
         """Remove what an unfinished ``create`` left."""
-        for draft in self.path.glob("*.tmp"):
+        for draft in self.path.glob(f"*{DRAFT_ENDING}"):
             draft.unlink()
 
     def sync_names(self) -> None:
@@ -102,6 +98,19 @@ class WalFolder:
         """Release the lock."""
         os.close(self._lock_fd)
 
+    def _create(self, name: str, data: bytes) -> WalFile:
+        draft = self.path / f"{name}{DRAFT_ENDING}"
+        file = self._open_file(draft, os.O_RDWR | os.O_CREAT | os.O_TRUNC)
+        try:
+            file.write_at(0, data)
+            file.sync()
+            draft.rename(self.path / name)
+            self.sync_names()
+        except BaseException:
+            file.close()
+            raise
+        return file
+
     def _open_file(self, path: Path, flags: int) -> WalFile:
         return WalFile(os.open(path, flags, _FILE_MODE))
 
@@ -109,6 +118,12 @@ class WalFolder:
 def list_segments(folder: Path) -> list[int]:
     """Return the numbers of the segments in a writer's folder, in order."""
     found = (segment_number(entry.name) for entry in os.scandir(folder))
+    return sorted(number for number in found if number is not None)
+
+
+def list_torn(folder: Path) -> list[int]:
+    """Return the numbers of the segments of which something was cut off and kept, in order."""
+    found = (torn_number(entry.name) for entry in os.scandir(folder))
     return sorted(number for number in found if number is not None)
 
 

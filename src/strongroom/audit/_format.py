@@ -17,8 +17,12 @@ Header, 128 bytes:
 Frame:
 
     0       4       length of the payload, 1 to 8,192
-    4       length  payload: the entry (see ``_entry``)
-    ...     32      chain value: SHA-256(0x02 || chain value before || payload)
+    4       8       group: sequence number of the first entry of the group commit that wrote this frame
+    12      length  payload: the entry (see ``_entry``)
+    ...     32      chain value: SHA-256(0x02 || chain value before || group || payload)
+
+A group is one write and one sync, and lies in one segment. It is written when all before it is durable, so its
+number tells which entries were durable when the frame was written: all below it.
 
 A writer's first segment builds on SHA-256(0x03 || name of the writer). The prefixes keep these hashes apart
 from each other and from those of a Merkle tree over the payloads (RFC 6962: 0x00 leaves, 0x01 nodes).
@@ -26,21 +30,25 @@ from each other and from those of a Merkle tree over the payloads (RFC 6962: 0x0
 
 import hashlib
 import re
+from collections.abc import Iterable
 from typing import NamedTuple
 
-from strongroom.audit._entry import MAX_PAYLOAD_BYTES
 from strongroom.audit._errors import AuditCorruptError
 
 MAGIC = b"SR-AUDIT"
 FORMAT_VERSION = 1
 HEADER_BYTES = 128
-LENGTH_BYTES = 4
+_LENGTH_BYTES = 4
+_GROUP_BYTES = 8
+PREFIX_BYTES = _LENGTH_BYTES + _GROUP_BYTES
 CHAIN_BYTES = 32
-MAX_FRAME_BYTES = LENGTH_BYTES + MAX_PAYLOAD_BYTES + CHAIN_BYTES
+FRAME_EXTRA_BYTES = PREFIX_BYTES + CHAIN_BYTES
+"""What a frame has besides its payload."""
 _CHECKED_BYTES = HEADER_BYTES - CHAIN_BYTES
 _WRITER_BYTES = 32
 _WRITER_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}", re.ASCII)
 _SEGMENT_NAME = re.compile(r"(\d{8})\.wal", re.ASCII)
+_TORN_NAME = re.compile(r"(\d{8})\.torn", re.ASCII)
 
 
 class Header(NamedTuple):
@@ -69,19 +77,44 @@ def segment_number(name: str) -> int | None:
     return int(match[1]) if match else None
 
 
+def torn_name(number: int) -> str:
+    """Return the name of the file that keeps what was cut off a segment."""
+    return f"{number:08d}.torn"
+
+
+def torn_number(name: str) -> int | None:
+    """Return the number of the segment in the name of a file with what was cut off it, None for any other name."""
+    match = _TORN_NAME.fullmatch(name)
+    return int(match[1]) if match else None
+
+
 def first_chain(writer: str) -> bytes:
     """Return the chain value that a writer's first entry builds on."""
     return hashlib.sha256(b"\x03" + writer.encode()).digest()
 
 
-def next_chain(chain: bytes, payload: bytes) -> bytes:
+def next_chain(chain: bytes, group: int, payload: bytes) -> bytes:
     """Return the chain value after one more entry."""
-    return hashlib.sha256(b"\x02" + chain + payload).digest()
+    return _next_chain(chain, group.to_bytes(_GROUP_BYTES, "big") + payload)
 
 
-def encode_frame(payload: bytes, chain: bytes) -> bytes:
-    """Return the frame of an entry; ``chain`` is its own chain value, made by ``next_chain``."""
-    return len(payload).to_bytes(LENGTH_BYTES, "big") + payload + chain
+def encode_group(payloads: Iterable[bytes], *, group: int, chain: bytes) -> tuple[bytes, bytes]:
+    """Return the frames of a group commit, joined, and the chain value after the last of them.
+
+    ``group`` is the sequence number of its first entry, ``chain`` the chain value before it.
+    """
+    number = group.to_bytes(_GROUP_BYTES, "big")
+    parts: list[bytes] = []
+    for payload in payloads:
+        grouped = number + payload
+        chain = _next_chain(chain, grouped)
+        parts += (len(payload).to_bytes(_LENGTH_BYTES, "big"), grouped, chain)
+    return b"".join(parts), chain
+
+
+def decode_prefix(data: bytes) -> tuple[int, int]:
+    """Return length and group from the first 12 bytes of a frame; the caller checks what they may be."""
+    return _number(data, 0, _LENGTH_BYTES), _number(data, _LENGTH_BYTES, _GROUP_BYTES)
 
 
 def encode_header(header: Header) -> bytes:
@@ -117,37 +150,13 @@ def decode_header(data: bytes) -> Header:
     return header
 
 
+def _next_chain(chain: bytes, grouped: bytes) -> bytes:
+    return hashlib.sha256(b"\x02" + chain + grouped).digest()
+
+
 def _header_check(checked: bytes) -> bytes:
     return hashlib.sha256(b"\x04" + checked).digest()
 
 
 def _number(data: bytes, offset: int, length: int) -> int:
     return int.from_bytes(data[offset : offset + length], "big")
-
-
-def is_torn_tail(data: bytes, chain: bytes) -> bool:
-    """Whether broken bytes at the end of a segment can be a write that was never finished.
-
-    ``data`` is everything from the first frame that does not fit, ``chain`` what it should have built on. The
-    answer is no when a whole, fitting frame stands anywhere behind the break: then what broke had been
-    written before, and was changed since. A frame can be recognised without knowing what came before it,
-    because the 32 bytes in front of it are the chain value that it builds on.
-    """
-    length = _number(data, 0, LENGTH_BYTES)
-    end = LENGTH_BYTES + length
-    if 1 <= length <= MAX_PAYLOAD_BYTES and end + CHAIN_BYTES < len(data):
-        mended = next_chain(chain, data[LENGTH_BYTES:end])  # in case only the stored chain value broke
-        if _frame_fits(data, end + CHAIN_BYTES, mended):
-            return False
-    return not any(
-        _frame_fits(data, offset, data[offset - CHAIN_BYTES : offset])
-        for offset in range(CHAIN_BYTES, len(data) - LENGTH_BYTES - CHAIN_BYTES)
-    )
-
-
-def _frame_fits(data: bytes, offset: int, chain: bytes) -> bool:
-    length = _number(data, offset, LENGTH_BYTES)
-    end = offset + LENGTH_BYTES + length
-    if not 1 <= length <= MAX_PAYLOAD_BYTES or end + CHAIN_BYTES > len(data):
-        return False
-    return next_chain(chain, data[offset + LENGTH_BYTES : end]) == data[end : end + CHAIN_BYTES]

@@ -1,6 +1,6 @@
-"""``AuditLog``: entries are chained where they happen and made durable in groups by a thread of the log's own.
+"""``AuditLog``: entries are numbered where they happen; a thread of the log's own makes them durable in groups.
 
-    append (any thread)  ─► pending ─► log thread: one write, one fdatasync ─► all waiters of the group wake
+    append (any thread)  ─► pending ─► log thread: chain, one write, one fdatasync ─► waiters of the group wake
                                          └─ failed: cut back, all of them get AuditUnavailableError
 
 Everything under ``_lock`` is memory; no system call is made while it is held.
@@ -13,14 +13,16 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import NamedTuple, Self, TypedDict, Unpack
+from typing import Self, Unpack
 
 from strongroom.audit._cursor import MAX_GROUP_BYTES
 from strongroom.audit._entry import ENTRY_VERSION, Entry, Kind, encode_entry
 from strongroom.audit._files import WalFolder
-from strongroom.audit._format import CHAIN_BYTES, encode_frame, is_writer_name, next_chain
+from strongroom.audit._format import FRAME_EXTRA_BYTES, is_writer_name
 from strongroom.audit._segments import SegmentWriter, recover
 from strongroom.audit._tickets import Tickets, wake
+from strongroom.audit._torn import RECOVERED_EVENT
+from strongroom.audit._values import AuditStats, EntryFields
 from strongroom.core import AuditUnavailableError, Clock
 
 SEGMENT_BYTES = 64 * 1024 * 1024
@@ -29,32 +31,6 @@ RETRY_AFTER_S = 1.0
 SLOW_AFTER_S = 5.0
 """A disk that has not answered for so long counts as failed in ``failure``."""
 MAX_PENDING_ENTRIES = 65_536
-
-
-class EntryFields(TypedDict, total=False):
-    """What the caller may say of an entry, besides kind and event; see ``Entry``."""
-
-    principal: str
-    access_key_id: str
-    source_address: str
-    request_id: str
-    key_id: str
-    key_version: str
-    outcome: str
-    member: str
-    detail: dict[str, str]
-
-
-class AuditStats(NamedTuple):
-    """Counters since the log was opened, for metrics."""
-
-    entries: int
-    """Entries made durable."""
-    groups: int
-    """Group commits, that is fdatasync calls, that worked."""
-    failed_groups: int
-    refused: int
-    """Appends refused because the log could not be written."""
 
 
 class AuditLog:
@@ -70,8 +46,9 @@ class AuditLog:
         self._bell: SimpleQueue[None] = SimpleQueue()
         self._lock = threading.Lock()
         # Guarded by the lock:
-        self._seq, self._chain = writer.position.seq, writer.position.chain  # of the next entry
-        self._pending: deque[bytes] = deque()  # frames that no group has taken
+        self._seq = writer.position.seq  # of the next entry
+        self._pending: deque[bytes] = deque()  # encoded entries that no group has taken
+        self._untold: list[dict[str, str]] = []  # details of ``log.recovered`` that are not durable yet
         self._tickets = Tickets(self._seq)
         self._failure: str | None = None
         self._is_closing = False
@@ -93,8 +70,9 @@ class AuditLog:
     ) -> Self:
         """Open ``directory/wal/<writer>``, creating it when absent, and start a segment of a new boot.
 
-        A torn tail is cut off, and an entry ``log.recovered`` says how many bytes that were. Raises
-        AuditWriterInUseError, AuditCorruptError, and AuditUnavailableError when the disk refuses.
+        A write that a crash left unfinished is kept aside and cut off, and the first entry, ``log.recovered``,
+        tells of it. Raises AuditWriterInUseError, AuditCorruptError when entries that were durable are damaged,
+        and AuditUnavailableError when the disk refuses.
         """
         if not is_writer_name(writer):
             raise ValueError(f"{writer!r} is no writer name: 1 to 32 of a-z, 0-9 and '-'")
@@ -113,8 +91,8 @@ class AuditLog:
             _close(folder)
             raise
         log = cls(segments, writer, clock=clock, retry_after_s=retry_after_s)
-        if recovered.cut_bytes:
-            log._append_own("log.recovered", {"cut_bytes": str(recovered.cut_bytes)})
+        log._untold = [cut.detail() for cut in recovered.cuts]
+        log._append_untold()
         log._thread.start()
         return log
 
@@ -198,14 +176,17 @@ class AuditLog:
                 **fields,
             )
         )
-        self._chain = next_chain(self._chain, payload)
         self._seq += 1
-        self._pending.append(encode_frame(payload, self._chain))
+        self._pending.append(payload)
         return self._tickets.issue()
 
     def _append_own(self, event: str, detail: dict[str, str]) -> None:
         with self._lock:
             self._enqueue("event", event, {"detail": detail})
+
+    def _append_untold(self) -> None:
+        for detail in self._untold:
+            self._append_own(RECOVERED_EVENT, detail)
 
     # The log thread.
 
@@ -241,29 +222,31 @@ class AuditLog:
                 return True
 
     def _commit_group(self) -> None:
-        frames = self._take_group()
-        data = b"".join(frames)
+        group = self._take_group()
         try:
-            self._segments.write(data, count=len(frames), chain=data[-CHAIN_BYTES:])
+            self._segments.write(group)
         except OSError as error:
             self._fail(error)
             return
         with self._lock:
             self._failure = self._busy_since = None
-            self._entries += len(frames)
+            self._untold = []  # they went first
+            self._entries += len(group)
             self._groups += 1
-            waiters = self._tickets.succeed(len(frames))
+            waiters = self._tickets.succeed(len(group))
         wake(waiters, is_durable=True)
 
     def _take_group(self) -> list[bytes]:
-        frames: list[bytes] = []
+        group: list[bytes] = []
         size = 0
         with self._lock:
-            while self._pending and size + len(self._pending[0]) <= MAX_GROUP_BYTES:
-                size += len(self._pending[0])
-                frames.append(self._pending.popleft())
+            while self._pending:
+                size += len(self._pending[0]) + FRAME_EXTRA_BYTES
+                if size > MAX_GROUP_BYTES:
+                    break
+                group.append(self._pending.popleft())
             self._busy_since = self._clock.monotonic()
-        return frames
+        return group
 
     def _fail(self, error: OSError) -> None:
         """Undo the group, and fail it and all that was chained behind it."""
@@ -272,7 +255,7 @@ class AuditLog:
             self._busy_since = None
             self._failed_groups += 1
             self._pending.clear()
-            _, self._seq, self._chain = self._segments.position
+            self._seq = self._segments.position.seq
             waiters = self._tickets.fail_all()
         with suppress(OSError):  # tried again before the next write
             self._segments.undo()
@@ -285,6 +268,7 @@ class AuditLog:
         except OSError as error:
             self._fail(error)
             return
+        self._append_untold()
         self._append_own("log.resumed", {"failure": str(self._failure), "refused": str(self._refused)})
         self._commit_group()
 

@@ -3,12 +3,14 @@
 Nothing here knows threads or waiters. ``recover`` finds the end after a crash, ``SegmentWriter`` moves it.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from strongroom.audit._cursor import BrokenFrameError, Position, SegmentReader
 from strongroom.audit._errors import AuditCorruptError
-from strongroom.audit._files import WalFile, WalFolder, list_segments
-from strongroom.audit._format import HEADER_BYTES, Header, encode_header, first_chain
+from strongroom.audit._files import WalFile, WalFolder, list_segments, list_torn
+from strongroom.audit._format import HEADER_BYTES, Header, encode_group, encode_header, first_chain
+from strongroom.audit._torn import Cut, read_cut
 
 
 class End(NamedTuple):
@@ -28,44 +30,56 @@ class Recovered(NamedTuple):
     """What ``recover`` found and did."""
 
     end: End
-    cut_bytes: int
-    """Length of the torn tail that was cut off, 0 when there was none."""
+    cuts: tuple[Cut, ...]
+    """What was cut off, now or earlier, that no entry tells of yet."""
 
 
 def recover(folder: WalFolder) -> Recovered:
-    """Find the end of the log, cutting off one unfinished write.
+    """Find the durable end of the log, cutting off one unfinished write, of which a copy is kept.
 
-    Reads the last segment through and the headers of the others. Raises AuditCorruptError for anything but a
-    torn tail of the last segment, OSError as the system does.
+    Reads the last segment through and the headers of the others. Raises AuditCorruptError for anything that an
+    unfinished write cannot have left, OSError as the system does; may be repeated after either.
     """
     folder.remove_drafts()
     numbers = list_segments(folder.path)
     if not numbers:
-        return Recovered(End(0, 0, 0, first_chain(folder.path.name)), 0)
-    _check_headers(folder, numbers)
+        return Recovered(End(0, 0, 0, first_chain(folder.path.name)), ())
+    headers = _read_headers(folder, numbers)
     last = numbers[-1]
     with SegmentReader(folder.path, last) as reader:
         broken = _read_to_break(reader)
-        torn_bytes = reader.bytes_left()
-        if torn_bytes and not reader.ends_torn():
+        rest = reader.rest()
+        if rest and not reader.is_unfinished_write(rest):
             raise broken or reader.corrupt("an incomplete entry is followed by whole ones")
-        offset, next_seq, chain = reader.position
-        boot = reader.header.boot
-    if torn_bytes:
-        _cut(folder, last, offset)
-    return Recovered(End(last, boot, next_seq - 1, chain), torn_bytes)
+        position, boot = reader.position, reader.header.boot
+    if rest:
+        folder.keep_torn(last, rest)
+    _settle(folder, last, cut_at=position.offset if rest else None)
+    end = End(last, boot, position.seq - 1, position.chain)
+    return Recovered(end, tuple(_untold_cuts(folder, headers, end)))
 
 
-def _check_headers(folder: WalFolder, numbers: list[int]) -> None:
+def _read_headers(folder: WalFolder, numbers: list[int]) -> dict[int, Header]:
     if numbers != list(range(1, numbers[-1] + 1)):
         missing = sorted(set(range(1, numbers[-1] + 1)) - set(numbers))
         raise AuditCorruptError("the segment is missing", writer=folder.path.name, segment=missing[0])
+    headers: dict[int, Header] = {}
     before: Header | None = None
     for number in numbers:
         with SegmentReader(folder.path, number) as reader:
             if before and (reader.header.boot, reader.header.first_seq) < (before.boot, before.first_seq):
                 raise reader.corrupt("the header goes back behind that of the segment before")
-            before = reader.header
+            headers[number] = before = reader.header
+    return headers
+
+
+def _untold_cuts(folder: WalFolder, headers: dict[int, Header], end: End) -> list[Cut]:
+    """Return the cuts behind which no entry is durable: the first one tells of them, so it is not there yet."""
+    return [
+        read_cut(folder.path, number)
+        for number in list_torn(folder.path)
+        if number == end.segment or (number < end.segment and headers[number + 1].first_seq == end.seq + 1)
+    ]
 
 
 def _read_to_break(reader: SegmentReader) -> BrokenFrameError | None:
@@ -77,10 +91,16 @@ def _read_to_break(reader: SegmentReader) -> BrokenFrameError | None:
     return None
 
 
-def _cut(folder: WalFolder, number: int, offset: int) -> None:
+def _settle(folder: WalFolder, number: int, *, cut_at: int | None) -> None:
+    """Make the end of a segment durable before anything builds on it.
+
+    Also where nothing is cut: a process that was killed may have written entries that it never synced. They
+    count from now on, so they must outlive the segment that follows them.
+    """
     file = folder.open(number)
     try:
-        file.cut(offset)
+        if cut_at is not None:
+            file.cut(cut_at)
         file.sync()
     finally:
         file.close()
@@ -114,10 +134,11 @@ class SegmentWriter:
         """The durable end: everything before it would survive a power loss."""
         return self._position
 
-    def write(self, frames: bytes, *, count: int, chain: bytes) -> None:
-        """Append ``count`` frames that end in ``chain``; they are durable on return."""
-        offset = self._position.offset
-        if offset > HEADER_BYTES and offset + len(frames) > self._segment_bytes:
+    def write(self, payloads: Sequence[bytes]) -> None:
+        """Append entries as one group, in one write; they are durable on return."""
+        position = self._position
+        frames, chain = encode_group(payloads, group=position.seq, chain=position.chain)
+        if position.offset > HEADER_BYTES and position.offset + len(frames) > self._segment_bytes:
             self._segment_due = True
         file = self._start_segment() if self._segment_due or self._file is None else self._file
         offset = self._position.offset
@@ -131,7 +152,7 @@ class SegmentWriter:
             raise
         self._synced = True
         # Durable from here on.
-        self._position = Position(offset + len(frames), self._position.seq + count, chain)
+        self._position = Position(offset + len(frames), position.seq + len(payloads), chain)
 
     def undo(self) -> None:
         """Cut a failed write off, so that no entry is in the log whose caller was told that it is not."""
@@ -153,7 +174,7 @@ class SegmentWriter:
         It stays due until this worked: a header that failed may be in the folder all the same, and then
         nothing more may go into the segment before it.
         """
-        _, seq, chain = self._position
+        _, seq, chain, _ = self._position
         header = Header(self._segment + 1, self._boot, seq, chain, self._folder.path.name)
         file = self._folder.create(self._segment + 1, encode_header(header))
         before, self._file = self._file, file

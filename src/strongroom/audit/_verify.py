@@ -4,11 +4,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from strongroom.audit._cursor import SegmentEnd, SegmentReader
+from strongroom.audit._cursor import BrokenFrameError, SegmentEnd, SegmentReader
 from strongroom.audit._errors import AuditCorruptError
-from strongroom.audit._files import LOCK_NAME, list_segments
-from strongroom.audit._format import is_writer_name, segment_number
+from strongroom.audit._files import DRAFT_ENDING, LOCK_NAME, list_segments, list_torn
+from strongroom.audit._format import is_writer_name, segment_number, torn_number
 from strongroom.audit._read import list_writers
+from strongroom.audit._torn import Cut, describe_cut, read_cut, told_cut
 
 PROGRESS_EVERY = 10_000
 MAX_FINDINGS = 1_000
@@ -54,7 +55,7 @@ class VerifyReport(NamedTuple):
     problems: tuple[Finding, ...]
     """Places where the log is not what its writer wrote, the first bad entry of each segment."""
     warnings: tuple[Finding, ...]
-    """What an honest crash or a clock can leave, and what does not belong into the folder."""
+    """What an honest crash or a clock can leave, what recovery cut off, and what does not belong into the folder."""
 
     @property
     def entries(self) -> int:
@@ -113,6 +114,9 @@ class _Inspection:
         self._progress = progress
         self._entries = 0
         self._last_at = 0  # of the writer that is being read
+        self._cuts: dict[
+            int, tuple[Cut, int]
+        ] = {}  # of that writer, with the number of the entry that tells of it
 
     def problem(self, error: AuditCorruptError) -> None:
         _keep(self.problems, error)
@@ -121,17 +125,16 @@ class _Inspection:
         _keep(self.warnings, error)
 
     def inspect_writer(self, folder: Path) -> WriterReport:
-        self._last_at = 0
+        self._last_at, self._cuts = 0, {}
         numbers = list_segments(folder)
         if not numbers:
             self.problem(AuditCorruptError("the folder holds no segment", writer=folder.name))
-        for path in sorted(folder.iterdir()):
-            if segment_number(path.name) is None and path.name != LOCK_NAME:
-                self.warn(AuditCorruptError(f"{path.name!r} does not belong here", writer=folder.name))
+        self._check_names(folder)
         entries_before, end, is_joined = self._entries, None, True
         for number in numbers:
             is_last = number == numbers[-1]
             end, is_joined = self._inspect_segment(folder, number, end, is_joined=is_joined, is_last=is_last)
+        self._check_cuts(folder)
         return WriterReport(
             folder.name,
             len(numbers),
@@ -140,6 +143,21 @@ class _Inspection:
             end.boot if end else 0,
             end.chain if end else b"",
         )
+
+    def _check_names(self, folder: Path) -> None:
+        for path in sorted(folder.iterdir()):
+            is_known = path.name == LOCK_NAME or path.suffix == DRAFT_ENDING
+            if not is_known and segment_number(path.name) is None and torn_number(path.name) is None:
+                self.warn(AuditCorruptError(f"{path.name!r} does not belong here", writer=folder.name))
+
+    def _check_cuts(self, folder: Path) -> None:
+        """Name every cut: of each there is an entry, and the bytes themselves, which must be the same."""
+        kept = {number: read_cut(folder, number) for number in list_torn(folder)}
+        for number in sorted(kept.keys() | self._cuts.keys()):
+            told, seq = self._cuts.get(number, (None, None))
+            found = describe_cut(told, kept.get(number))
+            error = AuditCorruptError(found.what, writer=folder.name, segment=number, seq=seq)
+            (self.problem if found.is_problem else self.warn)(error)
 
     def _inspect_segment(
         self, folder: Path, number: int, before: SegmentEnd | None, *, is_joined: bool, is_last: bool
@@ -157,34 +175,52 @@ class _Inspection:
             if is_joined or (before and reader.header.segment != before.segment + 1):
                 self._check(lambda: reader.check_joint(before))
             try:
-                self._read(reader)
+                is_sound = self._read_to_end(reader, is_last=is_last)
             except AuditCorruptError as error:
                 self.problem(error)
-                return reader.end(), False
-            return reader.end(), self._check_end(reader, is_last=is_last)
+                is_sound = False
+            return reader.end(), is_sound
 
-    def _read(self, reader: SegmentReader) -> None:
-        """Read on until nothing more comes: a living writer appends while we read."""
-        start = None
-        while start != reader.position:
-            start = reader.position
+    def _read_to_end(self, reader: SegmentReader, *, is_last: bool) -> bool:
+        """Read all entries, and judge what stands behind the last whole one; tell whether it may stand there."""
+        broken = self._read(reader)
+        rest = reader.rest()
+        return not rest or self._judge(reader, rest, broken, is_last=is_last)
+
+    def _read(self, reader: SegmentReader) -> BrokenFrameError | None:
+        """Read entries until there are no more, or one that does not fit."""
+        try:
             for located in reader:
-                if located.entry.at < self._last_at:
-                    back_us = self._last_at - located.entry.at
+                entry = located.entry
+                if entry.at < self._last_at:
+                    back_us = self._last_at - entry.at
                     self.warn(
                         reader.corrupt(f"the clock went back by {back_us / 1e6:.6f} s before this entry")
                     )
-                self._last_at = located.entry.at
+                if cut := told_cut(entry):
+                    self._cuts[cut.segment] = (cut, entry.seq)
+                self._last_at = entry.at
                 self._count()
+        except BrokenFrameError as error:
+            return error
+        return None
 
-    def _check_end(self, reader: SegmentReader, *, is_last: bool) -> bool:
-        n_bytes = reader.bytes_left()
-        if not n_bytes:
+    def _judge(
+        self, reader: SegmentReader, rest: bytes, broken: BrokenFrameError | None, *, is_last: bool
+    ) -> bool:
+        is_unfinished = is_last and reader.is_unfinished_write(rest)
+        if is_unfinished and broken is None:
+            self.warn(reader.corrupt(f"torn tail: {len(rest)} bytes of an entry that was never finished"))
             return True
-        if is_last and reader.ends_torn():
-            self.warn(reader.corrupt(f"torn tail: {n_bytes} bytes of an entry that was never finished"))
-            return True
-        self.problem(reader.corrupt(f"the segment ends within an entry ({n_bytes} bytes)"))
+        message = (
+            broken.message if broken else f"the segment ends within an entry ({reader.bytes_left()} bytes)"
+        )
+        if is_unfinished:
+            message += (
+                "; if power was lost in the middle of a write: the next start of the service keeps a copy of these"
+                f" {len(rest)} bytes and cuts them off"
+            )
+        self.problem(reader.corrupt(message))
         return False
 
     def _check(self, check: Callable[[], None]) -> None:

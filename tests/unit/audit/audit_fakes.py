@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from strongroom.audit._entry import Entry, encode_entry
 from strongroom.audit._files import WalFile, WalFolder
 
 
@@ -82,3 +83,9 @@ class FlakyFolder(WalFolder):
 
     def _open_file(self, path: Path, flags: int) -> WalFile:
         return FlakyFile(os.open(path, flags, 0o600), self._disk)
+
+
+def payload_of(seq: int, *, boot: int = 1, writer: str = "main", **fields) -> bytes:
+    """Return the stored bytes of some entry."""
+    common = {"version": 1, "at": 1_700_000_000_000_000 + seq, "kind": "event", "event": "e"}
+    return encode_entry(Entry(**(common | fields), writer=writer, seq=seq, boot=boot))

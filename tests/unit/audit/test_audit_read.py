@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from strongroom.audit import AuditCorruptError, follow_entries, inspect_log, last_entries, read_entries
-from strongroom.audit._format import Header, encode_frame, encode_header, first_chain, next_chain
+from strongroom.audit._format import Header, encode_group, encode_header, first_chain
 from unit.audit.audit_fakes import SettableClock
 
 
@@ -64,17 +64,12 @@ def test_following_survives_a_writer_that_takes_back_what_its_disk_refused(open_
     def frames(*ids):
         from strongroom.audit._entry import Entry, encode_entry
 
-        data, chain = kept, kept[-32:]
-        for seq, name in enumerate(ids, start=2):
-            at = int(clock.now() * 1e6)
-            payload = encode_entry(
-                Entry(
-                    version=1, writer="main", seq=seq, boot=1, at=at, kind="event", event="e", request_id=name
-                )
-            )
-            chain = next_chain(chain, payload)
-            data += encode_frame(payload, chain)
-        return data
+        common = {"version": 1, "writer": "main", "boot": 1, "kind": "event", "event": "e"}
+        payloads = [
+            encode_entry(Entry(**common, seq=seq, at=int(clock.now() * 1e6), request_id=name))
+            for seq, name in enumerate(ids, start=2)
+        ]
+        return kept + encode_group(payloads, group=2, chain=kept[-32:])[0]
 
     contents = iter([frames("refused-1", "refused-2"), kept, frames("later-1", "later-2", "later-3")])
     followed = follow_entries(directory, sleep=lambda _seconds: segment.write_bytes(next(contents)))
@@ -110,8 +105,10 @@ def test_reading_raises_at_the_first_frame_that_does_not_fit(two_writers, direct
 @given(
     body=st.binary(max_size=300)
     | st.builds(lambda n, rest: n.to_bytes(4, "big") + rest, st.integers(0, 300), st.binary(max_size=400))
-    | st.binary(min_size=1, max_size=100).map(
-        lambda payload: encode_frame(payload, next_chain(first_chain("main"), payload))
+    | st.builds(
+        lambda payload, group: encode_group([payload], group=group, chain=first_chain("main"))[0],
+        st.binary(min_size=1, max_size=100),
+        st.integers(0, 2),
     ),
     with_header=st.booleans(),
 )

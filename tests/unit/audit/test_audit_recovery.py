@@ -1,11 +1,14 @@
-"""Opening a log after a crash: what is cut, what is refused."""
+"""Opening a log after a crash: what is cut and kept aside, what is refused."""
 
 import asyncio
+import hashlib
 import shutil
 
 import pytest
 
 from strongroom.audit import AuditCorruptError, inspect_log, read_entries, verify_log
+from strongroom.audit._format import encode_group
+from strongroom.core import AuditUnavailableError
 
 
 @pytest.fixture
@@ -32,8 +35,18 @@ def _recovered(directory):
     return [entry.detail for entry in read_entries(directory) if entry.event == "log.recovered"]
 
 
+def _told(cut):
+    """What ``log.recovered`` tells of bytes cut off the first segment."""
+    return {
+        "segment": "1",
+        "cut_bytes": str(len(cut)),
+        "sha256": hashlib.sha256(cut).hexdigest(),
+        "kept_as": "00000001.torn",
+    }
+
+
 @pytest.mark.parametrize("kept_bytes", [1, 3, 4, 5, 50, -33, -32, -1])
-def test_an_incomplete_last_frame_is_cut_and_recorded(five, open_log, directory, kept_bytes):
+def test_an_incomplete_last_frame_is_cut_kept_aside_and_recorded(five, open_log, directory, wal, kept_bytes):
     segment, offsets = five
     keep = offsets[4] + kept_bytes if kept_bytes > 0 else offsets[5] + kept_bytes
     segment.write_bytes(segment.read_bytes()[:keep])
@@ -42,9 +55,15 @@ def test_an_incomplete_last_frame_is_cut_and_recorded(five, open_log, directory,
     assert "torn tail" in str(warning)
     verify_log(directory)  # a crash is no tampering
     open_log().close()
-    assert _recovered(directory) == [{"cut_bytes": str(keep - offsets[4])}]
+    kept = (wal / "00000001.torn").read_bytes()
+    assert len(kept) == keep - offsets[4]
+    assert _recovered(directory) == [_told(kept)]
     assert _request_ids(directory) == ["0", "1", "2", "3"]
-    assert verify_log(directory).warnings == ()
+    (warning,) = verify_log(directory).warnings
+    assert (warning.segment, warning.seq) == (1, 5)
+    assert "00000001.torn keeps them" in str(warning)
+    open_log().close()
+    assert len(_recovered(directory)) == 1  # told once
 
 
 @pytest.mark.parametrize("zeros", [1, 4, 100, 5000])
@@ -52,7 +71,7 @@ def test_zeros_behind_the_end_are_cut(five, open_log, directory, zeros):
     segment, _ = five
     segment.write_bytes(segment.read_bytes() + bytes(zeros))
     open_log().close()
-    assert _recovered(directory) == [{"cut_bytes": str(zeros)}]
+    assert _recovered(directory) == [_told(bytes(zeros))]
     assert len(_request_ids(directory)) == 5
     verify_log(directory)
 
@@ -65,10 +84,12 @@ def test_a_last_frame_that_breaks_the_chain_is_cut_by_recovery_but_is_a_problem_
     data = bytearray(segment.read_bytes())
     data[offsets[4] + 20 if where == "payload" else offsets[5] - 1] ^= 1
     segment.write_bytes(data)
-    with pytest.raises(AuditCorruptError, match="entry 5: the entry does not fit the hash chain"):
+    with pytest.raises(
+        AuditCorruptError, match=r"entry 5: the entry does not fit.*keeps a copy of these 1\d\d"
+    ):
         verify_log(directory)
     open_log().close()
-    assert len(_recovered(directory)) == 1
+    assert _recovered(directory) == [_told(bytes(data[offsets[4] :]))]
     assert len(_request_ids(directory)) == 4
     verify_log(directory)
 
@@ -96,12 +117,10 @@ def test_more_than_one_group_of_rubbish_is_refused(five, open_log):
 
 
 def test_a_whole_entry_of_a_later_version_is_never_cut(five, open_log):
-    from strongroom.audit._format import encode_frame, next_chain
-
     segment, _ = five
     data = segment.read_bytes()
     payload = b"\x81\xa7version\x02"
-    segment.write_bytes(data + encode_frame(payload, next_chain(data[-32:], payload)))
+    segment.write_bytes(data + encode_group([payload], group=6, chain=data[-32:])[0])
     with pytest.raises(AuditCorruptError, match="version"):
         open_log()
 
@@ -134,8 +153,10 @@ def test_a_missing_segment_or_a_foreign_header_is_refused(five, open_log, wal):
     open_log()
 
 
-def test_drafts_of_segments_are_removed(five, open_log, wal):
-    (wal / "00000002.tmp").write_bytes(b"half a header")
+def test_drafts_are_no_finding_and_are_removed(five, open_log, directory, wal):
+    (wal / "00000002.wal.tmp").write_bytes(b"half a header")
+    (wal / "00000001.torn.tmp").write_bytes(b"half of what is cut off")
+    assert inspect_log(directory).warnings == ()
     open_log()
     assert sorted(path.name for path in wal.iterdir()) == ["00000001.wal", "00000002.wal", "lock"]
 
@@ -145,3 +166,94 @@ def test_an_empty_boot_leaves_nothing_to_mend(open_log, directory):
         open_log().close()
     report = verify_log(directory)
     assert (report.entries, report.writers[0].boot, report.writers[0].segments) == (0, 3, 3)
+
+
+def _torn(segment, offsets):
+    """Tear the last entry off; returns what is left of it."""
+    data = segment.read_bytes()[: offsets[5] - 7]
+    segment.write_bytes(data)
+    return data[offsets[4] :]
+
+
+@pytest.mark.parametrize(
+    "call", ["create.write", "create.sync", "create.sync_names", "sync", "cut", "sync_names"]
+)
+@pytest.mark.parametrize("fault", ["lost", "persisted"])
+@pytest.mark.parametrize("nth", [1, 2])
+def test_a_recovery_that_failed_half_way_is_done_again_and_told_once(
+    five, open_log, directory, wal, disk, call, fault, nth
+):
+    torn = _torn(*five)
+    seen = []
+
+    def decide(asked):
+        seen.append(asked)
+        return fault if asked == call and seen.count(call) == nth else None
+
+    disk.decide = decide
+    try:
+        open_log().close()
+    except AuditUnavailableError:
+        disk.decide = lambda _call: None
+        open_log().close()
+    disk.decide = lambda _call: None
+    open_log().close()
+    assert (wal / "00000001.torn").read_bytes() == torn
+    assert _recovered(directory) == [_told(torn)]
+    assert _request_ids(directory) == ["0", "1", "2", "3"]
+    verify_log(directory)
+
+
+def test_what_was_cut_is_told_even_when_its_first_record_was_lost_with_the_power_again(
+    five, open_log, directory, wal
+):
+    torn = _torn(*five)
+    open_log().close()
+    record = wal / "00000002.wal"
+    record.write_bytes(record.read_bytes()[:-5])  # the entry that told of the first cut, torn too
+    open_log().close()
+    assert [detail["kept_as"] for detail in _recovered(directory)] == ["00000001.torn", "00000002.torn"]
+    assert _recovered(directory)[0] == _told(torn)
+    assert len(verify_log(directory).warnings) == 2
+
+
+async def test_what_was_cut_is_told_once_the_disk_takes_writes_again(five, open_log, directory, disk):
+    torn = _torn(*five)
+    disk.calls.clear()
+    disk.decide = lambda call: "lost" if call == "write" and "create.sync_names" in disk.calls else None
+    log = open_log()
+    while log.is_writable:
+        await asyncio.sleep(0.001)
+    disk.decide = lambda _call: None
+    while not log.is_writable:
+        await asyncio.sleep(0.001)
+    log.close()
+    events = [entry.event for entry in read_entries(directory)]
+    assert events[4:] == ["log.recovered", "log.resumed"]
+    assert _recovered(directory) == [_told(torn)]
+
+
+def test_verify_names_what_was_cut_when_the_copy_was_changed_removed_or_is_told_of_nowhere(
+    five, open_log, directory, wal
+):
+    torn = _torn(*five)
+    open_log().close()
+    kept = wal / "00000001.torn"
+    kept.write_bytes(torn[:-1] + b"?")
+    with pytest.raises(
+        AuditCorruptError, match=r"entry 5: .*00000001\.torn, which should keep them, holds other bytes"
+    ):
+        verify_log(directory)
+    kept.unlink()
+    (warning,) = verify_log(directory).warnings
+    assert f"{len(torn)} bytes were cut off" in str(warning)
+    assert "is not there" in str(warning)
+    (wal / "00000002.torn").write_bytes(b"?")
+    assert "no entry tells of them" in str(verify_log(directory).warnings[1])
+
+
+def test_the_durable_end_is_synced_before_a_new_segment_builds_on_it(five, open_log, disk):
+    """A process that was killed may have left whole entries that were never synced."""
+    disk.calls.clear()
+    open_log()
+    assert "sync" in disk.calls[: disk.calls.index("create.write")]

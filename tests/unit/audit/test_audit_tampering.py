@@ -8,7 +8,7 @@ import pytest
 from strongroom.audit import AuditCorruptError, inspect_log, verify_log
 
 _ENTRIES = 12
-_SEGMENT_BYTES = 128 + 4 * 110 + 50  # about four entries each
+_SEGMENT_BYTES = 128 + 4 * 118 + 50  # about four entries each
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def _segments(folder):
 def _frames(path):
     data, offset, frames = path.read_bytes(), 128, []
     while offset < len(data):
-        end = offset + 4 + int.from_bytes(data[offset : offset + 4], "big") + 32
+        end = offset + 12 + int.from_bytes(data[offset : offset + 4], "big") + 32
         frames.append(data[offset:end])
         offset = end
     return data[:128], frames
@@ -111,6 +111,7 @@ TABLE = {
     "bit flip in a chain value": (_flip_in_frame(from_end=5), 2, "does not fit the hash chain"),
     "bit flip in a length, small": (_flip_in_frame(from_start=3), 2, "does not fit the hash chain"),
     "bit flip in a length, huge": (_flip_in_frame(from_start=0), 2, "impossible"),
+    "bit flip in a group": (_flip_in_frame(from_start=11), 2, "does not fit the hash chain"),
     "bit flip in a header": (lambda folder: _flip(_segments(folder)[1], 40), 2, "header"),
     "bit flip in the magic": (lambda folder: _flip(_segments(folder)[1], 0), 2, "does not start like"),
     "first entry deleted": (_edit(lambda frames: frames.pop(0)), 2, "does not fit the hash chain"),
