@@ -148,8 +148,8 @@ def test_an_alias_that_is_lost_to_another_caller_is_told_with_the_key_that_was_m
     other = _create()
     create_key = api.service.create_key
 
-    async def create_key_and_lose_the_alias(caller, *, description):
-        made = await create_key(caller, description=description)
+    async def create_key_and_lose_the_alias(caller, **asked):
+        made = await create_key(caller, **asked)
         await api.service.create_alias(caller, alias_name="alias/x", target_key_id=other["key_id"])
         return made
 
