@@ -1,10 +1,11 @@
 """Checking a whole log offline: from its files alone, without server or keys, in constant memory."""
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from strongroom.audit._cursor import BrokenFrameError, SegmentEnd, SegmentReader
+from strongroom.audit._cursor import BrokenFrameError, Position, SegmentEnd, SegmentReader
 from strongroom.audit._errors import AuditCorruptError
 from strongroom.audit._files import DRAFT_ENDING, LOCK_NAME, list_segments, list_torn
 from strongroom.audit._format import is_writer_name, segment_number, torn_number
@@ -12,6 +13,8 @@ from strongroom.audit._read import list_writers
 from strongroom.audit._torn import Cut, describe_cut, read_cut, told_cut
 
 PROGRESS_EVERY = 10_000
+SETTLE_S = 0.02
+"""How long the end of a log that is not whole must stand still before it counts as unfinished, not as being written."""
 MAX_FINDINGS = 1_000
 """Of each kind; a log with more is beyond listing."""
 
@@ -182,10 +185,21 @@ class _Inspection:
             return reader.end(), is_sound
 
     def _read_to_end(self, reader: SegmentReader, *, is_last: bool) -> bool:
-        """Read all entries, and judge what stands behind the last whole one; tell whether it may stand there."""
-        broken = self._read(reader)
-        rest = reader.rest()
-        return not rest or self._judge(reader, rest, broken, is_last=is_last)
+        """Read all entries, and judge what stands behind the last whole one; tell whether it may stand there.
+
+        Of a log that is being written the last entry may be there in part, or wholly by the time we look again.
+        So we judge what we saw, and only when it has stood still.
+        """
+        seen: tuple[Position, bytes] | None = None
+        while True:
+            broken = self._read(reader)
+            rest = reader.rest()
+            if not rest:
+                return True
+            if not is_last or (reader.position, rest) == seen:
+                return self._judge(reader, rest, broken, is_last=is_last)
+            seen = (reader.position, rest)
+            time.sleep(SETTLE_S)
 
     def _read(self, reader: SegmentReader) -> BrokenFrameError | None:
         """Read entries until there are no more, or one that does not fit."""

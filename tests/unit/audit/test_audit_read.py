@@ -1,13 +1,17 @@
 """Reading: merged by time, followed while it is written, and never fooled by arbitrary bytes."""
 
+import asyncio
 import itertools
+import threading
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from strongroom.audit import AuditCorruptError, follow_entries, inspect_log, last_entries, read_entries
+from strongroom.audit._cursor import SegmentReader
 from strongroom.audit._format import Header, encode_group, encode_header, first_chain
+from strongroom.core import SystemClock
 from unit.audit.audit_fakes import SettableClock
 
 
@@ -123,3 +127,57 @@ def test_arbitrary_bytes_are_read_or_corrupt(tmp_path, body, with_header):
         assert inspect_log(tmp_path).problems
     else:
         assert not inspect_log(tmp_path).problems
+
+
+@pytest.mark.parametrize("overtaken_at", [{1}, {2}, {1, 2}, {1, 2, 3, 4}])
+def test_verification_takes_nothing_that_comes_while_it_looks_for_an_unfinished_entry(
+    open_log, directory, monkeypatch, overtaken_at
+):
+    """The writer appends whenever a look at the end, the first, the second and so on, has just found nothing new."""
+    log, looks = open_log(), itertools.count(1)
+    read_one = SegmentReader._next
+    asyncio.run(log.record("event", "e"))
+
+    def read_and_be_overtaken(reader):
+        found = read_one(reader)
+        if found is None and next(looks) in overtaken_at:
+            asyncio.run(log.record("event", "e"))
+        return found
+
+    monkeypatch.setattr(SegmentReader, "_next", read_and_be_overtaken)
+    report = inspect_log(directory)
+    assert (report.problems, report.warnings) == ((), ())
+    assert report.entries >= 1
+
+
+def test_verification_waits_for_an_entry_that_is_half_written(open_log, directory, wal, monkeypatch):
+    log = open_log()
+    asyncio.run(log.record("event", "e"))
+    log.close()
+    segment = wal / "00000001.wal"
+    data = segment.read_bytes()
+    segment.write_bytes(data[:-20])
+    monkeypatch.setattr("strongroom.audit._verify.time.sleep", lambda _seconds: segment.write_bytes(data))
+    report = inspect_log(directory)
+    assert (report.problems, report.warnings, report.entries) == ((), (), 1)
+
+
+def test_a_log_of_16_callers_at_work_is_sound_however_often_it_is_verified(open_log, directory):
+    log, stop = open_log(clock=SystemClock(), segment_bytes=200_000), threading.Event()
+
+    async def write():
+        async def call():
+            while not stop.is_set():
+                await log.record("event", "e", detail={"padding": "x" * 200})
+
+        await asyncio.gather(*(call() for _ in range(16)))
+
+    writer = threading.Thread(target=asyncio.run, args=(write(),))
+    writer.start()
+    try:
+        reports = [inspect_log(directory) for _ in range(30)]
+    finally:
+        stop.set()
+        writer.join()
+    assert [report.problems + report.warnings for report in reports] == [()] * 30
+    assert reports[-1].entries > reports[0].entries
