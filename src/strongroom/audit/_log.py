@@ -203,7 +203,7 @@ class AuditLog:
             with self._lock:
                 self._is_closing = True
                 waiters = self._tickets.fail_all()
-            wake(waiters, is_durable=False)
+            wake(waiters, has_failed=True)
             self._segments.close()
 
     def _wait_for_work(self) -> bool:
@@ -234,7 +234,7 @@ class AuditLog:
             self._entries += len(group)
             self._groups += 1
             waiters = self._tickets.succeed(len(group))
-        wake(waiters, is_durable=True)
+        wake(waiters, has_failed=False)
 
     def _take_group(self) -> list[bytes]:
         group: list[bytes] = []
@@ -259,7 +259,7 @@ class AuditLog:
             waiters = self._tickets.fail_all()
         with suppress(OSError):  # tried again before the next write
             self._segments.undo()
-        wake(waiters, is_durable=False)
+        wake(waiters, has_failed=True)
 
     def _try_again(self) -> None:
         """Write an entry that says how long the log was away; the log is open again once that is durable."""

@@ -8,14 +8,12 @@ import asyncio
 from collections import deque
 from collections.abc import Iterable
 from contextlib import suppress
-from typing import NamedTuple
+from itertools import chain
 
 from strongroom.core import AuditUnavailableError
 
-
-class _Waiting(NamedTuple):
-    ticket: int
-    future: asyncio.Future[None]
+MAX_OUTAGES = 1024
+"""That are remembered. Who asks for an older ticket is told that its fate is not known."""
 
 
 class Tickets:
@@ -24,8 +22,9 @@ class Tickets:
     def __init__(self, first: int) -> None:
         self._next = first
         self._decided_below = first
-        self._failed: deque[range] = deque()  # one for each outage, merged where they touch
-        self._waiting: list[_Waiting] = []
+        self._known_from = first
+        self._failed: deque[range] = deque()  # one for each outage, merged where they touch, oldest first
+        self._waiting: dict[int, list[asyncio.Future[None]]] = {}  # by ticket, undecided ones only
 
     def issue(self) -> int:
         """Return the next ticket."""
@@ -35,23 +34,24 @@ class Tickets:
     def wait_for(self, ticket: int, loop: asyncio.AbstractEventLoop) -> asyncio.Future[None] | None:
         """Return what to await for a ticket, None when its entry is durable already.
 
-        Raises AuditUnavailableError when it failed, ValueError when it was never issued.
+        Raises AuditUnavailableError when it failed or was decided too long ago, ValueError when it was never issued.
         """
         if ticket >= self._next:
             raise ValueError(f"ticket {ticket} was never issued")
         if ticket < self._decided_below:
-            if any(ticket in failed for failed in self._failed):
-                raise not_durable()
+            self._require_durable(ticket)
             return None
         future: asyncio.Future[None] = loop.create_future()
-        self._waiting.append(_Waiting(ticket, future))
+        self._waiting.setdefault(ticket, []).append(future)
         return future
 
     def succeed(self, count: int) -> list[asyncio.Future[None]]:
         """Mark the ``count`` oldest undecided entries durable; return who waited for them."""
-        self._decided_below += count
-        ripe = [waiting.future for waiting in self._waiting if waiting.ticket < self._decided_below]
-        self._waiting = [waiting for waiting in self._waiting if waiting.ticket >= self._decided_below]
+        start, self._decided_below = self._decided_below, self._decided_below + count
+        ripe: list[asyncio.Future[None]] = []
+        for ticket in range(start, self._decided_below):  # whatever else waits is not looked at
+            if ticket in self._waiting:
+                ripe += self._waiting.pop(ticket)
         return ripe
 
     def fail_all(self) -> list[asyncio.Future[None]]:
@@ -61,10 +61,21 @@ class Tickets:
             start = self._failed.pop().start
         if start < self._next:
             self._failed.append(range(start, self._next))
+        if len(self._failed) > MAX_OUTAGES:
+            self._known_from = self._failed.popleft().stop
         self._decided_below = self._next
-        futures = [waiting.future for waiting in self._waiting]
-        self._waiting = []
+        futures = list(chain.from_iterable(self._waiting.values()))
+        self._waiting = {}
         return futures
+
+    def _require_durable(self, ticket: int) -> None:
+        if ticket < self._known_from:
+            raise AuditUnavailableError("whether the audit entry became durable is not known any more")
+        for failed in reversed(self._failed):  # nearly always a ticket is younger than the last outage
+            if ticket >= failed.stop:
+                return
+            if ticket in failed:
+                raise not_durable()
 
 
 def not_durable() -> AuditUnavailableError:
@@ -75,21 +86,21 @@ def not_durable() -> AuditUnavailableError:
     )
 
 
-def wake(futures: Iterable[asyncio.Future[None]], *, is_durable: bool) -> None:
+def wake(futures: Iterable[asyncio.Future[None]], *, has_failed: bool) -> None:
     """Resolve futures from another thread: one call into each event loop, however many wait there."""
     by_loop: dict[asyncio.AbstractEventLoop, list[asyncio.Future[None]]] = {}
     for future in futures:
         by_loop.setdefault(future.get_loop(), []).append(future)
     for loop, group in by_loop.items():
         with suppress(RuntimeError):  # the loop was closed: nobody is left to hear it
-            loop.call_soon_threadsafe(_resolve, group, is_durable)
+            loop.call_soon_threadsafe(_resolve, group, has_failed)
 
 
-def _resolve(futures: list[asyncio.Future[None]], is_durable: bool) -> None:  # noqa: FBT001  # called by the loop
+def _resolve(futures: list[asyncio.Future[None]], has_failed: bool) -> None:  # noqa: FBT001  # called by the loop
     for future in futures:
         if future.done():  # its task was cancelled
             continue
-        if is_durable:
-            future.set_result(None)
-        else:
+        if has_failed:
             future.set_exception(not_durable())
+        else:
+            future.set_result(None)
