@@ -11,7 +11,7 @@ here restarts a worker or decides that a member is fit to serve: the main proces
 
 from strongroom.hsm.cluster._cluster import HsmCluster, Suspicion, SuspicionKind
 from strongroom.hsm.cluster._member import RemoteAdmin, RemoteMember
-from strongroom.hsm.cluster._proof import Canary, make_canary, prove_canary, prove_same_root
+from strongroom.hsm.cluster._proof import Canary, make_canary, prove_canary, prove_same_root, prove_use
 from strongroom.hsm.cluster._replication import (
     AdminDoor,
     ImportKey,
@@ -41,4 +41,5 @@ __all__ = [
     "make_canary",
     "prove_canary",
     "prove_same_root",
+    "prove_use",
 ]

@@ -37,13 +37,16 @@ def _canary_aad(root_id: RootId, algorithm: WrapAlgorithm) -> bytes:
 
 async def prove_same_root(root_id: RootId, left: HsmUse, right: HsmUse, *, deadline: Deadline) -> None:
     """Each opens what the other made of a fresh random challenge. Raises HsmIntegrityError when they differ."""
-    aad = encode_fields("strongroom root challenge v1", [root_id])
     for maker, opener in ((left, right), (right, left)):
-        challenge = Secret(random_bytes(_CHALLENGE_BYTES))
-        wrapped = await maker.wrap(root_id, challenge, aad, deadline=deadline)
-        opened = await opener.unwrap(root_id, wrapped, aad, deadline=deadline)
-        if not opened.matches(challenge):
+        if not await _opens(root_id, maker, opener, deadline=deadline):
             raise HsmIntegrityError(f"two members hold different keys as root {root_id.hex()}")
+
+
+async def _opens(root_id: RootId, maker: HsmUse, opener: HsmUse, *, deadline: Deadline) -> bool:
+    aad = encode_fields("strongroom root challenge v1", [root_id])
+    challenge = Secret(random_bytes(_CHALLENGE_BYTES))
+    wrapped = await maker.wrap(root_id, challenge, aad, deadline=deadline)
+    return (await opener.unwrap(root_id, wrapped, aad, deadline=deadline)).matches(challenge)
 
 
 async def make_canary(
@@ -63,3 +66,13 @@ async def prove_canary(root_id: RootId, canary: Canary, member: HsmUse, *, deadl
     opened = await member.unwrap(root_id, blob.wrapped, aad, deadline=deadline)
     if not hmac.compare_digest(hashlib.sha256(opened.reveal()).digest(), canary.digest):
         raise HsmIntegrityError(f"the member holds another key as root {root_id.hex()}")
+
+
+async def prove_use(root_id: RootId, canary: Canary, member: HsmUse, *, deadline: Deadline) -> None:
+    """Have one member open the canary, then seal and open a fresh challenge: it holds the root and works with it.
+
+    Raises what the member does, and HsmIntegrityError when its key is another one.
+    """
+    await prove_canary(root_id, canary, member, deadline=deadline)
+    if not await _opens(root_id, member, member, deadline=deadline):
+        raise HsmIntegrityError(f"the member does not open what it sealed under root {root_id.hex()}")
