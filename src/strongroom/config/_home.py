@@ -30,6 +30,11 @@ class Home(NamedTuple):
         return self.root / "pins"
 
     @property
+    def pin_refused(self) -> Path:
+        """A marker per member whose token refused its PIN (``wiring.pin_refusals``)."""
+        return self.root / "pin-refused"
+
+    @property
     def tokens(self) -> Path:
         """SoftHSM tokens of development, a folder each."""
         return self.root / "tokens"

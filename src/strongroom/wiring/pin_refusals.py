@@ -1,0 +1,92 @@
+"""Remembers across restarts which PIN a token refused, so that the same PIN is not tried again by itself.
+
+HSMs lock or erase themselves after a few wrong tries, and a service manager restarts a service without looking.
+So a refusal leaves a marker in the home, ``pin-refused/<member>`` (mode 0600), one line of ASCII::
+
+    strongroom-refused-pin-v1 <salt, 32 hex digits> <hash, 64 hex digits>
+
+The hash is scrypt (RFC 7914, N = 2^15, r = 8, p = 1) over the PIN and what selects the token, so the marker does
+not tell the PIN, and guessing it costs 32 MiB and some 0.1 s a try; the PIN file beside it needs no guessing.
+"""
+
+import hashlib
+import hmac
+import os
+import re
+from pathlib import Path
+
+from strongroom.config import Home, MemberConfig
+from strongroom.core import PinRefusedError, Secret, encode_fields, random_bytes
+
+_SALT_BYTES = 16
+_HASH_BYTES = 32
+_COST, _BLOCK_SIZE, _PARALLEL = 1 << 15, 8, 1
+_MEMORY_BYTES = 64 << 20
+_MAX_BYTES = 256
+_FORM = re.compile(rb"strongroom-refused-pin-v1 ([0-9a-f]{32}) ([0-9a-f]{64})\n")
+
+
+def refuse_known_pin(home: Home, member: MemberConfig, pin: Secret) -> None:
+    """Raise PinRefusedError when the member's token has refused this very PIN before; forget another one.
+
+    A marker that cannot be read or understood counts as one of this PIN.
+    """
+    path = home.pin_refused / member.name
+    try:
+        with path.open("rb") as file:
+            content = file.read(_MAX_BYTES)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise _known(path, member, f" ({error.strerror})") from error
+    parsed = _FORM.fullmatch(content)
+    if parsed is None:
+        raise _known(path, member, " (which is damaged)")
+    salt, refused = (bytes.fromhex(part.decode()) for part in parsed.groups())
+    if hmac.compare_digest(_hash(member, pin, salt), refused):
+        raise _known(path, member, "")
+    path.unlink(missing_ok=True)
+
+
+def remember_refused_pin(home: Home, member: MemberConfig, pin: Secret) -> None:
+    """Leave the marker, durable before this returns. Raises OSError when the disk refuses."""
+    salt = random_bytes(_SALT_BYTES)
+    line = f"strongroom-refused-pin-v1 {salt.hex()} {_hash(member, pin, salt).hex()}\n"
+    folder = home.pin_refused
+    folder.mkdir(mode=0o700, exist_ok=True)
+    draft = folder / f".{member.name}.new"
+    draft.unlink(missing_ok=True)
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(line.encode())
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(folder / member.name)
+    for changed in (folder, folder.parent):
+        _sync(changed)
+
+
+def _known(path: Path, member: MemberConfig, why: str) -> PinRefusedError:
+    return PinRefusedError(
+        f"the token of member {member.name} refused this PIN before, says {path}{why}: it was not tried again",
+        next_step=f"put the right PIN in place; if it is right by now, for the token was unlocked or its PIN was set"
+        f" to this one, remove {path}",
+    )
+
+
+def _hash(member: MemberConfig, pin: Secret, salt: bytes) -> bytes:
+    is_serial = member.token_serial is not None
+    selector = (member.token_serial if is_serial else member.token_label) or ""
+    kind = b"serial" if is_serial else b"label"
+    tried = encode_fields("strongroom refused pin v1", [pin.reveal(), kind, selector.encode()])
+    return hashlib.scrypt(
+        tried, salt=salt, n=_COST, r=_BLOCK_SIZE, p=_PARALLEL, maxmem=_MEMORY_BYTES, dklen=_HASH_BYTES
+    )
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
