@@ -32,6 +32,8 @@ class MemberBootstrap(msgspec.Struct, frozen=True):
     admin_path: str = ""
     token_store: str | None = None
     """Folder of SoftHSM's tokens, to be protected; None for a real HSM."""
+    token_config: str | None = None
+    """SoftHSM's configuration, when it lies in the home: to be kept pointing at ``token_store``."""
     so_pin: bytearray = bytearray()
     """Of the mode ``initialise`` only; overwritten too."""
 

@@ -50,7 +50,8 @@ class Child:
         """
         process = await _spawn(program, environment, pass_fds)
         try:
-            started = await asyncio.wait_for(_tell(process, bootstrap), _START_LIMIT_S)
+            async with asyncio.timeout(_START_LIMIT_S):
+                started = await _tell(process, bootstrap)
             if started.failure is not None:
                 raise_failure(started.failure)
         except BaseException as error:
@@ -84,7 +85,8 @@ class Child:
         if self._process.stdin is not None:
             self._process.stdin.close()
         try:
-            await asyncio.wait_for(self._process.wait(), limit_s)
+            async with asyncio.timeout(limit_s):
+                await self._process.wait()
         except TimeoutError:
             await self.kill()
 
@@ -164,8 +166,14 @@ def member_bootstrap(
         use_path=str(sockets / f"{stem}.use"),
         admin_path=str(sockets / f"{stem}.admin"),
         token_store=str(home.tokens / member.name) if is_softhsm else None,
+        token_config=_own_softhsm_config(member, home) if is_softhsm else None,
         so_pin=bytearray(so_pin),
     )
+
+
+def _own_softhsm_config(member: MemberConfig, home: Home) -> str | None:
+    path = member_environment(member, home).get("SOFTHSM2_CONF")
+    return path if path is not None and Path(path).parent == home.tokens else None
 
 
 async def start_member(bootstrap: MemberBootstrap, environment: Mapping[str, str]) -> Child:
