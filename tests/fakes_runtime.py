@@ -3,9 +3,12 @@
 import asyncio
 from collections import deque
 
+from strongroom.core import Secret
 from strongroom.hsm.cluster import MemberState
-from strongroom.runtime._keeper import MemberKeeper, StartedWorker
+from strongroom.runtime._keeper import MemberKeeper
+from strongroom.runtime._watch import StartedWorker
 from strongroom.testing import FakeClock, FakeHsm, FakePerformer, RecordingEvents
+from strongroom.wiring.bootstrap import Started
 from worker_in_process import WorkerInProcess
 
 
@@ -22,6 +25,8 @@ class ChildInProcess:
     def __init__(self, pid, crash=lambda: None):
         self.pid = pid
         self.status = None
+        self.started = Started()
+        self.grace_s = None
         self.slow_to_let_go_s = 0.0
         self._crash = crash
         self._ended = asyncio.get_running_loop().create_future()
@@ -43,6 +48,7 @@ class ChildInProcess:
         self.die(-9)
 
     async def end(self, *, limit_s=5.0):
+        self.grace_s = limit_s
         self.die(0)
 
 
@@ -63,8 +69,8 @@ class RecordedPauses:
 class KeptMember:
     """A keeper, the worker that it keeps, and all that happened.
 
-    ``start_errors`` and ``check_errors`` are raised one by one, before starting and checking work. While
-    ``hold_start`` or ``hold_check`` is set, that step waits.
+    ``start_errors``, ``check_errors`` and ``proof_errors`` are raised one by one, before starting, checking and
+    proving work. While ``hold_start`` or ``hold_check`` is set, that step waits. ``proofs`` counts proofs.
     """
 
     def __init__(self, folder):
@@ -75,7 +81,9 @@ class KeptMember:
         self.clock = FakeClock()
         self.events = RecordingEvents()
         self.starts, self.children, self.published = [], [], []
-        self.start_errors, self.check_errors = deque(), deque()
+        self.start_errors, self.check_errors, self.proof_errors = deque(), deque(), deque()
+        self.sealed = self.hsm.wrap(self.root_id, Secret(b"canary"), b"")
+        self.proofs = 0
         self.hold_start, self.hold_check = asyncio.Event(), asyncio.Event()
         self.hold_start.set()
         self.hold_check.set()
@@ -83,6 +91,7 @@ class KeptMember:
             "hsm-a",
             start=self._start,
             check=self._check,
+            prove=self._prove,
             changed=lambda: self.published.append(self.keeper.entry),
             events=self.events,
             clock=self.clock,
@@ -126,3 +135,9 @@ class KeptMember:
         await self.hold_check.wait()
         if self.check_errors:
             raise self.check_errors.popleft()
+
+    async def _prove(self, member, deadline):
+        self.proofs += 1
+        if self.proof_errors:
+            raise self.proof_errors.popleft()
+        await member.unwrap(self.root_id, self.sealed, b"", deadline=deadline)

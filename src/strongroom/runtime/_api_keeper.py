@@ -4,10 +4,12 @@ import asyncio
 import contextlib
 import os
 import socket
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from strongroom.config import Home
 from strongroom.core import Clock, EventSink, StrongroomError
+from strongroom.runtime._failure import as_failure
 from strongroom.wiring.bootstrap import ApiBootstrap
 from strongroom.wiring.workers import Child
 
@@ -19,40 +21,58 @@ _LIVED_WELL_S = 10.0
 
 
 class ApiKeeper:
-    """Starts one API process and starts it again when it ends."""
+    """Starts one API process and starts it again when it ends. ``control`` gives the path of the control socket."""
 
     def __init__(
-        self, home: Home, control_path: Path, listener: socket.socket, *, events: EventSink, clock: Clock
+        self,
+        home: Home,
+        listener: socket.socket,
+        *,
+        control: Callable[[], Awaitable[Path]],
+        events: EventSink,
+        clock: Clock,
     ) -> None:
         self._home = home
-        self._control_path = control_path
         self._listener = listener
+        self._control = control
         self._events = events
         self._clock = clock
         self._child: Child | None = None
         self.first_outcome = asyncio.Event()
+        self.first_success = asyncio.Event()
         self.failure: StrongroomError | None = None
 
     async def run(self) -> None:
         """Keep the process alive until cancelled."""
         pause_s = _FIRST_PAUSE_S
         while True:
-            began = self._clock.monotonic()
-            try:
-                self._child = await self._start()
-                self.failure = None
-                self._events.emit("api.started", pid=self._child.pid)
-                self.first_outcome.set()
-                status = await self._child.wait()
-                self._events.emit("api.ended", status=status)
-            except StrongroomError as error:
-                self.failure = error
-                self._events.emit("api.failed", cause=str(error))
-                self.first_outcome.set()
-            if self._clock.monotonic() - began > _LIVED_WELL_S:
+            if await self._live() > _LIVED_WELL_S:
                 pause_s = _FIRST_PAUSE_S
             await asyncio.sleep(pause_s)
             pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
+
+    async def _live(self) -> float:
+        """One process, from its start to its end; returns for how many seconds it was at work."""
+        began = None
+        try:
+            self._child = await self._start()
+            began = self._clock.monotonic()
+            self.failure = None
+            self._events.emit("api.started", pid=self._child.pid)
+            for refused in self._child.started.protections:
+                self._events.emit("api.unprotected", what=refused)
+            self.first_outcome.set()
+            self.first_success.set()
+            status = await self._child.wait()
+            self._events.emit("api.ended", status=status)
+        except Exception as error:  # noqa: BLE001  # whatever it was, the service is not given up in silence
+            self.failure = as_failure(error)
+            fields = {"next_step": self.failure.next_step} if self.failure.next_step else {}
+            self._events.emit("api.failed", cause=self.failure.message, **fields)
+            if self._child is not None:
+                await self._child.kill()
+            self.first_outcome.set()
+        return 0.0 if began is None else self._clock.monotonic() - began
 
     async def stop(self) -> None:
         """Ask the process to finish what it is at, and kill it when it takes longer than 12 s."""
@@ -65,7 +85,7 @@ class ApiKeeper:
         fd = self._listener.fileno()
         bootstrap = ApiBootstrap(
             home=str(self._home.root),
-            control_path=str(self._control_path),
+            control_path=str(await self._control()),
             writer="api-0",
             parent_pid=os.getpid(),
             listener_fd=fd,

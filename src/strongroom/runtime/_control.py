@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,9 +10,13 @@ import msgspec
 
 from strongroom.core import StrongroomError
 from strongroom.hsm.cluster import ClusterTable, Suspicion
-from strongroom.hsm.wire import Connection, FrameBuffer, FrameServer, frame
+from strongroom.hsm.wire import Connection, FrameBuffer, FrameServer, frame, peer_uid
 
 _READ_BYTES = 1 << 16
+
+
+class ControlError(StrongroomError):
+    """The control socket cannot be opened, or main cannot be reached at it."""
 
 
 class ControlServer:
@@ -25,8 +30,18 @@ class ControlServer:
         self._server: FrameServer | None = None
 
     async def listen(self, path: Path) -> None:
-        """Open the socket. Raises OSError."""
-        self._server = await FrameServer.listen(path, lambda: self)
+        """Open the socket, or open it again where it was removed; connections stay. Raises ControlError."""
+        if self._is_open_at(path):
+            return
+        if self._server is not None:
+            self._server.close()
+        try:
+            self._server = await FrameServer.listen(path, lambda: self)
+        except OSError as error:
+            raise ControlError(f"cannot open the control socket {path}: {error.strerror}") from error
+
+    def _is_open_at(self, path: Path) -> bool:
+        return self._server is not None and path.exists()
 
     def publish(self, table: ClusterTable) -> None:
         """Send a table to every API process."""
@@ -64,8 +79,15 @@ class ControlClient:
 
     @classmethod
     async def connect(cls, path: str) -> "ControlClient":
-        """Connect to main. Raises OSError."""
-        return cls(*await asyncio.open_unix_connection(path))
+        """Connect to main. Raises ControlError when nobody of our own user listens there."""
+        try:
+            reader, writer = await asyncio.open_unix_connection(path)
+        except OSError as error:
+            raise ControlError(f"main does not answer at its control socket: {error.strerror}") from error
+        if peer_uid(writer.get_extra_info("socket")) != os.geteuid():
+            writer.close()
+            raise ControlError("the control socket belongs to another user")
+        return cls(reader, writer)
 
     def report(self, suspicion: Suspicion) -> None:
         """Tell main of a worker that failed us; without effect when main is gone."""
@@ -73,7 +95,10 @@ class ControlClient:
             self._writer.write(frame(msgspec.msgpack.encode(suspicion)))
 
     async def follow(self, apply: Callable[[ClusterTable], None]) -> None:
-        """Hand over each table until main closes the connection."""
+        """Hand over each table until main closes the connection or sends nonsense; then return.
+
+        Whoever awaits this has to end then: nobody would tell them of members that fail.
+        """
         tables = msgspec.msgpack.Decoder(ClusterTable)
         frames = FrameBuffer()
         with contextlib.suppress(OSError, StrongroomError, msgspec.MsgspecError):

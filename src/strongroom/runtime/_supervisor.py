@@ -1,64 +1,81 @@
 """All members together: their keepers, the table that is published, and the check of a member before it serves."""
 
 import asyncio
-import contextlib
 from pathlib import Path
 
 from strongroom.config import Config, Home, MemberConfig, read_pin
-from strongroom.core import Clock, Deadline, EventSink, MemberFailedError, RootId, StrongroomError
+from strongroom.core import (
+    Clock,
+    Deadline,
+    EventSink,
+    HsmError,
+    HsmIntegrityError,
+    PinRefusedError,
+    RootId,
+    Secret,
+    StrongroomError,
+)
 from strongroom.hsm.cluster import (
     Canary,
     ClusterTable,
     MemberState,
     RemoteMember,
     Suspicion,
-    prove_canary,
     prove_same_root,
+    prove_use,
 )
 from strongroom.runtime._control import ControlServer
-from strongroom.runtime._keeper import MemberKeeper, StartedWorker
+from strongroom.runtime._keeper import MemberKeeper
+from strongroom.runtime._watch import StartedWorker
 from strongroom.storage import RootRecord
-from strongroom.wiring.workers import member_bootstrap, member_environment, start_member
+from strongroom.wiring.home import restore_runtime_folder
+from strongroom.wiring.pin_refusals import refuse_known_pin, remember_refused_pin
+from strongroom.wiring.workers import Child, member_bootstrap, member_environment, start_member
 
 _CHECK_LIMIT_S = 20.0
+_PEER_LIMIT_S = 5.0
 
 
 class Supervisor:
     """Starts and keeps a worker for each member, and publishes what state they are in."""
 
     def __init__(
-        self,
-        config: Config,
-        home: Home,
-        sockets: Path,
-        roots: list[RootRecord],
-        *,
-        events: EventSink,
-        clock: Clock,
+        self, config: Config, home: Home, roots: list[RootRecord], *, events: EventSink, clock: Clock
     ) -> None:
         self._home = home
-        self._sockets = sockets
         self._roots = roots
+        self._events = events
         self._clock = clock
         self._version = 0
+        self._changed = asyncio.Event()
         self.control = ControlServer(self._suspect)
-        self._keepers = {
-            member.name: self._keeper(member, events, clock) for member in config.cluster.members
-        }
+        self._keepers = {member.name: self._keeper(member) for member in config.cluster.members}
         self._tasks: list[asyncio.Task[None]] = []
 
-    async def start(self, control_path: Path) -> None:
-        """Open the control socket and start every member."""
-        await self.control.listen(control_path)
+    async def start(self) -> None:
+        """Open the control socket and start every member. Raises ControlError and HomeError."""
+        await self.restore_sockets()
         self._tasks = [asyncio.ensure_future(keeper.run()) for keeper in self._keepers.values()]
 
+    async def restore_sockets(self) -> Path:
+        """See that the control socket and its folder are there, since somebody may clean up; returns its path."""
+        path = restore_runtime_folder(self._home) / "control"
+        await self.control.listen(path)
+        return path
+
     async def first_outcomes(self) -> list[StrongroomError]:
-        """Wait until each member serves or failed once; returns the failures if not one of them serves."""
-        for keeper in self._keepers.values():
-            await keeper.first_outcome.wait()
-        if any(keeper.entry.state is MemberState.ACTIVE for keeper in self._keepers.values()):
-            return []
-        return [keeper.failure for keeper in self._keepers.values() if keeper.failure is not None]
+        """Wait until one member serves or each of them failed once; returns the failures if none serves.
+
+        A member that hangs at its start does not hold up those that work.
+        """
+        while True:
+            changed = self._changed
+            keepers = self._keepers.values()
+            if any(keeper.entry.state is MemberState.ACTIVE for keeper in keepers):
+                return []
+            if all(keeper.first_outcome.is_set() for keeper in keepers):
+                return [keeper.failure for keeper in keepers if keeper.failure is not None]
+            await changed.wait()
 
     async def stop(self) -> None:
         """End every worker and close the control socket."""
@@ -67,50 +84,92 @@ class Supervisor:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self.control.close()
 
-    def _keeper(self, member: MemberConfig, events: EventSink, clock: Clock) -> MemberKeeper:
+    def _keeper(self, member: MemberConfig) -> MemberKeeper:
         async def start(generation: int) -> StartedWorker:
             pin = read_pin(member.pin, self._home.root)
-            bootstrap = member_bootstrap(
-                member, self._home, "serve", pin=pin.reveal(), sockets=self._sockets, generation=generation
-            )
-            pin.zeroize()
-            child = await start_member(bootstrap, member_environment(member, self._home))
-            for refused in child.started.protections:
-                events.emit("worker.unprotected", member=member.name, what=refused)
-            return StartedWorker(child, bootstrap.use_path)
+            try:
+                return await self._start(member, pin, generation)
+            finally:
+                pin.zeroize()
 
         return MemberKeeper(
-            member.name, start=start, check=self._check, changed=self._publish, events=events, clock=clock
+            member.name,
+            start=start,
+            check=self._check,
+            prove=self._prove,
+            changed=self._publish,
+            events=self._events,
+            clock=self._clock,
         )
+
+    async def _start(self, member: MemberConfig, pin: Secret, generation: int) -> StartedWorker:
+        refuse_known_pin(self._home, member, pin)
+        sockets = restore_runtime_folder(self._home)
+        bootstrap = member_bootstrap(
+            member, self._home, "serve", pin=pin.reveal(), sockets=sockets, generation=generation
+        )
+        try:
+            child = await start_member(bootstrap, member_environment(member, self._home))
+        except PinRefusedError:
+            self._remember(member, pin)
+            raise
+        self._tell_protections(member, child)
+        return StartedWorker(child, bootstrap.use_path)
+
+    def _remember(self, member: MemberConfig, pin: Secret) -> None:
+        """See that a restart of main does not try a refused PIN again, before anybody is told of the refusal."""
+        try:
+            remember_refused_pin(self._home, member, pin)
+        except OSError as error:
+            self._events.emit("pin.refusal_not_kept", member=member.name, cause=error.strerror)
+
+    def _tell_protections(self, member: MemberConfig, child: Child) -> None:
+        for refused in child.started.protections:
+            self._events.emit("worker.unprotected", member=member.name, what=refused)
 
     async def _check(self, member: RemoteMember) -> None:
-        """Prove that a member holds every root, by its canary and, where another member serves, by a challenge.
+        """Prove that a member holds every root and works with it; then compare it with one that serves.
 
-        Raises HsmIntegrityError when it holds another key, HsmKeyNotFoundError when it holds none.
+        Raises HsmIntegrityError when it holds another key, HsmKeyNotFoundError when it holds none, and other
+        HsmErrors when it does not work.
         """
-        peer = next(
-            (
-                keeper.member
-                for keeper in self._keepers.values()
-                if keeper.entry.state is MemberState.ACTIVE and keeper.member is not None
-            ),
-            None,
-        )
+        await self._prove(member, Deadline.after(self._clock, _CHECK_LIMIT_S))
+        keepers = self._keepers.values()
+        peer = next((keeper for keeper in keepers if keeper.entry.state is MemberState.ACTIVE), None)
+        if peer is not None:
+            await self._compare(member, peer)
+
+    async def _prove(self, member: RemoteMember, deadline: Deadline) -> None:
         for root in self._roots:
-            root_id = RootId(root.root_id)
-            deadline = Deadline.after(self._clock, _CHECK_LIMIT_S)
-            await prove_canary(root_id, Canary(root.canary, root.canary_digest), member, deadline=deadline)
-            if peer is not None:
-                # The peer may fail just now: then the canary, which is proof enough, stands alone.
-                with contextlib.suppress(MemberFailedError):
-                    await prove_same_root(root_id, member, peer, deadline=deadline)
+            canary = Canary(root.canary, root.canary_digest)
+            await prove_use(RootId(root.root_id), canary, member, deadline=deadline)
+
+    async def _compare(self, member: RemoteMember, keeper: MemberKeeper) -> None:
+        """Challenge a member that has just proved itself and a peer: where they differ, the peer has to prove itself.
+
+        That the peer fails otherwise says nothing about the member, and is found out where the peer is watched.
+        """
+        peer, generation = keeper.member, keeper.entry.generation
+        if peer is None:
+            return
+        deadline = Deadline.after(self._clock, _PEER_LIMIT_S)
+        try:
+            for root in self._roots:
+                await prove_same_root(RootId(root.root_id), member, peer, deadline=deadline)
+        except HsmIntegrityError as error:
+            self._events.emit("member.differs", member=keeper.name, peer=member.name, cause=error.message)
+            keeper.suspect(generation, error.message, "failure")
+        except HsmError:
+            return
 
     def _suspect(self, suspicion: Suspicion) -> None:
         keeper = self._keepers.get(suspicion.member)
         if keeper is not None:
-            keeper.suspect(suspicion.generation, suspicion.reason)
+            keeper.suspect(suspicion.generation, suspicion.reason, suspicion.kind)
 
     def _publish(self) -> None:
         self._version += 1
         entries = [keeper.entry for keeper in self._keepers.values()]
         self.control.publish(ClusterTable(self._version, entries))
+        self._changed.set()
+        self._changed = asyncio.Event()

@@ -8,12 +8,10 @@ start it again by itself then (RestartPreventExitStatus=78), or HSMs lock.
 """
 
 import asyncio
-import contextlib
 import signal
 import socket
 import sys
 from collections.abc import Coroutine
-from pathlib import Path
 from typing import TypeVar
 
 from strongroom import __version__
@@ -61,11 +59,11 @@ async def _serve(home: Home) -> int:
         roots = _roots(home)
         renew_development_tls(home.tls, clock=clock)
         listener = _listen(config)
-        sockets = runtime_folder(home)
+        runtime_folder(home)  # empty: what a killed service left is removed
         audit = AuditLog.open(home.audit, "main", clock=clock)
         events = AuditedEvents("main", audit)
         try:
-            return await _run(config, home, roots, listener=listener, sockets=sockets, events=events)
+            return await _run(config, home, roots, listener=listener, events=events)
         finally:
             await events.settle()
             audit.close()
@@ -74,21 +72,14 @@ async def _serve(home: Home) -> int:
 
 
 async def _run(
-    config: Config,
-    home: Home,
-    roots: list[RootRecord],
-    *,
-    listener: socket.socket,
-    sockets: Path,
-    events: EventSink,
+    config: Config, home: Home, roots: list[RootRecord], *, listener: socket.socket, events: EventSink
 ) -> int:
     stopping = _stop_signals()
     for refused in protect_process():
         events.emit("main.unprotected", what=refused)
-    supervisor = Supervisor(config, home, sockets, roots, events=events, clock=SystemClock())
-    control_path = sockets / "control"
-    api = ApiKeeper(home, control_path, listener, events=events, clock=SystemClock())
-    await supervisor.start(control_path)
+    supervisor = Supervisor(config, home, roots, events=events, clock=SystemClock())
+    api = ApiKeeper(home, listener, control=supervisor.restore_sockets, events=events, clock=SystemClock())
+    await supervisor.start()
     serving: asyncio.Task[None] | None = None
     try:
         failures = await _unless(stopping, supervisor.first_outcomes())
@@ -97,24 +88,33 @@ async def _run(
                 _complain(failure)
             return EX_CONFIG
         serving = asyncio.ensure_future(api.run())
-        await _unless(stopping, api.first_outcome.wait())
-        if not stopping.is_set():
-            scheme = "https" if config.service.tls else "http"
-            port = listener.getsockname()[1]
-            events.emit(
-                "service.started", version=__version__, endpoint=f"{scheme}://{config.service.host}:{port}"
-            )
+        await _unless(stopping, _tell_start(api, events, _endpoint(config, listener)))
         await stopping.wait()
         return 0
     finally:
         events.emit("service.stopping")
         if serving is not None:
             serving.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await serving
-        await api.stop()
-        await supervisor.stop()
+            await asyncio.gather(serving, return_exceptions=True)
+        try:
+            await api.stop()
+        finally:
+            await supervisor.stop()
         events.emit("service.stopped")
+
+
+async def _tell_start(api: ApiKeeper, events: EventSink, endpoint: str) -> None:
+    """Say that the service has started once it has; complain at the first failure, which may be all there is."""
+    await api.first_outcome.wait()
+    if api.failure is not None:
+        _complain(api.failure)
+    await api.first_success.wait()
+    events.emit("service.started", version=__version__, endpoint=endpoint)
+
+
+def _endpoint(config: Config, listener: socket.socket) -> str:
+    scheme = "https" if config.service.tls else "http"
+    return f"{scheme}://{config.service.host}:{listener.getsockname()[1]}"
 
 
 def _stop_signals() -> asyncio.Event:

@@ -12,19 +12,23 @@ from strongroom.core import MemberFailedError
 from strongroom.runtime import _api_keeper
 from strongroom.runtime._api_keeper import ApiKeeper
 from strongroom.testing import FakeClock, RecordingEvents
+from strongroom.wiring.bootstrap import Started as Bootstrapped
 
 
 class Started:
     """Stands in for ``Child.start``: children that are no processes, and errors that come first."""
 
     def __init__(self):
-        self.calls, self.children, self.errors = [], [], []
+        self.calls, self.children, self.errors, self.protections = [], [], [], []
+        self.takes = lambda: None
 
     async def start(self, program, bootstrap, *, environment, pass_fds):
         self.calls.append((program, bootstrap, environment, pass_fds))
         if self.errors:
             raise self.errors.pop(0)
+        self.takes()
         self.children.append(ChildInProcess(7_000 + len(self.children)))
+        self.children[-1].started = Bootstrapped(protections=self.protections)
         return self.children[-1]
 
 
@@ -47,12 +51,20 @@ def clock():
     return FakeClock()
 
 
+async def control():
+    return Path("/run/x/control")
+
+
+def keeper_of(listener, clock):
+    return ApiKeeper(
+        Home(Path("/srv/home")), listener, control=control, events=RecordingEvents(), clock=clock
+    )
+
+
 @pytest.fixture
 async def keeper(started, pauses, clock):
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        made = ApiKeeper(
-            Home(Path("/srv/home")), Path("/run/x/control"), listener, events=RecordingEvents(), clock=clock
-        )
+        made = keeper_of(listener, clock)
         task = asyncio.ensure_future(made.run())
         made.task, made.fd = task, listener.fileno()
         yield made
@@ -88,20 +100,48 @@ async def test_one_that_ends_is_started_again(keeper, started):
     assert len(keeper._events.named("api.started")) == 4
 
 
-async def test_one_that_cannot_start_is_told_and_tried_again(started, pauses, clock):
-    started.errors = [MemberFailedError("the child ended before it was at work")] * 9
+@pytest.mark.parametrize("error", [MemberFailedError, OSError, KeyError])
+async def test_one_that_cannot_start_is_told_and_tried_again(started, pauses, clock, error):
+    """Also where it fails as nobody foresaw: the service is never given up in silence."""
+    started.errors = [error("the child ended before it was at work") for _ in range(9)]
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        keeper = ApiKeeper(Home(Path("/")), Path("/"), listener, events=RecordingEvents(), clock=clock)
+        keeper = keeper_of(listener, clock)
         task = asyncio.ensure_future(keeper.run())
         try:
             await asyncio.wait_for(keeper.first_outcome.wait(), 10)
             assert isinstance(keeper.failure, MemberFailedError)
+            assert keeper.failure.__traceback__ is None
+            assert not keeper.first_success.is_set()
             await running(started, 1)
         finally:
             task.cancel()
             await asyncio.wait({task})
     assert pauses == [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 10.0, 10.0]
     assert keeper.failure is None
+    assert keeper.first_success.is_set()
+    assert len(keeper._events.named("api.failed")) == 9
+
+
+async def test_protections_that_the_system_refused_to_it_are_told(keeper, started):
+    started.protections = ["memory is not locked"]
+    (await running(started, 1)).die(1)
+    await running(started, 2)
+    assert keeper._events.named("api.unprotected") == [{"what": "memory is not locked"}]
+
+
+async def test_a_start_that_takes_long_is_no_good_life(started, pauses, clock):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        keeper = keeper_of(listener, clock)
+        started.takes = lambda: clock.advance(60)
+        task = asyncio.ensure_future(keeper.run())
+        try:
+            for number in range(1, 4):
+                (await running(started, number)).die(1)
+            await running(started, 4)
+        finally:
+            task.cancel()
+            await asyncio.wait({task})
+    assert pauses == [0.1, 0.2, 0.4]
 
 
 async def test_one_that_keeps_ending_right_after_its_start_is_not_restarted_in_a_mad_rush(
@@ -129,5 +169,5 @@ async def test_stopping_asks_the_process_to_end(keeper, started):
 
 async def test_stopping_before_anything_runs_is_no_error(started, clock):
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        await ApiKeeper(Home(Path("/")), Path("/"), listener, events=RecordingEvents(), clock=clock).stop()
+        await keeper_of(listener, clock).stop()
     assert started.calls == []

@@ -1,6 +1,7 @@
 """API processes get the newest table of members at once and each later one; what one of them sends harms no other."""
 
 import asyncio
+import os
 
 import msgspec
 import pytest
@@ -10,7 +11,8 @@ from hypothesis import strategies as st
 from fakes_runtime import until
 from strongroom.hsm.cluster import ClusterTable, MemberState, Suspicion, WorkerEntry
 from strongroom.hsm.wire import MAX_FRAME_BYTES, frame
-from strongroom.runtime._control import ControlClient, ControlServer
+from strongroom.runtime import _control
+from strongroom.runtime._control import ControlClient, ControlError, ControlServer
 
 SUSPICION = Suspicion("hsm-a", 0, 3, "no answer within 1 s", "timeout")
 
@@ -160,6 +162,36 @@ async def test_when_main_goes_every_follower_ends_and_reporting_does_no_harm(ser
         for _ in range(3):
             one.client.report(SUSPICION)
             await asyncio.sleep(0.01)
+
+
+async def test_a_socket_that_was_removed_is_opened_again_and_those_connected_stay(
+    server, follow, short_folder
+):
+    early = await follow()
+    await early.got(0)
+    await server.listen(short_folder / "control")
+    (short_folder / "control").unlink()
+    with pytest.raises(ControlError, match="does not answer"):
+        await ControlClient.connect(str(short_folder / "control"))
+    await server.listen(short_folder / "control")
+    late = await follow()
+    server.publish(table(1))
+    for one in (early, late):
+        await one.got(1)
+
+
+async def test_a_socket_that_cannot_be_opened_is_an_error_of_ours(short_folder):
+    server = ControlServer(lambda _suspicion: None)
+    with pytest.raises(ControlError, match="cannot open the control socket"):
+        await server.listen(short_folder / "absent" / "control")
+    server.close()
+
+
+async def test_a_socket_of_another_user_is_not_believed(server, short_folder, monkeypatch):
+    monkeypatch.setattr(_control, "peer_uid", lambda _socket: os.geteuid() + 1)
+    with pytest.raises(ControlError, match="another user"):
+        await ControlClient.connect(str(short_folder / "control"))
+    await until(lambda: not server._connections)
 
 
 async def test_only_our_own_user_can_reach_the_socket(server, short_folder):
