@@ -2,7 +2,8 @@
 
     python -m strongroom.cli._token_probe
 
-One JSON document on standard input (``ProbeQuestion``), one on standard output (``ProbeAnswer``).
+One JSON document on standard input (``ProbeQuestion``), one on standard output (``ProbeAnswer``). What a vendor's
+library prints goes to standard error.
 """
 
 import os
@@ -57,10 +58,12 @@ def look(question: ProbeQuestion) -> ProbeAnswer:
 
 def main() -> None:
     """Answer one question."""
+    answer_fd = os.dup(1)
+    os.dup2(2, 1)
     raw = sys.stdin.buffer.read(_MAX_QUESTION_BYTES)
     answer = look(msgspec.json.decode(raw, type=ProbeQuestion))
-    sys.stdout.buffer.write(msgspec.json.encode(answer))
-    sys.stdout.buffer.flush()
+    with os.fdopen(answer_fd, "wb") as pipe:
+        pipe.write(msgspec.json.encode(answer))
     os._exit(0)  # C_Finalize can hang, and there is nothing to save
 
 

@@ -2,7 +2,7 @@
 
 Reads its bootstrap, PIN included, from standard input, says on standard output that it is at work, and ends
 when its standard input ends, when its parent dies, or when the token met an error that only a new process
-can cure.
+can cure. What a vendor's library prints goes to standard error: our answer is all that standard output is for.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ import signal
 import sys
 from pathlib import Path
 
-from strongroom.core import StrongroomError
+from strongroom.core import MemberFailedError, StrongroomError
 from strongroom.runtime._protect import die_with_parent, protect_process
 from strongroom.wiring.bootstrap import (
     MemberBootstrap,
@@ -20,39 +20,54 @@ from strongroom.wiring.bootstrap import (
     read_bootstrap,
     started_frame,
 )
-from strongroom.wiring.events import configure_logging
-from strongroom.wiring.member import build_member, initialise_member, sync_store
+from strongroom.wiring.events import LoggedEvents, configure_logging
+from strongroom.wiring.member import BuiltMember, build_member, initialise_member, sync_store
+from strongroom.wiring.softhsm_home import keep_softhsm_config
 
 _BROKEN_STATUS = 3
 _FLUSH_S = 0.05
+_CLOSE_LIMIT_S = 0.8  # main waits 1 s before it kills
 
 
 def main() -> None:
     """Run a worker to its end."""
+    answer_fd = os.dup(1)
+    os.dup2(2, 1)
+    protections = protect_process()  # before the PIN is here
     configure_logging()
     bootstrap = read_bootstrap(sys.stdin.buffer, MemberBootstrap)
     die_with_parent(bootstrap.parent_pid)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    protections = protect_process()
     try:
+        _prepare_store(bootstrap)
         if bootstrap.mode == "initialise":
-            _say(Started(token=initialise_member(bootstrap)))
+            _answer(answer_fd, started_frame(Started(token=initialise_member(bootstrap))))
             status = 0
         else:
-            status = asyncio.run(_serve(bootstrap, protections))
+            status = asyncio.run(_serve(bootstrap, protections, answer_fd))
     except StrongroomError as error:
-        _answer(failed_frame(error))
+        _answer(answer_fd, failed_frame(error))
         status = 1
     # Finalizing a module can hang or crash (HSMs' libraries join threads there), and there is nothing to save.
     os._exit(status)
 
 
-async def _serve(bootstrap: MemberBootstrap, protections: list[str]) -> int:
+def _prepare_store(bootstrap: MemberBootstrap) -> None:
+    if bootstrap.token_config is not None and bootstrap.token_store is not None:
+        store = Path(bootstrap.token_store)
+        if keep_softhsm_config(Path(bootstrap.token_config), store):
+            LoggedEvents(bootstrap.name).emit("softhsm.config_written", store=str(store))
+
+
+async def _serve(bootstrap: MemberBootstrap, protections: list[str], answer_fd: int) -> int:
     built = build_member(bootstrap)
-    await built.worker.listen(Path(bootstrap.use_path), Path(bootstrap.admin_path))
-    _say(Started(token=built.token, protections=protections))
+    try:
+        await built.worker.listen(Path(bootstrap.use_path), Path(bootstrap.admin_path))
+    except OSError as error:
+        raise MemberFailedError(f"cannot open the worker's sockets: {error.strerror}") from error
     released = asyncio.Event()
     asyncio.get_running_loop().add_reader(sys.stdin.fileno(), _watch_input, released)
+    _answer(answer_fd, started_frame(Started(token=built.token, protections=protections)))
     ended = [asyncio.ensure_future(released.wait()), asyncio.ensure_future(built.worker.broken.wait())]
     await asyncio.wait(ended, return_when=asyncio.FIRST_COMPLETED)
     if bootstrap.mode != "serve":
@@ -60,7 +75,18 @@ async def _serve(bootstrap: MemberBootstrap, protections: list[str]) -> int:
     if built.worker.broken.is_set():
         await asyncio.sleep(_FLUSH_S)  # the answers that tell callers so are on their way
         return _BROKEN_STATUS
+    await _log_out(built)
     return 0
+
+
+async def _log_out(built: BuiltMember) -> None:
+    """End the sessions, which an HSM may count and keep for a while otherwise; not at any price."""
+    built.worker.close()
+    try:
+        async with asyncio.timeout(_CLOSE_LIMIT_S):
+            await built.worker.ended.wait()
+    except TimeoutError:
+        return
 
 
 def _watch_input(released: asyncio.Event) -> None:
@@ -69,13 +95,10 @@ def _watch_input(released: asyncio.Event) -> None:
         asyncio.get_running_loop().remove_reader(sys.stdin.fileno())
 
 
-def _say(started: Started) -> None:
-    _answer(started_frame(started))
-
-
-def _answer(framed: bytes) -> None:
-    sys.stdout.buffer.write(framed)
-    sys.stdout.buffer.flush()
+def _answer(answer_fd: int, framed: bytes) -> None:
+    """Write the one answer, and close the pipe."""
+    with os.fdopen(answer_fd, "wb") as pipe:
+        pipe.write(framed)
 
 
 if __name__ == "__main__":

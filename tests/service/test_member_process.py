@@ -1,0 +1,60 @@
+"""A member worker as a process of its own: what it does with standard output, its sockets, and an order to end."""
+
+import contextlib
+import shutil
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+
+from running_service import copy_home
+from strongroom.config import Home, load_config, read_pin
+from strongroom.core import Deadline, MemberFailedError, SystemClock
+from strongroom.hsm.cluster import RemoteMember
+from strongroom.wiring.workers import member_bootstrap, member_environment, start_member
+
+
+@pytest.fixture
+def home(initialised_home: Path, tmp_path: Path) -> Home:
+    return copy_home(initialised_home, tmp_path / "home")
+
+
+@pytest.fixture
+def sockets():
+    folder = Path(tempfile.mkdtemp(prefix="sr-"))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.asynccontextmanager
+async def worker_of(home: Home, sockets: Path):
+    member = load_config(home.root).cluster.members[0]
+    pin = read_pin(member.pin, home.root).reveal()
+    bootstrap = member_bootstrap(member, home, "serve", pin=pin, sockets=sockets, generation=1)
+    child = await start_member(bootstrap, member_environment(member, home))
+    try:
+        yield child, bootstrap
+    finally:
+        await child.kill()
+
+
+async def test_a_worker_that_is_asked_to_end_logs_out_and_ends_within_a_second(
+    home: Home, sockets: Path
+) -> None:
+    async with worker_of(home, sockets) as (child, bootstrap):
+        member = RemoteMember("alpha", bootstrap.use_path)
+        assert len(await member.random(8, deadline=Deadline.after(SystemClock(), 10))) == 8
+        began = time.monotonic()
+        await child.end(limit_s=5)
+        assert time.monotonic() - began < 1.5
+        assert await child.wait() == 0
+        member.close()
+    assert not Path(bootstrap.use_path).exists(), "it closed its sockets itself"
+
+
+async def test_sockets_that_cannot_be_opened_are_said(home: Home, sockets: Path) -> None:
+    shutil.rmtree(sockets)
+    with pytest.raises(MemberFailedError, match="cannot open the worker's sockets: No such file"):
+        async with worker_of(home, sockets):
+            pass
