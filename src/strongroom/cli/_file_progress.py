@@ -20,13 +20,20 @@ class FileProgress:
         self._is_shown = is_shown and sys.stderr.isatty()
         self._began = clock.monotonic()
         self._drawn = self._began  # nothing is drawn for work that is done at once
+        self._first: tuple[float, int] | None = (
+            None  # the data key took its time before that: speed counts from here
+        )
 
     def __call__(self, done: int) -> None:
         """Tell how many bytes of the input are done."""
         now = self._clock.monotonic()
-        if self._is_shown and now - self._drawn >= _EVERY_S:
+        if self._first is None:
+            self._first = now, done
+        elif self._is_shown and now - self._drawn >= _EVERY_S:
             self._drawn = now
-            click.echo(f"\r{progress_line(done, self._total, now - self._began)}\x1b[K", err=True, nl=False)
+            since, before = self._first
+            speed = (done - before) / max(now - since, 1e-9)
+            click.echo(f"\r{progress_line(done, self._total, speed)}\x1b[K", err=True, nl=False)
 
     def wipe(self) -> None:
         """Leave the line empty for what is said next."""
@@ -39,15 +46,14 @@ class FileProgress:
         return self._clock.monotonic() - self._began
 
 
-def progress_line(done: int, total: int | None, elapsed_s: float) -> str:
-    """Write the line: bar and share where the total is known, amount, speed, and what is left."""
-    speed = done / max(elapsed_s, 1e-9)
+def progress_line(done: int, total: int | None, speed: float) -> str:
+    """Write the line: bar and share where the total is known, amount, speed in bytes a second, and what is left."""
     amount = f"{readable_size(done)} at {readable_size(speed)}/s"
     if not total:
         return f"  {amount}"
     share = min(done / total, 1.0)
     bar = ("#" * int(share * _BAR_CELLS)).ljust(_BAR_CELLS, ".")
-    left_s = max(total - done, 0) / max(speed, 1e-9)
+    left_s = max(total - done, 0) / max(speed, 1.0)
     return f"  [{bar}] {share:4.0%} of {readable_size(total)}, {amount}, {left_s:.0f} s left"
 
 

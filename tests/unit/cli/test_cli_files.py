@@ -222,8 +222,8 @@ def test_encrypted_data_is_not_written_to_a_terminal(folder, monkeypatch):
 
 
 @given(st.integers(0, 2**62), st.none() | st.integers(0, 2**62), st.floats(0, 1e9))
-def test_a_progress_line_is_short_whatever_the_numbers(done, total, elapsed_s):
-    line = progress_line(done, total, elapsed_s)
+def test_a_progress_line_is_short_whatever_the_numbers(done, total, speed):
+    line = progress_line(done, total, speed)
     assert len(line) < 120
     assert line.isprintable()
 
