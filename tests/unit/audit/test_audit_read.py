@@ -2,7 +2,11 @@
 
 import asyncio
 import itertools
-import threading
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -11,7 +15,6 @@ from hypothesis import strategies as st
 from strongroom.audit import AuditCorruptError, follow_entries, inspect_log, last_entries, read_entries
 from strongroom.audit._cursor import SegmentReader
 from strongroom.audit._format import Header, encode_group, encode_header, first_chain
-from strongroom.core import SystemClock
 from unit.audit.audit_fakes import SettableClock
 
 
@@ -162,22 +165,20 @@ def test_verification_waits_for_an_entry_that_is_half_written(open_log, director
     assert (report.problems, report.warnings, report.entries) == ((), (), 1)
 
 
-def test_a_log_of_16_callers_at_work_is_sound_however_often_it_is_verified(open_log, directory):
-    log, stop = open_log(clock=SystemClock(), segment_bytes=200_000), threading.Event()
-
-    async def write():
-        async def call():
-            while not stop.is_set():
-                await log.record("event", "e", detail={"padding": "x" * 200})
-
-        await asyncio.gather(*(call() for _ in range(16)))
-
-    writer = threading.Thread(target=asyncio.run, args=(write(),))
-    writer.start()
-    try:
-        reports = [inspect_log(directory) for _ in range(30)]
-    finally:
-        stop.set()
-        writer.join()
-    assert [report.problems + report.warnings for report in reports] == [()] * 30
-    assert reports[-1].entries > reports[0].entries
+def test_a_log_of_16_callers_at_work_is_sound_however_often_it_is_verified(directory, tmp_path):
+    command = [sys.executable, str(Path(__file__).with_name("crash_writer.py")), str(directory), "run", "16"]
+    reports, give_up_at = [], time.monotonic() + 30
+    with (
+        (tmp_path / "committed").open("wb") as committed,
+        subprocess.Popen(command, stdout=committed) as writer,
+    ):
+        try:
+            while not os.fstat(committed.fileno()).st_size:
+                time.sleep(0.01)
+                assert time.monotonic() < give_up_at
+            while len(reports) < 50 or reports[-1].entries < reports[0].entries + 500:
+                reports.append(inspect_log(directory))
+                assert time.monotonic() < give_up_at
+        finally:
+            writer.kill()
+    assert [report.problems + report.warnings for report in reports] == [()] * len(reports)
