@@ -30,10 +30,13 @@ async def destroy_due_keys(lifecycle: KeyLifecycle, audit: AuditLog) -> int:
     """
     n_destroyed = 0
     for key_id in lifecycle.list_due(limit=_MOST_AT_ONCE):
-        await audit.record("intent", DESTROY_EVENT, principal=PRINCIPAL, key_id=key_id)
+        intent = audit.append("intent", DESTROY_EVENT, principal=PRINCIPAL, key_id=key_id)
         outcome, detail = OK, dict[str, str]()
         try:
+            await audit.commit(intent)
             gone = await lifecycle.destroy_due(key_id)
+        except AuditUnavailableError:  # then the intent is not in the log, and nothing was begun
+            raise
         except asyncio.CancelledError:
             with contextlib.suppress(AuditUnavailableError):
                 audit.append("outcome", DESTROY_EVENT, principal=PRINCIPAL, key_id=key_id, outcome=CANCELLED)

@@ -132,6 +132,19 @@ async def test_a_destruction_that_is_cut_short_says_so(bench, service, due_id, m
     assert [entry.outcome for entry in destruction_entries(bench)] == ["", "Cancelled"]
 
 
+@pytest.mark.parametrize("turns", [1, 2, 3, 5, 8])
+async def test_a_destruction_is_cut_short_at_any_moment_without_leaving_an_intent_alone(
+    bench, service, due_id, turns
+):
+    work = asyncio.ensure_future(service.destroy_due_keys())
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    work.cancel()
+    await asyncio.wait({work})
+    await bench.audit.record("event", "test.all-before-this-is-durable")
+    assert [entry.kind for entry in destruction_entries(bench)] == ["intent", "outcome"]
+
+
 async def test_the_whole_way_is_in_the_log(bench, service, key_id):
     await service.schedule_key_deletion(bench.caller(), key_id, days=30)
     await service.cancel_key_deletion(bench.caller(), key_id)
