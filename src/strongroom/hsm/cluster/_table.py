@@ -15,9 +15,9 @@ class MemberState(StrEnum):
     ACTIVE = "active"
     """It serves."""
     EJECTED = "ejected"
-    """It failed or hung, and its worker is about to be replaced; or it failed its check."""
+    """It failed, hung or cannot prove itself any more, and its worker is about to be replaced."""
     STOPPED = "stopped"
-    """It is not started again by itself: a person has to act (a refused PIN, an absent token)."""
+    """It is not started again by itself: a person has to act (a refused PIN, another key than the root)."""
 
 
 class WorkerEntry(msgspec.Struct, frozen=True, array_like=True):
