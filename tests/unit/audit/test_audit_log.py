@@ -8,6 +8,7 @@ import pytest
 
 from strongroom.audit import AuditLog, AuditWriterInUseError, read_entries, verify_log
 from strongroom.core import AuditUnavailableError, SystemClock
+from unit.audit.audit_fakes import SettableClock
 
 
 async def test_what_was_recorded_is_read_back_with_every_field(open_log, directory):
@@ -169,10 +170,10 @@ def test_threads_and_their_event_loops_share_a_log(open_log, directory):
         ]
 
 
-async def test_a_disk_that_does_not_answer_shows_as_failure(open_log, disk):
-    clock = type(
-        "Stepping", (), {"at": 100.0, "now": lambda self: self.at, "monotonic": lambda self: self.at}
-    )()
+async def test_a_disk_that_does_not_answer_is_a_failure_that_refuses_what_comes_and_keeps_what_waits(
+    open_log, disk, directory
+):
+    clock = SettableClock(at=100.0)
     entered, released = threading.Event(), threading.Event()
 
     def hang(call):
@@ -182,11 +183,23 @@ async def test_a_disk_that_does_not_answer_shows_as_failure(open_log, disk):
 
     log = open_log(clock=clock)
     disk.decide = hang
-    task = asyncio.ensure_future(log.record("event", "e"))
+    written = asyncio.ensure_future(log.record("event", "written"))
     await asyncio.to_thread(entered.wait, 5)
     assert log.failure is None
+    waiting = asyncio.ensure_future(log.record("event", "waiting"))
+    await asyncio.sleep(0)
     clock.at += 6
     assert log.failure == "the disk has not answered for 6 s"
+    for _ in range(3):
+        with pytest.raises(AuditUnavailableError, match="has not answered for 6 s"):
+            log.append("event", "refused")
+    assert not written.done()
+    assert not waiting.done()
     released.set()
-    await task
+    await asyncio.gather(written, waiting)
     assert log.is_writable
+    await log.record("event", "after")
+    log.close()
+    entries = {entry.event: entry for entry in read_entries(directory)}
+    assert list(entries) == ["written", "waiting", "log.resumed", "after"]
+    assert entries["log.resumed"].detail == {"failure": "the disk has not answered for 6 s", "refused": "3"}
