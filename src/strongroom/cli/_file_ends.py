@@ -30,13 +30,17 @@ class Ends(NamedTuple):
         return self.target == PIPE
 
     @contextmanager
-    def opened(self, *, mode: int) -> Iterator[tuple[io.RawIOBase, "CountingOutput"]]:
-        """Open both without buffers. A file gets its name when the block ends well; raises OutputExistsError."""
+    def opened(self, *, mode: int, is_part: bool = False) -> Iterator[tuple[io.RawIOBase, "CountingOutput"]]:
+        """Open both without buffers. A file gets its name when the block ends well; raises OutputExistsError.
+
+        Unless the output is a part of the input only, room on the disk is set aside for it.
+        """
         with _opened_source(self.source) as source:
             if self.is_piped_out:
                 yield source, CountingOutput(_raw(sys.stdout.buffer))
                 return
-            with new_file(Path(self.target), mode=mode, overwrite=self.overwrite) as file:
+            about = 0 if is_part else size_of(source) or 0
+            with new_file(Path(self.target), mode=mode, overwrite=self.overwrite, reserve=about) as file:
                 yield source, CountingOutput(file)
 
 

@@ -147,7 +147,7 @@ def decrypt(
     _require_place_for_answer(output, ends)
     with (
         _envelope(key_id) as envelope,
-        ends.opened(mode=PLAINTEXT_MODE) as (read_from, write_to),
+        ends.opened(mode=PLAINTEXT_MODE, is_part=part is not None) as (read_from, write_to),
         _progress(output, size_of(read_from)) as progress,
         _half_output_told(ends, write_to),
     ):

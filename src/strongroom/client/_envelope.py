@@ -187,8 +187,10 @@ def _from_file_to_file(
 ) -> Iterator[tuple[io.FileIO, io.FileIO]]:
     path = Path(target)
     require_free(path, overwrite=overwrite)  # before a key is asked for
-    with io.FileIO(source) as read_from, new_file(path, mode=mode, overwrite=overwrite) as write_to:
-        yield read_from, write_to
+    with io.FileIO(source) as read_from:
+        about = _size_of(read_from) or 0
+        with new_file(path, mode=mode, overwrite=overwrite, reserve=about) as write_to:
+            yield read_from, write_to
 
 
 def _size_of(source: ReadableBytes) -> int | None:

@@ -1,10 +1,12 @@
 """A new file that appears under its name only when it is whole, and never in another's place unasked."""
 
 import contextlib
+import ctypes
 import errno
 import io
 import os
 import stat
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,17 +17,23 @@ _NO_UNNAMED_FILES = {errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT}
 """What open(2) says to O_TMPFILE where the file system or the kernel cannot."""
 _NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK}
 """What link(2) says where the file system has no hard links."""
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_LEAST_RESERVED_BYTES = 1024 * 1024
 _OWN_DESCRIPTORS = Path("/proc/self/fd")
 
 
 @contextlib.contextmanager
-def new_file(path: Path, *, mode: int, overwrite: bool) -> Iterator[io.FileIO]:
+def new_file(path: Path, *, mode: int, overwrite: bool, reserve: int = 0) -> Iterator[io.FileIO]:
     """Open a file to write; it gets its name when the block ends well, after it and its folder are on disk.
 
     It is written without a name where the file system can (``O_TMPFILE``): a process that is killed then leaves
     nothing behind. Elsewhere a hidden file beside ``path`` may be left. ``mode`` is narrowed by the umask.
 
-    Raises OutputExistsError when something else than a file to overwrite is there, at the start or at the end.
+    ``reserve`` is how many bytes it will have, about: where the file system can, they are set aside at once, so
+    that a disk that is too small shows before work begins, and the kernel has less to do for each write.
+
+    Raises OutputExistsError when something else than a file to overwrite is there, at the start or at the end,
+    and OSError.
     """
     require_free(path, overwrite=overwrite)
     folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -33,7 +41,10 @@ def new_file(path: Path, *, mode: int, overwrite: bool) -> Iterator[io.FileIO]:
         descriptor, temporary = _open_in(folder, mode)
         try:
             with io.FileIO(descriptor, "w") as file:
+                is_reserved = _reserve(descriptor, reserve)
                 yield file
+                if is_reserved:
+                    os.ftruncate(descriptor, file.tell())
                 os.fsync(descriptor)
                 if temporary is None:
                     temporary = _name_it(descriptor, path, folder, overwrite=overwrite)
@@ -71,6 +82,22 @@ def _open_in(folder: int, mode: int) -> tuple[int, str | None]:
     temporary = _hidden_name()
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
     return os.open(temporary, flags, mode, dir_fd=folder), temporary
+
+
+def _reserve(descriptor: int, n_bytes: int) -> bool:
+    """Have the file system set bytes aside; returns whether it did.
+
+    This is fallocate(2) itself: where that is missing, ``os.posix_fallocate`` writes to every block instead.
+    """
+    if not _LEAST_RESERVED_BYTES <= n_bytes <= sys.maxsize:
+        return False
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.fallocate(descriptor, 0, ctypes.c_long(0), ctypes.c_long(n_bytes)) == 0:
+        return True
+    error = ctypes.get_errno()
+    if error in _NO_ROOM:
+        raise OSError(error, os.strerror(error))
+    return False
 
 
 def _name_it(descriptor: int, path: Path, folder: int, *, overwrite: bool) -> str | None:

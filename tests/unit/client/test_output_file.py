@@ -1,5 +1,6 @@
 """New files: whole or absent, never in another's place unasked, whatever happens on the way."""
 
+import errno
 import os
 import signal
 import stat
@@ -126,6 +127,37 @@ def test_of_many_who_make_one_file_one_wins(tmp_path):
         thread.join()
     assert [(tmp_path / "one").read_bytes()] == [bytes(outcomes) * 10]
     assert os.listdir(tmp_path) == ["one"]
+
+
+@pytest.mark.parametrize("written", [0, 100, 2_000_000, 5_000_000])
+def test_reserved_room_that_is_not_needed_is_given_back(tmp_path, file_system, written):
+    with new_file(tmp_path / "new", mode=0o600, overwrite=False, reserve=3_000_000) as file:
+        file.write(bytes(written))
+    status = (tmp_path / "new").stat()
+    assert status.st_size == written
+    assert status.st_blocks * 512 < written + 100_000
+
+
+def test_a_disk_that_is_too_small_shows_before_work_begins(tmp_path, file_system):
+    with (
+        pytest.raises(OSError, match=r"No space|File too large"),
+        new_file(tmp_path / "new", mode=0o600, overwrite=False, reserve=2**55),
+    ):
+        pytest.fail("there cannot be so much room")
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("number", [errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL])
+def test_where_nothing_can_be_reserved_it_works_all_the_same(tmp_path, monkeypatch, number):
+    class Poor:
+        def fallocate(self, *_):
+            module.ctypes.set_errno(number)
+            return -1
+
+    monkeypatch.setattr(module.ctypes, "CDLL", lambda *_, **__: Poor())
+    with new_file(tmp_path / "new", mode=0o600, overwrite=False, reserve=3_000_000) as file:
+        file.write(b"x")
+    assert (tmp_path / "new").read_bytes() == b"x"
 
 
 def test_a_folder_that_is_not_there_is_an_os_error(tmp_path):
