@@ -182,6 +182,17 @@ class RunningService:
     def signal(self, name: str, number: signal.Signals) -> None:
         os.kill(self.children()[name], number)
 
+    def signal_main(self, number: int) -> None:
+        os.kill(self.pid, number)
+
+    def get(self, path: str) -> str:
+        return subprocess.run(
+            ["curl", "-s", "--cacert", str(self.home.tls / "ca.pem"), f"https://localhost:{self.port}{path}"],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+
     def kill_everything(self) -> None:
         """As a power failure would: nobody gets to say goodbye."""
         if self._process is not None:

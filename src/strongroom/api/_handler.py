@@ -82,7 +82,10 @@ class Handler:
         clock: Clock,
         account_id: str,
         identities: ClientIdentities | None = None,
+        of_all_processes: Callable[[str], str] = str,
     ) -> None:
+        """``of_all_processes`` makes the metrics of all processes out of our own."""
+        self._of_all_processes = of_all_processes
         self._identities = identities
         self._service = service
         self._health = health
@@ -229,8 +232,12 @@ class Handler:
             return 503, _JSON, encode_document({"ready": False, "reasons": reasons})
         return 200, _JSON, encode_document({"ready": True})
 
+    def own_metrics(self) -> str:
+        """Return the metrics of this process alone, in the Prometheus text format."""
+        return self._metrics.text() + self._health.metrics()
+
     def _metrics_text(self) -> tuple[int, bytes, bytes]:
-        return 200, _TEXT, (self._metrics.text() + self._health.metrics()).encode()
+        return 200, _TEXT, self._of_all_processes(self.own_metrics()).encode()
 
 
 def _new_request_id(pool: RandomPool) -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 import os
 import socket
 from collections.abc import Awaitable, Callable
@@ -14,7 +15,8 @@ from strongroom.wiring.bootstrap import ApiBootstrap
 from strongroom.wiring.workers import Child
 
 _API_PROGRAM = "strongroom.runtime.api"
-_GRACE_S = 12.0
+_GRACE_S = 20.0
+"""More than an API process waits for the requests under way (``deadlines.request_s`` and a margin, by default)."""
 _FIRST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 10.0
 _LIVED_WELL_S = 10.0
@@ -28,6 +30,7 @@ class ApiKeeper:
         home: Home,
         listener: socket.socket,
         *,
+        writer: str,
         control: Callable[[], Awaitable[Path]],
         events: EventSink,
         clock: Clock,
@@ -37,7 +40,10 @@ class ApiKeeper:
         self._control = control
         self._events = events
         self._clock = clock
+        # Two names in turn: a process that is being replaced still holds the log of its own until it has ended.
+        self._writers = itertools.cycle((writer, f"{writer}-b"))
         self._child: Child | None = None
+        self._retiring: set[asyncio.Task[None]] = set()
         self.first_outcome = asyncio.Event()
         self.first_success = asyncio.Event()
         self.failure: StrongroomError | None = None
@@ -63,7 +69,7 @@ class ApiKeeper:
                 self._events.emit("api.unprotected", what=refused)
             self.first_outcome.set()
             self.first_success.set()
-            status = await self._child.wait()
+            status = await self._until_it_ends()
             self._events.emit("api.ended", status=status)
         except Exception as error:  # noqa: BLE001  # whatever it was, the service is not given up in silence
             self.failure = as_failure(error)
@@ -74,20 +80,48 @@ class ApiKeeper:
             self.first_outcome.set()
         return 0.0 if began is None else self._clock.monotonic() - began
 
+    async def _until_it_ends(self) -> int:
+        """Wait for the end of the process that is at work, which another may have taken over from meanwhile."""
+        while True:
+            child = self._child
+            if child is None:
+                return 0
+            status = await child.wait()
+            if child is self._child:
+                return status
+
+    async def renew(self) -> None:
+        """Start a successor, and once it is at work let the process finish what it is at. Raises what it failed with.
+
+        Both accept at the same socket meanwhile, so no caller finds nobody there.
+        """
+        successor = await self._start()
+        old, self._child = self._child, successor
+        self._events.emit("api.started", pid=successor.pid, instead_of=None if old is None else old.pid)
+        if old is not None:
+            task = asyncio.ensure_future(_retire(old))
+            self._retiring.add(task)
+            task.add_done_callback(self._retiring.discard)
+
     async def stop(self) -> None:
-        """Ask the process to finish what it is at, and kill it when it takes longer than 12 s."""
+        """Ask the process to finish what it is at, and kill it when it takes longer than its grace."""
         child, self._child = self._child, None
         if child is not None:
-            with contextlib.suppress(ProcessLookupError):
-                await child.end(limit_s=_GRACE_S)
+            await _retire(child)
+        await asyncio.gather(*self._retiring, return_exceptions=True)
 
     async def _start(self) -> Child:
         fd = self._listener.fileno()
         bootstrap = ApiBootstrap(
             home=str(self._home.root),
             control_path=str(await self._control()),
-            writer="api-0",
+            writer=next(self._writers),
             parent_pid=os.getpid(),
             listener_fd=fd,
         )
         return await Child.start(_API_PROGRAM, bootstrap, environment={}, pass_fds=[fd])
+
+
+async def _retire(child: Child) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        await child.end(limit_s=_GRACE_S)

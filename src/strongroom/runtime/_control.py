@@ -11,6 +11,7 @@ import msgspec
 from strongroom.core import StrongroomError
 from strongroom.hsm.cluster import ClusterTable, Suspicion
 from strongroom.hsm.wire import Connection, FrameBuffer, FrameServer, frame, peer_uid
+from strongroom.runtime._metrics import add_expositions
 
 _READ_BYTES = 1 << 16
 
@@ -19,13 +20,38 @@ class ControlError(StrongroomError):
     """The control socket cannot be opened, or main cannot be reached at it."""
 
 
+class ProcessMetrics(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """The metrics of one API process (Prometheus text), or of all others but the one that it is sent to."""
+
+    text: str
+
+
+class ReportedSuspicion(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """A worker that failed an API process."""
+
+    suspicion: Suspicion
+
+
+class PublishedTable(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """The members and their states."""
+
+    table: ClusterTable
+
+
+_FROM_API = ReportedSuspicion | ProcessMetrics
+_FROM_MAIN = PublishedTable | ProcessMetrics
+
+
 class ControlServer:
-    """Main's end: every connection gets the newest table at once, and each later one."""
+    """Main's end: every connection gets the newest table at once, and each later one.
+
+    It also passes on the metrics of the API processes, so that each can tell those of all.
+    """
 
     def __init__(self, suspect: Callable[[Suspicion], None]) -> None:
         self._suspect = suspect
-        self._suspicions = msgspec.msgpack.Decoder(Suspicion)
-        self._connections: set[Connection] = set()
+        self._messages = msgspec.msgpack.Decoder(_FROM_API)
+        self._connections: dict[Connection, str] = {}
         self._table = ClusterTable(0, [])
         self._server: FrameServer | None = None
 
@@ -47,20 +73,26 @@ class ControlServer:
         """Send a table to every API process."""
         self._table = table
         for connection in self._connections:
-            connection.send(table)
+            connection.send(PublishedTable(table))
 
     def made(self, connection: Connection) -> None:
         """Welcome an API process with the newest table."""
-        self._connections.add(connection)
-        connection.send(self._table)
+        self._connections[connection] = ""
+        connection.send(PublishedTable(self._table))
 
-    def received(self, _connection: Connection, payload: bytes) -> None:
-        """Take a suspicion."""
-        self._suspect(self._suspicions.decode(payload))
+    def received(self, connection: Connection, payload: bytes) -> None:
+        """Take a suspicion, or the metrics of a process; then it is told those of the others."""
+        message = self._messages.decode(payload)
+        if isinstance(message, ReportedSuspicion):
+            self._suspect(message.suspicion)
+            return
+        self._connections[connection] = message.text
+        others = [text for other, text in self._connections.items() if other is not connection]
+        connection.send(ProcessMetrics(add_expositions(others)))
 
     def lost(self, connection: Connection) -> None:
         """Forget an API process that has gone."""
-        self._connections.discard(connection)
+        self._connections.pop(connection, None)
 
     def close(self) -> None:
         """Stop listening and cut everybody off."""
@@ -92,17 +124,28 @@ class ControlClient:
     def report(self, suspicion: Suspicion) -> None:
         """Tell main of a worker that failed us; without effect when main is gone."""
         with contextlib.suppress(OSError, RuntimeError):
-            self._writer.write(frame(msgspec.msgpack.encode(suspicion)))
+            self._writer.write(frame(msgspec.msgpack.encode(ReportedSuspicion(suspicion))))
 
-    async def follow(self, apply: Callable[[ClusterTable], None]) -> None:
-        """Hand over each table until main closes the connection or sends nonsense; then return.
+    def report_metrics(self, text: str) -> None:
+        """Tell main our metrics; those of the other processes come back to ``follow``."""
+        with contextlib.suppress(OSError, RuntimeError):
+            self._writer.write(frame(msgspec.msgpack.encode(ProcessMetrics(text))))
+
+    async def follow(
+        self, apply: Callable[[ClusterTable], None], others: Callable[[str], None] = lambda _text: None
+    ) -> None:
+        """Hand over each table, and the metrics of other processes, until main closes the connection or sends nonsense; then return.
 
         Whoever awaits this has to end then: nobody would tell them of members that fail.
         """
-        tables = msgspec.msgpack.Decoder(ClusterTable)
+        messages = msgspec.msgpack.Decoder(_FROM_MAIN)
         frames = FrameBuffer()
         with contextlib.suppress(OSError, StrongroomError, msgspec.MsgspecError):
             while data := await self._reader.read(_READ_BYTES):
                 for payload in frames.feed(data):
-                    apply(tables.decode(payload))
+                    message = messages.decode(payload)
+                    if isinstance(message, PublishedTable):
+                        apply(message.table)
+                    else:
+                        others(message.text)
         self._writer.close()

@@ -16,11 +16,12 @@ from pathlib import Path
 
 import uvloop
 
-from strongroom.api import Handler, HttpConnections
+from strongroom.api import ClientIdentities, Handler, HttpConnections
 from strongroom.config import Config, Home, load_config
 from strongroom.core import ConfigError, StrongroomError, SystemClock
 from strongroom.hsm.cluster import HsmCluster
 from strongroom.runtime._control import ControlClient
+from strongroom.runtime._metrics import MetricsOfAll
 from strongroom.runtime._protect import die_with_parent, protect_process
 from strongroom.wiring.bootstrap import ApiBootstrap, Started, failed_frame, read_bootstrap, started_frame
 from strongroom.wiring.data_plane import DataPlane, build_data_plane
@@ -28,6 +29,9 @@ from strongroom.wiring.events import LoggedEvents, configure_logging
 
 _ASK_S = 1.0
 _SWEEP_EVERY_S = 1.0
+_REPORT_EVERY_S = 1.0
+_DESTROY_EVERY_S = 60.0
+_FIRST_WRITER = "api-0"
 _CREDENTIALS_RETRY_S = 0.5
 _BACKLOG = 2048
 _TLS_HANDSHAKE_S = 10.0
@@ -61,7 +65,15 @@ async def _run(bootstrap: ApiBootstrap, protections: list[str]) -> None:
         clock=clock, events=events, attempt_s=config.deadlines.attempt_s, report=control.report
     )
     plane = build_data_plane(config, home, cluster, writer=bootstrap.writer, clock=clock)
-    handler = Handler(plane.service, plane.health, clock=clock, account_id=config.service.account_id)
+    metrics = MetricsOfAll()
+    handler = Handler(
+        plane.service,
+        plane.health,
+        clock=clock,
+        account_id=config.service.account_id,
+        identities=_identities(config),
+        of_all_processes=metrics.total,
+    )
     connections = HttpConnections(handler)
     server = await asyncio.get_running_loop().create_server(
         connections.protocol,
@@ -75,10 +87,12 @@ async def _run(bootstrap: ApiBootstrap, protections: list[str]) -> None:
         asyncio.ensure_future(work)
         for work in (
             _until_released(),
-            control.follow(cluster.apply),
+            control.follow(cluster.apply, metrics.take),
             _load_credentials(plane, events),
             _sweep(plane),
             connections.watch(),
+            _report_metrics(control, handler),
+            _destroy_due_keys(plane, events, is_ours=bootstrap.writer.startswith(_FIRST_WRITER)),
         )
     ]
     try:
@@ -104,12 +118,20 @@ def _tls(config: Config, home: Home) -> ssl.SSLContext | None:
         context.load_cert_chain(
             home.root / config.service.tls_certificate, home.root / config.service.tls_key
         )
+        if config.service.tls_client_ca:
+            context.load_verify_locations(home.root / config.service.tls_client_ca)
+            context.verify_mode = ssl.CERT_OPTIONAL  # who shows none has to sign
     except OSError as error:  # ssl.SSLError is one
         raise ConfigError(
             f"the TLS certificate or its key cannot be used: {error.strerror or error}",
-            next_step="see service.tls_certificate and service.tls_key in strongroom.toml",
+            next_step="see service.tls_certificate, tls_key and tls_client_ca in strongroom.toml",
         ) from error
     return context
+
+
+def _identities(config: Config) -> ClientIdentities | None:
+    clients = {client.identity: client.principal for client in config.service.clients}
+    return ClientIdentities(clients, region=config.service.client_region) if clients else None
 
 
 async def _first_end(background: list[asyncio.Task[None]]) -> None:
@@ -148,6 +170,26 @@ async def _load_credentials(plane: DataPlane, events: LoggedEvents) -> None:
             await asyncio.sleep(_CREDENTIALS_RETRY_S)
         else:
             return
+
+
+async def _destroy_due_keys(plane: DataPlane, events: LoggedEvents, *, is_ours: bool) -> None:
+    """Carry out the destruction of keys whose date has come: one process of the host does it for all."""
+    while True:
+        await asyncio.sleep(_DESTROY_EVERY_S)
+        if is_ours:
+            try:
+                destroyed = await plane.service.destroy_due_keys()
+            except StrongroomError as error:
+                events.emit("keys.not_destroyed", cause=str(error))
+            else:
+                if destroyed:
+                    events.emit("keys.destroyed", count=destroyed)
+
+
+async def _report_metrics(control: ControlClient, handler: Handler) -> None:
+    while True:
+        control.report_metrics(handler.own_metrics())
+        await asyncio.sleep(_REPORT_EVERY_S)
 
 
 async def _sweep(plane: DataPlane) -> None:

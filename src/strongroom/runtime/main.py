@@ -8,6 +8,7 @@ start it again by itself then (RestartPreventExitStatus=78), or HSMs lock.
 """
 
 import asyncio
+import os
 import signal
 import socket
 import sys
@@ -26,7 +27,7 @@ from strongroom.core import (
     SystemClock,
     TokenNotFoundError,
 )
-from strongroom.runtime._api_keeper import ApiKeeper
+from strongroom.runtime._api_fleet import ApiFleet
 from strongroom.runtime._protect import protect_process
 from strongroom.runtime._supervisor import Supervisor
 from strongroom.storage import ReadOnlyStore, RootRecord, upgrade_database
@@ -58,27 +59,29 @@ async def _serve(home: Home) -> int:
     with locked_home(home):
         roots = _roots(home)
         renew_development_tls(home.tls, clock=clock)
-        listener = _listen(config)
+        listeners = _listen(config)
         runtime_folder(home)  # empty: what a killed service left is removed
         audit = AuditLog.open(home.audit, "main", clock=clock)
         events = AuditedEvents("main", audit)
         try:
-            return await _run(config, home, roots, listener=listener, events=events)
+            return await _run(config, home, roots, listeners=listeners, events=events)
         finally:
             await events.settle()
             audit.close()
-            listener.close()
+            for listener in listeners:
+                listener.close()
             remove_runtime_folder(home)
 
 
 async def _run(
-    config: Config, home: Home, roots: list[RootRecord], *, listener: socket.socket, events: EventSink
+    config: Config, home: Home, roots: list[RootRecord], *, listeners: list[socket.socket], events: EventSink
 ) -> int:
     stopping = _stop_signals()
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to reload
     for refused in protect_process():
         events.emit("main.unprotected", what=refused)
     supervisor = Supervisor(config, home, roots, events=events, clock=SystemClock())
-    api = ApiKeeper(home, listener, control=supervisor.restore_sockets, events=events, clock=SystemClock())
+    api = ApiFleet(home, listeners, control=supervisor.restore_sockets, events=events, clock=SystemClock())
     await supervisor.start()
     serving: asyncio.Task[None] | None = None
     try:
@@ -88,7 +91,8 @@ async def _run(
                 _complain(failure)
             return EX_CONFIG
         serving = asyncio.ensure_future(api.run())
-        await _unless(stopping, _tell_start(api, events, _endpoint(config, listener)))
+        await _unless(stopping, _tell_start(api, events, _endpoint(config, listeners[0])))
+        _reload_on_hangup(api, home, events)
         await stopping.wait()
         return 0
     finally:
@@ -103,18 +107,38 @@ async def _run(
         events.emit("service.stopped")
 
 
-async def _tell_start(api: ApiKeeper, events: EventSink, endpoint: str) -> None:
+async def _tell_start(api: ApiFleet, events: EventSink, endpoint: str) -> None:
     """Say that the service has started once it has; complain at the first failure, which may be all there is."""
-    await api.first_outcome.wait()
+    await api.first_outcomes()
     if api.failure is not None:
         _complain(api.failure)
-    await api.first_success.wait()
+    await api.first_success()
     events.emit("service.started", version=__version__, endpoint=endpoint)
 
 
 def _endpoint(config: Config, listener: socket.socket) -> str:
     scheme = "https" if config.service.tls else "http"
     return f"{scheme}://{config.service.host}:{listener.getsockname()[1]}"
+
+
+def _reload_on_hangup(api: ApiFleet, home: Home, events: EventSink) -> None:
+    """Have SIGHUP renew the API processes with the configuration as it is then. One reload at a time."""
+    reloading: set[asyncio.Task[None]] = set()
+
+    def reload() -> None:
+        if reloading:
+            events.emit("service.reload_failed", cause="another reload is under way")
+            return
+        try:
+            load_config(home.root)
+        except StrongroomError as error:
+            events.emit("service.reload_failed", cause=str(error))
+            return
+        task = asyncio.ensure_future(api.reload())
+        reloading.add(task)
+        task.add_done_callback(reloading.discard)
+
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload)
 
 
 def _stop_signals() -> asyncio.Event:
@@ -146,19 +170,26 @@ def _roots(home: Home) -> list[RootRecord]:
     return roots
 
 
-def _listen(config: Config) -> socket.socket:
-    """Take the port before anything is started: a taken one is an error at once."""
+def _listen(config: Config) -> list[socket.socket]:
+    """Take the port before anything is started, once for each API process: a taken one is an error at once."""
     host, port = config.service.host, port_override() or config.service.port
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    count = config.service.processes or len(os.sched_getaffinity(0))
     try:
-        listener = socket.create_server((host, port), family=family, backlog=_BACKLOG)
+        # A port that somebody else shares out would take our sockets too: only one alone shows that it is free.
+        socket.create_server((host, port), family=family).close()
+        listeners = [
+            socket.create_server((host, port), family=family, backlog=_BACKLOG, reuse_port=True)
+            for _ in range(count)
+        ]
     except OSError as error:
         raise ConfigError(
             f"cannot listen on {host} port {port}: {error.strerror}",
             next_step="stop what listens there, or set STRONGROOM_PORT to another port",
         ) from error
-    listener.setblocking(False)
-    return listener
+    for listener in listeners:
+        listener.setblocking(False)
+    return listeners
 
 
 def _needs_a_person(failure: StrongroomError) -> bool:

@@ -73,7 +73,7 @@ def build_data_plane(
             config.cache.outage_grace_s,
         )
         keyring = Keyring(store, cluster, clock=clock, limits=limits, request_s=config.deadlines.request_s)
-        service = Service(keyring, audit, policy=_policy(store))
+        service = Service(keyring, audit, policy=_policy(store, config))
         health = DataPlaneHealth(service=service, cluster=cluster, audit=audit, keyring=keyring)
     except BaseException:
         store.close()
@@ -82,11 +82,9 @@ def build_data_plane(
     return DataPlane(service, health, keyring, store, audit)
 
 
-def _policy(store: Store) -> RolePolicy:
-    return RolePolicy(
-        {
-            record.access_key_id: frozenset(record.roles)
-            for record in store.list_access_keys()
-            if record.active
-        }
-    )
+def _policy(store: Store, config: Config) -> RolePolicy:
+    """Roles by credential: access keys from the database, client certificates from the configuration."""
+    roles = {
+        record.access_key_id: frozenset(record.roles) for record in store.list_access_keys() if record.active
+    }
+    return RolePolicy(roles | {client.identity: frozenset(client.roles) for client in config.service.clients})

@@ -57,7 +57,12 @@ async def control():
 
 def keeper_of(listener, clock):
     return ApiKeeper(
-        Home(Path("/srv/home")), listener, control=control, events=RecordingEvents(), clock=clock
+        Home(Path("/srv/home")),
+        listener,
+        writer="api-0",
+        control=control,
+        events=RecordingEvents(),
+        clock=clock,
     )
 
 

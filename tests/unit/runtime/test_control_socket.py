@@ -108,6 +108,7 @@ async def test_a_suspicion_reaches_main(follow, suspicions):
         frame(msgspec.msgpack.encode(["hsm-a", 0, "three", "reason"])),
         frame(msgspec.msgpack.encode({"member": "hsm-a"})),
         frame(msgspec.msgpack.encode(table(9))),
+        frame(msgspec.msgpack.encode(["ProcessMetrics", 7])),
         (MAX_FRAME_BYTES + 1).to_bytes(4, "big"),
         b"\xff" * 100,
         b"GET / HTTP/1.1\r\n\r\n",
@@ -224,3 +225,21 @@ async def test_a_follower_ends_when_main_sends_nonsense(short_folder):
             writer.close()
         listener.close()
         await listener.wait_closed()
+
+
+async def test_each_process_is_told_the_metrics_of_the_others(server, short_folder):
+    path = str(short_folder / "control")
+    one, other = await ControlClient.connect(path), await ControlClient.connect(path)
+    told = []
+    following = asyncio.ensure_future(one.follow(lambda _table: None, told.append))
+    other.report_metrics("# TYPE a_total counter\na_total 2\n")
+    await asyncio.sleep(0.05)
+    one.report_metrics("# TYPE a_total counter\na_total 40\n")
+    while not told:
+        await asyncio.sleep(0.01)
+    assert told == ["# TYPE a_total counter\na_total 2\n"]
+    following.cancel()
+    await asyncio.wait({following})
+    for client in (one, other):
+        client._writer.close()
+        await client._writer.wait_closed()

@@ -10,11 +10,17 @@ from strongroom.testing import RecordingEvents
 
 
 class Api:
-    """What ``_tell_start`` sees of an ``ApiKeeper``."""
+    """What ``_tell_start`` sees of an ``ApiFleet``."""
 
     def __init__(self):
-        self.first_outcome, self.first_success = asyncio.Event(), asyncio.Event()
+        self.outcome, self.success = asyncio.Event(), asyncio.Event()
         self.failure = None
+
+    async def first_outcomes(self):
+        await self.outcome.wait()
+
+    async def first_success(self):
+        await self.success.wait()
 
 
 @pytest.fixture
@@ -31,8 +37,8 @@ async def test_a_start_that_works_is_told_once_and_nobody_complains(start, capsy
     api, events, task = start
     await asyncio.sleep(0.01)
     assert events.events == []
-    api.first_outcome.set()
-    api.first_success.set()
+    api.outcome.set()
+    api.success.set()
     await asyncio.wait_for(task, 5)
     assert [fields["endpoint"] for fields in events.named("service.started")] == ["https://localhost:8443"]
     assert capsys.readouterr().err == ""
@@ -41,13 +47,13 @@ async def test_a_start_that_works_is_told_once_and_nobody_complains(start, capsy
 async def test_a_first_failure_is_said_at_the_terminal_and_the_start_told_only_once_it_worked(start, capsys):
     api, events, task = start
     api.failure = MemberFailedError("the certificate cannot be used", next_step="see service.tls_key")
-    api.first_outcome.set()
+    api.outcome.set()
     await asyncio.sleep(0.01)
     said = capsys.readouterr().err
     assert "strongroom: the certificate cannot be used" in said
     assert "what to do: see service.tls_key" in said
     assert events.events == []
     api.failure = None
-    api.first_success.set()
+    api.success.set()
     await asyncio.wait_for(task, 5)
     assert len(events.named("service.started")) == 1
