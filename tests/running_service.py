@@ -59,6 +59,7 @@ def copy_home(template: Path, target: Path) -> Home:
     home = Home(target)
     for conf in home.tokens.glob("*.conf"):
         write_softhsm_config(conf, home.tokens / conf.stem)
+    configure(home, section="service", processes=1)  # so that a test knows which process serves it
     return home
 
 

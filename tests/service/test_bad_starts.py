@@ -149,7 +149,10 @@ def test_an_audit_log_that_cannot_grow_stops_the_service_from_answering_until_it
         for call in (lambda: kms.decrypt(CiphertextBlob=blob), kms.create_key, kms.list_keys):
             with pytest.raises(botocore.exceptions.ClientError) as caught:
                 call()
-            assert caught.value.response["Error"]["Code"] == "KMSInternalException", (caught.value.response, service.log())
+            assert caught.value.response["Error"]["Code"] == "KMSInternalException", (
+                caught.value.response,
+                service.log(),
+            )
             assert "audit" in caught.value.response["Error"]["Message"].lower()
         assert not service.is_ready()
         resource.prlimit(api, resource.RLIMIT_FSIZE, (hard, hard))

@@ -18,7 +18,7 @@ import uvloop
 
 from strongroom.api import ClientIdentities, Handler, HttpConnections
 from strongroom.config import Config, Home, load_config
-from strongroom.core import ConfigError, StrongroomError, SystemClock
+from strongroom.core import AuditUnavailableError, ConfigError, StrongroomError, SystemClock
 from strongroom.hsm.cluster import HsmCluster
 from strongroom.runtime._control import ControlClient
 from strongroom.runtime._metrics import MetricsOfAll
@@ -91,6 +91,7 @@ async def _run(bootstrap: ApiBootstrap, protections: list[str]) -> None:
             _load_credentials(plane, events),
             _sweep(plane),
             connections.watch(),
+            _die_with_the_log(plane),
             _report_metrics(control, handler),
             _destroy_due_keys(plane, events, is_ours=bootstrap.writer.startswith(_FIRST_WRITER)),
         )
@@ -184,6 +185,11 @@ async def _destroy_due_keys(plane: DataPlane, events: LoggedEvents, *, is_ours: 
             else:
                 if destroyed:
                     events.emit("keys.destroyed", count=destroyed)
+
+
+async def _die_with_the_log(plane: DataPlane) -> None:
+    """Nothing can be answered when the audit log's thread is dead; another process can begin a new segment."""
+    raise AuditUnavailableError(f"the audit log's thread has died: {await plane.audit.wait_dead()}")
 
 
 async def _report_metrics(control: ControlClient, handler: Handler) -> None:
