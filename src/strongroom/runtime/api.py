@@ -35,6 +35,7 @@ _FIRST_WRITER = "api-0"
 _CREDENTIALS_RETRY_S = 0.5
 _BACKLOG = 2048
 _TLS_HANDSHAKE_S = 10.0
+_TLS_SHUTDOWN_S = 1.0  # a peer that never says goodbye must not hold up our end
 _DRAIN_MARGIN_S = 2.0  # beyond the longest that a request may wait for the HSMs
 
 
@@ -81,6 +82,7 @@ async def _run(bootstrap: ApiBootstrap, protections: list[str]) -> None:
         backlog=_BACKLOG,
         ssl=_tls(config, home),
         ssl_handshake_timeout=_TLS_HANDSHAKE_S if config.service.tls else None,
+        ssl_shutdown_timeout=_TLS_SHUTDOWN_S if config.service.tls else None,
     )
     _answer(started_frame(Started(protections=protections)))
     background = [
