@@ -92,7 +92,8 @@ def test_any_texts_give_an_entry_that_fits_and_reads_back(texts, detail):
     assert len(payload) <= MAX_PAYLOAD_BYTES
     read = decode_entry(payload)
     assert all(len(getattr(read, name).encode()) <= MAX_TEXT_BYTES for name in _TEXTS)
-    assert encode_entry(read) == payload
+    # Read back and written again it is the same, unless the count of what was left out takes room of its own.
+    assert DETAIL_CUT in read.detail or encode_entry(read) == payload
     stored = [read.event, *(getattr(read, name) for name in _TEXTS), *read.detail, *read.detail.values()]
     assert not any(unicodedata.category(char) in ("Cc", "Cs") for char in "".join(stored))
 
