@@ -199,7 +199,7 @@ def test_doctor_and_audit_verify_work_beside_the_running_service(served):
     assert "fail" not in checks.values()
     report = served.json("audit", "verify")
     assert report["sound"]
-    assert {writer["writer"] for writer in report["writers"]} == {"api-0", "main"}
+    assert {writer["writer"] for writer in report["writers"]} >= {"api-0", "main"}  # one api-N for each core
 
 
 def test_a_second_serve_is_refused(served):

@@ -117,13 +117,13 @@ class WalFolder:
 
 def list_segments(folder: Path) -> list[int]:
     """Return the numbers of the segments in a writer's folder, in order."""
-    found = (segment_number(entry.name) for entry in os.scandir(folder))
+    found = (segment_number(path.name) for path in folder.iterdir())
     return sorted(number for number in found if number is not None)
 
 
 def list_torn(folder: Path) -> list[int]:
     """Return the numbers of the segments of which something was cut off and kept, in order."""
-    found = (torn_number(entry.name) for entry in os.scandir(folder))
+    found = (torn_number(path.name) for path in folder.iterdir())
     return sorted(number for number in found if number is not None)
 
 
