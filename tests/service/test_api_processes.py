@@ -134,3 +134,15 @@ def test_metrics_of_any_process_tell_of_all(service: RunningService) -> None:
     for client in kms:
         client.list_keys()
     wait_until(lambda: 'operation="ListKeys",code="OK"} 8' in service.get("/metrics"), 20)
+
+
+def test_a_service_that_says_it_has_started_recognises_its_callers(
+    initialised_home: Path, tmp_path: Path
+) -> None:
+    home = copy_home(initialised_home, tmp_path / "home")
+    for _ in range(3):
+        with RunningService(home) as service:
+            service.start(wait=False)
+            service.wait_for("service.started", since=service.log().rfind("service.stopped"))
+            service.client().list_keys()
+            assert service.stop() == 0

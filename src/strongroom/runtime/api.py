@@ -33,6 +33,7 @@ _REPORT_EVERY_S = 1.0
 _DESTROY_EVERY_S = 60.0
 _FIRST_WRITER = "api-0"
 _CREDENTIALS_RETRY_S = 0.5
+_CREDENTIALS_WAIT_S = 3.0
 _BACKLOG = 2048
 _TLS_HANDSHAKE_S = 10.0
 _TLS_SHUTDOWN_S = 1.0  # a peer that never says goodbye must not hold up our end
@@ -76,21 +77,31 @@ async def _run(bootstrap: ApiBootstrap, protections: list[str]) -> None:
         of_all_processes=metrics.total,
     )
     connections = HttpConnections(handler)
+    tls = _tls(config, home)
+    released, followed, credentials = (
+        asyncio.ensure_future(_until_released()),
+        asyncio.ensure_future(control.follow(cluster.apply, metrics.take)),
+        asyncio.ensure_future(_load_credentials(plane, events)),
+    )
+    # Callers are not accepted before we can recognise them; when no HSM answers we serve all the same, to say so.
+    await asyncio.wait(
+        {released, followed, credentials},
+        timeout=_CREDENTIALS_WAIT_S,
+        return_when=asyncio.FIRST_COMPLETED,
+    )
     server = await asyncio.get_running_loop().create_server(
         connections.protocol,
         sock=socket.socket(fileno=bootstrap.listener_fd),
         backlog=_BACKLOG,
-        ssl=_tls(config, home),
+        ssl=tls,
         ssl_handshake_timeout=_TLS_HANDSHAKE_S if config.service.tls else None,
         ssl_shutdown_timeout=_TLS_SHUTDOWN_S if config.service.tls else None,
     )
     _answer(started_frame(Started(protections=protections)))
-    background = [
+    background = [released, followed, credentials]
+    background += [
         asyncio.ensure_future(work)
         for work in (
-            _until_released(),
-            control.follow(cluster.apply, metrics.take),
-            _load_credentials(plane, events),
             _sweep(plane),
             connections.watch(),
             _die_with_the_log(plane),
