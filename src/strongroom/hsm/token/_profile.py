@@ -11,6 +11,11 @@ from strongroom.core import ConfigError, TokenNotFoundError, WrapAlgorithm
 
 _Count = Annotated[int, msgspec.Meta(ge=1, le=1024)]
 _Seconds = Annotated[float, msgspec.Meta(gt=0, le=600)]
+_Rate = Annotated[float, msgspec.Meta(ge=0, le=1_000_000)]
+_Days = Annotated[float, msgspec.Meta(ge=0, le=30 * 86_400)]
+_Text = Annotated[str, msgspec.Meta(max_length=2_000)]
+_Mechanism = Annotated[int, msgspec.Meta(ge=0, le=0xFFFF_FFFF)]
+_CkrName = Annotated[str, msgspec.Meta(pattern="^CKR_[A-Z0-9_]{1,60}$")]
 
 
 class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -32,8 +37,10 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     admin_operation_limit_s: _Seconds
     """The same for admin verbs, key generation among them."""
     wrap_algorithm: WrapAlgorithm
-    iv_rule: Literal["caller"]
-    """Who makes the IV of AES-GCM; so far only tokens that take the caller's are supported."""
+    """What this vendor's roots do best; the cluster's own algorithm is chosen from what all its members can."""
+    iv_rule: Literal["caller", "hsm-in-parameter", "hsm-prepended", "hsm-appended"]
+    """Who makes the IV of AES-GCM, and where the token puts one of its own: into the buffer of the mechanism's
+    parameter, before the ciphertext, or after the tag."""
     general_error_is_bad_tag: bool
     """Whether CKR_GENERAL_ERROR on decryption may just mean that the data does not authenticate."""
     oaep_hash: Literal["sha1", "sha256", "sha384", "sha512"]
@@ -42,6 +49,61 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     """Modulus size of the pair under which a root is copied."""
     store_protection: Literal["softhsm", "none"]
     """Whether ``protect_softhsm_store`` must run before the module is initialised."""
+
+    title: Annotated[str, msgspec.Meta(max_length=100)] = ""
+    """Name for people: vendor, model, how it is reached."""
+    pin_form: Literal["password", "user:password", "auth-key-id+password", "api-key", "ignored"] = "password"
+    """What C_Login takes as PIN: ``user:password`` is one string, as is the four hex digits of an authentication
+    key followed by its password; ``ignored`` means that the module does not look at it."""
+    selector: Literal["serial", "label"] = "serial"
+    """By what a token of this vendor is best named in the configuration."""
+    sessions_per_s: _Rate = 0.0
+    """How many C_OpenSession a second the token takes; 0 is no limit."""
+    idle_limit_s: _Days = 0.0
+    """A session unused for so long is dead; 0 is never. Keep-alive runs at a third of it."""
+    may_reinitialise: bool = True
+    """Whether C_Finalize and C_Initialize in a running process are safe; otherwise the worker is restarted."""
+    calls_per_s: _Rate = 0.0
+    """Admission: use verbs a second that one member is given; 0 is no limit."""
+    burst: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] = 0
+    """Admission: how many calls may come at once after a quiet time; 0 is one second's worth."""
+    throttled: tuple[_CkrName, ...] = ()
+    """CKR_ names by which this vendor says "busy": another member is tried and nobody is blamed."""
+    iv_len: Annotated[int, msgspec.Meta(ge=12, le=16)] = 12
+    """Bytes of the AES-GCM IV; only an IV of the token may have more than 12."""
+    gcm_mechanism: _Mechanism = 0x1087
+    """CKM_ number of AES-GCM: the standard one or a vendor's."""
+    replication: Literal["trusted-wrapping", "vendor", "none"] = "trusted-wrapping"
+    """How a root gets to another member. ``vendor``: a member is a whole cluster of the vendor, which copies
+    inside itself. ``none``: what is made in a token stays there."""
+    usable_within_s: Annotated[float, msgspec.Meta(ge=0, le=600)] = 0.0
+    """How long a new key may take until it is found and usable; publishing one waits for it. 0 is at once."""
+    recycle_after_s: _Days = 0.0
+    """Age at which a worker is replaced; 0 is never."""
+    recycle_after_calls: Annotated[int, msgspec.Meta(ge=0, le=10**12)] = 0
+    """Number of calls after which a worker is replaced; 0 is never."""
+    recycle_above_mib: Annotated[int, msgspec.Meta(ge=0, le=1_048_576)] = 0
+    """Resident memory in MiB at which a worker is replaced; 0 is never."""
+    certificate: Annotated[str, msgspec.Meta(max_length=40)] = ""
+    """Number of the CMVP certificate; empty when the operator has to look it up."""
+    standard: Literal["none", "FIPS 140-2", "FIPS 140-3"] = "none"
+    """Standard of the validation. FIPS 140-2 is historical since 21 September 2026: see ``standard_warning``."""
+    level: Annotated[int, msgspec.Meta(ge=0, le=4)] = 0
+    """Security level of the validation; 0 when there is none or it is not known."""
+    evidence: Literal["tested", "documents"] = "documents"
+    """``tested``: the conformance tests run on this token. ``documents``: taken from what the vendor publishes."""
+    notes: _Text = ""
+    """What an operator has to know or look up, in sentences."""
+
+    @property
+    def standard_warning(self) -> str | None:
+        """What ``doctor`` and ``status`` say about the standard of the validation; None when there is nothing to say."""
+        if self.standard != "FIPS 140-2":
+            return None
+        return (
+            f"{self.title or self.name} is listed under FIPS 140-2, which is historical since 21 September 2026: "
+            "deployed systems may go on by a decision of their owner, new ones should not include it"
+        )
 
     def find_module(self) -> str:
         """Return the first of ``module_paths`` that is a file. Raises TokenNotFoundError."""
