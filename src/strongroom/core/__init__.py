@@ -9,6 +9,18 @@ that a ``Secret`` must not be zeroized by one thread while another reads it.
 """
 
 from strongroom.core._clock import Clock, Deadline, SystemClock
+from strongroom.core._direct import (
+    HSM_KEY_ID_BYTES,
+    HsmDirectUse,
+    HsmKey,
+    HsmKeyId,
+    KeySpec,
+    KeyUsage,
+    MacAlgorithm,
+    OaepAlgorithm,
+    SigningAlgorithm,
+    verify_mac,
+)
 from strongroom.core._encoding import encode_fields, encode_pairs
 from strongroom.core._errors import (
     ApprovalRequiredError,
@@ -19,10 +31,13 @@ from strongroom.core._errors import (
     HsmIntegrityError,
     HsmKeyNotFoundError,
     HsmRequestError,
+    MemberBusyError,
     MemberDeadlineError,
     MemberFailedError,
+    MemberReadOnlyError,
     NoMemberError,
     PinRefusedError,
+    SignatureInvalidError,
     StorageError,
     StrongroomError,
     TokenNotFoundError,
@@ -33,6 +48,7 @@ from strongroom.core._secret import Secret
 from strongroom.core._values import KeyState, RootId, WrapAlgorithm, WrappedBytes
 
 __all__ = [
+    "HSM_KEY_ID_BYTES",
     "ApprovalGate",
     "ApprovalRequiredError",
     "AuditUnavailableError",
@@ -42,20 +58,31 @@ __all__ = [
     "Deadline",
     "EventSink",
     "HomeError",
+    "HsmDirectUse",
     "HsmError",
     "HsmIntegrityError",
+    "HsmKey",
+    "HsmKeyId",
     "HsmKeyNotFoundError",
     "HsmMember",
     "HsmRequestError",
     "HsmUse",
+    "KeySpec",
     "KeyState",
+    "KeyUsage",
+    "MacAlgorithm",
+    "MemberBusyError",
     "MemberDeadlineError",
     "MemberFailedError",
+    "MemberReadOnlyError",
     "NoMemberError",
+    "OaepAlgorithm",
     "PinRefusedError",
     "RandomPool",
     "RootId",
     "Secret",
+    "SignatureInvalidError",
+    "SigningAlgorithm",
     "StorageError",
     "StrongroomError",
     "SystemClock",
@@ -65,4 +92,5 @@ __all__ = [
     "encode_fields",
     "encode_pairs",
     "random_bytes",
+    "verify_mac",
 ]

@@ -6,9 +6,12 @@ StrongroomError                  root of all our errors; carries what to do next
 ├── StorageError                 the database refused or failed
 ├── AuditUnavailableError        the audit log cannot be written, so the operation was refused
 ├── ApprovalRequiredError        the approval gate refused an admin verb
+├── SignatureInvalidError        a signature or a MAC does not verify
 └── HsmError                     anything that has to do with an HSM; ``ckr`` is the PKCS#11 return value
     ├── MemberFailedError        this member could not; another may (retryable)
     │   ├── MemberDeadlineError  it did not answer in time (retryable)
+    │   ├── MemberBusyError      it has more to do than it may; nothing is wrong with it (retryable)
+    │   ├── MemberReadOnlyError  it takes no new keys at the moment, but serves those that it holds (retryable)
     │   └── HsmKeyNotFoundError  it does not hold the object (retryable; drift)
     ├── NoMemberError            no member could (retryable by the caller's caller, later)
     ├── TokenNotFoundError       not exactly one token fits the selector
@@ -60,6 +63,10 @@ class ApprovalRequiredError(StrongroomError):
     """The approval gate refused an admin verb."""
 
 
+class SignatureInvalidError(StrongroomError):
+    """A signature or a MAC does not verify: not by this key, of other data, or malformed."""
+
+
 class HsmError(StrongroomError):
     """Anything that has to do with an HSM. ``ckr`` is the PKCS#11 return value, where there was one."""
 
@@ -76,6 +83,14 @@ class MemberFailedError(HsmError):
 
 class MemberDeadlineError(MemberFailedError):
     """The member did not answer before the deadline of the attempt."""
+
+
+class MemberBusyError(MemberFailedError):
+    """The member takes no more calls for the moment: its rate limit or its HSM's throttle. No reason to suspect it."""
+
+
+class MemberReadOnlyError(MemberFailedError):
+    """The member refuses to make, change or destroy keys at the moment; it serves those that it holds."""
 
 
 class HsmKeyNotFoundError(MemberFailedError):

@@ -1,0 +1,227 @@
+"""Direct keys: keys that live inside the HSM, where every use of their secret half happens.
+
+Names of specs, usages and algorithms are those of AWS KMS, whose door they are used through.
+"""
+
+import hmac
+from enum import StrEnum
+from typing import NamedTuple, NewType, Protocol
+
+from strongroom.core._clock import Deadline
+from strongroom.core._errors import SignatureInvalidError
+from strongroom.core._secret import Secret
+from strongroom.core._values import WrappedBytes
+
+HsmKeyId = NewType("HsmKeyId", bytes)
+"""16 random bytes that name a Direct key; they are the CKA_ID of all its objects on every member."""
+
+HSM_KEY_ID_BYTES = 16
+
+
+class KeyUsage(StrEnum):
+    """What a Direct key is for. A key has exactly one, for its whole life."""
+
+    ENCRYPT_DECRYPT = "ENCRYPT_DECRYPT"
+    SIGN_VERIFY = "SIGN_VERIFY"
+    GENERATE_VERIFY_MAC = "GENERATE_VERIFY_MAC"
+    KEY_AGREEMENT = "KEY_AGREEMENT"
+
+
+class SigningAlgorithm(StrEnum):
+    """How a Direct key signs. All but the last take a digest of that hash."""
+
+    RSASSA_PKCS1_V1_5_SHA_256 = "RSASSA_PKCS1_V1_5_SHA_256"
+    RSASSA_PKCS1_V1_5_SHA_384 = "RSASSA_PKCS1_V1_5_SHA_384"
+    RSASSA_PKCS1_V1_5_SHA_512 = "RSASSA_PKCS1_V1_5_SHA_512"
+    RSASSA_PSS_SHA_256 = "RSASSA_PSS_SHA_256"
+    """MGF1 with the same hash, and a salt as long as the digest; so the next two."""
+    RSASSA_PSS_SHA_384 = "RSASSA_PSS_SHA_384"
+    RSASSA_PSS_SHA_512 = "RSASSA_PSS_SHA_512"
+    ECDSA_SHA_256 = "ECDSA_SHA_256"
+    """The signature is DER (RFC 3279, section 2.2.3); so the next two."""
+    ECDSA_SHA_384 = "ECDSA_SHA_384"
+    ECDSA_SHA_512 = "ECDSA_SHA_512"
+    ED25519_SHA_512 = "ED25519_SHA_512"
+    """Pure Ed25519 (RFC 8032) of the message itself."""
+
+    @property
+    def digest_len_bytes(self) -> int | None:
+        """Length of the digest that is signed; None for Ed25519, which takes the message."""
+        if self is SigningAlgorithm.ED25519_SHA_512:
+            return None
+        return int(self.value[-3:]) // 8
+
+
+class MacAlgorithm(StrEnum):
+    """HMAC (RFC 2104) of full length. A key makes MACs with the hash of its own size."""
+
+    HMAC_SHA_224 = "HMAC_SHA_224"
+    HMAC_SHA_256 = "HMAC_SHA_256"
+    HMAC_SHA_384 = "HMAC_SHA_384"
+    HMAC_SHA_512 = "HMAC_SHA_512"
+
+    @property
+    def bits(self) -> int:
+        """Bits of the hash, of the MAC and of the key."""
+        return int(self.value[-3:])
+
+
+class OaepAlgorithm(StrEnum):
+    """RSAES-OAEP (RFC 8017, section 7.1): MGF1 with the same hash, no label."""
+
+    RSAES_OAEP_SHA_1 = "RSAES_OAEP_SHA_1"
+    RSAES_OAEP_SHA_256 = "RSAES_OAEP_SHA_256"
+
+
+class KeySpec(StrEnum):
+    """Kind and size of a Direct key."""
+
+    AES_256 = "AES_256"
+    RSA_2048 = "RSA_2048"
+    RSA_3072 = "RSA_3072"
+    RSA_4096 = "RSA_4096"
+    ECC_NIST_P256 = "ECC_NIST_P256"
+    ECC_NIST_P384 = "ECC_NIST_P384"
+    ECC_NIST_P521 = "ECC_NIST_P521"
+    ECC_SECG_P256K1 = "ECC_SECG_P256K1"
+    ECC_NIST_EDWARDS25519 = "ECC_NIST_EDWARDS25519"
+    HMAC_224 = "HMAC_224"
+    HMAC_256 = "HMAC_256"
+    HMAC_384 = "HMAC_384"
+    HMAC_512 = "HMAC_512"
+
+    @property
+    def usages(self) -> frozenset[KeyUsage]:
+        """What a key of this spec can be made for."""
+        if self in _SYMMETRIC:
+            return frozenset({_SYMMETRIC[self]})
+        if self.is_rsa:
+            return frozenset({KeyUsage.SIGN_VERIFY, KeyUsage.ENCRYPT_DECRYPT})
+        if self in {KeySpec.ECC_SECG_P256K1, KeySpec.ECC_NIST_EDWARDS25519}:
+            return frozenset({KeyUsage.SIGN_VERIFY})
+        return frozenset({KeyUsage.SIGN_VERIFY, KeyUsage.KEY_AGREEMENT})
+
+    @property
+    def is_rsa(self) -> bool:
+        """Whether this is an RSA pair."""
+        return self.value.startswith("RSA_")
+
+    @property
+    def is_pair(self) -> bool:
+        """Whether the key has a public half."""
+        return self not in _SYMMETRIC
+
+    @property
+    def bits(self) -> int:
+        """Bits of an AES or HMAC key, of an RSA modulus, or of the field of a curve."""
+        return _CURVE_BITS.get(self) or int(self.value.rpartition("_")[2])
+
+    @property
+    def is_curve(self) -> bool:
+        """Whether this is a pair over an elliptic curve."""
+        return self.value.startswith("ECC_")
+
+    @property
+    def signing_algorithms(self) -> tuple[SigningAlgorithm, ...]:
+        """How a key of this spec signs: on a curve with one hash only, so that no digest is cut off."""
+        return _SIGNING.get(self, _RSA_SIGNING if self.is_rsa else ())
+
+    @property
+    def mac_algorithm(self) -> MacAlgorithm | None:
+        """How a key of this spec makes MACs; None when it makes none."""
+        return MacAlgorithm(f"HMAC_SHA_{self.value[-3:]}") if self.value.startswith("HMAC_") else None
+
+
+_CURVE_BITS = {
+    KeySpec.ECC_NIST_P256: 256,
+    KeySpec.ECC_NIST_P384: 384,
+    KeySpec.ECC_NIST_P521: 521,
+    KeySpec.ECC_SECG_P256K1: 256,
+    KeySpec.ECC_NIST_EDWARDS25519: 255,
+}
+_SYMMETRIC = {
+    KeySpec.AES_256: KeyUsage.ENCRYPT_DECRYPT,
+    KeySpec.HMAC_224: KeyUsage.GENERATE_VERIFY_MAC,
+    KeySpec.HMAC_256: KeyUsage.GENERATE_VERIFY_MAC,
+    KeySpec.HMAC_384: KeyUsage.GENERATE_VERIFY_MAC,
+    KeySpec.HMAC_512: KeyUsage.GENERATE_VERIFY_MAC,
+}
+_RSA_SIGNING = tuple(algorithm for algorithm in SigningAlgorithm if algorithm.value.startswith("RSASSA_"))
+_SIGNING = {
+    KeySpec.ECC_NIST_P256: (SigningAlgorithm.ECDSA_SHA_256,),
+    KeySpec.ECC_NIST_P384: (SigningAlgorithm.ECDSA_SHA_384,),
+    KeySpec.ECC_NIST_P521: (SigningAlgorithm.ECDSA_SHA_512,),
+    KeySpec.ECC_SECG_P256K1: (SigningAlgorithm.ECDSA_SHA_256,),
+    KeySpec.ECC_NIST_EDWARDS25519: (SigningAlgorithm.ED25519_SHA_512,),
+}
+
+
+class HsmKey(NamedTuple):
+    """A Direct key as everybody names it: what must be known of it to use it or to copy it."""
+
+    key_id: HsmKeyId
+    spec: KeySpec
+    usage: KeyUsage
+
+
+class HsmDirectUse(Protocol):
+    """The use verbs of Direct keys: idempotent, so whoever holds several members may repeat them on another one.
+
+    Each raises MemberFailedError and its kin (another member may do better; HsmKeyNotFoundError where the member
+    does not hold the key) or HsmRequestError (none will; so for a verb that is not the key's usage). What needs
+    no secret half (verifying, RSA encryption) is done in software: ``strongroom.hsm.public_keys``.
+    """
+
+    async def sign(
+        self, key: HsmKey, algorithm: SigningAlgorithm, signed: bytes, *, deadline: Deadline
+    ) -> bytes:
+        """Sign a digest of the algorithm's hash, or for Ed25519 a message of 1 to 4,096 bytes.
+
+        ECDSA signatures are DER, RSA signatures as long as the modulus, Ed25519 ones 64 bytes.
+        """
+        ...
+
+    async def mac(self, key: HsmKey, message: bytes, *, deadline: Deadline) -> bytes:
+        """Make the HMAC of 1 to 4,096 bytes, with the hash of the key's size."""
+        ...
+
+    async def encrypt(
+        self, key: HsmKey, plaintext: Secret, aad: bytes, *, deadline: Deadline
+    ) -> WrappedBytes:
+        """Encrypt 1 to 4,096 bytes with AES-256-GCM, authenticating up to 8,192 bytes of ``aad``."""
+        ...
+
+    async def decrypt(self, key: HsmKey, sealed: WrappedBytes, aad: bytes, *, deadline: Deadline) -> Secret:
+        """Decrypt what ``encrypt`` made. Raises HsmIntegrityError when it does not authenticate."""
+        ...
+
+    async def decrypt_oaep(
+        self, key: HsmKey, algorithm: OaepAlgorithm, ciphertext: bytes, *, deadline: Deadline
+    ) -> Secret:
+        """Decrypt what was encrypted under an RSA key's public half.
+
+        Raises HsmIntegrityError, whatever is wrong with the ciphertext.
+        """
+        ...
+
+    async def derive(self, key: HsmKey, peer_spki_der: bytes, *, deadline: Deadline) -> Secret:
+        """Agree on a secret by ECDH (SEC 1, section 3.3.1): the shared x coordinate, as long as the curve's field.
+
+        ``peer_spki_der`` is the other side's public key, SubjectPublicKeyInfo in DER, uncompressed, on the same curve.
+        """
+        ...
+
+    async def public_key(self, key: HsmKey, *, deadline: Deadline) -> bytes:
+        """Return the public half, SubjectPublicKeyInfo in DER (RFC 5280, section 4.1.2.7)."""
+        ...
+
+
+async def verify_mac(
+    hsm: HsmDirectUse, key: HsmKey, message: bytes, mac: bytes, *, deadline: Deadline
+) -> None:
+    """Have the MAC made again inside the HSM and compare in constant time.
+
+    Raises SignatureInvalidError when it is another one, and as ``HsmDirectUse.mac``.
+    """
+    if not hmac.compare_digest(await hsm.mac(key, message, deadline=deadline), mac):
+        raise SignatureInvalidError("the MAC is not that of this key over this message")
