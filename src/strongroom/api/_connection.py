@@ -179,6 +179,10 @@ class HttpConnection(asyncio.Protocol):
         length = headers.get("content-length", "0")
         if not length.isdecimal() or int(length[:20]) > MAX_BODY_BYTES:
             self._refuse_now(_body_too_large())
+        if self._parser.should_upgrade() and (int(length) or "transfer-encoding" in headers):
+            # The parser takes the body for the other protocol: the request would be handled without it.
+            text = "A request with a body cannot ask for an upgrade."
+            self._refuse_now(ApiError("ValidationException", text, status=400))
         if self._parser.get_http_version() == "1.1" and "host" not in headers:
             self._refuse_now(ApiError("ValidationException", "HTTP/1.1 requires a Host header.", status=400))
         expect = headers.get("expect")

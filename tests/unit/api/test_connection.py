@@ -87,6 +87,9 @@ TABLE = {
     "no HTTP at all": (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(40), [400]),
     "an upgrade": (
         b"GET / HTTP/1.1\r\n" + HOST + b"Connection: upgrade\r\nUpgrade: websocket\r\n\r\n" + GET, [200]),
+    "an upgrade of a request with a body": (post(b"hello", b"Connection: upgrade", b"Upgrade: h2c") + GET, [400]),
+    "an upgrade of a request with a chunked body": (
+        CHUNKED[:-2] + b"Connection: upgrade\r\nUpgrade: h2c\r\n\r\n5\r\nhello\r\n0\r\n\r\n" + GET, [400]),
     "CONNECT": (b"CONNECT a:1 HTTP/1.1\r\n" + HOST + b"\r\n", [400]),
     "an unknown method": (b"FROB / HTTP/1.1\r\n" + HOST + b"\r\n", [400]),
     "a target of 2 KiB": (b"GET /" + b"a" * 2_040 + b" HTTP/1.1\r\n" + HOST + b"\r\n", [200]),
