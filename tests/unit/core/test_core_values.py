@@ -96,7 +96,13 @@ def test_every_exported_error_descends_from_the_one_root():
 
 def test_only_failures_of_a_member_are_retryable():
     retryable = {name for name in core.__all__ if getattr(getattr(core, name), "retryable", False)}
-    assert retryable == {"MemberFailedError", "MemberDeadlineError", "HsmKeyNotFoundError"}
+    assert retryable == {
+        "HsmKeyNotFoundError",
+        "MemberBusyError",
+        "MemberDeadlineError",
+        "MemberFailedError",
+        "MemberReadOnlyError",
+    }
     assert MemberDeadlineError("x").retryable
     assert not NoMemberError("x").retryable
     assert not HsmIntegrityError("x").retryable

@@ -19,7 +19,7 @@ from strongroom.core import (
     SystemClock,
     TokenNotFoundError,
 )
-from strongroom.hsm.cluster import ClusterTable, MemberState, WorkerEntry
+from strongroom.hsm.cluster import SERVING, ClusterTable, MemberState, WorkerEntry
 from worker_in_process import table
 
 KEY, AAD = Secret(b"k" * 32), b"domain 7"
@@ -156,9 +156,9 @@ async def test_many_failing_calls_are_one_suspicion_per_generation(trio):
     assert len(trio.events.named("cluster.failover")) == 2
 
 
-async def test_only_active_members_are_asked(trio):
+async def test_only_members_that_serve_are_asked(trio):
     alpha, beta, gamma = trio.workers
-    for state in set(MemberState) - {MemberState.ACTIVE}:
+    for state in set(MemberState) - SERVING:
         entries = [alpha.entry(state), beta.entry(), gamma.entry(state)]
         trio.cluster.apply(ClusterTable(2, entries))
         await wrap_and_check(trio)

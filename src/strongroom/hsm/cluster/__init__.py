@@ -20,9 +20,10 @@ from strongroom.hsm.cluster._replication import (
     fingerprint,
     generate_root,
 )
-from strongroom.hsm.cluster._table import ClusterTable, MemberState, WorkerEntry
+from strongroom.hsm.cluster._table import SERVING, ClusterTable, MemberState, WorkerEntry
 
 __all__ = [
+    "SERVING",
     "AdminDoor",
     "Canary",
     "ClusterTable",

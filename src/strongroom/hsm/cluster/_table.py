@@ -14,10 +14,18 @@ class MemberState(StrEnum):
     """It is checked before it serves."""
     ACTIVE = "active"
     """It serves."""
+    READ_ONLY = "read-only"
+    """It serves with the keys that it holds, and is asked for no new ones."""
+    DEGRADED = "degraded"
+    """It answers, but far slower than the others: it gets a trickle of the calls until it is as fast as they are."""
     EJECTED = "ejected"
     """It failed, hung or cannot prove itself any more, and its worker is about to be replaced."""
     STOPPED = "stopped"
     """It is not started again by itself: a person has to act (a refused PIN, another key than the root)."""
+
+
+SERVING = frozenset({MemberState.ACTIVE, MemberState.READ_ONLY, MemberState.DEGRADED})
+"""States in which a member may be asked to use a key."""
 
 
 class WorkerEntry(msgspec.Struct, frozen=True, array_like=True):
@@ -33,6 +41,8 @@ class WorkerEntry(msgspec.Struct, frozen=True, array_like=True):
     """Why it is in this state, for people."""
     pid: int = 0
     """Process id of the worker; 0 while it has none."""
+    priority: int = 0
+    """Members of the lowest number serve; those of the next stand by for when none of these can."""
 
 
 class ClusterTable(msgspec.Struct, frozen=True, array_like=True):
