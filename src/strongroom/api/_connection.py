@@ -183,8 +183,15 @@ class HttpConnection(asyncio.Protocol):
             # The parser takes the body for the other protocol: the request would be handled without it.
             text = "A request with a body cannot ask for an upgrade."
             self._refuse_now(ApiError("ValidationException", text, status=400))
-        if self._parser.get_http_version() == "1.1" and "host" not in headers:
-            self._refuse_now(ApiError("ValidationException", "HTTP/1.1 requires a Host header.", status=400))
+        version = self._parser.get_http_version()
+        if version == "1.1":
+            if "host" not in headers:
+                text = "HTTP/1.1 requires a Host header."
+                self._refuse_now(ApiError("ValidationException", text, status=400))
+        elif (
+            version != "1.0"
+        ):  # a first line without any version is 0.9 to the parser, and headers may follow
+            self._refuse_now(ApiError("ValidationException", "HTTP/1.1 is spoken here.", status=400))
         expect = headers.get("expect")
         if expect is not None:
             if expect.lower() != "100-continue":

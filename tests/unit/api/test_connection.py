@@ -83,6 +83,9 @@ TABLE = {
     "no Host": (b"GET / HTTP/1.1\r\n\r\n", [400]),
     "HTTP/1.0": (b"GET / HTTP/1.0\r\n\r\n", [200]),
     "HTTP/2 by prior knowledge": (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", [400]),
+    "no version, which HTTP/0.9 has not": (b"GET /a\r\n" + HOST + b"\r\n" + GET, [400]),
+    "HTTP/0.9": (b"GET /a HTTP/0.9\r\n" + HOST + b"\r\n" + GET, [400]),
+    "HTTP/2.0 framed as HTTP/1.1": (b"GET /a HTTP/2.0\r\n" + HOST + b"\r\n" + GET, [400]),
     "HTTP/9.9": (b"GET / HTTP/9.9\r\n" + HOST + b"\r\n", [400]),
     "no HTTP at all": (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(40), [400]),
     "an upgrade": (
