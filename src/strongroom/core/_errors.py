@@ -16,6 +16,7 @@ StrongroomError                  root of all our errors; carries what to do next
     ├── NoMemberError            no member could (retryable by the caller's caller, later)
     ├── TokenNotFoundError       not exactly one token fits the selector
     ├── PinRefusedError          the token refused the PIN: never tried again by itself
+    ├── HsmOutcomeUnknownError   a change failed, and it cannot be told whether it happened; never repeated blindly
     └── HsmRequestError          the request itself is wrong; no other member will do better
         └── HsmIntegrityError    authentication of a wrapped key failed: tampering or the wrong binding
 
@@ -107,6 +108,10 @@ class TokenNotFoundError(HsmError):
 
 class PinRefusedError(HsmError):
     """The token refused the PIN (or says that it is locked). It is not tried again until it was changed."""
+
+
+class HsmOutcomeUnknownError(HsmError):
+    """A change failed half-way and no look-up could tell whether it happened: look for the object before repeating it."""
 
 
 class HsmRequestError(HsmError):

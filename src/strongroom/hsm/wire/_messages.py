@@ -158,12 +158,16 @@ class Running(_Message, frozen=True, array_like=True):
 
 
 class Pong(_Message, frozen=True, array_like=True):
-    """The worker's answer to Ping: what runs, how many calls wait, and how many have come to their end."""
+    """The worker's answer to Ping: what runs, how many calls wait, how many have come to their end, and its health."""
 
     running: list[Running]
     waiting: int
     finished: int
     """Calls done or failed since the worker started; while it grows, the worker is at work."""
+    recoveries: dict[str, int] = {}
+    """How often each rung of recovery was taken since the worker started, by the names of ``RecoveryCounters``."""
+    recycle: str = ""
+    """Why the worker wants to be replaced when it suits (age, calls, memory); empty while it does not."""
 
 
 class Failure(_Message, frozen=True, array_like=True):
