@@ -46,7 +46,13 @@ from strongroom.core._errors import (
 from strongroom.core._protocols import ApprovalGate, ClosedGate, EventSink, HsmMember, HsmUse
 from strongroom.core._random import RandomPool, random_bytes
 from strongroom.core._secret import Secret
-from strongroom.core._values import KeyState, RootId, WrapAlgorithm, WrappedBytes
+from strongroom.core._values import (
+    KeyState,
+    RootId,
+    WrapAlgorithm,
+    WrappedBytes,
+    root_object_ids,
+)
 
 __all__ = [
     "HSM_KEY_ID_BYTES",
@@ -94,5 +100,6 @@ __all__ = [
     "encode_fields",
     "encode_pairs",
     "random_bytes",
+    "root_object_ids",
     "verify_mac",
 ]

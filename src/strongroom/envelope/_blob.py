@@ -29,19 +29,33 @@ class Purpose(IntEnum):
 
 
 class _Shape(NamedTuple):
+    """What version, purpose and algorithm say of the lengths of a blob."""
+
     iv_len: int
     tag_len: int
+    further_iv_lens: tuple[int, ...] = ()
+    ciphertext_lens: frozenset[int] | None = None
+    """None: any length from 1."""
+
+    def takes(self, iv_len: int, ciphertext_len: int) -> bool:
+        """Whether IV and ciphertext may have these lengths."""
+        return (iv_len == self.iv_len or iv_len in self.further_iv_lens) and (
+            ciphertext_len >= 1 if self.ciphertext_lens is None else ciphertext_len in self.ciphertext_lens
+        )
 
 
-_GCM: Final = _Shape(iv_len=12, tag_len=16)
+_GCM: Final = _Shape(iv_len=12, tag_len=16, further_iv_lens=(16,))
 _XAES: Final = _Shape(iv_len=24, tag_len=16)
+_CBC_HMAC: Final = _Shape(iv_len=16, tag_len=32, ciphertext_lens=frozenset(range(16, MAX_BLOB_BYTES, 16)))
+_OAEP: Final = _Shape(iv_len=1, tag_len=0, ciphertext_lens=frozenset(range(384, 1025, 128)))
+# Roots live in HSMs; everything else is done in software.
+_BY_HSM: Final = (Purpose.DOMAIN_KEK, Purpose.ROOT_CANARY)
+_BY_SOFTWARE: Final = (Purpose.KEK, Purpose.DATA, Purpose.CREDENTIAL)
 _FITTING: Final = (
-    # Roots live in HSMs; everything else is done in software.
-    (Purpose.DOMAIN_KEK, WrapAlgorithm.HSM_AES_GCM, _GCM),
-    (Purpose.ROOT_CANARY, WrapAlgorithm.HSM_AES_GCM, _GCM),
-    (Purpose.KEK, WrapAlgorithm.XAES_256_GCM, _XAES),
-    (Purpose.DATA, WrapAlgorithm.XAES_256_GCM, _XAES),
-    (Purpose.CREDENTIAL, WrapAlgorithm.XAES_256_GCM, _XAES),
+    *((purpose, WrapAlgorithm.HSM_AES_GCM, _GCM) for purpose in _BY_HSM),
+    *((purpose, WrapAlgorithm.HSM_AES_CBC_HMAC, _CBC_HMAC) for purpose in _BY_HSM),
+    *((purpose, WrapAlgorithm.HSM_RSA_OAEP, _OAEP) for purpose in _BY_HSM),
+    *((purpose, WrapAlgorithm.XAES_256_GCM, _XAES) for purpose in _BY_SOFTWARE),
 )
 _KNOWN: Final = {(int(row[0]), int(row[1])): row for row in _FITTING}
 """By the bytes at offsets 1 and 2: which algorithm serves a purpose, and how long IV and tag are then."""
@@ -63,19 +77,21 @@ class Blob(NamedTuple):
     2       1       algorithm (``core.WrapAlgorithm``)
     3       16      id of the wrapping key: root id, domain id or key id
     19      4       version of the wrapping key, 1 or more; roots and domains have version 1
-    23      1       IV length *i*: 12 for HSM_AES_GCM, 24 for XAES_256_GCM
-    24      i       IV as it was used; some HSMs choose it themselves
-    24+i    4       ciphertext length *n*, tag not counted, 1 or more
+    23      1       IV length *i*: HSM_AES_GCM 12 or 16, XAES_256_GCM 24, HSM_AES_CBC_HMAC 16,
+                    HSM_RSA_OAEP 1
+    24      i       IV as it was used; some HSMs choose it themselves. HSM_RSA_OAEP: the hash
+    24+i    4       ciphertext length *n*, tag not counted, 1 or more. HSM_AES_CBC_HMAC: whole
+                    blocks of 16; HSM_RSA_OAEP: the modulus, 384 to 1,024 in steps of 128
     28+i    n       ciphertext
-    28+i+n  1       tag length *t*: 16
+    28+i+n  1       tag length *t*: 16; HSM_AES_CBC_HMAC 32, HSM_RSA_OAEP 0
     29+i+n  t       tag
     ======  ======  ===========================================================================
 
     Nothing follows, and the whole is at most 6,144 bytes. Each blob has exactly one encoding.
 
     The first 23 bytes (``header``) are authenticated together with the binding; see ``aad_for``. The IV is
-    not part of them, because an HSM that chooses its own IV tells it only afterwards; GCM authenticates it
-    by itself, and so it does with the length of the ciphertext.
+    not part of them, because an HSM that chooses its own IV tells it only afterwards. GCM and HMAC cover it by
+    themselves, and so they do with the length of the ciphertext; OAEP has neither.
     """
 
     purpose: Purpose
@@ -128,13 +144,13 @@ class Blob(NamedTuple):
         if known is None:
             raise MalformedBlobError("unknown purpose or algorithm, or one does not serve the other")
         purpose, algorithm, shape = known
-        # Version, purpose and algorithm leave one length for everything, so the stored ones are only compared.
-        ciphertext_at = _HEADER.size + 1 + shape.iv_len + _LENGTH.size
+        # Once the IV length is known to fit, the rest can have one length only, so what is stored is just compared.
+        iv_len = data[_HEADER.size]
+        ciphertext_at = _HEADER.size + 1 + iv_len + _LENGTH.size
         tag_at = len(data) - shape.tag_len
         ciphertext_len = tag_at - 1 - ciphertext_at
         if (
-            ciphertext_len < 1
-            or data[_HEADER.size] != shape.iv_len
+            not shape.takes(iv_len, ciphertext_len)
             or data[ciphertext_at - _LENGTH.size : ciphertext_at] != _LENGTH.pack(ciphertext_len)
             or data[tag_at - 1] != shape.tag_len
         ):
@@ -163,7 +179,7 @@ def _check(blob: Blob) -> None:
     if known is None:
         raise MalformedBlobError(f"{blob.algorithm.name} does not serve the purpose {blob.purpose.name}")
     _, _, shape = known
-    if len(blob.iv) != shape.iv_len or len(blob.tag) != shape.tag_len:
-        raise MalformedBlobError(f"IV or tag length does not fit {blob.algorithm.name}")
-    if not 1 <= len(blob.ciphertext) <= MAX_BLOB_BYTES - _OVERHEAD_BYTES - shape.iv_len - shape.tag_len:
+    if not shape.takes(len(blob.iv), len(blob.ciphertext)) or len(blob.tag) != shape.tag_len:
+        raise MalformedBlobError(f"the length of IV, ciphertext or tag does not fit {blob.algorithm.name}")
+    if len(blob.ciphertext) > MAX_BLOB_BYTES - _OVERHEAD_BYTES - len(blob.iv) - shape.tag_len:
         raise MalformedBlobError("the ciphertext length is out of range")

@@ -116,7 +116,12 @@ def test_an_error_says_what_happened_and_what_to_do():
 
 
 def test_stored_numbers_and_words_never_change():
-    assert {member.name: int(member) for member in WrapAlgorithm} == {"HSM_AES_GCM": 1, "XAES_256_GCM": 2}
+    assert {member.name: int(member) for member in WrapAlgorithm} == {
+        "HSM_AES_GCM": 1,
+        "XAES_256_GCM": 2,
+        "HSM_AES_CBC_HMAC": 3,
+        "HSM_RSA_OAEP": 4,
+    }
     names = {member.name: str(member) for member in KeyState}
     assert names == {"ACTIVE": "active", "SUSPENDED": "suspended", "DESTROYED": "destroyed"}
 

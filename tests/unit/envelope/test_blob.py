@@ -11,23 +11,34 @@ KEY_ID = bytes(range(16))
 SOFTWARE = (Purpose.KEK, Purpose.DATA, Purpose.CREDENTIAL)
 HSM = (Purpose.DOMAIN_KEK, Purpose.ROOT_CANARY)
 
+LENGTHS = st.integers(1, 200)
+BLOCKS = st.integers(1, 16).map(lambda blocks: 16 * blocks)
+MODULI = st.sampled_from((384, 512, 640, 768, 896, 1024))
+
+
+def shapes(purposes, algorithm, *, iv, ciphertext=LENGTHS, tag=16):
+    return st.tuples(st.sampled_from(purposes), st.just(algorithm), iv, ciphertext, st.just(tag))
+
+
 combinations = st.one_of(
-    st.tuples(st.sampled_from(SOFTWARE), st.just(WrapAlgorithm.XAES_256_GCM), st.just(24)),
-    st.tuples(st.sampled_from(HSM), st.just(WrapAlgorithm.HSM_AES_GCM), st.just(12)),
+    shapes(SOFTWARE, WrapAlgorithm.XAES_256_GCM, iv=st.just(24)),
+    shapes(HSM, WrapAlgorithm.HSM_AES_GCM, iv=st.sampled_from((12, 16))),
+    shapes(HSM, WrapAlgorithm.HSM_AES_CBC_HMAC, iv=st.just(16), ciphertext=BLOCKS, tag=32),
+    shapes(HSM, WrapAlgorithm.HSM_RSA_OAEP, iv=st.just(1), ciphertext=MODULI, tag=0),
 )
 
 
 @st.composite
 def blobs(draw):
-    purpose, algorithm, iv_len = draw(combinations)
+    purpose, algorithm, iv_len, ciphertext_len, tag_len = draw(combinations)
     return Blob(
         purpose,
         algorithm,
         draw(st.binary(min_size=16, max_size=16)),
         draw(st.integers(1, 2**32 - 1)),
         draw(st.binary(min_size=iv_len, max_size=iv_len)),
-        draw(st.binary(min_size=1, max_size=200)),
-        draw(st.binary(min_size=16, max_size=16)),
+        draw(st.binary(min_size=ciphertext_len, max_size=ciphertext_len)),
+        draw(st.binary(min_size=tag_len, max_size=tag_len)),
     )
 
 
@@ -129,6 +140,28 @@ def test_the_longest_blob_is_the_longest_that_parses():
     assert Blob.parse(longest).encode() == longest
     with pytest.raises(MalformedBlobError):
         Blob.parse(longest + b"\0")
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "iv_len", "ciphertext_len", "tag_len"),
+    [
+        (WrapAlgorithm.HSM_AES_GCM, 13, 32, 16),
+        (WrapAlgorithm.HSM_AES_CBC_HMAC, 16, 47, 32),
+        (WrapAlgorithm.HSM_AES_CBC_HMAC, 16, 48, 16),
+        (WrapAlgorithm.HSM_AES_CBC_HMAC, 12, 48, 32),
+        (WrapAlgorithm.HSM_RSA_OAEP, 1, 256, 0),
+        (WrapAlgorithm.HSM_RSA_OAEP, 1, 385, 0),
+        (WrapAlgorithm.HSM_RSA_OAEP, 0, 384, 0),
+        (WrapAlgorithm.HSM_RSA_OAEP, 1, 384, 16),
+        (WrapAlgorithm.HSM_RSA_OAEP, 1, 2048, 0),
+    ],
+)
+def test_lengths_that_the_algorithm_of_an_hsm_never_makes_are_not_encoded(
+    algorithm, iv_len, ciphertext_len, tag_len
+):
+    lengths = {"iv": bytes(iv_len), "ciphertext": bytes(ciphertext_len), "tag": bytes(tag_len)}
+    with pytest.raises(MalformedBlobError):
+        data_blob(purpose=Purpose.DOMAIN_KEK, algorithm=algorithm, **lengths).encode()
 
 
 def test_a_huge_ciphertext_length_is_refused():
