@@ -24,14 +24,17 @@ from botocore.config import Config as BotoConfig
 from strongroom.config import Home, load_config, render_config
 from strongroom.core import SystemClock
 from strongroom.hsm.token import load_profile, write_softhsm_config
+from strongroom.wiring.home import remove_runtime_folder
 from strongroom.wiring.initialise import initialise_development
 
 START_LIMIT_S = 60.0
+_PASSED_ON = ("STRONGROOM_SOFTHSM_MODULE", "XDG_RUNTIME_DIR", "TMPDIR")
+"""So that tests and service agree on where the socket folder is."""
 
 
 def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        return taken.getsockname()[1]
+        return int(taken.getsockname()[1])
 
 
 def require_softhsm() -> None:
@@ -73,9 +76,11 @@ def configure(home: Home, *, section: str, **settings: Any) -> None:
 class RunningService:
     """The main process and what it started."""
 
-    def __init__(self, home: Home, *, environment: dict[str, str] | None = None) -> None:
+    def __init__(self, home: Home, *, environment: dict[str, str] | None = None, tls: bool = True) -> None:
+        """``tls`` says what the home's configuration says."""
         self.home = home
         self.port = free_port()
+        self.url = f"{'https' if tls else 'http'}://localhost:{self.port}"
         self.log_path = home.root.with_name(f"{home.root.name}.log")
         self._environment = environment or {}
         self._process: subprocess.Popen[bytes] | None = None
@@ -85,7 +90,7 @@ class RunningService:
             "PATH": os.environ["PATH"],
             "STRONGROOM_HOME": str(self.home.root),
             "STRONGROOM_PORT": str(self.port),
-            **{k: v for k, v in os.environ.items() if k == "STRONGROOM_SOFTHSM_MODULE"},
+            **{name: value for name, value in os.environ.items() if name in _PASSED_ON},
             **self._environment,
         }
         with self.log_path.open("ab") as log:
@@ -123,7 +128,7 @@ class RunningService:
                 "%{http_code}",
                 "--cacert",
                 str(self.home.tls / "ca.pem"),
-                f"https://localhost:{self.port}/readyz",
+                f"{self.url}/readyz",
             ],
             capture_output=True,
             check=False,
@@ -163,7 +168,7 @@ class RunningService:
         key = json.loads(self.home.development_access_key.read_bytes())
         return boto3.client(
             "kms",
-            endpoint_url=f"https://localhost:{self.port}",
+            endpoint_url=self.url,
             region_name="us-east-1",
             aws_access_key_id=key["access_key_id"],
             aws_secret_access_key=settings.pop("secret", key["secret_access_key"]),
@@ -188,7 +193,7 @@ class RunningService:
 
     def get(self, path: str) -> str:
         return subprocess.run(
-            ["curl", "-s", "--cacert", str(self.home.tls / "ca.pem"), f"https://localhost:{self.port}{path}"],
+            ["curl", "-s", "--cacert", str(self.home.tls / "ca.pem"), f"{self.url}{path}"],
             capture_output=True,
             text=True,
             check=True,
@@ -216,8 +221,11 @@ class RunningService:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._process is not None:
-            self.kill_everything()
+        try:
+            if self._process is not None:
+                self.kill_everything()
+        finally:  # the next start of this home would do it, but there is none
+            remove_runtime_folder(self.home)
 
 
 def processes_of(root: Path) -> list[int]:
