@@ -46,6 +46,7 @@ from strongroom.core._errors import (
 from strongroom.core._protocols import ApprovalGate, ClosedGate, EventSink, HsmMember, HsmUse
 from strongroom.core._random import RandomPool, random_bytes
 from strongroom.core._secret import Secret
+from strongroom.core._transport import TransportKind, transport_kind
 from strongroom.core._values import (
     KeyState,
     RootId,
@@ -95,11 +96,13 @@ __all__ = [
     "StrongroomError",
     "SystemClock",
     "TokenNotFoundError",
+    "TransportKind",
     "WrapAlgorithm",
     "WrappedBytes",
     "encode_fields",
     "encode_pairs",
     "random_bytes",
     "root_object_ids",
+    "transport_kind",
     "verify_mac",
 ]

@@ -40,6 +40,17 @@ from strongroom.hsm.wire._messages import (
     Wrapped,
 )
 from strongroom.hsm.wire._server import Connection, FrameServer
+from strongroom.hsm.wire._transport_messages import (
+    EndTransportOffer,
+    MakeTransportKeys,
+    OfferTransport,
+    TakeInKey,
+    TakeInRoot,
+    TakeTransportKeys,
+    TransportName,
+    TransportOffer,
+    WrapOut,
+)
 
 __all__ = [
     "MAX_FRAME_BYTES",
@@ -47,6 +58,7 @@ __all__ = [
     "Connection",
     "DestroyImportPair",
     "DestroyTrustedPublic",
+    "EndTransportOffer",
     "Failure",
     "FrameBuffer",
     "FrameError",
@@ -56,7 +68,9 @@ __all__ = [
     "ImportTrustedPublic",
     "KeyCheck",
     "ListObjects",
+    "MakeTransportKeys",
     "ObjectEntry",
+    "OfferTransport",
     "Ping",
     "Pong",
     "Random",
@@ -64,11 +78,17 @@ __all__ = [
     "Request",
     "RootCheck",
     "Running",
+    "TakeInKey",
+    "TakeInRoot",
+    "TakeTransportKeys",
+    "TransportName",
+    "TransportOffer",
     "Unwrap",
     "UnwrapInRoot",
     "UseCall",
     "WireClient",
     "Wrap",
+    "WrapOut",
     "WrapOutRoot",
     "Wrapped",
     "failure_from",

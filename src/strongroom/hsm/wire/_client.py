@@ -33,6 +33,16 @@ from strongroom.hsm.wire._messages import (
     WrapOutRoot,
     Wrapped,
 )
+from strongroom.hsm.wire._transport_messages import (
+    EndTransportOffer,
+    MakeTransportKeys,
+    OfferTransport,
+    TakeInKey,
+    TakeInRoot,
+    TakeTransportKeys,
+    TransportOffer,
+    WrapOut,
+)
 
 _RESULT_TYPES: dict[type, Any] = {
     Wrap: Wrapped,
@@ -48,6 +58,13 @@ _RESULT_TYPES: dict[type, Any] = {
     UnwrapInRoot: KeyCheck,
     RootCheck: KeyCheck,
     ListObjects: list[ObjectEntry],
+    OfferTransport: TransportOffer,
+    MakeTransportKeys: list[list[bytes]],
+    TakeTransportKeys: None,
+    EndTransportOffer: None,
+    WrapOut: bytes,
+    TakeInRoot: None,
+    TakeInKey: None,
 }
 _PEER_CREDENTIALS = struct.Struct("3i")
 
@@ -105,8 +122,16 @@ class WireClient(asyncio.Protocol):
     async def call(self, call: Wrap, *, timeout_s: float) -> Wrapped: ...
     @overload
     async def call(
-        self, call: Unwrap | Random | GenerateImportPair | WrapOutRoot, *, timeout_s: float
+        self, call: Unwrap | Random | GenerateImportPair | WrapOutRoot | WrapOut, *, timeout_s: float
     ) -> bytes: ...
+    @overload
+    async def call(self, call: OfferTransport, *, timeout_s: float) -> TransportOffer: ...
+    @overload
+    async def call(self, call: MakeTransportKeys, *, timeout_s: float) -> list[list[bytes]]: ...
+    @overload
+    async def call(
+        self, call: TakeTransportKeys | EndTransportOffer | TakeInRoot | TakeInKey, *, timeout_s: float
+    ) -> None: ...
     @overload
     async def call(self, call: Ping, *, timeout_s: float) -> Pong: ...
     @overload

@@ -9,6 +9,8 @@ from typing import Generic, TypeVar
 
 import msgspec
 
+from strongroom.hsm.wire._transport_messages import TransportCall
+
 CallT = TypeVar("CallT")
 
 
@@ -126,6 +128,7 @@ AdminCall = (
     | UnwrapInRoot
     | RootCheck
     | ListObjects
+    | TransportCall
     | Ping
 )
 
