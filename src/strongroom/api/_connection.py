@@ -225,7 +225,9 @@ class HttpConnection(asyncio.Protocol):
         if self._transport is None:
             return
         waited_s = now - self._since
-        if self._is_write_paused:
+        if (
+            self._is_write_paused or self._transport.is_closing()
+        ):  # a close waits for what is left to be taken
             if waited_s > self._timeouts.write_s:
                 self._transport.abort()
         elif self._task is not None or self._waiting:

@@ -12,6 +12,7 @@ from strongroom.api import Request, Response, Timeouts
 
 HOST = b"Host: localhost\r\n"
 GET = b"GET /a HTTP/1.1\r\n" + HOST + b"\r\n"
+SIZES = {"/big": 1 << 20, "/part": 16_384}
 
 
 class Echo:
@@ -29,9 +30,9 @@ class Echo:
         self.most_at_once = max(self.most_at_once, self.running)
         if request.path.startswith("/slow"):
             await asyncio.sleep(0.1)
-        if request.path == "/big":
+        if request.path in SIZES:
             self.running -= 1
-            return Response(200, (), bytes(1 << 20))
+            return Response(200, (), bytes(SIZES[request.path]))
         self.running -= 1
         body = f"{request.method} {request.path}?{request.query} {request.body.decode('latin-1')}"
         return Response(200, ((b"x-from", b"echo"),), body.encode("latin-1"))
@@ -50,6 +51,13 @@ def echo():
 def server(echo):
     with serve(echo, timeouts=Timeouts(request_s=0.5, idle_s=1.0, write_s=1.0)) as serving:
         yield serving
+
+
+def wait_until(what, limit_s: float = 20.0) -> None:
+    deadline = time.monotonic() + limit_s
+    while not what():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
 
 
 def post(body: bytes, *headers: bytes, length: int | None = None) -> bytes:
@@ -195,6 +203,26 @@ def test_a_peer_that_takes_no_answers_is_cut_off(server: Serving, echo: Echo) ->
         time.sleep(4)
         assert len(server.connections) == 0
         assert len(echo.seen) < 40
+
+
+@pytest.mark.parametrize("ending", [b"", b"garbage\r\n\r\n"], ids=["idle", "refused"])
+def test_a_peer_that_takes_all_but_the_last_of_its_answers_is_cut_off(
+    server: Serving, echo: Echo, ending: bytes
+) -> None:
+    """What is left is less than what pauses writing, so only the end of the connection waits for it."""
+    with socket.socket() as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+        sock.connect(("127.0.0.1", server.port))
+        left = 0
+        while not left:
+            asked = len(echo.seen)
+            sock.sendall(b"GET /part HTTP/1.1\r\n" + HOST + b"\r\n")
+            wait_until(lambda asked=asked: len(echo.seen) > asked and not echo.running)
+            [connection] = server.connections._open
+            left = connection._transport.get_write_buffer_size()
+        assert left < 65_536
+        sock.sendall(ending)
+        wait_until(lambda: len(server.connections) == 0)
 
 
 def test_too_many_connections_are_closed_at_once_and_those_open_go_on(echo: Echo) -> None:
