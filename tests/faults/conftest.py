@@ -1,8 +1,11 @@
-"""The folder of which the power-loss layer forgets what was not synced."""
+"""The folder of which the power-loss layer forgets what was not synced; SoftHSM behind the fault shim."""
 
 import pytest
 
 from faults.powerloss import PowerlossLayer
+from faults.shimmed_softhsm import key, module, session, shared, shim, token
+
+__all__ = ["key", "module", "session", "shared", "shim", "token"]
 
 
 @pytest.fixture(scope="session")
