@@ -197,6 +197,8 @@ def test_gcm_takes_exactly_what_the_specification_allows(iv, aad, tag_bits):
         lambda: AesCtr(bytes(16), 0),
         lambda: AesCtr(bytes(16), 129),
         lambda: AesCtr(bytes(8)),
+        lambda: AesGcm(b"i" * 12, is_iv_from_token=True),
+        lambda: AesGcm(b"i" * 12, vendor_number=MechanismType.AES_GCM),
         lambda: AesKeyWrap(b""),
         lambda: AesKeyWrap(b"i" * 7),
         lambda: Hmac(255),
@@ -259,3 +261,10 @@ def test_pss_and_oaep_use_one_hash_throughout(hash_algorithm):
     assert (oaep_fields.source, oaep_fields.ulSourceDataLen) == (1, 5)
     assert ffi.buffer(ffi.cast("CK_BYTE *", oaep_fields.pSourceData), 5)[:] == b"label"
     assert wrap_fields.ulAESKeyBits == 256
+
+
+def test_gcm_of_a_vendor_whose_token_makes_the_iv_has_its_number_and_no_iv():
+    mechanism, parameter, iv, _ = AesGcm(b"", b"aad", vendor_number=0x80001087, is_iv_from_token=True).build()
+    assert (mechanism.mechanism, parameter.ulIvLen, parameter.ulIvBits) == (0x80001087, 0, 0)
+    assert not iv
+    assert not parameter.pIv

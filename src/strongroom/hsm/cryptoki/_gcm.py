@@ -19,6 +19,7 @@ _ROOM: Final = 4096
 _AAD_ROOM: Final = 1024
 _IV_ROOM: Final = 256
 _ZEROS: Final = bytes(_ROOM)
+_AES_GCM: Final = int(MechanismType.AES_GCM)
 
 
 class _Frame:
@@ -33,7 +34,7 @@ class _Frame:
         self.aad_view: Any = ffi.buffer(self.aad)
         self.gcm: Any = ffi.new("CK_GCM_PARAMS *", {"pIv": self.iv})
         parameter = self.gcm, ffi.sizeof("CK_GCM_PARAMS")
-        self.mechanism: Any = ffi.new(MECHANISM_POINTER, (MechanismType.AES_GCM, *parameter))
+        self.mechanism: Any = ffi.new(MECHANISM_POINTER, (_AES_GCM, *parameter))
         self.length: Any = ffi.new(ULONG_POINTER)
         self.output: Any = ffi.new(BYTES_TYPE, _ROOM)
         self.output_view: Any = ffi.buffer(self.output)
@@ -43,6 +44,8 @@ class _Frame:
         iv, aad, gcm = mechanism.iv, mechanism.aad, self.gcm
         iv_len, aad_len = len(iv), len(aad)
         self.iv_view[0:iv_len] = iv
+        gcm.pIv = self.iv if iv_len else ffi.NULL
+        self.mechanism.mechanism = mechanism.vendor_number or _AES_GCM
         gcm.ulIvLen = iv_len
         gcm.ulIvBits = 8 * iv_len
         gcm.ulAADLen = aad_len

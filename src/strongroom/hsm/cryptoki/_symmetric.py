@@ -30,17 +30,23 @@ class AesGcm(Mechanism):
     """CKM_AES_GCM: the ciphertext ends with the tag.
 
     ``iv`` has 1 to 256 bytes (12 is right for nearly everyone), ``aad`` up to 1 MiB, ``tag_bits`` is 96, 104,
-    112, 120 or 128. Some HSMs make their own IV: see ``Module.encrypt``.
+    112, 120 or 128. Some HSMs make their own IV: see ``Module.encrypt``. Those that give it together with the
+    ciphertext take a NULL pointer: ``is_iv_from_token`` and an empty ``iv``. ``vendor_number`` is a vendor's variant
+    with the same parameter.
     """
 
     iv: bytes
     aad: bytes = b""
     tag_bits: int = 128
+    vendor_number: int | None = None
+    is_iv_from_token: bool = False
 
     def __post_init__(self) -> None:
         iv, aad = self.iv, self.aad
-        if type(iv) is not bytes or not 1 <= len(iv) <= 256:
-            raise ParameterError("iv must be bytes, 1 to 256 of them")
+        if type(iv) is not bytes or len(iv) > 256 or bool(iv) is self.is_iv_from_token:
+            raise ParameterError("iv must be bytes, 1 to 256 of them, or none when it comes from the token")
+        if self.vendor_number is not None and not 0x80000000 <= self.vendor_number < 1 << 32:
+            raise ParameterError("vendor_number must be 0x80000000 to 0xFFFFFFFF")
         if type(aad) is not bytes or len(aad) > _MAX_AAD_BYTES:
             raise ParameterError(f"aad must be bytes, at most {_MAX_AAD_BYTES} of them")
         if self.tag_bits not in GCM_TAG_BITS:
@@ -49,16 +55,16 @@ class AesGcm(Mechanism):
     @property
     def number(self) -> int:
         """The CKM_ number."""
-        return MechanismType.AES_GCM
+        return MechanismType.AES_GCM if self.vendor_number is None else self.vendor_number
 
     def build(self) -> Built:
         """Make the C structures; the third item is the IV buffer, which the module may write to."""
         iv, aad = self.iv, self.aad
         iv_len, aad_len = len(iv), len(aad)
-        iv_buffer = ffi.new(BYTES_TYPE, iv)
+        iv_buffer = ffi.new(BYTES_TYPE, iv) if iv_len else ffi.NULL
         aad_buffer = ffi.from_buffer(BYTES_TYPE, aad) if aad_len else ffi.NULL
         parameter = ffi.new(_GCM_POINTER, (iv_buffer, iv_len, 8 * iv_len, aad_buffer, aad_len, self.tag_bits))
-        mechanism = ffi.new(MECHANISM_POINTER, (0x1087, parameter, _GCM_BYTES))
+        mechanism = ffi.new(MECHANISM_POINTER, (self.number, parameter, _GCM_BYTES))
         return mechanism, parameter, iv_buffer, aad_buffer
 
 
