@@ -62,7 +62,18 @@ def test_the_watcher_notices_a_module_that_does_input_or_output(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "room", ["api", "service", "keyring", "audit", "storage", "envelope", "hsm.cluster", "hsm.wire"]
+    "room",
+    [
+        "api",
+        "service",
+        "keyring",
+        "audit",
+        "storage",
+        "envelope",
+        "hsm.cluster",
+        "hsm.public_keys",
+        "hsm.wire",
+    ],
 )
 def test_a_room_of_the_api_process_loads_no_pkcs11_binding(room):
     program = (

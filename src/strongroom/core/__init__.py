@@ -38,10 +38,10 @@ from strongroom.core._errors import (
     MemberReadOnlyError,
     NoMemberError,
     PinRefusedError,
-    SignatureInvalidError,
     StorageError,
     StrongroomError,
     TokenNotFoundError,
+    VerificationFailedError,
 )
 from strongroom.core._protocols import ApprovalGate, ClosedGate, EventSink, HsmMember, HsmUse
 from strongroom.core._random import RandomPool, random_bytes
@@ -90,13 +90,13 @@ __all__ = [
     "RandomPool",
     "RootId",
     "Secret",
-    "SignatureInvalidError",
     "SigningAlgorithm",
     "StorageError",
     "StrongroomError",
     "SystemClock",
     "TokenNotFoundError",
     "TransportKind",
+    "VerificationFailedError",
     "WrapAlgorithm",
     "WrappedBytes",
     "encode_fields",

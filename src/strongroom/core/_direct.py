@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import NamedTuple, NewType, Protocol
 
 from strongroom.core._clock import Deadline
-from strongroom.core._errors import SignatureInvalidError
+from strongroom.core._errors import VerificationFailedError
 from strongroom.core._secret import Secret
 from strongroom.core._values import WrappedBytes
 
@@ -221,7 +221,7 @@ async def verify_mac(
 ) -> None:
     """Have the MAC made again inside the HSM and compare in constant time.
 
-    Raises SignatureInvalidError when it is another one, and as ``HsmDirectUse.mac``.
+    Raises VerificationFailedError when it is another one, and as ``HsmDirectUse.mac``.
     """
     if not hmac.compare_digest(await hsm.mac(key, message, deadline=deadline), mac):
-        raise SignatureInvalidError("the MAC is not that of this key over this message")
+        raise VerificationFailedError("the MAC is not that of this key over this message")

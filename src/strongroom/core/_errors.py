@@ -6,7 +6,7 @@ StrongroomError                  root of all our errors; carries what to do next
 ├── StorageError                 the database refused or failed
 ├── AuditUnavailableError        the audit log cannot be written, so the operation was refused
 ├── ApprovalRequiredError        the approval gate refused an admin verb
-├── SignatureInvalidError        a signature or a MAC does not verify
+├── VerificationFailedError      a signature or a MAC does not verify
 └── HsmError                     anything that has to do with an HSM; ``ckr`` is the PKCS#11 return value
     ├── MemberFailedError        this member could not; another may (retryable)
     │   ├── MemberDeadlineError  it did not answer in time (retryable)
@@ -64,7 +64,7 @@ class ApprovalRequiredError(StrongroomError):
     """The approval gate refused an admin verb."""
 
 
-class SignatureInvalidError(StrongroomError):
+class VerificationFailedError(StrongroomError):
     """A signature or a MAC does not verify: not by this key, of other data, or malformed."""
 
 

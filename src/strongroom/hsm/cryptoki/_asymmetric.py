@@ -52,6 +52,13 @@ class RsaPkcs(Mechanism):
         return _hashing("", self.hash, "_RSA_PKCS")
 
 
+class RsaRaw(_Plain):
+    """CKM_RSA_X_509: RSA of a number as long as the modulus. The padding is the caller's: never for data as it is."""
+
+    __slots__ = ()
+    _number = MechanismType.RSA_X_509
+
+
 @dataclass(frozen=True, slots=True)
 class RsaPss(Mechanism):
     """RSASSA-PSS with MGF1 of the same hash.

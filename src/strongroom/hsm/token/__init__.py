@@ -19,6 +19,7 @@ the process is to exit and be started again. This room does not choose members, 
 call that hangs or reinitialise a module in place.
 """
 
+from strongroom.hsm.token._direct import DirectVerbs
 from strongroom.hsm.token._initialise import initialise_token
 from strongroom.hsm.token._profile import Profile, known_profiles, load_profile
 from strongroom.hsm.token._softhsm_store import (
@@ -37,6 +38,7 @@ from strongroom.hsm.token._values import (
 )
 
 __all__ = [
+    "DirectVerbs",
     "KeyCheckValue",
     "ObjectSummary",
     "Profile",

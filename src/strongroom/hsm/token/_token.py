@@ -7,10 +7,12 @@ from strongroom.core import HsmError, RootId, Secret, WrappedBytes
 from strongroom.hsm.cryptoki import Module
 from strongroom.hsm.token._access import identity_of, log_in, select_token
 from strongroom.hsm.token._admin import AdminVerbs
+from strongroom.hsm.token._direct import DirectVerbs
 from strongroom.hsm.token._objects import ObjectFinder
 from strongroom.hsm.token._pool import SessionPool
 from strongroom.hsm.token._profile import Profile
 from strongroom.hsm.token._removal import RemovalVerbs
+from strongroom.hsm.token._transport import TransportVerbs
 from strongroom.hsm.token._use import UseVerbs
 from strongroom.hsm.token._values import KeyCheckValue, ObjectSummary, Role, TokenIdentity, TokenSelector
 from strongroom.hsm.token._work import Workshop
@@ -44,6 +46,10 @@ class Token:
         )
         self._admin = AdminVerbs(module, finder, self._workshop, profile=profile, role=role)
         self._removal = RemovalVerbs(module, finder, self._workshop, role=role)
+        self._transport = TransportVerbs(module, finder, self._workshop, profile=profile, role=role)
+        self._direct = DirectVerbs(
+            module, finder, self._workshop, general_error_is_bad_tag=profile.general_error_is_bad_tag
+        )
 
     @classmethod
     def open(
@@ -83,6 +89,11 @@ class Token:
     def broken_because(self) -> str | None:
         """What happened when ``is_broken``; holds no secret."""
         return self._workshop.broken_because
+
+    @property
+    def direct(self) -> DirectVerbs:
+        """Keys that live in the token, and every use of them."""
+        return self._direct
 
     def wrap(self, root_id: RootId, key_bytes: Secret, aad: bytes) -> WrappedBytes:
         """Encrypt 1 to 4,096 bytes under a root inside the token, with a fresh random IV, authenticating ``aad``.
@@ -168,12 +179,18 @@ class Token:
         """Return the key check value of a root."""
         return self._admin.root_check_value(root_id)
 
+    @property
+    def transport(self) -> TransportVerbs:
+        """Transport keys, and the keys that travel under them."""
+        return self._transport
+
     def list_objects(self) -> list[ObjectSummary]:
         """List the token objects that this role may see; half-written ones are listed as ghosts."""
         return self._admin.list_objects()
 
     def close(self) -> None:
         """Log out and close every session; no error of a dying module gets out. The module stays initialised."""
+        self._transport.close()
         self._pool.close()
         with suppress(HsmError):
             self._module.logout(self._pinned_session)

@@ -1,0 +1,190 @@
+"""``DirectVerbs``: keys that live inside the token, and every use of their secret half."""
+
+from collections.abc import Callable
+
+from strongroom.core import (
+    HsmIntegrityError,
+    HsmKey,
+    KeySpec,
+    KeyUsage,
+    MemberFailedError,
+    OaepAlgorithm,
+    Secret,
+    SigningAlgorithm,
+    WrappedBytes,
+    random_bytes,
+)
+from strongroom.hsm.cryptoki import GeneralError, Module, ObjectClass
+from strongroom.hsm.public_keys import MAX_MESSAGE_BYTES, check_signed, encrypt_oaep, point_of_peer
+from strongroom.hsm.token._direct_admin import DirectAdmin
+from strongroom.hsm.token._direct_checks import (
+    MAX_AAD_BYTES,
+    check_key,
+    check_length,
+    check_sealed,
+    check_spec,
+)
+from strongroom.hsm.token._direct_operations import DirectOperations, UnexplainedError
+from strongroom.hsm.token._direct_templates import secret_class
+from strongroom.hsm.token._objects import ObjectFinder
+from strongroom.hsm.token._values import ObjectSummary
+from strongroom.hsm.token._work import Workshop
+
+_PROBE_BYTES = 32
+
+
+class DirectVerbs:
+    """Direct keys of one token. Safe to use from any thread.
+
+    A key is named by ``core.HsmKey``. Every verb raises as those of ``Token`` do, and HsmRequestError for a key
+    that is not for the verb. The use verbs are idempotent.
+    """
+
+    def __init__(
+        self, module: Module, finder: ObjectFinder, workshop: Workshop, *, general_error_is_bad_tag: bool
+    ) -> None:
+        self._finder = finder
+        self._workshop = workshop
+        self._operations = DirectOperations(module, general_error_is_bad_tag=general_error_is_bad_tag)
+        self._admin = DirectAdmin(module, finder, workshop, self._operations)
+
+    def generate(self, key: HsmKey, label: str, *, may_leave: bool) -> bytes:
+        """Generate a key as token objects with its id as CKA_ID; return the public half, SPKI DER, or nothing if it has none.
+
+        It is sensitive, does what its usage says and nothing else, and cannot be modified or copied. With
+        ``may_leave`` it can leave under a key that the security officer trusts, otherwise never. Every attribute is
+        read back, and the key is used in every way that it is for and its answers checked in software; when
+        anything is wrong, it is destroyed and HsmError raised. Raises HsmRequestError when the token lacks a
+        mechanism or the curve, which it names, and when an object of this CKA_ID exists.
+        """
+        return self._admin.generate(key, label, may_leave=may_leave)
+
+    def destroy(self, key: HsmKey) -> None:
+        """Destroy both halves, whatever is left of them, and look again in a new session that they are gone.
+
+        Raises HsmKeyNotFoundError when there is neither, and HsmError when the token still shows one.
+        """
+        self._admin.destroy(key)
+
+    def holds(self, key: HsmKey) -> bool:
+        """Ask the token whether it holds the secret half."""
+        return self._admin.holds(key)
+
+    def inventory(self) -> list[ObjectSummary]:
+        """List the objects of all Direct keys."""
+        return self._admin.inventory()
+
+    def sign(self, key: HsmKey, algorithm: SigningAlgorithm, signed: bytes) -> bytes:
+        """Sign (``core.HsmDirectUse.sign``)."""
+        check_key(key, KeyUsage.SIGN_VERIFY)
+        check_signed(key.spec, algorithm, signed)
+        return self._workshop.use(
+            "signing",
+            lambda session: self._operations.sign(
+                session, self._find(session, key), key.spec, algorithm, signed
+            ),
+        )
+
+    def mac(self, key: HsmKey, message: bytes) -> bytes:
+        """Make a MAC (``core.HsmDirectUse.mac``)."""
+        check_key(key, KeyUsage.GENERATE_VERIFY_MAC)
+        check_length("message", len(message), 1, MAX_MESSAGE_BYTES)
+        return self._workshop.use(
+            "making a MAC",
+            lambda session: self._operations.mac(session, self._find(session, key), key.spec, message),
+        )
+
+    def encrypt(self, key: HsmKey, plaintext: Secret, aad: bytes) -> WrappedBytes:
+        """Encrypt with AES-GCM (``core.HsmDirectUse.encrypt``)."""
+        check_key(key, KeyUsage.ENCRYPT_DECRYPT)
+        check_spec(key, key.spec is KeySpec.AES_256, "encrypt inside the token")
+        check_length("plaintext", len(plaintext), 1, MAX_MESSAGE_BYTES)
+        check_length("AAD", len(aad), 0, MAX_AAD_BYTES)
+        return self._workshop.use(
+            "encrypting",
+            lambda session: self._operations.encrypt(
+                session, self._find(session, key), plaintext.reveal(), aad
+            ),
+        )
+
+    def decrypt(self, key: HsmKey, sealed: WrappedBytes, aad: bytes) -> Secret:
+        """Decrypt with AES-GCM (``core.HsmDirectUse.decrypt``)."""
+        check_key(key, KeyUsage.ENCRYPT_DECRYPT)
+        check_spec(key, key.spec is KeySpec.AES_256, "decrypt by AES-GCM")
+        check_sealed(sealed)
+        check_length("AAD", len(aad), 0, MAX_AAD_BYTES)
+
+        def probe(session: int, handle: int, challenge: Secret) -> Secret:
+            made = self._operations.encrypt(session, handle, challenge.reveal(), b"")
+            return self._operations.decrypt(session, handle, made, b"")
+
+        return self._decrypted(
+            key, lambda session, handle: self._operations.decrypt(session, handle, sealed, aad), probe
+        )
+
+    def decrypt_oaep(self, key: HsmKey, algorithm: OaepAlgorithm, ciphertext: bytes) -> Secret:
+        """Decrypt with RSA-OAEP (``core.HsmDirectUse.decrypt_oaep``)."""
+        check_key(key, KeyUsage.ENCRYPT_DECRYPT)
+        check_spec(key, key.spec.is_rsa, "decrypt by RSA-OAEP")
+        if len(ciphertext) != key.spec.bits // 8:
+            raise HsmIntegrityError("the ciphertext does not decrypt")
+
+        def probe(session: int, handle: int, challenge: Secret) -> Secret:
+            sealed = encrypt_oaep(key.spec, self._public_key(session, key), algorithm, challenge)
+            return self._operations.decrypt_oaep(session, handle, algorithm, sealed)
+
+        return self._decrypted(
+            key,
+            lambda session, handle: self._operations.decrypt_oaep(session, handle, algorithm, ciphertext),
+            probe,
+        )
+
+    def derive(self, key: HsmKey, peer_spki_der: bytes) -> Secret:
+        """Agree on a secret by ECDH (``core.HsmDirectUse.derive``)."""
+        check_key(key, KeyUsage.KEY_AGREEMENT)
+        point = point_of_peer(key.spec, peer_spki_der)
+        return self._workshop.use(
+            "deriving",
+            lambda session: self._operations.derive(session, self._find(session, key), key.spec, point),
+        )
+
+    def public_key(self, key: HsmKey) -> bytes:
+        """Return the public half (``core.HsmDirectUse.public_key``)."""
+        check_key(key)
+        check_spec(key, key.spec.is_pair, "have a public half")
+        return self._workshop.use("reading a public key", lambda session: self._public_key(session, key))
+
+    def _find(self, session: int, key: HsmKey) -> int:
+        return self._finder.find(session, key.key_id, secret_class(key.spec))
+
+    def _public_key(self, session: int, key: HsmKey) -> bytes:
+        public = self._finder.find(session, key.key_id, ObjectClass.PUBLIC_KEY)
+        return self._operations.public_key(session, public, key)
+
+    def _decrypted(
+        self,
+        key: HsmKey,
+        work: Callable[[int, int], Secret],
+        probe: Callable[[int, int, Secret], Secret],
+    ) -> Secret:
+        # Two tries before the probe: a stray CKR_GENERAL_ERROR must not be reported as tampering.
+        for _ in range(2):
+            try:
+                return self._workshop.use(
+                    "decrypting", lambda session: work(session, self._find(session, key))
+                )
+            except UnexplainedError:
+                continue
+        challenge = Secret(random_bytes(_PROBE_BYTES))
+        try:
+            answer = self._workshop.use(
+                "probing with a known answer",
+                lambda session: probe(session, self._find(session, key), challenge),
+            )
+        except (UnexplainedError, HsmIntegrityError):
+            answer = Secret(b"")
+        if not answer.matches(challenge):
+            reason = "the token does not decrypt what was just encrypted for it"
+            self._workshop.mark_broken(reason)
+            raise MemberFailedError(reason, ckr=GeneralError.code)
+        raise HsmIntegrityError("the ciphertext does not decrypt", ckr=GeneralError.code)

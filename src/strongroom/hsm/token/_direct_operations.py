@@ -1,0 +1,191 @@
+"""What a Direct key does, given a session and the handle of its secret half: the calls, and what their answers mean."""
+
+from contextlib import suppress
+from typing import Final
+
+from strongroom.core import (
+    HsmError,
+    HsmIntegrityError,
+    HsmKey,
+    KeySpec,
+    OaepAlgorithm,
+    Secret,
+    SigningAlgorithm,
+    WrapAlgorithm,
+    WrappedBytes,
+    random_bytes,
+)
+from strongroom.hsm.cryptoki import (
+    AeadDecryptFailedError,
+    AesGcm,
+    ArgumentsBadError,
+    Attribute,
+    CryptokiError,
+    EcdhDerive,
+    Ecdsa,
+    Eddsa,
+    EncryptedDataInvalidError,
+    EncryptedDataLenRangeError,
+    GeneralError,
+    HashAlgorithm,
+    Hmac,
+    KeyType,
+    MechanismInvalidError,
+    MechanismParamInvalidError,
+    Module,
+    ModuleContractError,
+    ObjectClass,
+    RsaOaep,
+    RsaPkcs,
+    RsaPss,
+    RsaRaw,
+    Template,
+)
+from strongroom.hsm.public_keys import (
+    curve_of,
+    der_from_raw,
+    digest_info,
+    oaep_hash_name,
+    oaep_unpadded,
+    spki_from_point,
+    spki_from_rsa_numbers,
+)
+
+IV_BYTES: Final = 12
+TAG_BYTES: Final = 16
+_ED25519_BYTES: Final = 64
+_HASHES: Final = {32: HashAlgorithm.SHA256, 48: HashAlgorithm.SHA384, 64: HashAlgorithm.SHA512}
+_BAD_CIPHERTEXT: Final = (AeadDecryptFailedError, EncryptedDataInvalidError, EncryptedDataLenRangeError)
+_NO_SUCH_OAEP: Final = (ArgumentsBadError, MechanismInvalidError, MechanismParamInvalidError)
+
+
+class UnexplainedError(Exception):
+    """CKR_GENERAL_ERROR on a decryption: the data or the member, nobody knows yet."""
+
+
+class DirectOperations:
+    """Calls on one token. Safe to use from any thread; what is given to them was checked before."""
+
+    def __init__(self, module: Module, *, general_error_is_bad_tag: bool) -> None:
+        self._module = module
+        self._general_error_is_bad_tag = general_error_is_bad_tag
+        self._refused_oaep: frozenset[OaepAlgorithm] = frozenset()  # learnt once; replaced, never changed
+
+    def sign(
+        self, session: int, handle: int, spec: KeySpec, algorithm: SigningAlgorithm, signed: bytes
+    ) -> bytes:
+        """Sign, and bring the signature into the form that the world expects."""
+        if spec.is_rsa:
+            signature = self._sign_rsa(session, handle, algorithm, signed)
+            if len(signature) != spec.bits // 8:
+                raise ModuleContractError(f"an RSA signature of {len(signature)} bytes by a key of {spec}")
+            return signature
+        if spec is KeySpec.ECC_NIST_EDWARDS25519:
+            signature = self._module.sign(session, Eddsa(), handle, signed)
+            if len(signature) != _ED25519_BYTES:
+                raise ModuleContractError(f"an Ed25519 signature of {len(signature)} bytes")
+            return signature
+        return der_from_raw(spec, self._module.sign(session, Ecdsa(), handle, signed))
+
+    def _sign_rsa(self, session: int, handle: int, algorithm: SigningAlgorithm, digest: bytes) -> bytes:
+        if "PSS" in algorithm:
+            pss = RsaPss(_HASHES[len(digest)], len(digest), hashed_by_token=False)
+            return self._module.sign(session, pss, handle, digest)
+        return self._module.sign(session, RsaPkcs(), handle, digest_info(digest))
+
+    def mac(self, session: int, handle: int, spec: KeySpec, message: bytes) -> bytes:
+        """Make a MAC of full length."""
+        made = self._module.sign(session, Hmac(spec.bits), handle, message)
+        if len(made) != spec.bits // 8:
+            raise ModuleContractError(f"an HMAC of {len(made)} bytes by a key of {spec}")
+        return made
+
+    def encrypt(self, session: int, handle: int, plaintext: bytes, aad: bytes) -> WrappedBytes:
+        """Encrypt with AES-GCM, under a fresh random IV."""
+        iv = random_bytes(IV_BYTES)  # here, so that a second try has another one
+        sealed = self._module.encrypt(session, AesGcm(iv, aad, TAG_BYTES * 8), handle, plaintext)
+        if len(sealed) != len(plaintext) + TAG_BYTES:
+            raise ModuleContractError(f"AES-GCM made {len(sealed)} bytes of {len(plaintext)}")
+        return WrappedBytes(WrapAlgorithm.HSM_AES_GCM, iv, sealed[:-TAG_BYTES], sealed[-TAG_BYTES:])
+
+    def decrypt(self, session: int, handle: int, sealed: WrappedBytes, aad: bytes) -> Secret:
+        """Decrypt with AES-GCM. Raises HsmIntegrityError, or UnexplainedError where the token gives no reason."""
+        mechanism = AesGcm(sealed.iv, aad, TAG_BYTES * 8)
+        try:
+            opened = self._module.decrypt(session, mechanism, handle, sealed.ciphertext + sealed.tag)
+        except CryptokiError as error:
+            raise self._decryption_failure(error) from error
+        if len(opened) != len(sealed.ciphertext):
+            raise ModuleContractError(f"AES-GCM made {len(opened)} bytes of {len(sealed.ciphertext)}")
+        return Secret(opened)
+
+    def decrypt_oaep(self, session: int, handle: int, algorithm: OaepAlgorithm, ciphertext: bytes) -> Secret:
+        """Decrypt with RSA-OAEP inside; where the token has no OAEP of this hash, RSA inside and its padding here.
+
+        The second is as sound: the private half stays inside, and the padding is undone without telling what is
+        wrong with it. Raises as ``decrypt``.
+        """
+        mechanism = RsaOaep(HashAlgorithm[oaep_hash_name(algorithm).upper()])
+        if algorithm not in self._refused_oaep:
+            try:
+                return Secret(self._module.decrypt(session, mechanism, handle, ciphertext))
+            except _NO_SUCH_OAEP as error:
+                if error.function != "C_DecryptInit":  # of the ciphertext nothing is said before C_Decrypt
+                    raise
+                self._refused_oaep |= {algorithm}
+            except CryptokiError as error:
+                raise self._decryption_failure(error) from error
+        return self._decrypt_raw(session, handle, algorithm, ciphertext)
+
+    def _decrypt_raw(self, session: int, handle: int, algorithm: OaepAlgorithm, ciphertext: bytes) -> Secret:
+        try:
+            encoded = self._module.decrypt(session, RsaRaw(), handle, ciphertext)
+        except CryptokiError as error:
+            raise self._decryption_failure(error) from error
+        if len(encoded) > len(ciphertext):
+            raise ModuleContractError(f"RSA made {len(encoded)} bytes of {len(ciphertext)}")
+        return oaep_unpadded(algorithm, encoded.rjust(len(ciphertext), b"\0"))
+
+    def derive(self, session: int, handle: int, spec: KeySpec, point: bytes) -> Secret:
+        """Agree with the owner of a point that was checked; the shared key lives inside for the length of this call."""
+        field_len = curve_of(spec).field_len_bytes
+        template: Template = {
+            Attribute.CLASS: ObjectClass.SECRET_KEY,
+            Attribute.KEY_TYPE: KeyType.GENERIC_SECRET,
+            Attribute.TOKEN: False,
+            Attribute.PRIVATE: True,
+            Attribute.SENSITIVE: False,
+            Attribute.EXTRACTABLE: True,
+            Attribute.VALUE_LEN: field_len,
+        }
+        shared = self._module.derive_key(session, EcdhDerive(point), base_key=handle, template=template)
+        try:
+            value = self._module.get_attributes(session, shared, (Attribute.VALUE,)).get(Attribute.VALUE)
+        finally:
+            with suppress(HsmError):  # it dies with the session at the latest
+                self._module.destroy_object(session, shared)
+        if not isinstance(value, bytes) or len(value) != field_len:
+            raise ModuleContractError(f"the token does not tell the {field_len} bytes of the agreed secret")
+        return Secret(value)
+
+    def public_key(self, session: int, public: int, key: HsmKey) -> bytes:
+        """Read the public half and encode it. Raises HsmError when it is no key of this spec."""
+        if key.spec.is_curve:
+            found = self._module.get_attributes(session, public, (Attribute.EC_POINT,))
+            point = found.get(Attribute.EC_POINT)
+            if isinstance(point, bytes):
+                return spki_from_point(key.spec, point)
+        else:
+            names = (Attribute.MODULUS, Attribute.PUBLIC_EXPONENT)
+            found = self._module.get_attributes(session, public, names)
+            modulus, exponent = found.get(names[0]), found.get(names[1])
+            if isinstance(modulus, bytes) and isinstance(exponent, bytes):
+                return spki_from_rsa_numbers(key.spec, modulus, exponent)
+        raise HsmError("the token does not tell the public half of the key")
+
+    def _decryption_failure(self, error: CryptokiError) -> Exception:
+        if isinstance(error, _BAD_CIPHERTEXT):
+            return HsmIntegrityError("the ciphertext does not decrypt", ckr=error.ckr)
+        if isinstance(error, GeneralError) and self._general_error_is_bad_tag:
+            return UnexplainedError()
+        return error
