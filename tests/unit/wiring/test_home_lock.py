@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 
 import pytest
 
@@ -22,6 +23,7 @@ from strongroom.wiring.initialise import initialise_development
 
 HOLD_LOCK = """
 import sys
+import tempfile
 from pathlib import Path
 from strongroom.config import Home
 from strongroom.wiring.home import locked_home
@@ -223,8 +225,10 @@ def test_a_socket_folder_that_others_may_enter_is_refused(home, sockets, mode):
     assert (sockets / "kept").exists()
 
 
-def test_a_socket_folder_of_somebody_else_is_refused(home, sockets, monkeypatch):
+def test_a_socket_folder_of_somebody_else_is_refused(home, sockets, short_folder, monkeypatch):
     real = os.geteuid()
+    # XDG_RUNTIME_DIR is somebody else's too then, and passed over.
+    monkeypatch.setattr(tempfile, "tempdir", str(short_folder))
     monkeypatch.setattr(os, "geteuid", lambda: real + 1)
     assert "not a private folder" in refused(runtime_folder, home)
 
