@@ -151,7 +151,7 @@ async def send_request(handler, method, path, headers, body, *, query=""):
     """Hand a request to a handler, as a connection would."""
     named = tuple((name.lower(), value) for name, value in headers)
     response = await handler.handle(Request(method, path, query, named, body, "127.0.0.1"))
-    answered = {name.decode(): value.decode() for name, value in response.headers}
+    answered = dict(line.split(": ", 1) for line in response.head.decode().splitlines())
     return Answer(response.status, answered, response.body)
 
 

@@ -11,6 +11,7 @@ from http import HTTPStatus
 from typing import NamedTuple, Protocol, cast
 
 import httptools
+from msgspec.structs import replace
 
 from strongroom.api._errors import ApiError
 from strongroom.api._http import (
@@ -164,16 +165,16 @@ class HttpConnection(asyncio.Protocol):
         """Collect a header, within limits."""
         if self._is_head_done:
             self._refuse_now(ApiError("ValidationException", "Trailers are not supported.", status=400))
-        self._headers.append((name.decode("latin-1").lower(), value.decode("latin-1")))
-        self._header_bytes += len(name) + len(value)
-        if len(self._headers) > MAX_HEADERS or self._header_bytes > MAX_HEADER_BYTES:
+        self._names.append(name)
+        self._values.append(value)
+        if len(self._names) > MAX_HEADERS:
             self._refuse_now(_headers_too_large())
 
     def on_headers_complete(self) -> None:
         """Check what the headers say of the body."""
         self._is_head_done = True
         self._head_bytes = 0
-        headers = dict(self._headers)
+        headers = self._take_headers()
         if self._parser.get_method() == b"CONNECT":
             self._refuse_now(ApiError("ValidationException", "This is no proxy.", status=400))
         length = headers.get("content-length", "0")
@@ -258,17 +259,28 @@ class HttpConnection(asyncio.Protocol):
         self._is_reading = False
         self._is_head_done = False
         self._url = b""
-        self._headers: list[tuple[str, str]] = []
-        self._header_bytes = 0
+        self._names: list[bytes] = []
+        self._values: list[bytes] = []
+        self._headers: tuple[tuple[str, str], ...] = ()
+        self._by_name: dict[str, str] = {}
         self._head_bytes = 0
         self._body: list[bytes] = []
         self._body_bytes = 0
+
+    def _take_headers(self) -> dict[str, str]:
+        """Decode the headers, all at once, within their limit."""
+        names, values = b"\n".join(self._names), b"\n".join(self._values)
+        if len(names) + len(values) > MAX_HEADER_BYTES + 2 * len(self._names):
+            self._refuse_now(_headers_too_large())
+        self._headers = _pairs(names, values)
+        self._by_name = dict(self._headers)
+        return self._by_name
 
     def _request(self) -> Request:
         path, _, query = self._url.decode("latin-1").partition("?")
         body = self._body[0] if len(self._body) == 1 else _NO_BODY.join(self._body)
         method = self._parser.get_method().decode("latin-1")
-        return Request(method, path, query, tuple(self._headers), body, self._peer, self._identity)
+        return Request(method, path, query, self._headers, body, self._peer, self._identity, self._by_name)
 
     def _refuse_now(self, error: ApiError) -> None:
         """Refuse from within the parser, which then stops."""
@@ -281,10 +293,13 @@ class HttpConnection(asyncio.Protocol):
             return
         self._is_last = True
         try:
+            if not self._headers:
+                names, values = self._names[:MAX_HEADERS], self._values[:MAX_HEADERS]
+                self._headers = _pairs(b"\n".join(names), b"\n".join(values))
             request = self._request()
         except (httptools.HttpParserError, ValueError):
             request = Request("-", "-", "", (), _NO_BODY, self._peer)
-        refused = request._replace(headers=request.headers[:MAX_HEADERS], body=_NO_BODY)
+        refused = replace(request, body=_NO_BODY)
         self._waiting.append(_Arrived(refused, keep_alive=False, error=error))
         self._go_on()
 
@@ -319,17 +334,27 @@ class HttpConnection(asyncio.Protocol):
         if self._transport is None:
             return
         keep_alive = arrived.keep_alive and not self._is_draining
-        parts = [_STATUS_LINES[response.status]]
-        for name, value in response.headers:
-            parts += (name, b": ", value, b"\r\n")
+        closing = b""
         if not keep_alive:
-            parts.append(b"connection: close\r\n")
+            closing = b"connection: close\r\n"
             self._is_last = True
             self._waiting.clear()
-        parts.append(b"content-length: %d\r\n\r\n" % len(response.body))
-        if arrived.request.method != "HEAD":
-            parts.append(response.body)
-        self._transport.write(b"".join(parts))
+        status, head, body = response
+        sent = _NO_BODY if arrived.request.method == "HEAD" else body
+        self._transport.write(
+            b"%b%b%bcontent-length: %d\r\n\r\n%b" % (_STATUS_LINES[status], head, closing, len(body), sent)
+        )
+
+
+def _pairs(names: bytes, values: bytes) -> tuple[tuple[str, str], ...]:
+    """Pair lower-case names with values, each joined by line feeds, which the parser lets into neither.
+
+    Raises ValueError if it did.
+    """
+    if not names:
+        return ()
+    listed = names.decode("latin-1").lower().split("\n")
+    return tuple(zip(listed, values.decode("latin-1").split("\n"), strict=True))
 
 
 class _RefusedError(Exception):

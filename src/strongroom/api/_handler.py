@@ -7,18 +7,21 @@ The audit rule, visible in ``Handler._answer``: what fails before a service func
 from collections.abc import Callable, Mapping
 from email.utils import formatdate
 from types import MappingProxyType
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
-from strongroom.api._arns import Arns
+from msgspec import Struct
+
+from strongroom.api._arns import Arns, arns_of
 from strongroom.api._errors import ApiError, Where, to_api_error, unsupported_error
 from strongroom.api._failure_log import log_failure
 from strongroom.api._http import Request, Response
 from strongroom.api._identities import ClientIdentities
 from strongroom.api._json import encode_document
 from strongroom.api._kms import NOT_SERVED_YET, OPERATIONS
+from strongroom.api._known_signers import Verified
 from strongroom.api._metrics import ApiMetrics
 from strongroom.api._operation import Action, Document, Prepare
-from strongroom.api._sigv4 import SERVICE, SignatureVerifier, Verified, claimed_access_key_id
+from strongroom.api._sigv4 import SERVICE, SignatureVerifier, claimed_access_key_id
 from strongroom.api._sts import (
     STS_CONTENT_TYPE,
     STS_SERVICE,
@@ -60,7 +63,7 @@ class HealthSource(Protocol):
         ...
 
 
-class _Call(NamedTuple):
+class _Call(Struct, frozen=True):
     """One request with what is known of it before it is verified."""
 
     request: Request
@@ -93,7 +96,7 @@ class Handler:
         self._account_id = account_id
         self._verifier = SignatureVerifier(service.find_credential, clock)
         self._metrics = ApiMetrics()
-        self._dated = (-1, b"")
+        self._dated = (-1, b"")  # a second, and the header lines that all its answers have
         self._random = RandomPool()
         self._probes: dict[str, Callable[[], tuple[int, bytes, bytes]]] = {
             "/healthz": self._healthz,
@@ -107,9 +110,10 @@ class Handler:
         if probe is not None and request.method in _READ_METHODS:
             return self._probe(probe)
         started = self._clock.monotonic()
-        call = _Call(request, _new_request_id(self._random), *_operation_of(request))
+        operation, service = _operation_of(request)
+        call = _Call(request, _new_request_id(self._random), operation, service)
         code, response = await self._answer(call)
-        self._metrics.record(call.operation, code, self._clock.monotonic() - started)
+        self._metrics.record(operation, code, self._clock.monotonic() - started)
         return response
 
     async def reject(self, request: Request, error: ApiError) -> Response:
@@ -136,7 +140,7 @@ class Handler:
         request = call.request
         _check_route(request)
         verified = self._identified(request) or self._verifier.verify(request, call.service)
-        arns = Arns(self._account_id, verified.region)
+        arns = arns_of(self._account_id, verified.region)
         caller = Caller(
             verified.principal, verified.access_key_id, request.peer, verified.region, call.request_id
         )
@@ -151,7 +155,7 @@ class Handler:
         """Recognise a caller by its client certificate. A signature, where there is one, goes first: it says more."""
         if self._identities is None or not request.identity:
             return None
-        if any(name == "authorization" for name, _ in request.headers):
+        if "authorization" in request.by_name:
             return None
         principal = self._identities.principal(request.identity)
         return None if principal is None else Verified(principal, request.identity, self._identities.region)
@@ -181,11 +185,13 @@ class Handler:
         if call.service == STS_SERVICE and document is not None:
             body = render_identity(document, call.request_id)
             return self._response(200, STS_CONTENT_TYPE, body, call.request_id)
-        body = b"" if document is None else encode_document(document)
-        for value in document.values() if document is not None else ():
-            if isinstance(value, Secret):  # ours since the service returned it, and no longer needed
+        kind = _JSON if call.operation == _READ_STATUS else _AMZ_JSON
+        if document is None:
+            return self._response(200, kind, b"", call.request_id)
+        body = encode_document(document)
+        for value in document.values():
+            if type(value) is Secret:  # ours since the service returned it, and no longer needed
                 value.zeroize()
-        kind = _JSON if call.request.path == _STATUS_PATH else _AMZ_JSON
         return self._response(200, kind, body, call.request_id)
 
     def _failure(self, call: _Call, error: Exception, arns: Arns) -> tuple[str, Response]:
@@ -199,20 +205,12 @@ class Handler:
         return answer.code, self._response(answer.status, _AMZ_JSON, body, call.request_id)
 
     def _response(self, status: int, kind: bytes, body: bytes, request_id: str) -> Response:
-        headers = (
-            (b"content-type", kind),
-            (b"x-amzn-requestid", request_id.encode()),
-            (b"date", self._date()),
-            (b"cache-control", b"no-store"),
-        )
-        return Response(status, headers, body)
-
-    def _date(self) -> bytes:
-        """Return the Date header, written anew once a second."""
         now = int(self._clock.now())
         if self._dated[0] != now:
-            self._dated = (now, formatdate(now, usegmt=True).encode())
-        return self._dated[1]
+            date = formatdate(now, usegmt=True).encode()
+            self._dated = (now, b"\r\ndate: " + date + b"\r\ncache-control: no-store\r\n")
+        head = b"content-type: %b\r\nx-amzn-requestid: %b%b" % (kind, request_id.encode(), self._dated[1])
+        return Response(status, head, body)
 
     def _probe(self, probe: Callable[[], tuple[int, bytes, bytes]]) -> Response:
         request_id = _new_request_id(self._random)
@@ -250,11 +248,7 @@ def _operation_of(request: Request) -> tuple[str, str]:
     """Name the operation that the request claims, if it is one that we know, and the service that has it."""
     if request.path == _STATUS_PATH:
         return _READ_STATUS, SERVICE
-    target = ""
-    for name, value in request.headers:
-        if name == "x-amz-target":
-            target = value
-            break
+    target = request.by_name.get("x-amz-target", "")
     operation = target.removeprefix(_TARGET_PREFIX)
     if target != operation and (operation in OPERATIONS or operation in NOT_SERVED_YET):
         return operation, SERVICE

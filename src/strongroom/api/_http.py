@@ -1,6 +1,10 @@
 """HTTP as the api room sees it: request and response values, their limits, and who answers."""
 
+from collections.abc import Mapping
 from typing import NamedTuple, Protocol
+
+from msgspec import Struct
+from msgspec.structs import force_setattr
 
 from strongroom.api._errors import ApiError
 
@@ -10,7 +14,7 @@ MAX_HEADER_BYTES = 16_384
 """Names and values of all headers together."""
 
 
-class Request(NamedTuple):
+class Request(Struct, frozen=True, eq=False):
     """One HTTP request. Text is the bytes that were sent, decoded as Latin-1."""
 
     method: str
@@ -24,13 +28,21 @@ class Request(NamedTuple):
     """Address of the other side, ``-`` when unknown."""
     identity: str = ""
     """Of the peer's TLS client certificate, which was verified; empty when it has none."""
+    by_name: Mapping[str, str] = {}  # msgspec copies an empty default for each instance
+    """``headers`` by name, of doubled ones the last: made from them unless it is given."""
+
+    def __post_init__(self) -> None:
+        """Index the headers."""
+        if not self.by_name:
+            force_setattr(self, "by_name", dict(self.headers))
 
 
 class Response(NamedTuple):
     """One HTTP response; it carries every header but those of the connection."""
 
     status: int
-    headers: tuple[tuple[bytes, bytes], ...]
+    head: bytes
+    """Header lines, each ended by CRLF."""
     body: bytes
 
 

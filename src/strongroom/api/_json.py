@@ -10,6 +10,7 @@ import re
 from typing import Any, TypeVar, cast
 
 import msgspec
+from msgspec.structs import astuple
 
 from strongroom.api._errors import ApiError
 from strongroom.core import Secret
@@ -64,8 +65,7 @@ def _count_colons(members: object) -> int:
     A document with more than that has doubled, unknown or null members, and goes to the careful reader.
     """
     count = 0
-    for name in members.__struct_fields__:  # type: ignore[attr-defined]  # a Struct
-        value = getattr(members, name)
+    for value in astuple(cast("msgspec.Struct", members)):
         if value is None:
             continue
         count += 1
@@ -110,10 +110,10 @@ def _decode_blob(kind: type[Any], value: object) -> Any:
     if not isinstance(value, str):
         raise ValueError(f"Expected `str`, got `{type(value).__name__}`")  # noqa: TRY004  # msgspec wants ValueError
     try:
-        decoded = binascii.a2b_base64(value.encode("ascii"), strict_mode=True)
+        decoded = binascii.a2b_base64(value, strict_mode=True)
     except ValueError:
         raise ValueError("Invalid base64 encoded string") from None
-    if binascii.b2a_base64(decoded, newline=False) != value.encode("ascii"):
+    if binascii.b2a_base64(decoded, newline=False).decode("ascii") != value:
         raise ValueError("Invalid base64 encoded string")
     return kind(decoded)
 

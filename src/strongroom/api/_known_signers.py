@@ -8,29 +8,49 @@ that is not plainly such a one, or does not verify, is for the full verifier, wh
 import hashlib
 import hmac
 from collections import OrderedDict
+from hashlib import sha256 as _sha256
 from typing import NamedTuple
+
+from msgspec import Struct
 
 from strongroom.api._canonical import ALGORITHM, Scope
 from strongroom.api._http import Request
 from strongroom.core import Secret
+from strongroom.service import Credential
 
 MAX_KNOWN = 4_096
-_SIGNATURE_LEN = 64
-_HEX = frozenset("0123456789abcdef")
+_MAX_SEEN = 16
 _INNER_PAD = bytes(byte ^ 0x36 for byte in range(256))
 _OUTER_PAD = bytes(byte ^ 0x5C for byte in range(256))
 _BLOCK_BYTES = 64
 
 
-class Signer(NamedTuple):
-    """What the head of an Authorization header means, and the key that its signatures are made with."""
+class Authorization(NamedTuple):
+    """The ``Authorization`` header, taken apart; nothing in it is verified."""
 
     access_key_id: str
-    region: str
-    secret: Secret
-    """The very object that the key was derived from: another one means another secret."""
+    scope: Scope
     signed_headers: tuple[str, ...]
-    signed: frozenset[str]
+    """Sorted, without doubles."""
+    signature: str
+
+
+class Verified(NamedTuple):
+    """Who signed a request, and for which region."""
+
+    principal: str
+    access_key_id: str
+    region: str
+
+
+class Signer(Struct, frozen=True):
+    """What the head of an Authorization header means, and the key that its signatures are made with."""
+
+    credential: Credential
+    """The very object that the key was derived from: another one means another secret."""
+    verified: Verified
+    """What a request with a good signature comes to."""
+    signed_headers: tuple[str, ...]
     names_line: str
     """``SignedHeaders`` as the canonical request has it."""
     scope_date: str
@@ -38,6 +58,18 @@ class Signer(NamedTuple):
     inner: "hashlib._Hash"
     outer: "hashlib._Hash"
     """HMAC-SHA256 states after the two pads (RFC 2104): copying them is half the cost of a keyed start."""
+    seen: set[tuple[str, ...]]
+    """Names of headers that were sent with it, and of which every ``x-amz-`` one is signed."""
+
+    def signs(self, names: tuple[str, ...]) -> bool:
+        """Whether all headers of these names that have to be signed are."""
+        if names in self.seen:
+            return True
+        if any(name.startswith("x-amz-") and name not in self.signed_headers for name in names):
+            return False
+        if len(self.seen) < _MAX_SEEN:
+            self.seen.add(names)
+        return True
 
 
 class KnownSigners:
@@ -50,30 +82,20 @@ class KnownSigners:
         """Return what the text before the signature means, if it is known."""
         return self._known.get(head)
 
-    def learn(
-        self,
-        authorization: str,
-        signed_headers: tuple[str, ...],
-        access_key_id: str,
-        scope: Scope,
-        *,
-        secret: Secret,
-        key: Secret,
-    ) -> None:
-        """Keep how a request that verified was signed."""
-        head, _, _ = split_signature(authorization)
+    def learn(self, authorization: Authorization, head: str, credential: Credential, *, key: Secret) -> None:
+        """Keep how a request that verified was signed; ``head`` is what precedes the signature in its header."""
         block = key.reveal().ljust(_BLOCK_BYTES, b"\0")
+        scope = authorization.scope
         self._known[head] = Signer(
-            access_key_id,
-            scope.region,
-            secret,
-            signed_headers,
-            frozenset(signed_headers),
-            ";".join(signed_headers),
+            credential,
+            Verified(credential.principal, credential.access_key_id, scope.region),
+            authorization.signed_headers,
+            ";".join(authorization.signed_headers),
             scope.date,
             scope.text(),
             hashlib.sha256(block.translate(_INNER_PAD)),
             hashlib.sha256(block.translate(_OUTER_PAD)),
+            set(),
         )
         if len(self._known) > MAX_KNOWN:
             self._known.popitem(last=False)
@@ -83,37 +105,36 @@ class KnownSigners:
         self._known.pop(head, None)
 
 
-def split_signature(authorization: str) -> tuple[str, str, bool]:
-    """Split an Authorization header into what precedes the signature and the signature; and whether it is well formed."""
+def split_signature(authorization: str) -> tuple[str, str]:
+    """Split an Authorization header into what precedes the signature, and the signature."""
     head, _, signature = authorization.rpartition("Signature=")
-    return head, signature, len(signature) == _SIGNATURE_LEN and _HEX.issuperset(signature)
+    return head, signature
 
 
-def has_signed(signer: Signer, request: Request, headers: dict[str, str], signature: str) -> bool:
+def has_signed(signer: Signer, request: Request, signature: str) -> bool:
     """Whether this signer signed this request: canonical request, string to sign and HMAC in one go.
 
-    ``headers`` are the request's, each name once. False also for whatever needs the full verifier: a path other
+    Each header stands once in the request. False also for whatever needs the full verifier: a path other
     than ``/``, a query, values with white space to fold, a header that is not signed and has to be.
     """
-    if request.path != "/" or request.query:
+    headers = request.by_name
+    if request.path != "/" or request.query or not signer.signs(tuple(headers)):
         return False
-    for name in headers:
-        if name.startswith("x-amz-") and name not in signer.signed:
-            return False
-    lines = [request.method, "/", ""]
-    for name in signer.signed_headers:
-        value = headers.get(name)
-        if value is None or "  " in value or "\t" in value or value.strip(" ") != value:
-            return False
-        lines.append(f"{name}:{value}")
-    amz_date = headers["x-amz-date"]
-    payload_hash = hashlib.sha256(request.body).hexdigest()
+    payload_hash = _sha256(request.body).hexdigest()
     if headers.get("x-amz-content-sha256", payload_hash) != payload_hash:
         return False
-    lines += ("", signer.names_line, payload_hash)
-    digest = hashlib.sha256("\n".join(lines).encode("latin-1")).hexdigest()
+    try:
+        values = "\n".join([f"{name}:{headers[name]}" for name in signer.signed_headers])
+    except KeyError:
+        return False
+    # A blank at either end of a value, or two within: the full verifier trims and folds them.
+    if "  " in values or "\t" in values or ": " in values or " \n" in values or values.endswith(" "):
+        return False
+    canonical = f"{request.method}\n/\n\n{values}\n\n{signer.names_line}\n{payload_hash}"
+    digest = _sha256(canonical.encode("latin-1")).hexdigest()
+    to_sign = f"{ALGORITHM}\n{headers['x-amz-date']}\n{signer.scope_text}\n{digest}"
     inner = signer.inner.copy()
-    inner.update(f"{ALGORITHM}\n{amz_date}\n{signer.scope_text}\n{digest}".encode("latin-1"))
+    inner.update(to_sign.encode("latin-1"))
     outer = signer.outer.copy()
     outer.update(inner.digest())
-    return hmac.compare_digest(outer.hexdigest(), signature)
+    return hmac.compare_digest(outer.hexdigest().encode(), signature.encode("latin-1"))

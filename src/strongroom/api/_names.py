@@ -5,6 +5,7 @@ characters by the constraint on KeyId.
 """
 
 import re
+from functools import lru_cache
 
 from strongroom.api._arns import Arns
 from strongroom.api._errors import ApiError, validation_error
@@ -18,8 +19,12 @@ _ALIAS_PATTERN = r"^[a-zA-Z0-9:/_-]+$"
 _RESERVED = "alias/aws/"
 
 
+@lru_cache(maxsize=4_096)
 def parse_key_ref(text: str, arns: Arns) -> KeyRef:
-    """Read any of the four forms. Raises ApiError, KeyNotFoundError or AliasNotFoundError."""
+    """Read any of the four forms. Raises ApiError, KeyNotFoundError or AliasNotFoundError.
+
+    What is well formed is kept, for verified callers name few keys, over and over.
+    """
     name = _local_name(text, arns)
     if name.startswith("alias/"):
         if not _ALIAS.fullmatch(name):

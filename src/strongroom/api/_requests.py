@@ -174,6 +174,14 @@ class GenerateDataKeyMembers(Members, frozen=True, kw_only=True):
 
     def validate(self) -> None:
         """Check the constraints, and refuse what is not served."""
+        if (
+            self.key_id
+            and len(self.key_id) <= MAX_KEY_ID
+            and self.key_spec in DATA_KEY_LENGTHS
+            and (self.number_of_bytes, self.grant_tokens, self.recipient, self.dry_run)
+            == (None, None, None, None)
+        ):
+            return  # the usual request
         found = Violations()
         found.required("keyId", self.key_id)
         found.length("keyId", self.key_id, 1, MAX_KEY_ID)
@@ -203,6 +211,14 @@ class EncryptMembers(Members, frozen=True, kw_only=True):
 
     def validate(self) -> None:
         """Check the constraints, and refuse what is not served."""
+        if (
+            self.key_id
+            and len(self.key_id) <= MAX_KEY_ID
+            and self.plaintext is not None
+            and 1 <= len(self.plaintext) <= MAX_PLAINTEXT_BYTES
+            and (self.grant_tokens, self.encryption_algorithm, self.dry_run) == (None, None, None)
+        ):
+            return  # the usual request
         found = Violations()
         found.required("keyId", self.key_id)
         found.length("keyId", self.key_id, 1, MAX_KEY_ID)
@@ -230,6 +246,14 @@ class DecryptMembers(Members, frozen=True, kw_only=True):
 
     def validate(self) -> None:
         """Check the constraints, and refuse what is not served."""
+        if (
+            self.ciphertext_blob is not None
+            and 1 <= len(self.ciphertext_blob.value) <= MAX_CIPHERTEXT_BYTES
+            and (self.key_id is None or 1 <= len(self.key_id) <= MAX_KEY_ID)
+            and (self.grant_tokens, self.encryption_algorithm, self.recipient) == (None, None, None)
+            and (self.dry_run, self.dry_run_modifiers) == (None, None)
+        ):
+            return  # the usual request
         found = Violations()
         found.required("ciphertextBlob", self.ciphertext_blob)
         ciphertext = None if self.ciphertext_blob is None else self.ciphertext_blob.value

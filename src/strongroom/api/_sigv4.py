@@ -10,7 +10,6 @@ import hmac
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import NamedTuple
 
 from strongroom.api._canonical import (
     ALGORITHM,
@@ -22,7 +21,13 @@ from strongroom.api._canonical import (
 )
 from strongroom.api._errors import ApiError
 from strongroom.api._http import Request
-from strongroom.api._known_signers import KnownSigners, has_signed, split_signature
+from strongroom.api._known_signers import (
+    Authorization,
+    KnownSigners,
+    Verified,
+    has_signed,
+    split_signature,
+)
 from strongroom.api._signing_keys import SigningKeys
 from strongroom.core import Clock, Secret, random_bytes
 from strongroom.service import Credential
@@ -35,24 +40,6 @@ _SIGNATURE = re.compile(r"[0-9a-f]{64}")
 _HEADER_NAME = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]{1,128}")
 _AMZ_DATE = re.compile(r"[0-9]{8}T[0-9]{6}Z")
 _PARTS = ("Credential", "SignedHeaders", "Signature")
-
-
-class Authorization(NamedTuple):
-    """The ``Authorization`` header, taken apart; nothing in it is verified."""
-
-    access_key_id: str
-    scope: Scope
-    signed_headers: tuple[str, ...]
-    """Sorted, without doubles."""
-    signature: str
-
-
-class Verified(NamedTuple):
-    """Who signed a request, and for which region."""
-
-    principal: str
-    access_key_id: str
-    region: str
 
 
 class SignatureVerifier:
@@ -76,23 +63,23 @@ class SignatureVerifier:
 
     def _verify_known(self, request: Request) -> Verified | None:
         """Verify a request that is signed as one before it was; None when the full verifier has to look."""
-        headers = dict(request.headers)
+        headers = request.by_name
         authorization = headers.get("authorization")
         if authorization is None or len(headers) != len(request.headers):
             return None
-        head, signature_text, is_well_formed = split_signature(authorization)
+        head, signature_text = split_signature(authorization)
         signer = self._signers.find(head)
-        if signer is None or not is_well_formed:
+        if signer is None:
             return None
-        credential = self._find_credential(signer.access_key_id)
-        if credential is None or credential.secret_access_key is not signer.secret:
+        credential = signer.credential
+        if self._find_credential(credential.access_key_id) is not credential:
             self._signers.forget(head)
             return None
         if not self._is_timely(headers.get("x-amz-date", ""), signer.scope_date):
             return None
-        if "x-amz-security-token" in headers or not has_signed(signer, request, headers, signature_text):
+        if "x-amz-security-token" in headers or not has_signed(signer, request, signature_text):
             return None
-        return Verified(credential.principal, credential.access_key_id, signer.region)
+        return signer.verified
 
     def _is_timely(self, amz_date: str, scope_date: str) -> bool:
         if self._dates[0] != amz_date:
@@ -126,14 +113,8 @@ class SignatureVerifier:
             )
         key = self._keys.find(credential.access_key_id, credential.secret_access_key, authorization.scope)
         if key is not None and service == SERVICE:
-            self._signers.learn(
-                headers["authorization"],
-                authorization.signed_headers,
-                credential.access_key_id,
-                authorization.scope,
-                secret=credential.secret_access_key,
-                key=key,
-            )
+            head, _ = split_signature(headers["authorization"])
+            self._signers.learn(authorization, head, credential, key=key)
         return Verified(credential.principal, credential.access_key_id, authorization.scope.region)
 
     def _check_date(self, headers: Mapping[str, str], scope: Scope) -> str:

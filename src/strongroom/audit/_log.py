@@ -112,7 +112,11 @@ class AuditLog:
         or 65,536 entries wait.
         """
         with self._lock:
-            return self._append(kind, event, fields)
+            ticket = self._queue.admit(kind, event, fields)
+            if not self._is_rung:
+                self._is_rung = True
+                self._bell.put(None)
+        return ticket
 
     async def commit(self, ticket: int) -> None:
         """Return when the entry of this ticket, and so every one before it, would survive a power loss.
@@ -127,12 +131,19 @@ class AuditLog:
             await waiter
 
     async def record(self, kind: Kind, event: str, **fields: Unpack[EntryFields]) -> None:
-        """Append and commit. Raises AuditUnavailableError; the entry is not in the log then."""
+        """Append and commit. Raises AuditUnavailableError; the entry is not in the log then.
+
+        The log thread is woken at the end of this turn of the event loop, so that what the turn records goes into
+        one group, and the two do not contend for the interpreter over the first entry of it.
+        """
         loop = asyncio.get_running_loop()
         with self._lock:
-            waiter = self._queue.tickets.wait_for(self._append(kind, event, fields), loop)
-        if waiter is not None:
-            await waiter
+            self._queue.admit(kind, event, fields)
+            waiter = self._queue.tickets.wait_for_newest(loop)
+            if not self._is_rung:
+                self._is_rung = True
+                loop.call_soon(self._bell.put, None)
+        await waiter
 
     async def wait_dead(self) -> str:
         """Return why the log can never be written again, once its thread has died; wait until then.
@@ -159,13 +170,6 @@ class AuditLog:
             self._queue.is_closing = True
             self._bell.put(None)
         self._thread.join()
-
-    def _append(self, kind: Kind, event: str, fields: EntryFields) -> int:
-        ticket = self._queue.admit(kind, event, fields)
-        if not self._is_rung:
-            self._is_rung = True
-            self._bell.put(None)
-        return ticket
 
     # The log thread.
 

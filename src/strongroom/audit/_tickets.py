@@ -45,6 +45,12 @@ class Tickets:
         self._waiting.setdefault(ticket, []).append(future)
         return future
 
+    def wait_for_newest(self, loop: asyncio.AbstractEventLoop) -> asyncio.Future[None]:
+        """Return what to await for the ticket that was issued last, which nobody else knows yet."""
+        future: asyncio.Future[None] = loop.create_future()
+        self._waiting[self._next - 1] = [future]
+        return future
+
     def succeed(self, count: int) -> list[asyncio.Future[None]]:
         """Mark the ``count`` oldest undecided entries durable; return who waited for them."""
         start, self._decided_below = self._decided_below, self._decided_below + count

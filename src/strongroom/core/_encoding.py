@@ -4,13 +4,10 @@ They are used where bytes are authenticated (AAD, hash chains). Glueing strings 
 lengths would let ``{"a": "bc"}`` stand for ``{"ab": "c"}``.
 """
 
+import struct
 from collections.abc import Iterable, Mapping
 
-_LENGTH_BYTES = 4
-
-
-def _sized(field: bytes) -> bytes:
-    return len(field).to_bytes(_LENGTH_BYTES, "big") + field
+_pack_length = struct.Struct(">I").pack
 
 
 def encode_fields(label: str, fields: Iterable[bytes]) -> bytes:
@@ -18,11 +15,22 @@ def encode_fields(label: str, fields: Iterable[bytes]) -> bytes:
 
     The label separates uses, so that the same fields under another label give other bytes.
     """
-    listed = [label.encode(), *fields]
-    return len(listed).to_bytes(_LENGTH_BYTES, "big") + b"".join(map(_sized, listed))
+    return _encode([label.encode(), *fields])
 
 
 def encode_pairs(label: str, pairs: Mapping[str, str]) -> bytes:
     """Encode string pairs, sorted by the UTF-8 bytes of their keys. Raises UnicodeEncodeError on a lone surrogate."""
-    encoded = sorted((key.encode(), value.encode()) for key, value in pairs.items())
-    return encode_fields(label, (part for pair in encoded for part in pair))
+    encoded = [(key.encode(), value.encode()) for key, value in pairs.items()]
+    if len(encoded) > 1:
+        encoded.sort()
+    listed = [label.encode()]
+    for pair in encoded:
+        listed += pair
+    return _encode(listed)
+
+
+def _encode(fields: list[bytes]) -> bytes:
+    parts = [_pack_length(len(fields))]
+    for field in fields:
+        parts += (_pack_length(len(field)), field)
+    return b"".join(parts)

@@ -6,8 +6,12 @@ _POOL_BYTES = 4_096
 
 
 def random_bytes(n_bytes: int) -> bytes:
-    """Return bytes from the kernel's cryptographic generator (getrandom(2))."""
-    return os.urandom(n_bytes)
+    """Return bytes from the kernel's cryptographic generator (getrandom(2)).
+
+    ``os.urandom`` would let go of the interpreter lock for so little, and another thread would take it.
+    """
+    drawn = os.getrandom(n_bytes)
+    return drawn if len(drawn) == n_bytes else os.urandom(n_bytes)  # a signal may cut over 256 bytes short
 
 
 class RandomPool:
@@ -30,7 +34,7 @@ class RandomPool:
             raise ValueError(f"a pool gives {_POOL_BYTES} bytes at most")
         end = self._at + n_bytes
         if end > len(self._bytes):
-            self._bytes = os.urandom(_POOL_BYTES)
+            self._bytes = random_bytes(_POOL_BYTES)
             self._at, end = 0, n_bytes
         taken = self._bytes[self._at : end]
         self._at = end

@@ -64,6 +64,7 @@ _HEADER: Final = struct.Struct(">BBB16sI")
 _LENGTH: Final = struct.Struct(">I")
 AUTHENTICATED_HEADER_BYTES: Final = _HEADER.size
 _OVERHEAD_BYTES: Final = _HEADER.size + 1 + _LENGTH.size + 1
+_XAES_MAX_BYTES: Final = MAX_BLOB_BYTES - _OVERHEAD_BYTES - _XAES.iv_len - _XAES.tag_len
 
 
 class Blob(NamedTuple):
@@ -171,6 +172,19 @@ def encode_header(
     if not 1 <= wrapping_key_version <= 0xFFFF_FFFF:
         raise MalformedBlobError("the wrapping key version is out of range")
     return _HEADER.pack(FORMAT_VERSION, purpose, algorithm, wrapping_key_id, wrapping_key_version)
+
+
+def encode_sealed(header: bytes, nonce: bytes, sealed: bytes) -> bytes:
+    """Return the blob of what XAES-256-GCM made for a header: ``sealed`` is the ciphertext with its tag at the end.
+
+    Raises MalformedBlobError as ``Blob.encode`` does.
+    """
+    if (header[1], WrapAlgorithm.XAES_256_GCM) not in _KNOWN:
+        raise MalformedBlobError("XAES_256_GCM does not serve this purpose")
+    length = len(sealed) - _XAES.tag_len
+    if not 1 <= length <= _XAES_MAX_BYTES or len(nonce) != _XAES.iv_len:
+        raise MalformedBlobError("the ciphertext length is out of range")
+    return b"%b\x18%b%b%b\x10%b" % (header, nonce, _LENGTH.pack(length), sealed[:length], sealed[length:])
 
 
 def _check(blob: Blob) -> None:

@@ -1,10 +1,9 @@
 """Making and opening blobs with a software key."""
 
 from strongroom.core import WrapAlgorithm
-from strongroom.envelope._binding import aad_for
-from strongroom.envelope._blob import Blob, Purpose
+from strongroom.envelope._blob import Blob, Purpose, encode_header, encode_sealed
 from strongroom.envelope._errors import MalformedBlobError
-from strongroom.envelope._xaes import TAG_LEN_BYTES, Xaes256Gcm
+from strongroom.envelope._xaes import Xaes256Gcm
 
 
 def seal_blob(  # noqa: PLR0917  # in the order of the blob; tests hold that nothing swapped opens
@@ -20,11 +19,9 @@ def seal_blob(  # noqa: PLR0917  # in the order of the blob; tests hold that not
     Raises MalformedBlobError when it would not be a valid one: an empty or over-long plaintext, a purpose
     that belongs to an HSM, an impossible key id or version.
     """
-    algorithm = WrapAlgorithm.XAES_256_GCM
-    aad = aad_for(purpose, algorithm, wrapping_key_id, wrapping_key_version, binding)
-    nonce, sealed = cipher.seal(plaintext, aad)
-    ciphertext, tag = sealed[:-TAG_LEN_BYTES], sealed[-TAG_LEN_BYTES:]
-    return Blob(purpose, algorithm, wrapping_key_id, wrapping_key_version, nonce, ciphertext, tag).encode()
+    header = encode_header(purpose, WrapAlgorithm.XAES_256_GCM, wrapping_key_id, wrapping_key_version)
+    nonce, sealed = cipher.seal(plaintext, header + binding)
+    return encode_sealed(header, nonce, sealed)
 
 
 def open_blob(cipher: Xaes256Gcm, blob: Blob, binding: bytes) -> bytes:

@@ -11,7 +11,7 @@ import contextlib
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Final, TypeVar
 
-from strongroom.audit import AuditLog, Kind
+from strongroom.audit import AuditLog, EntryFields, Kind
 from strongroom.core import AuditUnavailableError
 from strongroom.keyring import KeyById, KeyRef, Keyring, KeyringError
 from strongroom.service._facts import (
@@ -57,7 +57,7 @@ class AuditedVerbs:
         facts = facts_of_request(key, detail or {})
 
         async def act_with_intent() -> T:
-            await self._audit.commit(self._append("intent", caller, verb, "", facts))
+            await self._record("intent", caller, verb, "", facts)
             return await act()
 
         return await self._use(caller, verb, act_with_intent(), key=key, detail=detail)
@@ -84,16 +84,16 @@ class AuditedVerbs:
             # Nobody waits for an answer, so nobody waits for the entry; but no intent stays without an outcome.
             facts = self._facts_of_error(key, ciphertext, detail, error)
             with contextlib.suppress(AuditUnavailableError):
-                self._append("outcome", caller, verb, CANCELLED, facts)
+                self._audit.append("outcome", event_of(verb), **_fields(caller, CANCELLED, facts))
             raise
         except Exception as error:
             facts = self._facts_of_error(key, ciphertext, detail, error)
-            await self._audit.commit(self._append("outcome", caller, verb, outcome_of_error(error), facts))
+            await self._record("outcome", caller, verb, outcome_of_error(error), facts)
             raise
         finally:
             work.close()  # does nothing, unless the caller was refused: then the work never began
         facts = facts_of_result(key, detail, result)
-        await self._audit.commit(self._append("outcome", caller, verb, OK, facts))
+        await self._record("outcome", caller, verb, OK, facts)
         return result
 
     def _facts_of_error(
@@ -105,16 +105,19 @@ class AuditedVerbs:
         # A refusal, an outage, a cancellation: the error knows of no key, but the request names one.
         return facts._replace(key_id=self._keyring.identify(key, ciphertext) or "")
 
-    def _append(self, kind: Kind, caller: Caller, verb: str, outcome: str, facts: Facts) -> int:
-        return self._audit.append(
-            kind,
-            event_of(verb),
-            principal=caller.principal,
-            access_key_id=caller.access_key_id,
-            source_address=caller.source_address,
-            request_id=caller.request_id,
-            key_id=facts.key_id,
-            key_version=facts.key_version,
-            outcome=outcome,
-            detail=facts.detail,
-        )
+    def _record(self, kind: Kind, caller: Caller, verb: str, outcome: str, facts: Facts) -> Awaitable[None]:
+        return self._audit.record(kind, event_of(verb), **_fields(caller, outcome, facts))
+
+
+def _fields(caller: Caller, outcome: str, facts: Facts) -> EntryFields:
+    key_id, key_version, detail = facts
+    return {
+        "principal": caller.principal,
+        "access_key_id": caller.access_key_id,
+        "source_address": caller.source_address,
+        "request_id": caller.request_id,
+        "key_id": key_id,
+        "key_version": key_version,
+        "outcome": outcome,
+        "detail": detail,
+    }

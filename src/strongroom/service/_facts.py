@@ -21,6 +21,7 @@ from strongroom.keyring import (
 )
 
 _RESULTS_OF_A_KEY: Final = (Encrypted, Decrypted, DataKey, KeyInfo)
+_QUOTED: Final = frozenset('"\\')
 
 
 class Facts(NamedTuple):
@@ -35,7 +36,7 @@ class Facts(NamedTuple):
 def detail_of_request(key: KeyRef | None, context: Mapping[str, str]) -> dict[str, str]:
     """Say what a request names besides a key id: an alias, and the names in its encryption context."""
     detail = {}
-    if isinstance(key, KeyByAlias):
+    if type(key) is KeyByAlias:
         detail["alias"] = key.alias_name
     if context:
         detail["context"] = names_list(context)
@@ -85,6 +86,8 @@ def names_list(names: Iterable[str]) -> str:
     """
     names = sorted(names)
     text = "".join(names)
+    if len(names) == 1 and text.isascii() and text.isprintable() and _QUOTED.isdisjoint(text):
+        return f'["{text}"]'
     if text.isascii() and text.isprintable():
         return _encoder.encode(names).decode()
     return json.dumps(names, separators=(",", ":"))

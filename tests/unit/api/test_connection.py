@@ -32,14 +32,14 @@ class Echo:
             await asyncio.sleep(0.1)
         if request.path in SIZES:
             self.running -= 1
-            return Response(200, (), bytes(SIZES[request.path]))
+            return Response(200, b"", bytes(SIZES[request.path]))
         self.running -= 1
         body = f"{request.method} {request.path}?{request.query} {request.body.decode('latin-1')}"
-        return Response(200, ((b"x-from", b"echo"),), body.encode("latin-1"))
+        return Response(200, b"x-from: echo\r\n", body.encode("latin-1"))
 
     async def reject(self, request: Request, error) -> Response:
         self.seen.append(request)
-        return Response(error.status, (), error.code.encode())
+        return Response(error.status, b"", error.code.encode())
 
 
 @pytest.fixture
