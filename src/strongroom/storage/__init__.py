@@ -28,12 +28,17 @@ from strongroom.storage._reader import Reader
 from strongroom.storage._records import (
     AccessKeyRecord,
     AliasRecord,
+    CopyState,
     DomainRecord,
+    HsmKeyCopyRecord,
+    HsmKeyRecord,
+    HsmKeyState,
     KeyRecord,
     KeyVersionRecord,
     MemberRecord,
     RootRecord,
     TagRecord,
+    TransportKeyRecord,
 )
 from strongroom.storage._store import ReadOnlyStore, Store
 from strongroom.storage._transaction import Transaction
@@ -41,8 +46,12 @@ from strongroom.storage._transaction import Transaction
 __all__ = [
     "AccessKeyRecord",
     "AliasRecord",
+    "CopyState",
     "DomainRecord",
     "DuplicateError",
+    "HsmKeyCopyRecord",
+    "HsmKeyRecord",
+    "HsmKeyState",
     "KeyRecord",
     "KeyVersionRecord",
     "MemberRecord",
@@ -52,6 +61,7 @@ __all__ = [
     "Store",
     "TagRecord",
     "Transaction",
+    "TransportKeyRecord",
     "create_database",
     "upgrade_database",
 ]

@@ -6,27 +6,35 @@ from typing import Any, Final, TypeAlias
 from sqlalchemy import Connection, Row, Select, bindparam, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from strongroom.core import KeyState
+from strongroom.core import HsmKeyId, KeySpec, KeyState, KeyUsage, TransportKind
 from strongroom.storage._errors import translated
 from strongroom.storage._records import (
     AccessKeyRecord,
     AliasRecord,
+    CopyState,
     DomainRecord,
+    HsmKeyCopyRecord,
+    HsmKeyRecord,
+    HsmKeyState,
     KeyRecord,
     KeyVersionRecord,
     MemberRecord,
     RootRecord,
     TagRecord,
+    TransportKeyRecord,
 )
 from strongroom.storage._schema import (
     access_keys,
     aliases,
     domains,
+    hsm_key_copies,
+    hsm_keys,
     key_tags,
     key_versions,
     keys,
     members,
     roots,
+    transport_keys,
 )
 
 _AnyRow: TypeAlias = Row[*tuple[Any, ...]]
@@ -74,6 +82,12 @@ _OPEN_DOMAIN: Final = (
 _ROOTS: Final = select(roots).order_by(roots.c.created_at, roots.c.root_id)
 _MEMBERS: Final = select(members).order_by(members.c.position)
 _ACCESS_KEYS: Final = select(access_keys).order_by(access_keys.c.access_key_id)
+_HSM_KEY: Final = select(hsm_keys).where(hsm_keys.c.key_id == bindparam("key_id"))
+_HSM_KEYS: Final = select(hsm_keys).order_by(hsm_keys.c.created_at, hsm_keys.c.key_id)
+_HSM_KEYS_IN: Final = _HSM_KEYS.where(hsm_keys.c.state == bindparam("state"))
+_HSM_KEY_COPIES: Final = select(hsm_key_copies).order_by(hsm_key_copies.c.key_id, hsm_key_copies.c.member)
+_HSM_KEY_COPIES_OF: Final = _HSM_KEY_COPIES.where(hsm_key_copies.c.key_id == bindparam("key_id"))
+_TRANSPORT_KEYS: Final = select(transport_keys).order_by(transport_keys.c.member, transport_keys.c.kind)
 
 
 class Reader:
@@ -167,6 +181,30 @@ class Reader:
             AccessKeyRecord(row[0], row[1], tuple(row[2]), *row[3:]) for row in self._all(_ACCESS_KEYS, {})
         ]
 
+    def get_hsm_key(self, key_id: HsmKeyId) -> HsmKeyRecord | None:
+        """Return a Direct key by its id."""
+        row = self._first(_HSM_KEY, {"key_id": key_id})
+        return None if row is None else _hsm_key(row)
+
+    def list_hsm_keys(self, state: HsmKeyState | None = None) -> list[HsmKeyRecord]:
+        """Return the Direct keys of one state, or all with their tombstones, oldest first."""
+        if state is None:
+            return [_hsm_key(row) for row in self._all(_HSM_KEYS, {})]
+        return [_hsm_key(row) for row in self._all(_HSM_KEYS_IN, {"state": state.value})]
+
+    def list_hsm_key_copies(self, key_id: HsmKeyId | None = None) -> list[HsmKeyCopyRecord]:
+        """Return what is known of the copies of one Direct key, or of all."""
+        if key_id is None:
+            rows = self._all(_HSM_KEY_COPIES, {})
+        else:
+            rows = self._all(_HSM_KEY_COPIES_OF, {"key_id": key_id})
+        return [HsmKeyCopyRecord(HsmKeyId(row[0]), row[1], CopyState(row[2])) for row in rows]
+
+    def list_transport_keys(self) -> list[TransportKeyRecord]:
+        """Return every transport key."""
+        rows = self._all(_TRANSPORT_KEYS, {})
+        return [TransportKeyRecord(row[0], row[1], TransportKind(row[2]), row[3], row[4]) for row in rows]
+
     def _count(self, statement: _AnySelect, key_id: str) -> int:
         row = self._first(statement, {"key_id": key_id})
         return 0 if row is None else int(row[0])
@@ -187,3 +225,10 @@ class Reader:
 def _key(row: _AnyRow) -> KeyRecord:
     key_id, state, *rest = row
     return KeyRecord(key_id, KeyState(state), *rest)
+
+
+def _hsm_key(row: _AnyRow) -> HsmKeyRecord:
+    key_id, spec, usage, label, may_leave, state, *rest = row
+    return HsmKeyRecord(
+        HsmKeyId(key_id), KeySpec(spec), KeyUsage(usage), label, may_leave, HsmKeyState(state), *rest
+    )

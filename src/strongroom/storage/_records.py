@@ -4,9 +4,10 @@ Times are seconds since the Unix epoch. Ids in text form are lower-case UUIDs of
 and ``canary`` are encoded envelope blobs, at most 6,144 bytes.
 """
 
+from enum import StrEnum
 from typing import NamedTuple
 
-from strongroom.core import KeyState
+from strongroom.core import HsmKey, HsmKeyId, KeySpec, KeyState, KeyUsage, TransportKind
 
 
 class RootRecord(NamedTuple):
@@ -104,4 +105,68 @@ class AccessKeyRecord(NamedTuple):
     roles: tuple[str, ...]
     wrapped_secret: bytes
     active: bool
+    created_at: float
+
+
+class HsmKeyState(StrEnum):
+    """Where a key that lives inside the HSMs is in its life."""
+
+    PENDING = "pending"
+    """It is being made; nobody was told of it yet. One that is found so at a start is undone."""
+    ACTIVE = "active"
+    """It is on as many members as it must be, and each copy is proved."""
+    DESTROYED = "destroyed"
+    """A tombstone: wherever the key is still found, it is destroyed."""
+
+
+class HsmKeyRecord(NamedTuple):
+    """A Direct key, which lives in the HSMs; here is only what recognises it."""
+
+    key_id: HsmKeyId
+    """16 bytes, the CKA_ID of its objects on every member."""
+    spec: KeySpec
+    usage: KeyUsage
+    label: str
+    """For people; 1 to 120 characters."""
+    may_leave: bool
+    """Whether it can be copied to other members."""
+    state: HsmKeyState
+    public_key: bytes
+    """SubjectPublicKeyInfo (DER) of a pair, once it is active; else empty."""
+    created_at: float
+    destroyed_at: float | None = None
+
+    @property
+    def key(self) -> HsmKey:
+        """Return the key as its users name it."""
+        return HsmKey(self.key_id, self.spec, self.usage)
+
+
+class CopyState(StrEnum):
+    """Whether a member holds a key."""
+
+    HELD = "held"
+    """It does, and its copy was proved."""
+    GONE = "gone"
+    """It held it; that it is destroyed was confirmed by looking again."""
+
+
+class HsmKeyCopyRecord(NamedTuple):
+    """What is known of one member and one Direct key."""
+
+    key_id: HsmKeyId
+    member: str
+    state: CopyState
+
+
+class TransportKeyRecord(NamedTuple):
+    """A key under which keys leave one member, and arrive at all others."""
+
+    transport_id: bytes
+    """16 bytes, its CKA_ID on every member."""
+    member: str
+    """Where it wraps; everywhere else it unwraps."""
+    kind: TransportKind
+    mechanism: int
+    """CKM_ number of the wrapping."""
     created_at: float

@@ -1,6 +1,6 @@
 """The tables as the queries see them. The migrations make them; a test holds the two against each other.
 
-Every table has its primary key, NOT NULL everywhere (but for ``keys.destroy_at``), foreign keys, and CHECKs for
+Every table has its primary key, NOT NULL everywhere (but for dates that may not have come), foreign keys, and CHECKs for
 what a defect in our own code could get wrong. All of it is SQL that PostgreSQL takes as well.
 """
 
@@ -23,7 +23,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-REVISIONS: Final = ("0001", "0002")
+REVISIONS: Final = ("0001", "0002", "0003")
 """Every revision this software knows, oldest first; the last one is what it works with."""
 
 metadata: Final = MetaData()
@@ -152,4 +152,55 @@ access_keys: Final = Table(
     PrimaryKeyConstraint("access_key_id", name="pk_access_keys"),
     CheckConstraint("length(access_key_id) BETWEEN 1 AND 128", name="ck_access_keys_access_key_id"),
     CheckConstraint("length(wrapped_secret) BETWEEN 1 AND 6144", name="ck_access_keys_wrapped_secret"),
+)
+
+hsm_keys: Final = Table(
+    "hsm_keys",
+    metadata,
+    Column("key_id", LargeBinary, nullable=False),
+    Column("spec", Text, nullable=False),
+    Column("usage", Text, nullable=False),
+    Column("label", Text, nullable=False),
+    Column("may_leave", Boolean, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("public_key", LargeBinary, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("destroyed_at", Double, nullable=True),
+    PrimaryKeyConstraint("key_id", name="pk_hsm_keys"),
+    CheckConstraint("length(key_id) = 16", name="ck_hsm_keys_key_id"),
+    CheckConstraint("length(spec) BETWEEN 1 AND 64", name="ck_hsm_keys_spec"),
+    CheckConstraint("length(usage) BETWEEN 1 AND 64", name="ck_hsm_keys_usage"),
+    CheckConstraint("length(label) BETWEEN 1 AND 120", name="ck_hsm_keys_label"),
+    CheckConstraint("state IN ('pending', 'active', 'destroyed')", name="ck_hsm_keys_state"),
+    CheckConstraint("length(public_key) <= 1024", name="ck_hsm_keys_public_key"),
+    CheckConstraint("(destroyed_at IS NULL) = (state <> 'destroyed')", name="ck_hsm_keys_destroyed_at"),
+    Index("ix_hsm_keys_state", "state"),
+)
+
+hsm_key_copies: Final = Table(
+    "hsm_key_copies",
+    metadata,
+    Column("key_id", LargeBinary, nullable=False),
+    Column("member", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    PrimaryKeyConstraint("key_id", "member", name="pk_hsm_key_copies"),
+    ForeignKeyConstraint(["key_id"], ["hsm_keys.key_id"], name="fk_hsm_key_copies_key_id"),
+    CheckConstraint("length(member) BETWEEN 1 AND 64", name="ck_hsm_key_copies_member"),
+    CheckConstraint("state IN ('held', 'gone')", name="ck_hsm_key_copies_state"),
+)
+
+transport_keys: Final = Table(
+    "transport_keys",
+    metadata,
+    Column("transport_id", LargeBinary, nullable=False),
+    Column("member", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("mechanism", Integer, nullable=False),
+    Column("created_at", Double, nullable=False),
+    PrimaryKeyConstraint("transport_id", name="pk_transport_keys"),
+    UniqueConstraint("member", "kind", name="uq_transport_keys_member_kind"),
+    CheckConstraint("length(transport_id) = 16", name="ck_transport_keys_transport_id"),
+    CheckConstraint("length(member) BETWEEN 1 AND 64", name="ck_transport_keys_member"),
+    CheckConstraint("kind IN ('aes', 'mac', 'rsa', 'ec', 'edwards')", name="ck_transport_keys_kind"),
+    CheckConstraint("mechanism BETWEEN 1 AND 2147483647", name="ck_transport_keys_mechanism"),
 )

@@ -5,33 +5,43 @@ from typing import Any, Final
 from sqlalchemy import Executable, Table, bindparam, delete, insert, update
 from sqlalchemy.exc import SQLAlchemyError
 
-from strongroom.core import KeyState, StorageError
+from strongroom.core import HsmKeyId, KeyState, StorageError
 from strongroom.storage._errors import translated
 from strongroom.storage._reader import Reader
 from strongroom.storage._records import (
     AccessKeyRecord,
     AliasRecord,
     DomainRecord,
+    HsmKeyCopyRecord,
+    HsmKeyRecord,
+    HsmKeyState,
     KeyRecord,
     KeyVersionRecord,
     MemberRecord,
     RootRecord,
     TagRecord,
+    TransportKeyRecord,
 )
 from strongroom.storage._schema import (
     access_keys,
     aliases,
     domains,
+    hsm_key_copies,
+    hsm_keys,
     key_tags,
     key_versions,
     keys,
     members,
     roots,
+    transport_keys,
 )
 
 _INSERTS: Final = {
     table.name: insert(table).values({column.name: bindparam(column.name) for column in table.columns})
-    for table in (roots, members, domains, keys, key_versions, aliases, key_tags, access_keys)
+    for table in (
+        *(roots, members, domains, keys, key_versions, aliases, key_tags, access_keys),
+        *(hsm_keys, hsm_key_copies, transport_keys),
+    )
 }
 _COUNT_KEY: Final = (
     update(domains)
@@ -54,6 +64,14 @@ _MOVE_ALIAS: Final = (
 _DELETE_ALIAS: Final = delete(aliases).where(aliases.c.name == bindparam("of_name"))
 _DELETE_TAG: Final = delete(key_tags).where(
     key_tags.c.key_id == bindparam("of_key"), key_tags.c.name == bindparam("of_name")
+)
+_MOVE_HSM_KEY: Final = (
+    update(hsm_keys)
+    .where(hsm_keys.c.key_id == bindparam("of_key"), hsm_keys.c.state == bindparam("old_state"))
+    .values({name: bindparam(f"new_{name}") for name in ("state", "public_key", "destroyed_at")})
+)
+_DELETE_COPY: Final = delete(hsm_key_copies).where(
+    hsm_key_copies.c.key_id == bindparam("of_key"), hsm_key_copies.c.member == bindparam("of_member")
 )
 _DELETE_VERSIONS_OF: Final = delete(key_versions).where(key_versions.c.key_id == bindparam("of_key"))
 _DELETE_ALIASES_OF: Final = delete(aliases).where(aliases.c.key_id == bindparam("of_key"))
@@ -94,6 +112,37 @@ class Transaction(Reader):
     def insert_access_key(self, record: AccessKeyRecord) -> None:
         """Add an access key."""
         self._insert(access_keys, record)
+
+    def insert_hsm_key(self, record: HsmKeyRecord) -> None:
+        """Add a Direct key."""
+        self._insert(hsm_keys, record)
+
+    def move_hsm_key(self, record: HsmKeyRecord, *, was: HsmKeyState) -> None:
+        """Store state, public half and date of destruction of a Direct key that is in the state ``was``.
+
+        Raises StorageError when there is no such key in that state: a tombstone never goes away by mistake.
+        """
+        values = {
+            "of_key": record.key_id,
+            "old_state": was.value,
+            "new_state": record.state.value,
+            "new_public_key": record.public_key,
+            "new_destroyed_at": record.destroyed_at,
+        }
+        self._change_one(_MOVE_HSM_KEY, values, f"no {was} Direct key has the id {record.key_id.hex()}")
+
+    def put_hsm_key_copy(self, record: HsmKeyCopyRecord) -> None:
+        """Note what is known of a member and a key, in place of what was; the key must exist."""
+        self._change(_DELETE_COPY, {"of_key": record.key_id, "of_member": record.member})
+        self._insert(hsm_key_copies, record)
+
+    def forget_hsm_key_copy(self, key_id: HsmKeyId, member: str) -> None:
+        """Forget that a member was known to hold a key: it does not, and nobody destroyed it there."""
+        self._change(_DELETE_COPY, {"of_key": key_id, "of_member": member})
+
+    def insert_transport_key(self, record: TransportKeyRecord) -> None:
+        """Add a transport key; a member has one of each kind."""
+        self._insert(transport_keys, record)
 
     def count_key_in_domain(self, domain_id: str) -> None:
         """Add one to the domain's ``key_count``. Raises StorageError when there is no such domain."""
