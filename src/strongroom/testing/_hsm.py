@@ -20,6 +20,7 @@ from strongroom.core import (
     WrappedBytes,
     random_bytes,
 )
+from strongroom.testing._direct import FakeDirectKeys
 from strongroom.testing._faults import Faults
 
 _ROOT_BYTES = 32
@@ -43,7 +44,7 @@ class HeldObject(NamedTuple):
 
 
 class FakeHsm:
-    """One HSM: roots, import pairs, trusted public keys, and ``faults`` to break it.
+    """One HSM: roots, import pairs, trusted public keys, ``direct`` keys, and ``faults`` to break it.
 
     The verbs and their errors are those of ``hsm.token.Token``. They do not look at ``faults`` by themselves,
     but for ``wrong_key``: hanging and failing is up to who calls them (``FakeMember``, ``FakePerformer``).
@@ -58,6 +59,7 @@ class FakeHsm:
         self._trusted: dict[bytes, rsa.RSAPublicKey] = {}
         self._objects: list[HeldObject] = []
         self._lock = threading.Lock()  # for whatever makes an object; reading a dict needs none
+        self.direct = FakeDirectKeys(name, self.faults, self._note_objects, self._forget_objects)
 
     def make_root(self) -> RootId:
         """Make a root under a fresh id."""
@@ -186,6 +188,15 @@ class FakeHsm:
             self._roots[root_id] = root
             self._objects.append(HeldObject("secret_key", root_id, label))
         return self.root_check_value(root_id)
+
+    def _note_objects(self, cka_id: bytes, label: str, classes: list[str]) -> None:
+        with self._lock:
+            self._refuse_existing(cka_id)
+            self._objects += [HeldObject(kind, cka_id, label) for kind in classes]
+
+    def _forget_objects(self, cka_id: bytes) -> None:
+        with self._lock:
+            self._objects = [held for held in self._objects if held.cka_id != cka_id]
 
     def _refuse_existing(self, cka_id: bytes) -> None:
         if any(held.cka_id == cka_id for held in self._objects):

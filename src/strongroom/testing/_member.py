@@ -4,7 +4,16 @@ import asyncio
 from collections.abc import Callable
 from typing import TypeVar
 
-from strongroom.core import Deadline, MemberDeadlineError, RootId, Secret, WrappedBytes
+from strongroom.core import (
+    Deadline,
+    HsmKey,
+    MemberDeadlineError,
+    OaepAlgorithm,
+    RootId,
+    Secret,
+    SigningAlgorithm,
+    WrappedBytes,
+)
 from strongroom.testing._hsm import FakeHsm
 
 T = TypeVar("T")
@@ -12,7 +21,7 @@ _LOOK_EVERY_S = 0.005
 
 
 class FakeMember:
-    """A ``core.HsmMember`` over a ``FakeHsm``, in this process. Obeys the switches of ``hsm.faults``.
+    """A ``core.HsmMember`` and ``core.HsmDirectUse`` over a ``FakeHsm``, in this process. Obeys the switches of ``hsm.faults``.
 
     A call that hangs, or is slower than its deadline, raises MemberDeadlineError at the deadline.
     """
@@ -40,6 +49,40 @@ class FakeMember:
     async def random(self, n_bytes: int, *, deadline: Deadline) -> Secret:
         """Return random bytes (``core.HsmUse.random``)."""
         return await self._call(lambda: self.hsm.random(n_bytes), deadline)
+
+    async def sign(
+        self, key: HsmKey, algorithm: SigningAlgorithm, signed: bytes, *, deadline: Deadline
+    ) -> bytes:
+        """Sign (``core.HsmDirectUse.sign``)."""
+        return await self._call(lambda: self.hsm.direct.sign(key, algorithm, signed), deadline)
+
+    async def mac(self, key: HsmKey, message: bytes, *, deadline: Deadline) -> bytes:
+        """Make a MAC (``core.HsmDirectUse.mac``)."""
+        return await self._call(lambda: self.hsm.direct.mac(key, message), deadline)
+
+    async def encrypt(
+        self, key: HsmKey, plaintext: Secret, aad: bytes, *, deadline: Deadline
+    ) -> WrappedBytes:
+        """Encrypt under an AES key (``core.HsmDirectUse.encrypt``)."""
+        return await self._call(lambda: self.hsm.direct.encrypt(key, plaintext, aad), deadline)
+
+    async def decrypt(self, key: HsmKey, sealed: WrappedBytes, aad: bytes, *, deadline: Deadline) -> Secret:
+        """Decrypt under an AES key (``core.HsmDirectUse.decrypt``)."""
+        return await self._call(lambda: self.hsm.direct.decrypt(key, sealed, aad), deadline)
+
+    async def decrypt_oaep(
+        self, key: HsmKey, algorithm: OaepAlgorithm, ciphertext: bytes, *, deadline: Deadline
+    ) -> Secret:
+        """Decrypt under an RSA key (``core.HsmDirectUse.decrypt_oaep``)."""
+        return await self._call(lambda: self.hsm.direct.decrypt_oaep(key, algorithm, ciphertext), deadline)
+
+    async def derive(self, key: HsmKey, peer_spki_der: bytes, *, deadline: Deadline) -> Secret:
+        """Agree on a secret by ECDH (``core.HsmDirectUse.derive``)."""
+        return await self._call(lambda: self.hsm.direct.derive(key, peer_spki_der), deadline)
+
+    async def public_key(self, key: HsmKey, *, deadline: Deadline) -> bytes:
+        """Return the public half (``core.HsmDirectUse.public_key``)."""
+        return await self._call(lambda: self.hsm.direct.public_key(key), deadline)
 
     async def _call(self, work: Callable[[], T], deadline: Deadline) -> T:
         faults = self.hsm.faults

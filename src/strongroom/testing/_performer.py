@@ -18,6 +18,7 @@ from strongroom.hsm.wire import (
     DestroyTrustedPublic,
     GenerateImportPair,
     GenerateRoot,
+    HoldsDirect,
     ImportTrustedPublic,
     KeyCheck,
     ListObjects,
@@ -30,6 +31,7 @@ from strongroom.hsm.wire import (
     WrapOutRoot,
     Wrapped,
 )
+from strongroom.hsm.worker import direct_admin_calls, direct_use_calls
 from strongroom.testing._events import OpenGate
 from strongroom.testing._hsm import FakeHsm
 
@@ -55,6 +57,8 @@ class FakePerformer:
             Random: lambda call: hsm.random(call.n_bytes).reveal(),
             RootCheck: lambda call: KeyCheck(_KIND, hsm.root_check_value(RootId(call.root_id))),
             ListObjects: lambda _: [ObjectEntry(*held, is_ghost=False) for held in hsm.objects()],
+            HoldsDirect: lambda call: hsm.direct.holds(call.key),
+            **direct_use_calls(hsm.direct),
         }
         self._admin: dict[type, Callable[[Any], object]] = {
             GenerateRoot: lambda call: KeyCheck(_KIND, hsm.generate_root(RootId(call.root_id), call.label)),
@@ -75,6 +79,7 @@ class FakePerformer:
                     expected=call.expected.value,
                 ),
             ),
+            **direct_admin_calls(hsm.direct),
         }
 
     @property
@@ -102,14 +107,14 @@ class FakePerformer:
         raise failing.error()
 
     def _perform(self, call: msgspec.Struct) -> object:
-        admin = self._admin.get(type(call))
-        if admin is not None:
-            self._gate.check(type(call).__name__, msgspec.structs.asdict(call))
-            return admin(call)
         use = self._use.get(type(call))
-        if use is None:
+        if use is not None:
+            return use(call)
+        admin = self._admin.get(type(call))
+        if admin is None:
             raise HsmRequestError(f"this worker does not perform {type(call).__name__}")
-        return use(call)
+        self._gate.check(type(call).__name__, msgspec.structs.asdict(call))
+        return admin(call)
 
     def _wrap(self, call: Wrap) -> Wrapped:
         made = self._hsm.wrap(RootId(call.root_id), Secret(call.key_bytes), call.aad)

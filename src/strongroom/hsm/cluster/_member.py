@@ -11,6 +11,7 @@ from strongroom.core import (
     WrapAlgorithm,
     WrappedBytes,
 )
+from strongroom.hsm.cluster._direct_member import RemoteDirectAdmin, RemoteDirectUse, seconds_left
 from strongroom.hsm.wire import (
     DestroyImportPair,
     DestroyTrustedPublic,
@@ -29,8 +30,8 @@ from strongroom.hsm.wire import (
 )
 
 
-class RemoteMember:
-    """One worker of one member (``core.HsmMember``). Connects at the first call, and again after a loss.
+class RemoteMember(RemoteDirectUse):
+    """One worker of one member (``core.HsmMember``, ``core.HsmDirectUse``). Connects at the first call, and again after a loss.
 
     A call that the deadline cuts short is a MemberDeadlineError; the caller decides what that means.
     """
@@ -59,7 +60,7 @@ class RemoteMember:
         """Encrypt key bytes under a root KEK (``core.HsmUse.wrap``)."""
         client = await self._connected(deadline)
         call = Wrap(root_id, key_bytes.reveal(), aad)
-        made = await client.call(call, timeout_s=_left(deadline))
+        made = await client.call(call, timeout_s=seconds_left(deadline))
         return WrappedBytes(_algorithm(made.algorithm), made.iv, made.ciphertext, made.wrap_tag)
 
     async def unwrap(
@@ -69,17 +70,17 @@ class RemoteMember:
         client = await self._connected(deadline)
         algorithm, iv, ciphertext, tag = wrapped
         call = Unwrap(root_id, int(algorithm), iv, ciphertext, tag, aad)
-        return Secret(await client.call(call, timeout_s=_left(deadline)))
+        return Secret(await client.call(call, timeout_s=seconds_left(deadline)))
 
     async def random(self, n_bytes: int, *, deadline: Deadline) -> Secret:
         """Return bytes of the HSM's generator (``core.HsmUse.random``)."""
         client = await self._connected(deadline)
-        return Secret(await client.call(Random(n_bytes), timeout_s=_left(deadline)))
+        return Secret(await client.call(Random(n_bytes), timeout_s=seconds_left(deadline)))
 
     async def ping(self, *, deadline: Deadline) -> Pong:
         """Ask the worker what it is at. Not an HSM call."""
         client = await self._connected(deadline)
-        return await client.call(Ping(), timeout_s=_left(deadline))
+        return await client.call(Ping(), timeout_s=seconds_left(deadline))
 
     def close(self) -> None:
         """Drop the connection."""
@@ -97,7 +98,7 @@ class RemoteMember:
             self._connecting.add_done_callback(_look_at)
         self._without_connection += 1
         try:
-            async with asyncio.timeout(_left(deadline)):
+            async with asyncio.timeout(seconds_left(deadline)):
                 return await asyncio.shield(self._connecting)
         except TimeoutError as error:
             raise MemberDeadlineError("no connection to the worker in time") from error
@@ -123,10 +124,6 @@ def _look_at(connecting: asyncio.Task[WireClient]) -> None:
         connecting.exception()
 
 
-def _left(deadline: Deadline) -> float:
-    return max(deadline.remaining_s(), 0.0)
-
-
 def _algorithm(number: int) -> WrapAlgorithm:
     try:
         return WrapAlgorithm(number)
@@ -134,7 +131,7 @@ def _algorithm(number: int) -> WrapAlgorithm:
         raise MemberFailedError(f"the member used wrap algorithm {number}, which is not known") from None
 
 
-class RemoteAdmin:
+class RemoteAdmin(RemoteDirectAdmin):
     """The admin door of one member (``AdminDoor``), through its worker's admin socket."""
 
     def __init__(self, name: str, client: WireClient, *, timeout_s: float) -> None:
@@ -181,3 +178,6 @@ class RemoteAdmin:
     def close(self) -> None:
         """Drop the connection."""
         self._client.close()
+
+    def _door(self) -> tuple[WireClient, float]:
+        return self._client, self._timeout_s

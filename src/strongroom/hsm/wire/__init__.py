@@ -12,6 +12,18 @@ a lost connection is a MemberFailedError, a late answer is dropped.
 """
 
 from strongroom.hsm.wire._client import WireClient, peer_uid
+from strongroom.hsm.wire._direct_messages import (
+    DestroyDirect,
+    DirectDecrypt,
+    DirectDecryptOaep,
+    DirectDerive,
+    DirectEncrypt,
+    DirectMac,
+    DirectPublicKey,
+    DirectSign,
+    GenerateDirect,
+    HoldsDirect,
+)
 from strongroom.hsm.wire._errors import failure_from, raise_failure
 from strongroom.hsm.wire._frames import MAX_FRAME_BYTES, FrameBuffer, FrameError, frame
 from strongroom.hsm.wire._messages import (
@@ -56,15 +68,25 @@ __all__ = [
     "MAX_FRAME_BYTES",
     "AdminCall",
     "Connection",
+    "DestroyDirect",
     "DestroyImportPair",
     "DestroyTrustedPublic",
+    "DirectDecrypt",
+    "DirectDecryptOaep",
+    "DirectDerive",
+    "DirectEncrypt",
+    "DirectMac",
+    "DirectPublicKey",
+    "DirectSign",
     "EndTransportOffer",
     "Failure",
     "FrameBuffer",
     "FrameError",
     "FrameServer",
+    "GenerateDirect",
     "GenerateImportPair",
     "GenerateRoot",
+    "HoldsDirect",
     "ImportTrustedPublic",
     "KeyCheck",
     "ListObjects",

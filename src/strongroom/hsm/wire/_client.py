@@ -9,7 +9,19 @@ from typing import Any, Self, cast, overload
 
 import msgspec
 
-from strongroom.core import HsmError, HsmRequestError, MemberDeadlineError, MemberFailedError
+from strongroom.core import HsmError, HsmRequestError, MemberDeadlineError, MemberFailedError, WrappedBytes
+from strongroom.hsm.wire._direct_messages import (
+    DestroyDirect,
+    DirectDecrypt,
+    DirectDecryptOaep,
+    DirectDerive,
+    DirectEncrypt,
+    DirectMac,
+    DirectPublicKey,
+    DirectSign,
+    GenerateDirect,
+    HoldsDirect,
+)
 from strongroom.hsm.wire._errors import raise_failure
 from strongroom.hsm.wire._frames import FrameBuffer, FrameError, frame
 from strongroom.hsm.wire._messages import (
@@ -65,6 +77,16 @@ _RESULT_TYPES: dict[type, Any] = {
     WrapOut: bytes,
     TakeInRoot: None,
     TakeInKey: None,
+    DirectSign: bytes,
+    DirectMac: bytes,
+    DirectEncrypt: WrappedBytes,
+    DirectDecrypt: bytes,
+    DirectDecryptOaep: bytes,
+    DirectDerive: bytes,
+    DirectPublicKey: bytes,
+    GenerateDirect: bytes,
+    DestroyDirect: None,
+    HoldsDirect: bool,
 }
 _PEER_CREDENTIALS = struct.Struct("3i")
 
@@ -124,6 +146,25 @@ class WireClient(asyncio.Protocol):
     async def call(
         self, call: Unwrap | Random | GenerateImportPair | WrapOutRoot | WrapOut, *, timeout_s: float
     ) -> bytes: ...
+    @overload
+    async def call(
+        self,
+        call: DirectSign
+        | DirectMac
+        | DirectDecrypt
+        | DirectDecryptOaep
+        | DirectDerive
+        | DirectPublicKey
+        | GenerateDirect,
+        *,
+        timeout_s: float,
+    ) -> bytes: ...
+    @overload
+    async def call(self, call: DirectEncrypt, *, timeout_s: float) -> WrappedBytes: ...
+    @overload
+    async def call(self, call: DestroyDirect, *, timeout_s: float) -> None: ...
+    @overload
+    async def call(self, call: HoldsDirect, *, timeout_s: float) -> bool: ...
     @overload
     async def call(self, call: OfferTransport, *, timeout_s: float) -> TransportOffer: ...
     @overload

@@ -9,6 +9,7 @@ from typing import Generic, TypeVar
 
 import msgspec
 
+from strongroom.hsm.wire._direct_messages import DirectAdminCall, DirectUseCall
 from strongroom.hsm.wire._transport_messages import TransportCall
 
 CallT = TypeVar("CallT")
@@ -47,7 +48,7 @@ class Ping(_Message, frozen=True, array_like=True, tag="ping"):
     """Are you there, and what are you at? Answered by Pong, by the thread that does no HSM call."""
 
 
-UseCall = Wrap | Unwrap | Random | Ping
+UseCall = Wrap | Unwrap | Random | DirectUseCall | Ping
 
 
 class GenerateRoot(_Message, frozen=True, array_like=True, tag="generate-root"):
@@ -129,6 +130,7 @@ AdminCall = (
     | RootCheck
     | ListObjects
     | TransportCall
+    | DirectAdminCall
     | Ping
 )
 

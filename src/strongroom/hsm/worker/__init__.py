@@ -12,8 +12,18 @@ profile allows (one for SoftHSM). So a worker whose HSM call hangs still says th
 that does not even answer Ping is frozen as a whole.
 """
 
+from strongroom.hsm.worker._direct_performer import DirectKeys, direct_admin_calls, direct_use_calls
 from strongroom.hsm.worker._performer import Performer, TokenPerformer
 from strongroom.hsm.worker._runner import MAX_WAITING, CallRunner
 from strongroom.hsm.worker._worker import MemberWorker
 
-__all__ = ["MAX_WAITING", "CallRunner", "MemberWorker", "Performer", "TokenPerformer"]
+__all__ = [
+    "MAX_WAITING",
+    "CallRunner",
+    "DirectKeys",
+    "MemberWorker",
+    "Performer",
+    "TokenPerformer",
+    "direct_admin_calls",
+    "direct_use_calls",
+]

@@ -1,6 +1,6 @@
 """From a call on the wire to a method of the token, and back."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import msgspec
@@ -12,6 +12,7 @@ from strongroom.hsm.wire import (
     DestroyTrustedPublic,
     GenerateImportPair,
     GenerateRoot,
+    HoldsDirect,
     ImportTrustedPublic,
     KeyCheck,
     ListObjects,
@@ -24,8 +25,9 @@ from strongroom.hsm.wire import (
     WrapOutRoot,
     Wrapped,
 )
+from strongroom.hsm.worker._direct_performer import direct_admin_calls, direct_use_calls
 
-READ_ONLY_ADMIN_CALLS = (ListObjects, RootCheck)
+READ_ONLY_ADMIN_CALLS = (ListObjects, RootCheck, HoldsDirect)
 """Admin calls that change nothing and show no key: the gate is not asked."""
 
 
@@ -58,10 +60,13 @@ class TokenPerformer:
         self._gate = gate
         self._use_limit_s = use_limit_s
         self._admin_limit_s = admin_limit_s
-        self._verbs: dict[type, Callable[[Any], object]] = {
+        self._use: Mapping[type, Callable[[Any], object]] = {
             Wrap: self._wrap,
             Unwrap: self._unwrap,
             Random: self._random,
+            **direct_use_calls(token.direct),
+        }
+        self._admin: Mapping[type, Callable[[Any], object]] = {
             GenerateRoot: self._generate_root,
             GenerateImportPair: self._generate_import_pair,
             ImportTrustedPublic: self._import_trusted_public,
@@ -71,6 +76,7 @@ class TokenPerformer:
             UnwrapInRoot: self._unwrap_in_root,
             RootCheck: self._root_check,
             ListObjects: self._list_objects,
+            **direct_admin_calls(token.direct),
         }
 
     @property
@@ -80,7 +86,7 @@ class TokenPerformer:
 
     def limit_s(self, call: msgspec.Struct) -> float:
         """Use verbs have the profile's limit; key generation may take longer."""
-        return self._use_limit_s if isinstance(call, Wrap | Unwrap | Random) else self._admin_limit_s
+        return self._use_limit_s if type(call) in self._use else self._admin_limit_s
 
     def close(self) -> None:
         """Log out and close every session of the token."""
@@ -88,12 +94,15 @@ class TokenPerformer:
 
     def perform(self, call: msgspec.Struct) -> object:
         """Do what the call asks. Raises StrongroomError, and HsmRequestError for a call it does not know."""
-        verb = self._verbs.get(type(call))
-        if verb is None:
+        use = self._use.get(type(call))
+        if use is not None:
+            return use(call)
+        admin = self._admin.get(type(call))
+        if admin is None:
             raise HsmRequestError(f"this worker does not perform {type(call).__name__}")
-        if not isinstance(call, (Wrap, Unwrap, Random, *READ_ONLY_ADMIN_CALLS)):
+        if not isinstance(call, READ_ONLY_ADMIN_CALLS):
             self._gate.check(type(call).__name__, msgspec.structs.asdict(call))
-        return verb(call)
+        return admin(call)
 
     def _wrap(self, call: Wrap) -> Wrapped:
         made = self._token.wrap(_root_id(call.root_id), Secret(call.key_bytes), call.aad)
