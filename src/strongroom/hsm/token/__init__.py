@@ -21,7 +21,8 @@ call that hangs or reinitialise a module in place.
 
 from strongroom.hsm.token._direct import DirectVerbs
 from strongroom.hsm.token._initialise import initialise_token
-from strongroom.hsm.token._profile import Profile, known_profiles, load_profile
+from strongroom.hsm.token._profile import WRAP_PREFERENCE, Profile, known_profiles, load_profile
+from strongroom.hsm.token._self_test import WrapAbility
 from strongroom.hsm.token._softhsm_store import (
     StoreReport,
     protect_softhsm_store,
@@ -38,6 +39,7 @@ from strongroom.hsm.token._values import (
 )
 
 __all__ = [
+    "WRAP_PREFERENCE",
     "DirectVerbs",
     "KeyCheckValue",
     "ObjectSummary",
@@ -47,6 +49,7 @@ __all__ = [
     "Token",
     "TokenIdentity",
     "TokenSelector",
+    "WrapAbility",
     "initialise_token",
     "known_profiles",
     "load_profile",

@@ -3,11 +3,12 @@
 import tomllib
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 
 from strongroom.core import ConfigError, TokenNotFoundError, WrapAlgorithm
+from strongroom.hsm.cryptoki import ERROR_CLASSES, Attribute
 
 _Count = Annotated[int, msgspec.Meta(ge=1, le=1024)]
 _Seconds = Annotated[float, msgspec.Meta(gt=0, le=600)]
@@ -15,7 +16,19 @@ _Rate = Annotated[float, msgspec.Meta(ge=0, le=1_000_000)]
 _Days = Annotated[float, msgspec.Meta(ge=0, le=30 * 86_400)]
 _Text = Annotated[str, msgspec.Meta(max_length=2_000)]
 _Mechanism = Annotated[int, msgspec.Meta(ge=0, le=0xFFFF_FFFF)]
+_CkaName = Annotated[str, msgspec.Meta(pattern="^CKA_[A-Z0-9_]{1,60}$")]
 _CkrName = Annotated[str, msgspec.Meta(pattern="^CKR_[A-Z0-9_]{1,60}$")]
+
+
+WRAP_PREFERENCE: Final = (
+    WrapAlgorithm.HSM_AES_GCM,
+    WrapAlgorithm.HSM_AES_CBC_HMAC,
+    WrapAlgorithm.HSM_RSA_OAEP,
+)
+"""The wrap algorithms that a cluster can have, the best first."""
+_VITAL: Final = frozenset(
+    {f"CKA_{name}" for name in ("CLASS", "TOKEN", "ID", "KEY_TYPE", "PRIVATE", "SENSITIVE", "EXTRACTABLE")}
+)
 
 
 class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -73,9 +86,17 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     """Bytes of the AES-GCM IV; only an IV of the token may have more than 12."""
     gcm_mechanism: _Mechanism = 0x1087
     """CKM_ number of AES-GCM: the standard one or a vendor's."""
+    mac_key_gen: _Mechanism = 0x350
+    """CKM_ number that makes the MAC key of HSM_AES_CBC_HMAC: CKM_GENERIC_SECRET_KEY_GEN or a vendor's."""
+    mac_key_type: _Mechanism = 0x10
+    """CKK_ number of that key: CKK_GENERIC_SECRET, or CKK_SHA256_HMAC (0x2B) where HMAC wants that."""
+    unknown_attributes: tuple[_CkaName, ...] = ()
+    """CKA_ names that the token refuses in every template, or does not keep: they are left out, and not read back."""
+    session_keys: bool = True
+    """Whether keys can be made as session objects; otherwise the self-test makes token objects and destroys them."""
     replication: Literal["trusted-wrapping", "vendor", "none"] = "trusted-wrapping"
     """How a root gets to another member. ``vendor``: a member is a whole cluster of the vendor, which copies
-    inside itself. ``none``: what is made in a token stays there."""
+    inside itself. ``none``: what is made in a token stays there. Only with the first one are roots extractable."""
     usable_within_s: Annotated[float, msgspec.Meta(ge=0, le=600)] = 0.0
     """How long a new key may take until it is found and usable; publishing one waits for it. 0 is at once."""
     recycle_after_s: _Days = 0.0
@@ -94,6 +115,11 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     """``tested``: the conformance tests run on this token. ``documents``: taken from what the vendor publishes."""
     notes: _Text = ""
     """What an operator has to know or look up, in sentences."""
+
+    @property
+    def left_out(self) -> frozenset[Attribute]:
+        """The attributes of ``unknown_attributes``."""
+        return frozenset(Attribute[name.removeprefix("CKA_")] for name in self.unknown_attributes)
 
     @property
     def standard_warning(self) -> str | None:
@@ -146,6 +172,33 @@ def parse_profile(text: str, *, name: str) -> Profile:
         profile = msgspec.convert(fields, Profile)
     except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
         raise ConfigError(f"the HSM profile {name!r} is wrong: {error}") from error
-    if profile.name != name:
-        raise ConfigError(f"the HSM profile {name!r} calls itself {profile.name!r}")
+    mistake = _mistake(profile, name)
+    if mistake is not None:
+        raise ConfigError(f"the HSM profile {name!r} is wrong: {mistake}")
     return profile
+
+
+def _mistake(profile: Profile, name: str) -> str | None:
+    """What no type can say: the first thing in which the fields contradict each other."""
+    attributes = {f"CKA_{attribute.name}" for attribute in Attribute}
+    codes = {error.ckr_name for error in ERROR_CLASSES.values()}
+    checks = {
+        f"it calls itself {profile.name!r}": profile.name != name,
+        "a module path is not absolute": not all(path.startswith("/") for path in profile.module_paths),
+        "wrap_algorithm is none of an HSM": profile.wrap_algorithm not in WRAP_PREFERENCE,
+        "an IV of the caller has 12 bytes": profile.iv_rule == "caller" and profile.iv_len != 12,
+        "iv_len is 12 or 16": profile.iv_len not in {12, 16},
+        "gcm_mechanism is neither the standard one nor a vendor's": profile.gcm_mechanism != 0x1087
+        and profile.gcm_mechanism < 0x80000000,
+        "throttled names a CKR_ that does not exist": not codes.issuperset(profile.throttled),
+        "unknown_attributes names a CKA_ that does not exist": not attributes.issuperset(
+            profile.unknown_attributes
+        ),
+        "trusted wrapping needs CKA_WRAP_WITH_TRUSTED and CKA_TRUSTED": profile.replication
+        == "trusted-wrapping"
+        and not {"CKA_WRAP_WITH_TRUSTED", "CKA_TRUSTED"}.isdisjoint(profile.unknown_attributes),
+        "keys cannot do without these attributes": not _VITAL.isdisjoint(profile.unknown_attributes),
+        "burst without calls_per_s": bool(profile.burst) and not profile.calls_per_s,
+        "standard and level go together": (profile.standard == "none") != (profile.level == 0),
+    }
+    return next((mistake for mistake, is_made in checks.items() if is_made), None)

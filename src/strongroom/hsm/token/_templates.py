@@ -1,9 +1,9 @@
 """The explicit template of each kind of object: no attribute that matters is left to a vendor's default."""
 
 from collections.abc import Mapping
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Self
 
-from strongroom.core import RootId
+from strongroom.core import RootId, WrapAlgorithm, root_object_ids
 from strongroom.hsm.cryptoki import Attribute, KeyType, ObjectClass, PlainValue, Template
 
 ROOT_LEN_BYTES = 32
@@ -31,7 +31,38 @@ _ANY_ROOT: Final[Mapping[Attribute, PlainValue]] = {
     Attribute.DESTROYABLE: True,  # a root that read back wrong is destroyed, an old one some day too
     **_SEALED,
 }
-"""What every root is, wherever it was made."""
+"""What every root is, wherever it was made: the AES key, that is, of one that has other objects besides."""
+_MADE_INSIDE: Final[Mapping[Attribute, PlainValue]] = {
+    Attribute.LOCAL: True,
+    Attribute.ALWAYS_SENSITIVE: True,
+    Attribute.NEVER_EXTRACTABLE: False,
+}
+_CAME_FROM_OUTSIDE: Final[Mapping[Attribute, PlainValue]] = {
+    Attribute.LOCAL: False,
+    Attribute.NEVER_EXTRACTABLE: False,
+}
+
+
+_ANY_MAC_KEY: Final[Mapping[Attribute, PlainValue]] = {
+    **_ANY_ROOT,
+    Attribute.KEY_TYPE: KeyType.GENERIC_SECRET,
+    Attribute.ENCRYPT: False,
+    Attribute.DECRYPT: False,
+    Attribute.SIGN: True,
+    Attribute.VERIFY: True,
+}
+"""What the MAC key of a root of HSM_AES_CBC_HMAC is. One purpose each: neither key may do what the other does."""
+_USES: Final = frozenset(
+    {Attribute.KEY_TYPE, Attribute.ENCRYPT, Attribute.DECRYPT, Attribute.SIGN, Attribute.VERIFY}
+)
+_ANY_PART: Final[Mapping[Attribute, PlainValue]] = {
+    name: value for name, value in _ANY_ROOT.items() if name not in _USES
+}
+"""What both objects of such a root are."""
+_STAYS: Final[Mapping[Attribute, PlainValue]] = {
+    Attribute.EXTRACTABLE: False,
+    Attribute.WRAP_WITH_TRUSTED: True,
+}
 
 
 class ObjectPlan(NamedTuple):
@@ -40,16 +71,52 @@ class ObjectPlan(NamedTuple):
     template: Template
     expected: Template
 
+    def without(self, unknown: frozenset[Attribute]) -> Self:
+        """Leave out what the token does not know (``Profile.left_out``)."""
+        template, expected = (
+            {name: value for name, value in part.items() if name not in unknown} for part in self
+        )
+        return self._replace(template=template, expected=expected)
+
+
+class RootRules(NamedTuple):
+    """What of a profile shapes the objects of a root."""
+
+    algorithm: WrapAlgorithm
+    travels: bool
+    """Whether it may leave the token, under a trusted key; otherwise it is not extractable."""
+    modulus_bits: int
+    mac_key_type: int
+    unknown: frozenset[Attribute]
+
+
+def generated_parts(
+    root_id: RootId, label: str, rules: RootRules, *, on_token: bool = True
+) -> tuple[ObjectPlan, ...]:
+    """Plan every object of a root that the token makes itself, in the order of ``root_parts``."""
+    if rules.algorithm is WrapAlgorithm.HSM_RSA_OAEP:
+        plans: tuple[ObjectPlan, ...] = _generated_pair(root_id, label, rules.modulus_bits)
+    elif rules.algorithm is WrapAlgorithm.HSM_AES_CBC_HMAC:
+        plans = (generated_root(root_id, label), _generated_mac_key(root_id, label, rules.mac_key_type))
+    else:
+        plans = (generated_root(root_id, label),)
+    changes = {} if on_token else {Attribute.TOKEN: False}
+    return tuple(_shaped(plan, rules, changes) for plan in plans)
+
+
+def arriving_parts(root_id: RootId, label: str, rules: RootRules) -> tuple[ObjectPlan, ...]:
+    """Plan every object of a root that comes wrapped from another token; a pair comes by no way that is built."""
+    plans: tuple[ObjectPlan, ...] = (unwrapped_root(root_id, label),)
+    if rules.algorithm is WrapAlgorithm.HSM_AES_CBC_HMAC:
+        mac_key = _mac_key(root_id, label, rules.mac_key_type)
+        plans += (ObjectPlan(mac_key, {**mac_key, **_CAME_FROM_OUTSIDE}),)
+    return tuple(_shaped(plan, rules, {}) for plan in plans)
+
 
 def generated_root(root_id: RootId, label: str) -> ObjectPlan:
     """Plan a root KEK that the token makes itself."""
     template: Template = {Attribute.VALUE_LEN: ROOT_LEN_BYTES, **_root(root_id, label)}
-    made_inside = {
-        Attribute.LOCAL: True,
-        Attribute.ALWAYS_SENSITIVE: True,
-        Attribute.NEVER_EXTRACTABLE: False,
-    }
-    return ObjectPlan(template, {**template, **made_inside})
+    return ObjectPlan(template, {**template, **_MADE_INSIDE})
 
 
 def unwrapped_root(root_id: RootId, label: str) -> ObjectPlan:
@@ -58,8 +125,7 @@ def unwrapped_root(root_id: RootId, label: str) -> ObjectPlan:
     CKA_VALUE_LEN may not be asked for here, and SoftHSM does not tell it afterwards: see ``may_be_root_length``.
     """
     template = _root(root_id, label)
-    came_from_outside = {Attribute.LOCAL: False, Attribute.NEVER_EXTRACTABLE: False}
-    return ObjectPlan(template, {**template, **came_from_outside})
+    return ObjectPlan(template, {**template, **_CAME_FROM_OUTSIDE})
 
 
 def may_be_root_length(value_len: object) -> bool:
@@ -67,11 +133,14 @@ def may_be_root_length(value_len: object) -> bool:
     return value_len in {None, 0, ROOT_LEN_BYTES}
 
 
-def import_private(cka_id: bytes, label: str) -> ObjectPlan:
+def import_private(
+    cka_id: bytes, label: str, algorithm: WrapAlgorithm = WrapAlgorithm.HSM_AES_GCM
+) -> ObjectPlan:
     """Plan the half of an import pair that unwraps roots, and does nothing else, and never leaves.
 
     Without CKA_UNWRAP_TEMPLATE whoever has the user's PIN could unwrap a root as a key that may be read. With it,
-    C_UnwrapKey takes only a template that says all of ``_ANY_ROOT`` (PKCS#11 2.40, section 4.9).
+    C_UnwrapKey takes only a template that says all of ``_ANY_ROOT`` (PKCS#11 2.40, section 4.9). Under the pair of
+    a cluster whose roots are two objects both come in, so it leaves open what each is used for.
     """
     template: Template = {
         Attribute.CLASS: ObjectClass.PRIVATE_KEY,
@@ -83,7 +152,7 @@ def import_private(cka_id: bytes, label: str) -> ObjectPlan:
         Attribute.SENSITIVE: True,
         Attribute.EXTRACTABLE: False,
         Attribute.UNWRAP: True,
-        Attribute.UNWRAP_TEMPLATE: _ANY_ROOT,
+        Attribute.UNWRAP_TEMPLATE: _ANY_PART if algorithm is WrapAlgorithm.HSM_AES_CBC_HMAC else _ANY_ROOT,
         Attribute.DECRYPT: False,
         Attribute.SIGN: False,
         Attribute.SIGN_RECOVER: False,
@@ -122,6 +191,61 @@ def trusted_public(cka_id: bytes, label: str, *, modulus: bytes, exponent: bytes
 
 def _root(root_id: RootId, label: str) -> Template:
     return {Attribute.LABEL: label, Attribute.ID: bytes(root_id), **_ANY_ROOT}
+
+
+def _mac_key(root_id: RootId, label: str, key_type: int) -> Template:
+    _, mac_id = root_object_ids(root_id, WrapAlgorithm.HSM_AES_CBC_HMAC)
+    return {Attribute.LABEL: label, Attribute.ID: mac_id, **_ANY_MAC_KEY, Attribute.KEY_TYPE: key_type}
+
+
+def _generated_mac_key(root_id: RootId, label: str, key_type: int) -> ObjectPlan:
+    template: Template = {Attribute.VALUE_LEN: ROOT_LEN_BYTES, **_mac_key(root_id, label, key_type)}
+    return ObjectPlan(template, {**template, **_MADE_INSIDE})
+
+
+def _generated_pair(root_id: RootId, label: str, modulus_bits: int) -> tuple[ObjectPlan, ObjectPlan]:
+    public: Template = {
+        Attribute.PRIVATE: True,  # who knows it can make blobs
+        Attribute.MODULUS_BITS: modulus_bits,
+        Attribute.PUBLIC_EXPONENT: PUBLIC_EXPONENT,
+        Attribute.WRAP: False,
+        **_public(bytes(root_id), label),
+        Attribute.ENCRYPT: True,
+    }
+    private: Template = {
+        Attribute.CLASS: ObjectClass.PRIVATE_KEY,
+        Attribute.KEY_TYPE: KeyType.RSA,
+        Attribute.TOKEN: True,
+        Attribute.PRIVATE: True,
+        Attribute.LABEL: label,
+        Attribute.ID: bytes(root_id),
+        Attribute.SENSITIVE: True,
+        Attribute.EXTRACTABLE: True,
+        Attribute.WRAP_WITH_TRUSTED: True,
+        Attribute.DECRYPT: True,
+        Attribute.UNWRAP: False,
+        Attribute.SIGN: False,
+        Attribute.SIGN_RECOVER: False,
+        Attribute.DERIVE: False,
+        Attribute.DESTROYABLE: True,
+        **_SEALED,
+    }
+    return (
+        ObjectPlan(public, {**public, Attribute.LOCAL: True}),
+        ObjectPlan(private, {**private, **_MADE_INSIDE}),
+    )
+
+
+def _shaped(plan: ObjectPlan, rules: RootRules, changes: Template) -> ObjectPlan:
+    """Make the plan of a root that travels into that of this token's."""
+    template = {**plan.template, **changes}
+    expected = {**plan.expected, **changes}
+    if not rules.travels and Attribute.EXTRACTABLE in template:
+        template |= _STAYS
+        expected |= _STAYS
+        if Attribute.NEVER_EXTRACTABLE in expected:
+            expected[Attribute.NEVER_EXTRACTABLE] = True
+    return ObjectPlan(template, expected).without(rules.unknown)
 
 
 def _public(cka_id: bytes, label: str) -> Template:

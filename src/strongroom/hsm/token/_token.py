@@ -3,19 +3,22 @@
 from contextlib import suppress
 from typing import Self
 
-from strongroom.core import HsmError, RootId, Secret, WrappedBytes
+from strongroom.core import HsmError, RootId, Secret, WrapAlgorithm, WrappedBytes
 from strongroom.hsm.cryptoki import Module
 from strongroom.hsm.token._access import identity_of, log_in, select_token
 from strongroom.hsm.token._admin import AdminVerbs
 from strongroom.hsm.token._direct import DirectVerbs
+from strongroom.hsm.token._making import ObjectMaking
 from strongroom.hsm.token._objects import ObjectFinder
 from strongroom.hsm.token._pool import SessionPool
 from strongroom.hsm.token._profile import Profile
 from strongroom.hsm.token._removal import RemovalVerbs
+from strongroom.hsm.token._self_test import SelfTest, WrapAbility
 from strongroom.hsm.token._transport import TransportVerbs
 from strongroom.hsm.token._use import UseVerbs
 from strongroom.hsm.token._values import KeyCheckValue, ObjectSummary, Role, TokenIdentity, TokenSelector
 from strongroom.hsm.token._work import Workshop
+from strongroom.hsm.token._wrappings import wrapping_for
 
 
 class Token:
@@ -34,6 +37,7 @@ class Token:
         pool: SessionPool,
         profile: Profile,
         role: Role,
+        wrap_algorithm: WrapAlgorithm | None = None,
     ) -> None:
         finder = ObjectFinder(module)
         self._module = module
@@ -41,10 +45,14 @@ class Token:
         self._pinned_session = pinned_session
         self._pool = pool
         self._workshop = Workshop(pool, finder)
-        self._use = UseVerbs(
-            module, finder, self._workshop, general_error_is_bad_tag=profile.general_error_is_bad_tag
+        algorithm = profile.wrap_algorithm if wrap_algorithm is None else wrap_algorithm
+        wrapping = wrapping_for(module, profile, algorithm)
+        self._wrap_algorithm = algorithm
+        self._use = UseVerbs(module, finder, self._workshop, wrapping=wrapping)
+        self._admin = AdminVerbs(
+            module, finder, self._workshop, profile=profile, role=role, wrap_algorithm=algorithm
         )
-        self._admin = AdminVerbs(module, finder, self._workshop, profile=profile, role=role)
+        self._self_test = SelfTest(module, ObjectMaking(module, finder), self._workshop, profile=profile)
         self._removal = RemovalVerbs(module, finder, self._workshop, role=role)
         self._transport = TransportVerbs(module, finder, self._workshop, profile=profile, role=role)
         self._direct = DirectVerbs(
@@ -60,9 +68,11 @@ class Token:
         *,
         profile: Profile,
         role: Role = Role.USER,
+        wrap_algorithm: WrapAlgorithm | None = None,
     ) -> Self:
         """Select exactly one token and log in, with one try.
 
+        ``wrap_algorithm`` is the cluster's; None takes the profile's own.
         The session that logged in is pinned: it does no work, so that nothing which ends a work session can end
         the login. Raises TokenNotFoundError, PinRefusedError (the PIN must not be tried again before it was
         checked by hand) and MemberFailedError.
@@ -73,7 +83,15 @@ class Token:
         if info.max_session_count:  # 0: unlimited, or the token does not say
             most = max(1, min(most, info.max_session_count - 1))
         pool = SessionPool(module, slot, max_sessions=most, wait_s=profile.session_wait_s)
-        return cls(module, identity_of(info), pinned_session, pool=pool, profile=profile, role=role)
+        return cls(
+            module,
+            identity_of(info),
+            pinned_session,
+            pool=pool,
+            profile=profile,
+            role=role,
+            wrap_algorithm=wrap_algorithm,
+        )
 
     @property
     def identity(self) -> TokenIdentity:
@@ -91,13 +109,30 @@ class Token:
         return self._workshop.broken_because
 
     @property
+    def wrap_algorithm(self) -> WrapAlgorithm:
+        """The one by which this token wraps: its cluster's. Every other one is refused."""
+        return self._wrap_algorithm
+
+    def prove_profile(self) -> None:
+        """Prove on a throw-away root that the token does what its profile says.
+
+        Raises HsmError that names the field of the profile which is wrong.
+        """
+        self._self_test.prove(self._wrap_algorithm)
+
+    def wrap_abilities(self) -> tuple[WrapAbility, ...]:
+        """Try every wrap algorithm that a cluster can have on throw-away roots, the best first."""
+        return self._self_test.abilities()
+
+    @property
     def direct(self) -> DirectVerbs:
         """Keys that live in the token, and every use of them."""
         return self._direct
 
     def wrap(self, root_id: RootId, key_bytes: Secret, aad: bytes) -> WrappedBytes:
-        """Encrypt 1 to 4,096 bytes under a root inside the token, with a fresh random IV, authenticating ``aad``.
+        """Encrypt 1 to 4,096 bytes under a root inside the token, with a fresh random IV, bound to ``aad``.
 
+        Under HSM_RSA_OAEP the most is what the modulus leaves: 308 bytes with SHA-1, 286 with SHA-256, for 3,072 bits.
         ``aad`` has at most 8,192 bytes. Raises HsmKeyNotFoundError when the token does not hold the root.
         """
         return self._use.wrap(root_id, key_bytes, aad)
@@ -115,15 +150,16 @@ class Token:
         return self._use.random(n_bytes)
 
     def has_root(self, root_id: RootId) -> bool:
-        """Ask the token whether it holds the root. Raises MemberFailedError when it holds it twice."""
+        """Ask the token whether it holds the root. Raises MemberFailedError when it holds it twice, or by half."""
         return self._use.has_root(root_id)
 
     def generate_root(self, root_id: RootId, label: str) -> KeyCheckValue:
-        """Generate an AES-256 root KEK as a token object whose CKA_ID is ``root_id``.
+        """Generate a root KEK as token objects whose CKA_IDs are those of ``core.root_object_ids``.
 
-        It is sensitive, may encrypt and decrypt and nothing else, and can leave the token only under a key that
-        the security officer trusts. Every attribute is read back; when one differs, the key is destroyed and
-        HsmError raised. Raises HsmRequestError when an object of this CKA_ID exists.
+        Its keys are sensitive and may do what the wrap algorithm needs and nothing else. They can leave the token only
+        under a key that the security officer trusts; where the profile does not replicate by trusted wrapping, not at
+        all. Every attribute is read back; when one differs, the root is destroyed and HsmError raised. Raises
+        HsmRequestError when an object of one of the CKA_IDs exists.
         """
         return self._admin.generate_root(root_id, label)
 
@@ -160,7 +196,10 @@ class Token:
         self._removal.destroy_trusted_public(cka_id)
 
     def wrap_out_root(self, root_id: RootId, *, wrapping_cka_id: bytes) -> bytes:
-        """Wrap a root under a trusted public key (RSA-OAEP, hash by profile). Raises HsmRequestError otherwise."""
+        """Wrap every object of a root under a trusted public key (RSA-OAEP, hash by profile), one after the other.
+
+        Raises HsmRequestError when the key is not trusted, the root is an RSA pair, or it may not leave.
+        """
         return self._admin.wrap_out_root(root_id, wrapping_cka_id=wrapping_cka_id)
 
     def unwrap_in_root(

@@ -19,9 +19,9 @@ from strongroom.hsm.token._objects import ObjectFinder
 from strongroom.hsm.token._templates import ObjectPlan, may_be_root_length, unwrapped_root
 from strongroom.hsm.token._transport_setup import check_cka_id
 from strongroom.hsm.token._transport_templates import taken_public
-from strongroom.hsm.token._use import check_root_id
 from strongroom.hsm.token._values import KeyCheckValue
 from strongroom.hsm.token._work import Workshop
+from strongroom.hsm.token._wrapping import check_root_id
 
 _MAX_WRAPPED_BYTES = 8192
 _AES_BLOCK_BYTES = 16

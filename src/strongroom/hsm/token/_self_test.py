@@ -1,0 +1,186 @@
+"""Proving on the real token what its profile says, before anybody relies on it.
+
+The self-test makes a throw-away root, wraps and unwraps under it, spoils the result, and destroys the root. It uses the
+templates, the mechanisms and the code of real roots. A profile that does not fit shows here, with the name of the field
+that is wrong, and not in the first call of a customer.
+"""
+
+import hmac
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Final, NamedTuple
+
+from strongroom.core import (
+    HsmError,
+    HsmIntegrityError,
+    MemberFailedError,
+    RootId,
+    WrapAlgorithm,
+    WrappedBytes,
+    random_bytes,
+)
+from strongroom.hsm.cryptoki import CryptokiError, MechanismType, Module, ModuleContractError
+from strongroom.hsm.token._classification import Handling, handling_of
+from strongroom.hsm.token._making import ObjectMaking
+from strongroom.hsm.token._profile import WRAP_PREFERENCE, Profile
+from strongroom.hsm.token._roots import RootMaker
+from strongroom.hsm.token._work import Workshop
+from strongroom.hsm.token._wrapping import Handles, UnexplainedError, Wrapping
+from strongroom.hsm.token._wrappings import wrapping_for
+
+_LABEL: Final = "strongroom self-test"
+_AAD: Final = b"strongroom self-test v1"
+_PROOF_BYTES: Final = 32
+_FIELDS: Final = {
+    WrapAlgorithm.HSM_AES_GCM: "iv_rule, iv_len or gcm_mechanism",
+    WrapAlgorithm.HSM_AES_CBC_HMAC: "mac_key_gen or mac_key_type",
+    WrapAlgorithm.HSM_RSA_OAEP: "oaep_hash",
+}
+_TRANSIENT: Final = frozenset(
+    {
+        Handling.NEW_SESSION,
+        Handling.LOG_IN_AGAIN,
+        Handling.REINITIALISE,
+        Handling.BACK_OFF,
+        Handling.PIN,
+    }
+)
+"""Failures that say nothing about the profile."""
+
+
+class WrapAbility(NamedTuple):
+    """Whether a token can do a wrap algorithm, as it was tried on the token itself."""
+
+    algorithm: WrapAlgorithm
+    variant: str
+    """What else members must agree on: the hash of HSM_RSA_OAEP; empty for the others."""
+    missing: str | None
+    """What it lacks, or how it failed; None when it can."""
+
+
+class SelfTest:
+    """Tries wrap algorithms on one token. Safe to use from any thread."""
+
+    def __init__(self, module: Module, making: ObjectMaking, workshop: Workshop, *, profile: Profile) -> None:
+        self._module = module
+        self._making = making
+        self._workshop = workshop
+        self._profile = profile
+
+    def prove(self, algorithm: WrapAlgorithm) -> None:
+        """Generate, wrap, unwrap, compare, spoil, destroy.
+
+        Raises HsmError that names the field of the profile, and MemberFailedError when the token does not answer.
+        """
+        wrapping = wrapping_for(self._module, self._profile, algorithm)
+        maker = RootMaker(self._module, self._making, self._profile, algorithm)
+        self._workshop.change("the self-test", lambda session: self._prove(session, wrapping, maker))
+
+    def abilities(self) -> tuple[WrapAbility, ...]:
+        """Try every algorithm that a cluster can have, the best first. Raises MemberFailedError as ``prove``."""
+        return tuple(self._ability(algorithm) for algorithm in WRAP_PREFERENCE)
+
+    def _ability(self, algorithm: WrapAlgorithm) -> WrapAbility:
+        variant = self._profile.oaep_hash if algorithm is WrapAlgorithm.HSM_RSA_OAEP else ""
+        try:
+            self.prove(algorithm)
+        except MemberFailedError:
+            raise
+        except HsmError as error:
+            return WrapAbility(algorithm, variant, error.message)
+        return WrapAbility(algorithm, variant, None)
+
+    def _prove(self, session: int, wrapping: Wrapping, maker: RootMaker) -> None:
+        self._require_mechanisms(session, wrapping)
+        algorithm = wrapping.algorithm
+        with ExitStack() as undo:
+            with _blaming(algorithm, "making a root", "unknown_attributes, replication or session_keys"):
+                handles = maker.generate(
+                    session,
+                    RootId(random_bytes(16)),
+                    _LABEL,
+                    on_token=not self._profile.session_keys,
+                )
+            undo.callback(self._destroy, session, handles)
+            proof = random_bytes(min(_PROOF_BYTES, wrapping.max_key_bytes))
+            with _blaming(algorithm, "wrapping", _FIELDS[algorithm]):
+                wrapped = wrapping.encrypt(session, handles, proof, _AAD)
+                wrapping.check(wrapped)
+            with _blaming(algorithm, "unwrapping", _FIELDS[algorithm]):
+                opened = wrapping.decrypt(session, handles, wrapped, _AAD)
+            if not hmac.compare_digest(opened, proof):
+                raise _unfit(algorithm, "it unwraps something else than it wrapped", _FIELDS[algorithm])
+            with _blaming(algorithm, "making a check value", "wrap_algorithm"):
+                maker.check_value(session, handles)
+            self._refuses(session, wrapping, handles, _spoilt(wrapped), _AAD)
+            self._refuses(session, wrapping, handles, wrapped, _AAD + b" of another key")
+
+    def _require_mechanisms(self, session: int, wrapping: Wrapping) -> None:
+        offered = self._module.mechanisms(self._module.session_info(session).slot)
+        lacking = [_name(number) for number in wrapping.mechanisms if number not in offered]
+        if lacking:
+            raise _unfit(
+                wrapping.algorithm, f"the token does not offer {', '.join(lacking)}", "wrap_algorithm"
+            )
+
+    def _refuses(
+        self, session: int, wrapping: Wrapping, handles: Handles, wrapped: WrappedBytes, aad: bytes
+    ) -> None:
+        """Spoilt bytes must be refused, and in the way that the profile says."""
+        algorithm = wrapping.algorithm
+        try:
+            wrapping.decrypt(session, handles, wrapped, aad)
+        except (HsmIntegrityError, UnexplainedError):
+            return
+        except CryptokiError as error:
+            # The code of a bad OAEP ciphertext differs much from token to token, and any refusal will do.
+            if algorithm is WrapAlgorithm.HSM_RSA_OAEP and handling_of(error) not in _TRANSIENT:
+                return
+            if handling_of(error) is Handling.UNSURE:
+                what = f"it refuses spoilt data by {error.ckr_name}"
+                raise _unfit(algorithm, what, "general_error_is_bad_tag") from error
+            raise
+        raise _unfit(algorithm, "it takes data that was changed", "wrap_algorithm")
+
+    def _destroy(self, session: int, handles: Handles) -> None:
+        for handle in handles:
+            self._module.destroy_object(session, handle)
+
+
+@contextmanager
+def _blaming(algorithm: WrapAlgorithm, step: str, fields: str) -> Iterator[None]:
+    """Turn what a misfit of profile and token raises into an error that names the fields to look at."""
+    try:
+        yield
+    except MemberFailedError:
+        raise
+    except CryptokiError as error:
+        if handling_of(error) in _TRANSIENT and not isinstance(error, ModuleContractError):
+            raise
+        raise _unfit(algorithm, f"{step}: {error.message}", fields) from error
+    except UnexplainedError as error:
+        raise _unfit(algorithm, f"{step}: CKR_GENERAL_ERROR", fields) from error
+    except HsmError as error:
+        raise _unfit(algorithm, f"{step}: {error.message}", fields) from error
+
+
+def _unfit(algorithm: WrapAlgorithm, what: str, fields: str) -> HsmError:
+    return HsmError(
+        f"the self-test of {algorithm.name} failed: {what} (profile: {fields})",
+        next_step="correct these fields of the member's profile, or take the profile that fits this token",
+    )
+
+
+def _spoilt(wrapped: WrappedBytes) -> WrappedBytes:
+    """Change one bit of the tag, or of the ciphertext where there is none."""
+    if wrapped.tag:
+        return wrapped._replace(tag=bytes((wrapped.tag[0] ^ 1,)) + wrapped.tag[1:])
+    middle = len(wrapped.ciphertext) // 2
+    changed = bytearray(wrapped.ciphertext)
+    changed[middle] ^= 1
+    return wrapped._replace(ciphertext=bytes(changed))
+
+
+def _name(number: int) -> str:
+    known = number in set(MechanismType)
+    return f"CKM_{MechanismType(number).name}" if known else f"mechanism 0x{number:08x}"

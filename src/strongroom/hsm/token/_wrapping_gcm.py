@@ -1,0 +1,89 @@
+"""HSM_AES_GCM: AES-256-GCM inside the token, whoever makes the IV.
+
+Source: NIST SP 800-38D; PKCS#11 3.2, section 6.13.3 (CKM_AES_GCM). In approved mode some HSMs take no IV from outside
+(FIPS 140-3 IG, C.H), and say in three ways which one they made.
+"""
+
+from strongroom.core import HsmRequestError, WrapAlgorithm, WrappedBytes, random_bytes
+from strongroom.hsm.cryptoki import AesGcm, CryptokiError, MechanismType, Module, ModuleContractError
+from strongroom.hsm.token._profile import Profile
+from strongroom.hsm.token._wrapping import MAX_KEY_BYTES, Handles, check_length, decryption_failure
+
+IV_LENGTHS = (12, 16)
+TAG_LEN_BYTES = 16
+
+
+class GcmWrapping:
+    """See ``Wrapping``. The IV of each wrapping is random: the caller's, made anew for a second try, or the token's."""
+
+    algorithm = WrapAlgorithm.HSM_AES_GCM
+    max_key_bytes = MAX_KEY_BYTES
+
+    def __init__(self, module: Module, profile: Profile) -> None:
+        self._module = module
+        self._rule = profile.iv_rule
+        self._iv_len = profile.iv_len
+        standard = profile.gcm_mechanism == MechanismType.AES_GCM
+        self._vendor_number = None if standard else profile.gcm_mechanism
+        self._general_error_is_bad_tag = profile.general_error_is_bad_tag
+        self.mechanisms = (int(MechanismType.AES_KEY_GEN), profile.gcm_mechanism)
+
+    def check(self, wrapped: WrappedBytes) -> None:
+        """See ``Wrapping``."""
+        if len(wrapped.iv) not in IV_LENGTHS or len(wrapped.tag) != TAG_LEN_BYTES:
+            raise HsmRequestError(f"IV and tag have 12 or 16, and {TAG_LEN_BYTES} bytes")
+        check_length("wrapped key", len(wrapped.ciphertext), 1, MAX_KEY_BYTES)
+
+    def encrypt(self, session: int, handles: Handles, plaintext: bytes, aad: bytes) -> WrappedBytes:
+        """See ``Wrapping``. Raises ModuleContractError when the token did not make the IV that the profile promises."""
+        iv, sealed = self._seal(session, handles[0], plaintext, aad)
+        if len(sealed) != len(plaintext) + TAG_LEN_BYTES:
+            raise ModuleContractError(f"AES-GCM made {len(sealed)} bytes of {len(plaintext)}")
+        return WrappedBytes(self.algorithm, iv, sealed[:-TAG_LEN_BYTES], sealed[-TAG_LEN_BYTES:])
+
+    def decrypt(self, session: int, handles: Handles, wrapped: WrappedBytes, aad: bytes) -> bytes:
+        """See ``Wrapping``."""
+        sealed = wrapped.ciphertext + wrapped.tag
+        if self._rule == "hsm-prepended":
+            mechanism, sealed = self._mechanism(b"", aad), wrapped.iv + sealed
+        else:
+            mechanism = self._mechanism(wrapped.iv, aad)
+        try:
+            opened = self._module.decrypt(session, mechanism, handles[0], sealed)
+        except CryptokiError as error:
+            raise decryption_failure(
+                error, general_error_is_bad_tag=self._general_error_is_bad_tag
+            ) from error
+        if len(opened) != len(wrapped.ciphertext):
+            raise ModuleContractError(f"AES-GCM made {len(opened)} bytes of {len(wrapped.ciphertext)}")
+        return opened
+
+    def _mechanism(self, iv: bytes, aad: bytes) -> AesGcm:
+        return AesGcm(iv, aad, TAG_LEN_BYTES * 8, self._vendor_number, not iv)
+
+    def _seal(self, session: int, key: int, plaintext: bytes, aad: bytes) -> tuple[bytes, bytes]:
+        """Encrypt; return the IV that the token used, and ciphertext with tag."""
+        if self._rule == "caller":
+            iv = random_bytes(self._iv_len)
+            return iv, self._module.encrypt(session, self._mechanism(iv, aad), key, plaintext)
+        if self._rule == "hsm-in-parameter":
+            # Zeros, so that an IV that the token did not write shows.
+            room = self._mechanism(bytes(self._iv_len), aad)
+            iv, sealed = self._module.encrypt_reporting_iv(session, room, key, plaintext)
+            return self._made(iv), sealed
+        answer = self._module.encrypt(session, self._mechanism(b"", aad), key, plaintext)
+        if len(answer) != self._iv_len + len(plaintext) + TAG_LEN_BYTES:
+            raise ModuleContractError(
+                f"AES-GCM made {len(answer)} bytes of {len(plaintext)}, where {self._iv_len} are to be its own IV"
+            )
+        if self._rule == "hsm-prepended":
+            return self._made(answer[: self._iv_len]), answer[self._iv_len :]
+        return self._made(answer[-self._iv_len :]), answer[: -self._iv_len]
+
+    def _made(self, iv: bytes) -> bytes:
+        if not any(iv):
+            raise ModuleContractError(
+                "the token made no IV of its own: it left the zeros that it was given",
+                next_step=f"the profile says iv_rule {self._rule!r}; this token needs another one",
+            )
+        return iv
