@@ -41,6 +41,13 @@ async def wrap_and_check(trio, deadline_s=LONG):
     assert trio.hsms[-1].unwrap(trio.root_id, wrapped, AAD).matches(KEY)
 
 
+async def until(claim):
+    """Attempts that nobody waits for any more run on, and what they say of their member comes later."""
+    async with asyncio.timeout(10):
+        while not claim():
+            await asyncio.sleep(0.005)
+
+
 async def warm_up(trio):
     """Have a connection to each member."""
     for hsm in trio.hsms:
@@ -48,6 +55,8 @@ async def warm_up(trio):
     await asyncio.gather(*[wrap_and_check(trio) for _ in range(9)])
     for worker in trio.workers:
         worker.hsm.faults.slow_s = 0.0
+    await until(lambda: not any(worker.member.outstanding for worker in trio.cluster.workers()))
+    for worker in trio.workers:
         worker.performer.performed.clear()
 
 
@@ -55,7 +64,8 @@ async def test_the_load_is_spread_even_before_there_are_connections(trio):
     for hsm in trio.hsms:
         hsm.faults.slow_s = 0.01
     await asyncio.gather(*[wrap_and_check(trio) for _ in range(30)])
-    assert [len(worker.performer.performed) for worker in trio.workers] == [10, 10, 10]
+    asked = [len(worker.performer.performed) for worker in trio.workers]
+    assert max(asked) - min(asked) <= 2  # a call that is late may be with two of them
     assert trio.cluster.failovers == 0
 
 
@@ -72,12 +82,14 @@ async def test_calls_on_a_member_that_dies_go_on_elsewhere_at_once(trio):
     assert (event["member"], event["kind"]) == ("alpha", "failure")
 
 
-async def test_calls_on_a_member_that_hangs_go_on_elsewhere_after_one_attempt(trio):
+async def test_calls_on_a_member_that_hangs_go_on_elsewhere_and_it_is_blamed_after_one_attempt(trio):
     await warm_up(trio)
     trio.hsms[0].faults.hang()
     began = time.monotonic()
     await asyncio.gather(*[wrap_and_check(trio) for _ in range(12)])
-    assert ATTEMPT_S * 0.9 < time.monotonic() - began < ATTEMPT_S + 2
+    assert time.monotonic() - began < ATTEMPT_S + 2
+    await until(lambda: trio.suspicions)
+    assert time.monotonic() - began > ATTEMPT_S * 0.9
     (event,) = trio.events.named("cluster.failover")
     assert (event["member"], event["kind"]) == ("alpha", "timeout")
     assert {suspicion.kind for suspicion in trio.suspicions} == {"timeout"}
@@ -96,6 +108,7 @@ async def test_a_member_that_is_frozen_as_a_whole_costs_one_attempt(trio, tmp_pa
         began = time.monotonic()
         await asyncio.gather(*[wrap_and_check(trio) for _ in range(20)])
         assert time.monotonic() - began < ATTEMPT_S + 2
+        await until(lambda: trio.suspicions)
     assert [(said.member, said.generation) for said in trio.suspicions] == [("alpha", 2)]
 
 
@@ -214,7 +227,7 @@ def rounds(trio, monkeypatch):
     """How often calls looked for a member to ask."""
     made = []
     monkeypatch.setattr(
-        trio.cluster, "_choose", lambda tried, real=trio.cluster._choose: made.append(1) or real(tried)
+        trio.cluster._routing, "choose", lambda tried, real=trio.cluster._routing.choose: made.append(1) or real(tried)
     )
     return made
 

@@ -4,12 +4,15 @@
     cluster.apply(table)                       # published by the main process
     blob = await cluster.wrap(root_id, kek, aad, deadline=Deadline.after(clock, 10))
 
-Use verbs are idempotent: they move to the next member when one fails or does not answer in time. Nothing
+Use verbs are idempotent: they move to the next member when one fails or does not answer in time, and a second
+member is asked when the first takes longer than the healthy members do. Members that are slow, busy or of a
+lower rank get less or nothing; ``Routing`` says how calls are given out, ``Call`` what becomes of one. Nothing
 here restarts a worker or decides that a member is fit to serve: the main process does, and publishes a
 ``ClusterTable``. Threading: everything belongs to one event loop. It never imports a PKCS#11 binding.
 """
 
-from strongroom.hsm.cluster._cluster import HsmCluster, Suspicion, SuspicionKind
+from strongroom.hsm.cluster._cluster import HsmCluster
+from strongroom.hsm.cluster._latency import BOUNDS_S
 from strongroom.hsm.cluster._member import RemoteAdmin, RemoteMember
 from strongroom.hsm.cluster._proof import Canary, make_canary, prove_canary, prove_same_root, prove_use
 from strongroom.hsm.cluster._replication import (
@@ -20,9 +23,11 @@ from strongroom.hsm.cluster._replication import (
     fingerprint,
     generate_root,
 )
+from strongroom.hsm.cluster._suspicion import Suspicion, SuspicionKind
 from strongroom.hsm.cluster._table import SERVING, ClusterTable, MemberState, WorkerEntry
 
 __all__ = [
+    "BOUNDS_S",
     "SERVING",
     "AdminDoor",
     "Canary",
