@@ -33,7 +33,7 @@ async def test_a_key_goes_from_pending_to_active_to_its_tombstone(store):
 async def test_a_key_that_is_not_in_the_state_it_should_leave_stays_as_it_is(store):
     await store.write(lambda tx: tx.insert_hsm_key(DESTROYED))
     for was in (HsmKeyState.PENDING, HsmKeyState.ACTIVE):
-        with pytest.raises(StorageError, match="no .* Direct key"):
+        with pytest.raises(StorageError, match=r"no .* Direct key"):
             await store.write(lambda tx, was=was: tx.move_hsm_key(ACTIVE, was=was))
     assert store.get_hsm_key(KEY_ID) == DESTROYED
 
