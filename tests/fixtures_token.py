@@ -11,6 +11,7 @@ from collections import defaultdict, deque
 from contextlib import contextmanager
 from types import SimpleNamespace
 
+import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
@@ -28,14 +29,37 @@ AAD = b"domain 1, version 1"
 PIN = Secret(b"1234")
 
 
-def open_token(module, *, label="a", serial=None, pin=PIN):
-    """Open a token of a fake module."""
+def open_token(module, *, label="a", serial=None, pin=PIN, pin_refused=lambda pin: None, **profile):
+    """Open a token of a fake module; ``profile`` changes fields of SoftHSM's."""
     selector = TokenSelector(serial=serial, label=None if serial else label)
-    return Token.open(module, selector, pin, profile=load_profile("softhsm2"))
+    changed = msgspec.structs.replace(load_profile("softhsm2"), **profile)
+    return Token.open(module, selector, pin, profile=changed, pin_refused=pin_refused)
+
+
+_FUNCTIONS = {
+    "slots": "C_GetSlotList",
+    "open_session": "C_OpenSession",
+    "login": "C_Login",
+    "find_objects": "C_FindObjects",
+    "get_attributes": "C_GetAttributeValue",
+    "session_info": "C_GetSessionInfo",
+    "token_info": "C_GetTokenInfo",
+    "generate_key": "C_GenerateKey",
+    "destroy_object": "C_DestroyObject",
+    "generate_random": "C_GenerateRandom",
+    "encrypt": "C_Encrypt",
+    "decrypt": "C_Decrypt",
+    "finalize": "C_Finalize",
+    "initialize": "C_Initialize",
+}
 
 
 class FakeModule:
-    """One process' view of some tokens; slots are numbered from 0. ``faults[method]`` lists errors to raise next."""
+    """One process' view of some tokens; slots are numbered from 0. ``faults[method]`` lists errors to raise next.
+
+    ``late_faults[method]`` are raised after the work was done. While ``dead`` names an error, every call on a session
+    raises it, until the module was initialised anew.
+    """
 
     def __init__(self, *labels, pin=b"1234", max_session_count=0):
         self.pin = pin
@@ -47,6 +71,7 @@ class FakeModule:
                 model="memory",
                 flags=USABLE,
                 max_session_count=max_session_count,
+                max_rw_session_count=0,
                 firmware_version=(1, 2),
                 objects={},
                 user=None,
@@ -55,17 +80,53 @@ class FakeModule:
         ]
         self.sessions = {}
         self.faults = defaultdict(deque)
+        self.late_faults = defaultdict(deque)
+        self.dead = None
+        self.is_initialized = True
+        self.initialisations = 1
+        self.calls = 0
         self.login_tries = 0
         self.opened = 0
         self._next_handle = 1
         self._lock = threading.Lock()
 
     def _trip(self, method):
-        if self.faults[method]:
-            make_error = self.faults[method].popleft()
-            raise make_error()
+        self._raise_from(self.faults[method], method)
+
+    def _trip_late(self, method):
+        self._raise_from(self.late_faults[method], method)
+
+    def _raise_from(self, faults, method):
+        if faults:
+            error = faults.popleft()()
+            if isinstance(error, cryptoki.CryptokiError):
+                error.function = error.function or _FUNCTIONS[method]
+            raise error
+
+    def finalize(self):
+        self._trip("finalize")
+        self.is_initialized = False
+        self.sessions.clear()
+        for token in self.tokens:
+            token.user = None
+
+    def initialize(self):
+        self._trip("initialize")
+        if self.is_initialized:
+            raise cryptoki.CryptokiAlreadyInitializedError
+        self.is_initialized = True
+        self.initialisations += 1
+        self.dead = None
+
+    def _check(self):
+        self.calls += 1
+        if not self.is_initialized:
+            raise cryptoki.CryptokiNotInitializedError
+        if self.dead is not None:
+            raise self.dead()
 
     def _token(self, session):
+        self._check()
         if session not in self.sessions:
             raise cryptoki.SessionHandleInvalidError
         return self.tokens[self.sessions[session]]
@@ -88,9 +149,12 @@ class FakeModule:
         return list(range(len(self.tokens)))
 
     def token_info(self, slot):
+        self._check()
+        self._trip("token_info")
         return self.tokens[slot]
 
     def open_session(self, slot, *, read_write=True):
+        self._check()
         self._trip("open_session")
         limit = self.tokens[slot].max_session_count
         if limit and len(self.sessions) >= limit:
@@ -107,6 +171,7 @@ class FakeModule:
             token.user = None
 
     def session_info(self, session):
+        self._trip("session_info")
         state = {
             None: SessionState.RW_PUBLIC_SESSION,
             UserType.USER: SessionState.RW_USER_FUNCTIONS,
@@ -145,7 +210,9 @@ class FakeModule:
         self._trip("generate_key")
         key = os.urandom(32)
         made = {Attribute.LOCAL: True, Attribute.ALWAYS_SENSITIVE: True, Attribute.NEVER_EXTRACTABLE: False}
-        return self.add(session, {**template, **made, Attribute.CHECK_VALUE: key[:3], "key": key})
+        handle = self.add(session, {**template, **made, Attribute.CHECK_VALUE: key[:3], "key": key})
+        self._trip_late("generate_key")
+        return handle
 
     def add(self, session, attributes):
         handle = self._number()
@@ -153,8 +220,10 @@ class FakeModule:
         return handle
 
     def destroy_object(self, session, handle):
+        self._trip("destroy_object")
         self._object(session, handle, cryptoki.ObjectHandleInvalidError)
         del self._token(session).objects[handle]
+        self._trip_late("destroy_object")
 
     def generate_random(self, session, n_bytes):
         self._token(session)

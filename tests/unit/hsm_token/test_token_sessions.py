@@ -23,9 +23,7 @@ def token(module):
 
 @pytest.mark.parametrize("error", [cryptoki.ArgumentsBadError, cryptoki.SessionCountError])
 def test_a_session_that_cannot_be_opened_is_the_member_s_failure(token, module, error):
-    for session in tuple(token._pool._idle):
-        module.close_session(session)
-    token._pool._idle.clear()
+    token._pool.forget_all()
     module.faults["open_session"].append(error)
     with pytest.raises(MemberFailedError) as caught:
         token.random(8)
@@ -34,7 +32,7 @@ def test_a_session_that_cannot_be_opened_is_the_member_s_failure(token, module, 
 
 
 def test_waiting_for_a_session_ends(module):
-    token = open_token(module)
+    token = open_token(module, max_sessions=1, session_wait_s=0.05)
     inside, leave = threading.Event(), threading.Event()
 
     def slow_random(session, n_bytes):
@@ -42,8 +40,6 @@ def test_waiting_for_a_session_ends(module):
         leave.wait(10)
         return bytes(n_bytes)
 
-    token._pool._free = threading.BoundedSemaphore(1)
-    token._pool._wait_s = 0.05
     module.generate_random = slow_random
     busy = threading.Thread(target=token.random, args=(8,))
     busy.start()

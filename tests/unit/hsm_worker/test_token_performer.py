@@ -150,7 +150,7 @@ def test_a_call_that_no_member_could_do_is_a_wrong_request(performer, call):
 
 def test_a_broken_token_breaks_the_performer(performer, module):
     assert not performer.is_broken
-    module.faults["encrypt"].append(cryptoki.DeviceError)
+    module.faults["encrypt"].extend([cryptoki.DeviceError] * 3)
     with pytest.raises(StrongroomError):
         performer.perform(WRAP)
     assert performer.is_broken
@@ -169,7 +169,7 @@ def tampered(performer, module):
 
 
 def device_error(performer, module):
-    module.faults["encrypt"].append(cryptoki.DeviceError)
+    module.faults["encrypt"].extend([cryptoki.DeviceError] * 3)
     return WRAP
 
 

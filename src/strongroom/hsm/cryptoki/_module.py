@@ -30,16 +30,20 @@ class Module(SessionCalls, ObjectCalls, KeyCalls, OperationCalls):
         ``library_parameters`` is the string that NSS takes in C_Initialize; other modules refuse it. Raises
         ModuleLoadError, CryptokiAlreadyInitializedError, and whatever C_Initialize returns.
         """
+        if library_parameters is not None and "\x00" in library_parameters:
+            raise ParameterError("library_parameters must not hold a zero byte")
         module = cls(open_library(path))
-        module._initialize(library_parameters)  # the class's own
+        module._library_parameters = library_parameters  # the class's own
+        module.initialize()
         return module
 
-    def _initialize(self, library_parameters: str | None) -> None:
+    _library_parameters: str | None = None
+
+    def initialize(self) -> None:
+        """C_Initialize: what ``load`` does once, and again after ``finalize``. Raises what C_Initialize returns."""
         text = ffi.NULL
-        if library_parameters is not None:
-            if "\x00" in library_parameters:
-                raise ParameterError("library_parameters must not hold a zero byte")
-            text = ffi.new("char[]", library_parameters.encode())
+        if self._library_parameters is not None:
+            text = ffi.new("char[]", self._library_parameters.encode())
         arguments = ffi.new(
             "CK_C_INITIALIZE_ARGS *", {"flags": _CKF_OS_LOCKING_OK, "LibraryParameters": text}
         )
@@ -48,6 +52,6 @@ class Module(SessionCalls, ObjectCalls, KeyCalls, OperationCalls):
     def finalize(self) -> None:
         """C_Finalize: closes every session of the process. No other thread may be in a call.
 
-        The library stays loaded; ``Module.load`` initialises it again.
+        The library stays loaded; ``initialize`` and ``Module.load`` initialise it again.
         """
         self._call("C_Finalize", ffi.NULL)

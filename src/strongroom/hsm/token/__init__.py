@@ -14,11 +14,13 @@ Sessions and threads:
 3. Keys are named by CKA_ID and class. Their handles are cached for this process and forgotten with any session
    that is lost.
 
-Use verbs are tried once more in a new session when that can help. What it cannot heal marks the token as broken:
-the process is to exit and be started again. This room does not choose members, ask for approvals, interrupt a
-call that hangs or reinitialise a module in place.
+A failure is healed in place as far as that goes (docs/recovery.md): a new session, a new login, C_Finalize and
+C_Initialize. Use verbs are repeated after each rung; what creates or destroys is not, but looked up. What it cannot
+heal marks the token as broken: the process is to exit and be started again. This room does not choose members, ask
+for approvals or interrupt a call that hangs.
 """
 
+from strongroom.hsm.token._counters import RecoveryCounters
 from strongroom.hsm.token._direct import DirectVerbs
 from strongroom.hsm.token._initialise import initialise_token
 from strongroom.hsm.token._profile import WRAP_PREFERENCE, Profile, known_profiles, load_profile
@@ -44,6 +46,7 @@ __all__ = [
     "KeyCheckValue",
     "ObjectSummary",
     "Profile",
+    "RecoveryCounters",
     "Role",
     "StoreReport",
     "Token",

@@ -29,10 +29,11 @@ from strongroom.hsm.token._classification import Handling, handling_of, translat
 from strongroom.hsm.token._values import Role, TokenIdentity, TokenSelector
 
 _USER_TYPE = {Role.USER: UserType.USER, Role.SECURITY_OFFICER: UserType.SECURITY_OFFICER}
-_LOGGED_IN_STATES = {
+LOGGED_IN_STATES = {
     Role.USER: frozenset({SessionState.RO_USER_FUNCTIONS, SessionState.RW_USER_FUNCTIONS}),
     Role.SECURITY_OFFICER: frozenset({SessionState.RW_SO_FUNCTIONS}),
 }
+"""The session states in which a role is logged in."""
 _REFUSING_FLAGS = {
     Role.USER: (TokenFlag.USER_PIN_LOCKED, TokenFlag.USER_PIN_FINAL_TRY),
     Role.SECURITY_OFFICER: (TokenFlag.SO_PIN_LOCKED, TokenFlag.SO_PIN_FINAL_TRY),
@@ -54,6 +55,10 @@ _PIN_NOT_TRIED = (
     UserAnotherAlreadyLoggedInError,
 )
 """What C_Login answers for reasons that have nothing to do with the PIN: the connection, or somebody else's login."""
+
+
+class LoginUnclearError(PinRefusedError):
+    """C_Login failed in a way that does not tell whether the PIN was counted as a wrong one."""
 
 
 def identity_of(info: TokenInfo) -> TokenIdentity:
@@ -133,12 +138,12 @@ def _log_in_once(module: Module, session: int, pin: Secret, role: Role) -> None:
         module.login(session, _USER_TYPE[role], pin.reveal())
     except UserAlreadyLoggedInError:
         # The login belongs to the process, so somebody else's counts; but only if it is the right one.
-        if module.session_info(session).state not in _LOGGED_IN_STATES[role]:
+        if module.session_info(session).state not in LOGGED_IN_STATES[role]:
             raise
     except CryptokiError as error:
         if handling_of(error) is Handling.PIN or isinstance(error, _PIN_NOT_TRIED):
             raise
-        raise PinRefusedError(
+        raise LoginUnclearError(
             f"logging in as {role.value}: {error.message}; it is unclear whether the PIN counted as a wrong one",
             ckr=error.ckr,
             next_step="log in once by hand with the vendor's tool, then start again",

@@ -66,7 +66,8 @@ class AdminVerbs:
             with self._making.destroyed_on_failure(session, *handles):
                 return self._roots.check_value(session, handles)
 
-        return self._workshop.change("generating a root", generate)
+        undo = self._making.undoing(*root_object_ids(root_id, self._algorithm))
+        return self._workshop.change("generating a root", generate, outcome=undo)
 
     def generate_import_pair(self, cka_id: bytes, label: str) -> bytes:
         """See ``Token.generate_import_pair``."""
@@ -85,7 +86,9 @@ class AdminVerbs:
                 self._making.read_back(session, private_key, private)
                 return public_key_der(self._module, session, public_key)
 
-        return self._workshop.change("generating an import pair", generate)
+        return self._workshop.change(
+            "generating an import pair", generate, outcome=self._making.undoing(cka_id)
+        )
 
     def import_trusted_public(self, cka_id: bytes, label: str, spki_der: bytes) -> None:
         """See ``Token.import_trusted_public``."""
@@ -101,7 +104,7 @@ class AdminVerbs:
             with self._making.destroyed_on_failure(session, key):
                 self._making.read_back(session, key, plan)
 
-        self._workshop.change("importing a trusted public key", create)
+        self._workshop.change("importing a trusted public key", create, outcome=self._making.undoing(cka_id))
 
     def wrap_out_root(self, root_id: RootId, *, wrapping_cka_id: bytes) -> bytes:
         """See ``Token.wrap_out_root``."""
@@ -119,7 +122,7 @@ class AdminVerbs:
                 wrapped.append(self._module.wrap_key(session, mechanism, wrapping_key=wrapping_key, key=part))
             return b"".join(wrapped)  # all of one length: that of the modulus
 
-        return self._workshop.change("wrapping a root out", wrap)
+        return self._workshop.use("wrapping a root out", wrap, blames_caller=True)
 
     def unwrap_in_root(
         self, root_id: RootId, label: str, *, import_cka_id: bytes, wrapped: bytes, expected: KeyCheckValue
@@ -149,7 +152,8 @@ class AdminVerbs:
                     )
                 return arrived
 
-        return self._workshop.change("unwrapping a root", unwrap)
+        undo = self._making.undoing(*root_object_ids(root_id, self._algorithm))
+        return self._workshop.change("unwrapping a root", unwrap, outcome=undo)
 
     def root_check_value(self, root_id: RootId) -> KeyCheckValue:
         """See ``Token.root_check_value``."""

@@ -25,7 +25,7 @@ from strongroom.hsm.token._direct_templates import key_type, public_half, secret
 from strongroom.hsm.token._making import ObjectMaking, check_label
 from strongroom.hsm.token._objects import ObjectFinder
 from strongroom.hsm.token._values import ObjectSummary
-from strongroom.hsm.token._work import Workshop
+from strongroom.hsm.token._work import NotDoneError, Workshop
 
 LABEL_PREFIX: Final = "direct-"
 """How the label of every object of a Direct key begins, and of nothing else: so no root is destroyed as one."""
@@ -67,7 +67,9 @@ class DirectAdmin:
                     next_step="take another key spec, or an HSM that has it",
                 ) from error
 
-        return self._workshop.change(f"generating a key of {key.spec}", make)
+        return self._workshop.change(
+            f"generating a key of {key.spec}", make, outcome=self._making.undoing(key.key_id)
+        )
 
     def destroy(self, key: HsmKey) -> None:
         """See ``DirectVerbs.destroy``."""
@@ -88,10 +90,14 @@ class DirectAdmin:
                     next_step="destroy it with the vendor's tool, and find out why the token said so",
                 )
 
-        self._workshop.change("destroying a Direct key", destroy)
+        def became_of_it(session: int) -> None:
+            if self._held(session, key):
+                raise NotDoneError
+
+        self._workshop.change("destroying a Direct key", destroy, outcome=became_of_it)
         self._finder.forget_all()
         # Some tokens forget the handle before the object is gone, so the question is asked in a new session.
-        self._workshop.change("looking whether the Direct key is gone", confirm)
+        self._workshop.use("looking whether the Direct key is gone", confirm, new_session=True)
 
     def holds(self, key: HsmKey) -> bool:
         """See ``DirectVerbs.holds``."""

@@ -1,12 +1,14 @@
 """What every verb that makes an object does: refuse a name that is taken, read back, destroy what came out otherwise."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from typing import Never
 
 from strongroom.core import HsmError, HsmRequestError
-from strongroom.hsm.cryptoki import Module
+from strongroom.hsm.cryptoki import Attribute, Module
 from strongroom.hsm.token._objects import ObjectFinder
 from strongroom.hsm.token._templates import ObjectPlan
+from strongroom.hsm.token._work import NotDoneError
 
 _MAX_LABEL_BYTES = 128
 
@@ -35,6 +37,20 @@ class ObjectMaking:
                 f"the token made an object with other attributes than it was told: {', '.join(differing)}",
                 next_step="this token needs another profile; the object was destroyed, list_objects shows the rest",
             )
+
+    def undoing(self, *cka_ids: bytes) -> Callable[[int], Never]:
+        """Make the look-up of an outcome (``Workshop.change``) that destroys what a creation left behind.
+
+        Whatever has one of these names was made by it, since it refused to begin while there was any.
+        """
+
+        def undo(session: int) -> Never:
+            for cka_id in cka_ids:
+                for handle in self._finder.matching(session, {Attribute.TOKEN: True, Attribute.ID: cka_id}):
+                    self._module.destroy_object(session, handle)
+            raise NotDoneError
+
+        return undo
 
     @contextmanager
     def destroyed_on_failure(self, session: int, *handles: int) -> Iterator[None]:

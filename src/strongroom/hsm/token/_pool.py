@@ -1,86 +1,231 @@
 """The bounded pool of work sessions of one token."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from typing import Final, NamedTuple
 
-from strongroom.core import HsmError, MemberFailedError
-from strongroom.hsm.cryptoki import CryptokiError, Module
+from strongroom.core import Clock, Deadline, HsmError, MemberBusyError, MemberFailedError
+from strongroom.hsm.cryptoki import (
+    AeadDecryptFailedError,
+    CryptokiError,
+    DataInvalidError,
+    DataLenRangeError,
+    EncryptedDataInvalidError,
+    EncryptedDataLenRangeError,
+    Module,
+    SessionCountError,
+    SignatureInvalidError,
+    SignatureLenRangeError,
+)
 from strongroom.hsm.token._classification import Handling, handling_of
+from strongroom.hsm.token._counters import Tally
+from strongroom.hsm.token._pace import Pace
+
+_SHRUNK_FOR_S: Final = 30.0
+_CHECK_AFTER_S: Final = 60.0
+_BAD_DATA: Final = (
+    AeadDecryptFailedError,
+    DataInvalidError,
+    DataLenRangeError,
+    EncryptedDataInvalidError,
+    EncryptedDataLenRangeError,
+    SignatureInvalidError,
+    SignatureLenRangeError,
+)
+"""The token's verdict on the caller's data. It ends the operation, so the session is as good as before; and whoever
+sends bad data must not cost the token a C_OpenSession each time."""
+
+
+class _Idle(NamedTuple):
+    session: int
+    since: float
 
 
 class SessionPool:
     """Lends sessions, opens them when needed, and throws away every one in which anything failed.
 
-    Sessions share the login of the pinned session, so opening one is one call and needs no PIN. Safe to use
-    from any thread.
+    Sessions share the login of the pinned session, so opening one is one call and needs no PIN. One that was idle
+    for long, or since before the last failure of any, has to show by C_GetSessionInfo that it lives. When the token
+    says that it has no more sessions, the pool is content with those that it has for 30 s. Safe to use from any
+    thread.
     """
 
-    def __init__(self, module: Module, slot: int, *, max_sessions: int, wait_s: float) -> None:
+    def __init__(
+        self,
+        module: Module,
+        slot: int,
+        *,
+        max_sessions: int,
+        wait_s: float,
+        clock: Clock,
+        sessions_per_s: float = 0,
+        idle_limit_s: float = 0,
+        tally: Tally | None = None,
+    ) -> None:
         self._module = module
         self._slot = slot
         self._wait_s = wait_s
         self._max_sessions = max_sessions
-        self._free = threading.BoundedSemaphore(max_sessions)
-        self._lock = threading.Lock()  # guards _idle and _is_closed
-        self._idle: list[int] = []
+        self._clock = clock
+        self._tally = tally or Tally()
+        self._check_after_s = min(_CHECK_AFTER_S, idle_limit_s / 2 or _CHECK_AFTER_S)
+        self._pace = Pace("sessions are opened", sessions_per_s, clock)
+        self._changed = threading.Condition()  # guards what follows
+        self._idle: list[_Idle] = []
+        self._on_loan = 0
+        self._most = max_sessions  # may be less than the above for a while
+        self._most_until = 0.0
+        self._doubted_at = 0.0
         self._is_closed = False
 
     @contextmanager
-    def borrow(self, *, new: bool = False) -> Iterator[int]:
+    def borrow(self, deadline: Deadline, *, new: bool = False) -> Iterator[int]:
         """Lend a session; ``new`` insists on one that nobody used before.
 
-        Waits up to the pool's limit for one to come free. Raises MemberFailedError when none does, and what
-        C_OpenSession raises.
+        Waits for one to come free. Raises MemberBusyError when none does before the deadline or within the pool's
+        own limit, and what C_OpenSession raises.
         """
-        if not self._free.acquire(timeout=self._wait_s):
-            raise MemberFailedError(
-                f"all {self._max_sessions} sessions of the token were busy for {self._wait_s:g} s"
-            )
+        session = self._take(deadline, new=new)
         try:
-            session = self._take(new=new)
+            yield session
+        except BaseException as error:
+            self._return_after(error, session)
+            raise
+        self._give_back(session)
+
+    def keep_alive(self, touch: Callable[[int], None]) -> None:
+        """Run ``touch`` on each idle session in turn; one in which it fails is closed."""
+        for _ in range(len(self._idle)):
+            with self._changed:
+                if not self._idle or self._on_loan >= self._most:
+                    return  # they are at work
+                session = self._idle.pop(0).session
+                self._on_loan += 1
             try:
-                yield session
-            except BaseException:
-                # An operation may still be active in it, and the next borrower would get its result.
-                self._discard(session)
-                raise
-            self._give_back(session)
-        finally:
-            self._free.release()
+                touch(session)
+            except CryptokiError:
+                self._tally.add("sessions_lost")
+                self._drop(session)
+            else:
+                self._give_back(session)
+
+    def forget_all(self) -> None:
+        """Forget every idle session: C_Finalize closes them. Nothing may be on loan."""
+        with self._changed:
+            self._idle.clear()
+
+    def use_slot(self, slot: int) -> None:
+        """Open sessions in this slot from now on."""
+        self._slot = slot
 
     def close(self) -> None:
         """Close the idle sessions; those on loan are closed when they come back."""
-        with self._lock:
+        with self._changed:
             self._is_closed = True
             idle, self._idle = self._idle, []
-        for session in idle:
-            self._discard(session)
+            self._changed.notify_all()
+        for entry in idle:
+            self._close(entry.session)
 
-    def _take(self, *, new: bool) -> int:
-        with self._lock:
+    def _take(self, deadline: Deadline, *, new: bool) -> int:
+        wait_until = min(deadline.at, self._clock.monotonic() + self._wait_s)
+        while True:
+            entry = self._reserve(wait_until)
+            if entry is not None:
+                if not new and self._is_alive(entry):
+                    return entry.session
+                self._close(entry.session)  # else the one that is opened could exceed the token's limit
+            session = self._open(deadline)
+            if session is not None:
+                return session
+
+    def _reserve(self, wait_until: float) -> _Idle | None:
+        """Wait for the right to one session; returns an idle one if there is any."""
+        with self._changed:
+            if not self._has_room():
+                wait_s = max(wait_until - self._clock.monotonic(), 0)
+                if not self._changed.wait_for(self._has_room, wait_s):
+                    raise MemberBusyError(
+                        f"all {self._most} sessions of the token were busy for {wait_s:.2g} s"
+                    )
             if self._is_closed:
                 raise MemberFailedError("the token is closed")
-            idle = self._idle.pop() if self._idle else None
-        if idle is not None and not new:
-            return idle
-        if idle is not None:
-            self._discard(idle)  # else the new one could exceed the token's limit
+            self._on_loan += 1
+            return self._idle.pop() if self._idle else None
+
+    def _has_room(self) -> bool:
+        if self._most < self._max_sessions and self._clock.monotonic() > self._most_until:
+            self._most = self._max_sessions
+        return self._on_loan < self._most or self._is_closed
+
+    def _open(self, deadline: Deadline) -> int | None:
+        """Open a session; None when the token has no more and another may come free."""
         try:
+            self._pace.wait(deadline)
             return self._module.open_session(self._slot, read_write=True)
+        except SessionCountError as error:
+            self._tally.add("out_of_sessions")
+            if self._shrink():
+                return None
+            raise MemberBusyError(f"opening a session: {error.message}", ckr=error.ckr) from error
         except CryptokiError as error:
+            self._release()
             if handling_of(error) is not Handling.CALLER:
                 raise
             # No request can be wrong yet: this is how AWS CloudHSM answers to sessions opened too fast.
             raise MemberFailedError(f"opening a session: {error.message}", ckr=error.ckr) from error
+        except BaseException:
+            self._release()
+            raise
+
+    def _shrink(self) -> bool:
+        """Be content for a while with the sessions that there are; returns whether there are any."""
+        with self._changed:
+            self._on_loan -= 1
+            self._most = max(1, self._on_loan + len(self._idle))
+            self._most_until = self._clock.monotonic() + _SHRUNK_FOR_S
+            return self._on_loan > 0
+
+    def _is_alive(self, entry: _Idle) -> bool:
+        is_fresh = entry.since > self._doubted_at
+        if is_fresh and self._clock.monotonic() - entry.since < self._check_after_s:
+            return True
+        try:
+            self._module.session_info(entry.session)
+        except CryptokiError:
+            self._tally.add("sessions_lost")
+            return False
+        return True
+
+    def _return_after(self, error: BaseException, session: int) -> None:
+        """Take back a session in which something failed."""
+        cause = error if isinstance(error, CryptokiError) else error.__cause__
+        if isinstance(error, HsmError) and (cause is None or isinstance(cause, _BAD_DATA)):
+            self._give_back(session)
+            return
+        # An operation may still be active in it, and the next borrower would get its result.
+        self._doubted_at = self._clock.monotonic()
+        self._drop(session)
 
     def _give_back(self, session: int) -> None:
-        with self._lock:
+        with self._changed:
             if not self._is_closed:
-                self._idle.append(session)
+                self._idle.append(_Idle(session, self._clock.monotonic()))
+                self._on_loan -= 1
+                self._changed.notify()
                 return
-        self._discard(session)
+        self._drop(session)
 
-    def _discard(self, session: int) -> None:
+    def _drop(self, session: int) -> None:
+        self._close(session)
+        self._release()
+
+    def _release(self) -> None:
+        with self._changed:
+            self._on_loan -= 1
+            self._changed.notify()
+
+    def _close(self, session: int) -> None:
         with suppress(HsmError):  # what is broken may be gone already
             self._module.close_session(session)

@@ -7,7 +7,7 @@ from strongroom.core import HsmError, HsmKeyNotFoundError, HsmRequestError
 from strongroom.hsm.cryptoki import Attribute, KeyType, Module, ObjectClass, PlainValue
 from strongroom.hsm.token._objects import ObjectFinder
 from strongroom.hsm.token._values import Role
-from strongroom.hsm.token._work import Workshop
+from strongroom.hsm.token._work import NotDoneError, Workshop
 
 _Kind = Mapping[Attribute, PlainValue]
 
@@ -78,6 +78,10 @@ class RemovalVerbs:
                     next_step="destroy it with the vendor's tool, and find out why the token said so",
                 )
 
-        self._workshop.change(f"destroying the {what}", destroy)
+        def became_of_it(session: int) -> None:
+            if found(session):
+                raise NotDoneError
+
+        self._workshop.change(f"destroying the {what}", destroy, outcome=became_of_it)
         # Some tokens forget the handle before the object is gone, so the question is asked in a new session.
-        self._workshop.change(f"looking whether the {what} is gone", confirm)
+        self._workshop.use(f"looking whether the {what} is gone", confirm, new_session=True)

@@ -74,11 +74,24 @@ class SelfTest:
         """
         wrapping = wrapping_for(self._module, self._profile, algorithm)
         maker = RootMaker(self._module, self._making, self._profile, algorithm)
-        self._workshop.change("the self-test", lambda session: self._prove(session, wrapping, maker))
+        self._workshop.use(
+            "the self-test",
+            lambda session: self._prove(session, wrapping, maker),
+            new_session=True,
+            blames_caller=True,
+        )
 
-    def abilities(self) -> tuple[WrapAbility, ...]:
-        """Try every algorithm that a cluster can have, the best first. Raises MemberFailedError as ``prove``."""
-        return tuple(self._ability(algorithm) for algorithm in WRAP_PREFERENCE)
+    def abilities(self, *, until_first: bool) -> tuple[WrapAbility, ...]:
+        """Try every algorithm that a cluster can have, the best first. Raises MemberFailedError as ``prove``.
+
+        ``until_first`` ends with the first that works.
+        """
+        tried: list[WrapAbility] = []
+        for algorithm in WRAP_PREFERENCE:
+            tried.append(self._ability(algorithm))
+            if until_first and tried[-1].missing is None:
+                break
+        return tuple(tried)
 
     def _ability(self, algorithm: WrapAlgorithm) -> WrapAbility:
         variant = self._profile.oaep_hash if algorithm is WrapAlgorithm.HSM_RSA_OAEP else ""

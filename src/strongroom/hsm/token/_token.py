@@ -1,17 +1,31 @@
 """``Token``: one token, opened, logged in and made safe to use from many threads."""
 
+from collections.abc import Callable
 from contextlib import suppress
-from typing import Self
+from typing import Final, Self
 
-from strongroom.core import HsmError, RootId, Secret, WrapAlgorithm, WrappedBytes
+from strongroom.core import (
+    Clock,
+    Deadline,
+    HsmError,
+    RootId,
+    Secret,
+    SystemClock,
+    WrapAlgorithm,
+    WrappedBytes,
+)
 from strongroom.hsm.cryptoki import Module
-from strongroom.hsm.token._access import identity_of, log_in, select_token
 from strongroom.hsm.token._admin import AdminVerbs
+from strongroom.hsm.token._counters import RecoveryCounters, Tally
 from strongroom.hsm.token._direct import DirectVerbs
+from strongroom.hsm.token._keep_alive import KeepAlive
+from strongroom.hsm.token._link import Link
 from strongroom.hsm.token._making import ObjectMaking
 from strongroom.hsm.token._objects import ObjectFinder
+from strongroom.hsm.token._pin import Pin
 from strongroom.hsm.token._pool import SessionPool
 from strongroom.hsm.token._profile import Profile
+from strongroom.hsm.token._recovery import Ladder
 from strongroom.hsm.token._removal import RemovalVerbs
 from strongroom.hsm.token._self_test import SelfTest, WrapAbility
 from strongroom.hsm.token._transport import TransportVerbs
@@ -19,6 +33,13 @@ from strongroom.hsm.token._use import UseVerbs
 from strongroom.hsm.token._values import KeyCheckValue, ObjectSummary, Role, TokenIdentity, TokenSelector
 from strongroom.hsm.token._work import Workshop
 from strongroom.hsm.token._wrappings import wrapping_for
+
+_CLOSE_LIMIT_S: Final = 0.5
+_SYSTEM_CLOCK: Final = SystemClock()
+
+
+def _tell_nobody(_pin: Secret) -> None:
+    """Remember no refusal: for those who open a token once and end."""
 
 
 class Token:
@@ -29,22 +50,27 @@ class Token:
     """
 
     def __init__(
-        self,
-        module: Module,
-        identity: TokenIdentity,
-        pinned_session: int,
-        *,
-        pool: SessionPool,
-        profile: Profile,
-        role: Role,
-        wrap_algorithm: WrapAlgorithm | None = None,
+        self, link: Link, *, profile: Profile, clock: Clock, wrap_algorithm: WrapAlgorithm | None = None
     ) -> None:
-        finder = ObjectFinder(module)
-        self._module = module
-        self._identity = identity
-        self._pinned_session = pinned_session
-        self._pool = pool
-        self._workshop = Workshop(pool, finder)
+        module, role = link.module, link.role
+        finder, tally = ObjectFinder(module), Tally()
+        self._identity = link.identity
+        self._clock = clock
+        self._pool = _pool(link, profile, tally=tally, clock=clock)
+        self._ladder = Ladder(link, self._pool, finder, profile=profile, tally=tally, clock=clock)
+        self._workshop = Workshop(
+            module,
+            self._pool,
+            self._ladder,
+            use_limit_s=profile.operation_limit_s,
+            change_limit_s=profile.admin_operation_limit_s,
+            tally=tally,
+            clock=clock,
+        )
+        self._keep_alive = KeepAlive(
+            module, self._pool, self._ladder, idle_limit_s=profile.idle_limit_s, clock=clock
+        )
+        self._keep_alive.start()
         algorithm = profile.wrap_algorithm if wrap_algorithm is None else wrap_algorithm
         wrapping = wrapping_for(module, profile, algorithm)
         self._wrap_algorithm = algorithm
@@ -69,29 +95,24 @@ class Token:
         profile: Profile,
         role: Role = Role.USER,
         wrap_algorithm: WrapAlgorithm | None = None,
+        clock: Clock = _SYSTEM_CLOCK,
+        pin_refused: Callable[[Secret], None] = _tell_nobody,
     ) -> Self:
         """Select exactly one token and log in, with one try.
 
         ``wrap_algorithm`` is the cluster's; None takes the profile's own.
-        The session that logged in is pinned: it does no work, so that nothing which ends a work session can end
-        the login. Raises TokenNotFoundError, PinRefusedError (the PIN must not be tried again before it was
-        checked by hand) and MemberFailedError.
+        Keeps a copy of the PIN until ``close``, to log in again when the login is lost. ``pin_refused`` is called
+        with the PIN once it was refused, now or later, before anybody else is told; it must not raise. Raises
+        TokenNotFoundError, PinRefusedError (the PIN must not be tried again before it was checked by hand) and
+        MemberFailedError.
         """
-        slot, info = select_token(module, selector)
-        pinned_session = log_in(module, slot, info, pin, role)
-        most = profile.max_sessions
-        if info.max_session_count:  # 0: unlimited, or the token does not say
-            most = max(1, min(most, info.max_session_count - 1))
-        pool = SessionPool(module, slot, max_sessions=most, wait_s=profile.session_wait_s)
-        return cls(
-            module,
-            identity_of(info),
-            pinned_session,
-            pool=pool,
-            profile=profile,
-            role=role,
-            wrap_algorithm=wrap_algorithm,
-        )
+        owned = Pin(pin, refused=pin_refused)
+        try:
+            link = Link.open(module, selector, owned, role)
+            return cls(link, profile=profile, clock=clock, wrap_algorithm=wrap_algorithm)
+        except BaseException:
+            owned.forget()
+            raise
 
     @property
     def identity(self) -> TokenIdentity:
@@ -120,9 +141,17 @@ class Token:
         """
         self._self_test.prove(self._wrap_algorithm)
 
-    def wrap_abilities(self) -> tuple[WrapAbility, ...]:
-        """Try every wrap algorithm that a cluster can have on throw-away roots, the best first."""
-        return self._self_test.abilities()
+    def wrap_abilities(self, *, until_first: bool = False) -> tuple[WrapAbility, ...]:
+        """Try every wrap algorithm that a cluster can have on throw-away roots, the best first.
+
+        ``until_first`` ends with the first that works.
+        """
+        return self._self_test.abilities(until_first=until_first)
+
+    @property
+    def recoveries(self) -> RecoveryCounters:
+        """How often each rung of recovery was taken."""
+        return self._workshop.recoveries
 
     @property
     def direct(self) -> DirectVerbs:
@@ -228,10 +257,29 @@ class Token:
         return self._admin.list_objects()
 
     def close(self) -> None:
-        """Log out and close every session; no error of a dying module gets out. The module stays initialised."""
+        """Log out, close every session, forget the PIN; no error of a dying module gets out.
+
+        The module stays initialised.
+        """
+        self._keep_alive.stop()
         self._transport.close()
         self._pool.close()
         with suppress(HsmError):
-            self._module.logout(self._pinned_session)
-        with suppress(HsmError):
-            self._module.close_session(self._pinned_session)
+            self._ladder.close(Deadline.after(self._clock, _CLOSE_LIMIT_S))
+
+
+def _pool(link: Link, profile: Profile, *, tally: Tally, clock: Clock) -> SessionPool:
+    most = profile.max_sessions
+    for said in (link.info.max_session_count, link.info.max_rw_session_count):
+        if said:  # 0: unlimited, or the token does not say
+            most = max(1, min(most, said - 1))
+    return SessionPool(
+        link.module,
+        link.slot,
+        max_sessions=most,
+        wait_s=profile.session_wait_s,
+        clock=clock,
+        sessions_per_s=profile.sessions_per_s,
+        idle_limit_s=profile.idle_limit_s,
+        tally=tally,
+    )

@@ -53,7 +53,7 @@ class TransportCopies:
             mechanism = self._mechanism(session, transport)
             return self._module.wrap_key(session, mechanism, wrapping_key=transport, key=key)
 
-        return self._workshop.change("wrapping a key out", wrap)
+        return self._workshop.use("wrapping a key out", wrap, blames_caller=True)
 
     def take_in_root(
         self, root_id: RootId, label: str, *, transport_id: bytes, wrapped: bytes, expected: KeyCheckValue
@@ -82,7 +82,7 @@ class TransportCopies:
         check_label(label)
         check_cka_id(transport_id)
         _check_wrapped(wrapped)
-        self._workshop.change("taking a root in", take)
+        self._workshop.change("taking a root in", take, outcome=self._make.undoing(root_id))
 
     def take_in_key(
         self, key: HsmKey, label: str, *, transport_id: bytes, wrapped: bytes, spki_der: bytes
@@ -106,7 +106,7 @@ class TransportCopies:
                     with self._make.destroyed_on_failure(session, half):
                         self._make.read_back(session, half, public)
 
-        self._workshop.change("taking a key in", take)
+        self._workshop.change("taking a key in", take, outcome=self._make.undoing(key.key_id))
 
     def _unwrap(self, session: int, plan: ObjectPlan, *, transport_id: bytes, wrapped: bytes) -> int:
         transport = self._finder.find_uncached(session, transport_id, ObjectClass.SECRET_KEY)

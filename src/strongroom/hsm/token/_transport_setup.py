@@ -156,7 +156,8 @@ class TransportSetup:
                         blobs.append(self._wrap(session, target, key))
             return wrapped
 
-        return self._workshop.change("making transport keys", make)
+        undo = self._make.undoing(*[name.cka_id for name in names])
+        return self._workshop.change("making transport keys", make, outcome=undo)
 
     def take_keys(
         self,
@@ -181,8 +182,9 @@ class TransportSetup:
             check_label(f"{label}-{name.kind}")
 
         def take(session: int) -> None:
+            for name in names:
+                self._make.refuse_existing(session, name.cka_id)
             for (cka_id, kind), blob in zip(names, wrapped, strict=True):
-                self._make.refuse_existing(session, cka_id)
                 plan = anothers_transport_key(cka_id, f"{label}-{kind}", kind, mechanism)
                 key = self._module.unwrap_key(
                     session, self._oaep, unwrapping_key=private, wrapped=blob, template=plan.template
@@ -190,7 +192,8 @@ class TransportSetup:
                 with self._make.destroyed_on_failure(session, key):
                     self._make.read_back(session, key, plan)
 
-        self._workshop.change("taking transport keys in", take)
+        undo = self._make.undoing(*[name.cka_id for name in names])
+        self._workshop.change("taking transport keys in", take, outcome=undo)
 
     def close(self) -> None:
         """End every offer."""

@@ -1,94 +1,213 @@
-"""One piece of work in a borrowed session: what is tried again, and what condemns this process.
+"""One piece of work in a borrowed session: what is tried again, and whose fault a failure is.
 
-Each class of failure has one rung here. A fuller recovery ladder (log in again, reinitialise in place) belongs
-in ``Workshop._fail``; until there is one, whatever a new session does not heal marks the token as broken, and
-the worker exits to be restarted.
+``Workshop.use`` runs what may be repeated, and climbs the recovery ladder between tries. ``Workshop.change`` runs what
+creates or destroys: a failure before anything was done heals in the same way, and one after it is never followed by
+a second try, but by a look at what became of it.
 """
 
 from collections.abc import Callable
 from typing import Final, TypeVar
 
-from strongroom.core import HsmError, MemberFailedError
-from strongroom.hsm.cryptoki import CryptokiError
+from strongroom.core import (
+    Clock,
+    Deadline,
+    HsmError,
+    HsmKeyNotFoundError,
+    HsmOutcomeUnknownError,
+    MemberBusyError,
+    MemberFailedError,
+    MemberReadOnlyError,
+)
+from strongroom.hsm.cryptoki import (
+    CryptokiError,
+    Module,
+    SessionClosedError,
+    SessionCountError,
+    SessionReadOnlyError,
+    TokenWriteProtectedError,
+)
 from strongroom.hsm.token._classification import Handling, handling_of, translate
-from strongroom.hsm.token._objects import ObjectFinder
+from strongroom.hsm.token._counters import RecoveryCounters, Tally
 from strongroom.hsm.token._pool import SessionPool
+from strongroom.hsm.token._recovery import Ladder, Rung
 
 _Result = TypeVar("_Result")
 
-_HEALED_BY_NEW_SESSION: Final = frozenset({Handling.NEW_SESSION, Handling.FIND_AGAIN, Handling.UNSURE})
 _COMPARE: Final = "compare this token's mechanisms and the root's attributes with those of the other members"
-_FATAL: Final = frozenset({Handling.LOG_IN_AGAIN, Handling.REINITIALISE, Handling.PIN})
+_LOOK: Final = "look by its CKA_ID whether the object is there before the change is asked for again"
+_LOOKING: Final = frozenset(
+    {
+        "C_OpenSession",
+        "C_GetSessionInfo",
+        "C_GetTokenInfo",
+        "C_FindObjectsInit",
+        "C_FindObjects",
+        "C_FindObjectsFinal",
+        "C_WrapKey",
+    }
+)
+"""Functions without an effect. Changes search before they act, so when one of these failed nothing was done."""
+_REFUSED: Final = (SessionCountError, SessionReadOnlyError, TokenWriteProtectedError)
+"""The token did not even begin."""
+_UNCERTAIN: Final = frozenset({Handling.REINITIALISE, Handling.UNSURE, Handling.BACK_OFF})
+_PROBE_BYTES: Final = 8
+
+
+class NotDoneError(Exception):
+    """Raised by the look-up of an outcome: the change did not happen, or was undone now."""
 
 
 class Workshop:
-    """Runs work on one token. Safe to use from any thread."""
+    """Runs work on one token. Safe to use from any thread; work must not start other work."""
 
-    def __init__(self, pool: SessionPool, finder: ObjectFinder) -> None:
+    def __init__(
+        self,
+        module: Module,
+        pool: SessionPool,
+        ladder: Ladder,
+        *,
+        use_limit_s: float,
+        change_limit_s: float,
+        tally: Tally,
+        clock: Clock,
+    ) -> None:
+        self._module = module
         self._pool = pool
-        self._finder = finder
-        self._broken_because: str | None = None  # set once; reading it needs no lock
+        self._ladder = ladder
+        self._use_limit_s = use_limit_s
+        self._change_limit_s = change_limit_s
+        self._tally = tally
+        self._clock = clock
 
     @property
     def broken_because(self) -> str | None:
         """Why this process can do nothing more with the token; None while it can."""
-        return self._broken_because
+        return self._ladder.broken_because
 
-    def use(self, doing: str, work: Callable[[int], _Result]) -> _Result:
-        """Run idempotent work; run it once more in a new session, with handles found again, when that may help.
-
-        Its arguments were checked before. So what the token calls a wrong request (a mechanism that it lacks, a
-        length that it does not take, a root that may not encrypt) is this member's drift or limit, and a
-        MemberFailedError: another one may do it.
-        """
-        self._refuse_when_broken()
-        try:
-            return self._in_session(work, new=False)
-        except CryptokiError as error:
-            if handling_of(error) not in _HEALED_BY_NEW_SESSION:
-                raise self._fail_use(error, doing) from error
-        self._finder.forget_all()
-        try:
-            return self._in_session(work, new=True)
-        except CryptokiError as error:
-            raise self._fail_use(error, doing, is_second_try=True) from error
-
-    def change(self, doing: str, work: Callable[[int], _Result]) -> _Result:
-        """Run work that creates or destroys: in a new session, and never twice."""
-        self._refuse_when_broken()
-        try:
-            return self._in_session(work, new=True)
-        except CryptokiError as error:
-            if handling_of(error) in _HEALED_BY_NEW_SESSION:
-                self._finder.forget_all()
-            raise self._fail(error, doing) from error
+    @property
+    def recoveries(self) -> RecoveryCounters:
+        """What recovery did so far."""
+        return self._tally.read()
 
     def mark_broken(self, reason: str) -> None:
         """Give this process up: every later call raises MemberFailedError."""
-        self._broken_because = self._broken_because or reason
+        self._ladder.give_up(reason)
 
-    def _in_session(self, work: Callable[[int], _Result], *, new: bool) -> _Result:
-        with self._pool.borrow(new=new) as session:
-            return work(session)
+    def use(
+        self,
+        doing: str,
+        work: Callable[[int], _Result],
+        *,
+        blames_caller: bool = False,
+        new_session: bool = False,
+    ) -> _Result:
+        """Run idempotent work; run it again after each rung of recovery that may help, while there is time.
 
-    def _refuse_when_broken(self) -> None:
-        if self._broken_because is not None:
-            raise MemberFailedError(
-                f"the token was given up: {self._broken_because}", next_step="the worker must be restarted"
-            )
+        ``new_session`` insists on one that nobody used before. Its arguments were checked before. So what the token calls a wrong request (a mechanism that it lacks, a
+        length that it does not take, a root that may not encrypt) is this member's drift or limit, and a
+        MemberFailedError: another one may do it. With ``blames_caller`` it is the request's fault: HsmRequestError.
+        """
+        deadline = Deadline.after(self._clock, self._use_limit_s)
+        try:
+            return self._run(work, deadline, new=new_session)
+        except CryptokiError as error:
+            self._find_fault(error, deadline)
+            failure = self._failure(error, doing)
+            if handling_of(error) is Handling.CALLER and not blames_caller:
+                failure = MemberFailedError(failure.message, ckr=error.ckr, next_step=_COMPARE)
+            raise failure from error
 
-    def _fail_use(self, error: CryptokiError, doing: str, *, is_second_try: bool = False) -> HsmError:
-        failure = self._fail(error, doing, is_second_try=is_second_try)
-        if handling_of(error) is Handling.CALLER:
-            return MemberFailedError(failure.message, ckr=error.ckr, next_step=_COMPARE)
-        return failure
+    def change(
+        self,
+        doing: str,
+        work: Callable[[int], _Result],
+        *,
+        outcome: Callable[[int], _Result] | None = None,
+    ) -> _Result:
+        """Run work that creates or destroys, in a new session, and never again once anything may have been done.
 
-    def _fail(self, error: CryptokiError, doing: str, *, is_second_try: bool = False) -> HsmError:
-        handling = handling_of(error)
-        translated = translate(error, doing)
-        if handling is Handling.PIN:
+        ``work`` searches before it acts, not after. ``outcome`` looks what became of it, when a failure does not
+        tell: it returns what ``work`` would have returned when the change is there and complete, else undoes what
+        is left of it and raises NotDoneError (or HsmKeyNotFoundError). It may run several times. Raises
+        HsmOutcomeUnknownError when nobody can tell, MemberReadOnlyError when the token takes no changes.
+        """
+        deadline = Deadline.after(self._clock, self._change_limit_s)
+        try:
+            return self._run(work, deadline, new=True, is_change=True)
+        except CryptokiError as error:
+            failure = self._failure(error, doing, is_change=True)
+            if isinstance(error, _REFUSED) or handling_of(error) in {Handling.CALLER, Handling.PIN}:
+                raise failure from error
+            if error.function in _LOOKING:
+                raise failure from error
+            if outcome is None:
+                if handling_of(error) in _UNCERTAIN or isinstance(error, SessionClosedError):
+                    failure = _unknown(failure)
+                raise failure from error
+        self._tally.add("outcomes_looked_up")
+        try:
+            return self.use(f"looking what became of {doing}", outcome)
+        except (NotDoneError, HsmKeyNotFoundError):
+            raise failure from None
+        except HsmError as error:
+            raise _unknown(failure) from error
+
+    def _run(
+        self, work: Callable[[int], _Result], deadline: Deadline, *, new: bool, is_change: bool = False
+    ) -> _Result:
+        ladder = self._ladder
+        ladder.begin(deadline)
+        rung = Rung.GROUND
+        generation = 0
+        while True:
+            try:
+                with (
+                    ladder.generation.shared(deadline) as generation,
+                    self._pool.borrow(deadline, new=new) as session,
+                ):
+                    result = work(session)
+            except CryptokiError as error:
+                if is_change and error.function not in _LOOKING:
+                    ladder.notice(error)
+                    raise
+                taken = ladder.climb(error, rung, generation, deadline)
+                if taken is None:
+                    raise
+                rung, new = taken, True
+            else:
+                ladder.succeeded()
+                return result
+
+    def _find_fault(self, error: CryptokiError, deadline: Deadline) -> None:
+        """After a code without a reason that no recovery healed: give the token up, unless it still answers.
+
+        It may be the request; and one hostile request must not take out every member in turn.
+        """
+        if handling_of(error) is not Handling.UNSURE or self._ladder.is_throttled(error):
+            return
+        try:
+            with self._ladder.generation.shared(deadline), self._pool.borrow(deadline, new=True) as session:
+                self._module.generate_random(session, _PROBE_BYTES)
+        except CryptokiError as silence:
+            if handling_of(silence) not in {Handling.CALLER, Handling.BACK_OFF}:
+                self._ladder.give_up(error.message)
+        except MemberBusyError:
+            return
+
+    def _failure(self, error: CryptokiError, doing: str, *, is_change: bool = False) -> HsmError:
+        failure = translate(error, doing)
+        kind: type[MemberFailedError] | None = None
+        if self._ladder.is_throttled(error):
+            kind = MemberBusyError
+        elif is_change and isinstance(error, TokenWriteProtectedError):
+            kind = MemberReadOnlyError
+        elif handling_of(error) is Handling.PIN:
             # The PIN ran out while in service. Another member may do better; opening this one again will say more.
-            translated = MemberFailedError(translated.message, ckr=error.ckr, next_step=translated.next_step)
-        if handling in _FATAL or (is_second_try and handling in _HEALED_BY_NEW_SESSION):
-            self.mark_broken(translated.message)
-        return translated
+            kind = MemberFailedError
+        return kind(failure.message, ckr=error.ckr, next_step=failure.next_step) if kind else failure
+
+
+def _unknown(failure: HsmError) -> HsmOutcomeUnknownError:
+    return HsmOutcomeUnknownError(
+        f"{failure.message}; it cannot be told whether it was done", ckr=failure.ckr, next_step=_LOOK
+    )
