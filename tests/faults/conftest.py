@@ -2,6 +2,7 @@
 
 import pytest
 
+from faults.failing_token import failing_token
 from faults.powerloss import PowerlossLayer
 from faults.shimmed_softhsm import key, module, session, shared, shim, token
 
@@ -23,3 +24,16 @@ def root(tmp_path):
 def layer(request, root, tmp_path, build_dir):
     is_strict = getattr(request, "param", "default") == "strict"
     return PowerlossLayer(root, tmp_path / "shadow", build_dir, is_strict=is_strict)
+
+
+@pytest.fixture(scope="module")
+def failing_of_module(tmp_path_factory):
+    with failing_token(tmp_path_factory.mktemp("failing")) as made:
+        yield made
+
+
+@pytest.fixture
+def failing(failing_of_module):
+    failing_of_module.fresh()
+    yield failing_of_module
+    failing_of_module.shim.heal()

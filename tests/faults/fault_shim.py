@@ -243,6 +243,7 @@ class FaultShim:
             if name.startswith("W_") and name not in kept and number < numbers["W_LOGINS"]:
                 words[number] = 0
         words[numbers["W_IV_LEN"]] = 12
+        self.forget_hidden_keys()
 
     def make_own_iv(self, mode: IvMode, *, iv_len: int = 12) -> None:
         """Let AES-GCM encryption take an IV of the token's own, and put it where ``mode`` says (``Profile.iv_rule``)."""
@@ -266,6 +267,11 @@ class FaultShim:
     def hide_new_keys(self, for_s: float) -> None:
         """Let keys made from now on be neither found nor usable for so long; their attributes can be read at once."""
         self._set("W_HIDE_NS", int(for_s * _NS))
+
+    def forget_hidden_keys(self) -> None:
+        """Show the keys that are hidden still."""
+        for place in range(_numbers()["HIDDEN"], _numbers()["HIDDEN"] + 2 * _numbers()["N_HIDDEN"]):
+            self._words[place] = 0
 
     def throttle(self, per_s: float, *, burst: int = 1, code: str | int = "CKR_FUNCTION_FAILED") -> None:
         """Refuse operations (not finds, sessions or attributes) beyond a rate; 0 ends it."""

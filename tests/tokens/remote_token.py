@@ -97,12 +97,21 @@ class TokenProcess:
         """Load and initialise the module."""
         self.call("load", str(self.started.module), self.started.library_parameters)
 
+    def send(self, path: str, /, *arguments: Any, **keywords: Any) -> None:
+        """Start a call and do not wait for its answer."""
+        assert self._process.stdin is not None
+        send(self._process.stdin, (path, arguments, keywords))
+
+    def kill(self) -> None:
+        """Kill the process, as main does with a worker that hangs."""
+        self._process.kill()
+        self._process.wait(30)
+
     def call(self, path: str, /, *arguments: Any, **keywords: Any) -> Any:
         """Call what a dotted path leads to; raises what it raised."""
-        assert self._process.stdin is not None
         assert self._process.stdout is not None
         try:
-            send(self._process.stdin, (path, arguments, keywords))
+            self.send(path, *arguments, **keywords)
             if not select.select([self._process.stdout], [], [], CALL_LIMIT_S)[0]:
                 raise TimeoutError(f"{path} took longer than {CALL_LIMIT_S} s")
             is_fine, answer = receive(self._process.stdout)

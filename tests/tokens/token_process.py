@@ -11,6 +11,8 @@ import os
 import pickle
 import struct
 import sys
+import threading
+from collections import Counter
 from types import SimpleNamespace
 from typing import Any, BinaryIO
 
@@ -91,6 +93,40 @@ class Inside:
         if self.module is not None:
             self.module.finalize()
         self.module = self.token = None
+
+    def storm(
+        self, path: str, *arguments: Any, n_threads: int, n_calls: int
+    ) -> tuple[set[Any], Counter[str]]:
+        """Call something in many threads; return what came back (secrets as bytes) and how often each error did."""
+        answers: set[Any] = set()
+        errors: Counter[str] = Counter()
+
+        def work() -> None:
+            for _ in range(n_calls):
+                try:
+                    answer = self.reach(path, arguments, {})
+                    answers.add(answer.reveal() if isinstance(answer, Secret) else answer)
+                except Exception as error:
+                    errors[type(error).__name__] += 1
+
+        threads = [threading.Thread(target=work) for _ in range(n_threads)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return answers, errors
+
+    def wrap_in_forked_child(self, *arguments: Any) -> str:
+        """Wrap in a child made by fork: ``served``, ``refused`` or how the child ended."""
+        child = os.fork()
+        if not child:
+            try:
+                self.reach("token.wrap", arguments, {})
+            except Exception:
+                os._exit(7)
+            os._exit(0)
+        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        return {0: "served", 7: "refused"}.get(status, f"ended with {status}")
 
     def reach(self, path: str, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
         """Follow the path, and call what is there unless it is a plain value."""
