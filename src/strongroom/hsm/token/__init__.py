@@ -32,6 +32,8 @@ from strongroom.hsm.token._softhsm_store import (
     write_softhsm_config,
 )
 from strongroom.hsm.token._token import Token
+from strongroom.hsm.token._transport import TransportVerbs
+from strongroom.hsm.token._transport_setup import TransportName
 from strongroom.hsm.token._values import (
     KeyCheckValue,
     ObjectSummary,
@@ -52,6 +54,8 @@ __all__ = [
     "Token",
     "TokenIdentity",
     "TokenSelector",
+    "TransportName",
+    "TransportVerbs",
     "WrapAbility",
     "initialise_token",
     "known_profiles",

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import msgspec
 
-from strongroom.core import TransportKind
+from strongroom.core import HsmKey, TransportKind
 
 _MOST_KEYS = 16
 _MOST_MEMBERS = 64
@@ -88,9 +88,7 @@ class TakeInRoot(_Message, frozen=True, array_like=True, tag="take-in-root"):
 class TakeInKey(_Message, frozen=True, array_like=True, tag="take-in-key"):
     """Unwrap a Direct key that came under another member's transport key. Answered by None."""
 
-    key_id: bytes
-    spec: str
-    usage: str
+    key: HsmKey
     label: str
     transport_id: bytes
     wrapped: bytes

@@ -26,6 +26,7 @@ from strongroom.hsm.wire import (
     Wrapped,
 )
 from strongroom.hsm.worker._direct_performer import direct_admin_calls, direct_use_calls
+from strongroom.hsm.worker._transport_performer import transport_calls
 
 READ_ONLY_ADMIN_CALLS = (ListObjects, RootCheck, HoldsDirect)
 """Admin calls that change nothing and show no key: the gate is not asked."""
@@ -77,6 +78,7 @@ class TokenPerformer:
             RootCheck: self._root_check,
             ListObjects: self._list_objects,
             **direct_admin_calls(token.direct),
+            **transport_calls(token.transport),
         }
 
     @property

@@ -1,0 +1,166 @@
+"""Main's way to the keys of a member: list, make, destroy, and copy under transport keys."""
+
+from typing import NamedTuple, Protocol
+
+from strongroom.core import Deadline, HsmDirectUse, HsmKey, HsmUse, MemberDeadlineError, RootId, TransportKind
+from strongroom.hsm.cluster._direct_member import seconds_left
+from strongroom.hsm.wire import (
+    DestroyDirect,
+    GenerateDirect,
+    KeyCheck,
+    ListObjects,
+    ObjectEntry,
+    TakeInKey,
+    TakeInRoot,
+    WireClient,
+    WrapOut,
+)
+
+
+class KeyDoor(Protocol):
+    """The admin verbs of one member that need no security officer. None is repeated by itself."""
+
+    @property
+    def name(self) -> str:
+        """The member's name."""
+        ...
+
+    async def list_objects(self, *, deadline: Deadline) -> list[ObjectEntry]:
+        """List what the member's token holds."""
+        ...
+
+    async def generate_direct(self, key: HsmKey, label: str, *, may_leave: bool, deadline: Deadline) -> bytes:
+        """Make a Direct key; return its public half, SPKI DER, or no bytes if it has none."""
+        ...
+
+    async def destroy_direct(self, key: HsmKey, *, deadline: Deadline) -> None:
+        """Destroy a Direct key, confirmed by a fresh look-up. Raises HsmKeyNotFoundError when there is none."""
+        ...
+
+    async def wrap_out(
+        self, cka_id: bytes, kind: TransportKind, transport_id: bytes, *, deadline: Deadline
+    ) -> bytes:
+        """Wrap a key under the member's own transport key."""
+        ...
+
+    async def take_in_root(
+        self,
+        root_id: RootId,
+        label: str,
+        *,
+        transport_id: bytes,
+        wrapped: bytes,
+        check: KeyCheck,
+        deadline: Deadline,
+    ) -> None:
+        """Take in a root that came under another member's transport key."""
+        ...
+
+    async def take_in_key(
+        self,
+        key: HsmKey,
+        label: str,
+        *,
+        transport_id: bytes,
+        wrapped: bytes,
+        spki_der: bytes,
+        deadline: Deadline,
+    ) -> None:
+        """Take in a Direct key that came under another member's transport key."""
+        ...
+
+
+class MemberUse(HsmUse, HsmDirectUse, Protocol):
+    """Both families of use verbs of one member."""
+
+
+class Replica(NamedTuple):
+    """A member as replication sees it."""
+
+    name: str
+    keys: KeyDoor
+    use: MemberUse
+    takes_creations: bool = True
+    """False for one that may be used only (``MemberState.READ_ONLY``)."""
+
+
+class RemoteKeys:
+    """The ``KeyDoor`` of a member through its worker's admin socket, which only main may use.
+
+    Connects at the first call, and again after a loss.
+    """
+
+    def __init__(self, name: str, admin_path: str) -> None:
+        self._name = name
+        self._admin_path = admin_path
+        self._client: WireClient | None = None
+
+    @property
+    def name(self) -> str:
+        """The member's name."""
+        return self._name
+
+    async def list_objects(self, *, deadline: Deadline) -> list[ObjectEntry]:
+        """List what the member's token holds."""
+        client = await self._connected(deadline)
+        return await client.call(ListObjects(), timeout_s=seconds_left(deadline))
+
+    async def generate_direct(self, key: HsmKey, label: str, *, may_leave: bool, deadline: Deadline) -> bytes:
+        """Make a Direct key (``KeyDoor.generate_direct``)."""
+        client = await self._connected(deadline)
+        return await client.call(GenerateDirect(key, label, may_leave), timeout_s=seconds_left(deadline))
+
+    async def destroy_direct(self, key: HsmKey, *, deadline: Deadline) -> None:
+        """Destroy a Direct key (``KeyDoor.destroy_direct``)."""
+        client = await self._connected(deadline)
+        await client.call(DestroyDirect(key), timeout_s=seconds_left(deadline))
+
+    async def wrap_out(
+        self, cka_id: bytes, kind: TransportKind, transport_id: bytes, *, deadline: Deadline
+    ) -> bytes:
+        """Wrap a key under the member's own transport key."""
+        client = await self._connected(deadline)
+        return await client.call(WrapOut(cka_id, kind, transport_id), timeout_s=seconds_left(deadline))
+
+    async def take_in_root(
+        self,
+        root_id: RootId,
+        label: str,
+        *,
+        transport_id: bytes,
+        wrapped: bytes,
+        check: KeyCheck,
+        deadline: Deadline,
+    ) -> None:
+        """Take in a root (``KeyDoor.take_in_root``)."""
+        client = await self._connected(deadline)
+        call = TakeInRoot(root_id, label, transport_id, wrapped, check.kind, check.value)
+        await client.call(call, timeout_s=seconds_left(deadline))
+
+    async def take_in_key(
+        self,
+        key: HsmKey,
+        label: str,
+        *,
+        transport_id: bytes,
+        wrapped: bytes,
+        spki_der: bytes,
+        deadline: Deadline,
+    ) -> None:
+        """Take in a Direct key (``KeyDoor.take_in_key``)."""
+        client = await self._connected(deadline)
+        call = TakeInKey(key, label, transport_id, wrapped, spki_der)
+        await client.call(call, timeout_s=seconds_left(deadline))
+
+    def close(self) -> None:
+        """Drop the connection."""
+        client, self._client = self._client, None
+        if client is not None:
+            client.close()
+
+    async def _connected(self, deadline: Deadline) -> WireClient:
+        if deadline.has_passed():
+            raise MemberDeadlineError(f"no time was left to ask member {self._name}")
+        if self._client is None or self._client.is_lost:
+            self._client = await WireClient.connect(self._admin_path)
+        return self._client

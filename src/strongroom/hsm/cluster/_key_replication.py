@@ -1,0 +1,267 @@
+"""Making Direct keys on several members at once, and destroying them for good.
+
+    pending, durable → generated on one member → copied to the others → each copy proved → active, durable
+
+A key is acknowledged when it is active, on at least ``min_copies`` members. One that does not get so far is
+undone: a tombstone is made durable, and the key destroyed wherever it may be. A service that was killed in
+between finds the pending record at its start and does the same, so nothing is left that nobody knows of.
+
+Destroying begins with the tombstone: from then on the key is gone, whatever happens. Members that are away
+when it is destroyed are told when they come back (``Reconciler``).
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Final, NamedTuple
+
+from strongroom.core import (
+    Clock,
+    Deadline,
+    EventSink,
+    HsmError,
+    HsmKeyId,
+    HsmKeyNotFoundError,
+    HsmRequestError,
+    KeySpec,
+    KeyUsage,
+    MemberFailedError,
+    NoMemberError,
+    random_bytes,
+)
+from strongroom.hsm.cluster._key_copies import KeyCopier
+from strongroom.hsm.cluster._key_door import Replica
+from strongroom.hsm.cluster._key_proof import prove_key
+from strongroom.hsm.cluster._turns import Turns
+from strongroom.storage import CopyState, HsmKeyCopyRecord, HsmKeyRecord, HsmKeyState, Store, Transaction
+
+_SOURCE_SHARE: Final = 0.5
+"""The part of a creation's time that one member may take to generate: so that another one can be tried."""
+_UNDO_LIMIT_S: Final = 10.0
+_FIRST_PAUSE_S: Final = 0.05
+_LONGEST_PAUSE_S: Final = 2.0
+
+
+class TooFewCopiesError(MemberFailedError):
+    """A key could not be put on as many members as it must be on; it was undone."""
+
+
+class Rules(NamedTuple):
+    """How keys are kept."""
+
+    min_copies: int
+    """On how many members a key that may leave must be before it is acknowledged."""
+    usable_within_s: float = 0.0
+    """How long a member may take until a key that it made is found and works (``Profile.usable_within_s``)."""
+    is_native: bool = False
+    """Each member is a whole cluster of its vendor, which copies inside itself: one copy is enough."""
+
+    def copies_of(self, *, may_leave: bool) -> int:
+        """On how many members a key must be."""
+        return self.min_copies if may_leave and not self.is_native else 1
+
+
+class Destroyed(NamedTuple):
+    """What became of a destruction. The key is gone for good either way."""
+
+    record: HsmKeyRecord
+    left_on: tuple[str, ...]
+    """Members that may still hold it: away, or failing. It is destroyed there when they come back."""
+
+
+class KeyReplication:
+    """Makes and destroys Direct keys on the members that serve (``members()``, in order of preference).
+
+    Creations and destructions may run side by side; ``turns`` lets a returning member see all of them or none.
+    Belongs to the event loop of main, which alone makes and destroys keys.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        members: Callable[[], Sequence[Replica]],
+        *,
+        rules: Rules,
+        turns: Turns,
+        events: EventSink,
+        clock: Clock,
+    ) -> None:
+        self._store = store
+        self._members = members
+        self._rules = rules
+        self._turns = turns
+        self._events = events
+        self._clock = clock
+
+    async def resolve_pending(self) -> list[HsmKeyId]:
+        """Undo what was being made when an earlier service ended: nobody was told of it. Returns what it was.
+
+        Only the tombstones are made here; members are told as they are reconciled.
+        """
+        pending = self._store.list_hsm_keys(HsmKeyState.PENDING)
+        for record in pending:
+            await self._entomb(record)
+            self._events.emit(
+                "key.undone", key=record.key_id.hex(), cause="the service ended while it was made"
+            )
+        return [record.key_id for record in pending]
+
+    async def create(
+        self, spec: KeySpec, usage: KeyUsage, label: str, *, may_leave: bool, deadline: Deadline
+    ) -> HsmKeyRecord:
+        """Make a key; returns its record once it is active.
+
+        Raises TooFewCopiesError when it could not be put on enough members, HsmRequestError when a member says
+        that it makes no such key, NoMemberError when none could; nothing of it stays. A creation is tried on
+        another member with another id, never again with the same: the first may have happened.
+        """
+        failure: HsmError | None = None
+        async with self._turns.change():
+            tried: set[str] = set()
+            while not deadline.has_passed():
+                source = next((m for m in self._creating() if m.name not in tried), None)
+                if source is None:
+                    break
+                tried.add(source.name)
+                record = await self._begin(spec, usage, label, may_leave=may_leave)
+                try:
+                    return await self._make(record, source, deadline)
+                except BaseException as error:
+                    await asyncio.shield(asyncio.ensure_future(self._undo(record, str(error))))
+                    if not isinstance(error, HsmError) or isinstance(
+                        error, HsmRequestError | TooFewCopiesError
+                    ):
+                        raise
+                    failure = error
+        raise NoMemberError(
+            "no member could make the key" + (f"; the last one said: {failure.message}" if failure else ""),
+            next_step="see 'strongroom members list'",
+        ) from failure
+
+    async def destroy(self, key_id: HsmKeyId, *, deadline: Deadline) -> Destroyed:
+        """Destroy a key on every member. Raises HsmKeyNotFoundError when there is no such key, and StorageError.
+
+        One that is destroyed already is destroyed again wherever it may be left.
+        """
+        async with self._turns.change():
+            record = self._store.get_hsm_key(key_id)
+            if record is None or record.state is HsmKeyState.PENDING:
+                raise HsmKeyNotFoundError(f"there is no Direct key {key_id.hex()}")
+            if record.state is not HsmKeyState.DESTROYED:
+                record = await self._entomb(record)  # here, and not before, the key is gone for good
+                self._events.emit("key.destroyed", key=key_id.hex(), spec=record.spec)
+            return Destroyed(record, await self._sweep(record, deadline))
+
+    def _creating(self) -> list[Replica]:
+        return [member for member in self._members() if member.takes_creations]
+
+    async def _begin(self, spec: KeySpec, usage: KeyUsage, label: str, *, may_leave: bool) -> HsmKeyRecord:
+        key_id = HsmKeyId(random_bytes(16))
+        now = self._clock.now()
+        record = HsmKeyRecord(key_id, spec, usage, label, may_leave, HsmKeyState.PENDING, b"", now)
+        await self._store.write(lambda tx: tx.insert_hsm_key(record))
+        return record
+
+    async def _make(self, record: HsmKeyRecord, source: Replica, deadline: Deadline) -> HsmKeyRecord:
+        share = Deadline.after(self._clock, deadline.remaining_s() * _SOURCE_SHARE)
+        spki_der = await source.keys.generate_direct(
+            record.key, record.label, may_leave=record.may_leave, deadline=share
+        )
+        await self._until_usable(record, spki_der, source, deadline)
+        held, failures = await self._copy(record, spki_der, source, deadline)
+        self._require_enough(record, held, failures)
+        active = record._replace(state=HsmKeyState.ACTIVE, public_key=spki_der)
+        await self._store.write(lambda tx: _activate(tx, active, held))  # here it is acknowledged
+        self._events.emit("key.created", key=record.key_id.hex(), spec=record.spec, members=", ".join(held))
+        return active
+
+    async def _copy(
+        self, record: HsmKeyRecord, spki_der: bytes, source: Replica, deadline: Deadline
+    ) -> tuple[list[str], list[str]]:
+        """Copy a new key to every member that can take it; returns who holds it, and what went wrong elsewhere."""
+        if not record.may_leave or self._rules.is_native:
+            return [source.name], []
+        copier = KeyCopier(self._store.list_transport_keys(), clock=self._clock)
+
+        async def copy_to(target: Replica) -> HsmError | None:
+            try:
+                await copier.copy_key(record, spki_der, source=source, target=target, deadline=deadline)
+            except HsmError as error:
+                self._events.emit(
+                    "key.not_copied", key=record.key_id.hex(), member=target.name, cause=error.message
+                )
+                return error
+            return None
+
+        targets = [member for member in self._creating() if member.name != source.name]
+        outcomes = list(zip(targets, await asyncio.gather(*map(copy_to, targets)), strict=True))
+        held = [source.name, *(target.name for target, error in outcomes if error is None)]
+        return held, [f"{target.name}: {error.message}" for target, error in outcomes if error is not None]
+
+    def _require_enough(self, record: HsmKeyRecord, held: list[str], failures: list[str]) -> None:
+        wanted = self._rules.copies_of(may_leave=record.may_leave)
+        if len(held) < wanted:
+            raise TooFewCopiesError(
+                f"the key is on {len(held)} of the {wanted} members that it must be on"
+                + (f" ({'; '.join(failures)})" if failures else ""),
+                next_step="bring the other members back, or make a key that may not leave its member",
+            )
+
+    async def _until_usable(
+        self, record: HsmKeyRecord, spki_der: bytes, member: Replica, deadline: Deadline
+    ) -> None:
+        """Wait until the member finds and uses what it made: some show a new key only after a while."""
+        until = Deadline.after(self._clock, min(self._rules.usable_within_s, deadline.remaining_s()))
+        pause_s = _FIRST_PAUSE_S
+        while True:
+            try:
+                await prove_key(record.key, spki_der, member.use, None, deadline=deadline)
+                return
+            except MemberFailedError:
+                if until.remaining_s() <= pause_s:
+                    raise
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+
+    async def _undo(self, record: HsmKeyRecord, cause: str) -> None:
+        """Make the tombstone, then destroy what may be there. Whatever fails here is done at a later start."""
+        try:
+            await self._entomb(record)
+        except Exception as error:  # noqa: BLE001  # the failure that is on its way says more
+            self._events.emit("key.undo_failed", key=record.key_id.hex(), cause=str(error))
+            return
+        await self._sweep(record, Deadline.after(self._clock, _UNDO_LIMIT_S))
+        self._events.emit("key.undone", key=record.key_id.hex(), cause=cause)
+
+    async def _entomb(self, record: HsmKeyRecord) -> HsmKeyRecord:
+        tombstone = record._replace(state=HsmKeyState.DESTROYED, destroyed_at=self._clock.now())
+        await self._store.write(lambda tx: tx.move_hsm_key(tombstone, was=record.state))
+        return tombstone
+
+    async def _sweep(self, record: HsmKeyRecord, deadline: Deadline) -> tuple[str, ...]:
+        """Destroy a key on every member that serves; returns where it may still be."""
+        members = self._members()
+        copier = KeyCopier((), clock=self._clock)
+
+        async def destroy(member: Replica) -> bool:
+            try:
+                await copier.destroy_key(record, member, deadline=deadline)
+            except HsmError as error:
+                self._events.emit(
+                    "key.not_destroyed", key=record.key_id.hex(), member=member.name, cause=error.message
+                )
+                return False
+            gone = HsmKeyCopyRecord(record.key_id, member.name, CopyState.GONE)
+            await self._store.write(lambda tx: tx.put_hsm_key_copy(gone))
+            return True
+
+        done = await asyncio.gather(*map(destroy, members))
+        copies = self._store.list_hsm_key_copies(record.key_id)
+        left = {copy.member for copy in copies if copy.state is CopyState.HELD}
+        left |= {member.name for member, is_done in zip(members, done, strict=True) if not is_done}
+        return tuple(sorted(left))
+
+
+def _activate(transaction: Transaction, record: HsmKeyRecord, held: Sequence[str]) -> None:
+    transaction.move_hsm_key(record, was=HsmKeyState.PENDING)
+    for member in held:
+        transaction.put_hsm_key_copy(HsmKeyCopyRecord(record.key_id, member, CopyState.HELD))

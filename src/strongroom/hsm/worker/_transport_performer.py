@@ -1,0 +1,72 @@
+"""The calls of transport keys, from the wire to ``Token.transport`` and back."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from strongroom.core import HsmRequestError, RootId
+from strongroom.hsm.token import KeyCheckValue, TransportName, TransportVerbs
+from strongroom.hsm.wire import (
+    EndTransportOffer,
+    MakeTransportKeys,
+    OfferTransport,
+    TakeInKey,
+    TakeInRoot,
+    TakeTransportKeys,
+    TransportOffer,
+    WrapOut,
+)
+from strongroom.hsm.wire import TransportName as WireName
+
+_ROOT_ID_BYTES = 16
+
+
+def transport_calls(transport: TransportVerbs) -> Mapping[type, Callable[[Any], object]]:
+    """Tell how each call is done. All are admin calls: they make keys, or move them."""
+
+    def offer(call: OfferTransport) -> TransportOffer:
+        made = transport.offer(call.pair_id)
+        return TransportOffer(made.spki_der, list(made.mechanisms))
+
+    def make_keys(call: MakeTransportKeys) -> list[list[bytes]]:
+        return transport.make_keys(
+            _names(call.names), call.label, mechanism=call.mechanism, targets=call.targets
+        )
+
+    def take_keys(call: TakeTransportKeys) -> None:
+        transport.take_keys(
+            call.pair_id, _names(call.names), call.label, mechanism=call.mechanism, wrapped=call.wrapped
+        )
+
+    def take_in_root(call: TakeInRoot) -> None:
+        if len(call.root_id) != _ROOT_ID_BYTES:
+            raise HsmRequestError(f"a root id has {_ROOT_ID_BYTES} bytes, not {len(call.root_id)}")
+        transport.take_in_root(
+            RootId(call.root_id),
+            call.label,
+            transport_id=call.transport_id,
+            wrapped=call.wrapped,
+            expected=KeyCheckValue(call.check_kind, call.check_value),
+        )
+
+    def take_in_key(call: TakeInKey) -> None:
+        transport.take_in_key(
+            call.key,
+            call.label,
+            transport_id=call.transport_id,
+            wrapped=call.wrapped,
+            spki_der=call.spki_der,
+        )
+
+    return {
+        OfferTransport: offer,
+        EndTransportOffer: lambda call: transport.end_offer(call.pair_id),
+        MakeTransportKeys: make_keys,
+        TakeTransportKeys: take_keys,
+        WrapOut: lambda call: transport.wrap_out(call.cka_id, call.kind, transport_id=call.transport_id),
+        TakeInRoot: take_in_root,
+        TakeInKey: take_in_key,
+    }
+
+
+def _names(names: Sequence[WireName]) -> list[TransportName]:
+    return [TransportName(name.cka_id, name.kind) for name in names]
