@@ -31,6 +31,11 @@ class Breaker:
         self._is_probing = False
 
     @property
+    def is_closed(self) -> bool:
+        """Whether the worker works, as far as we know."""
+        return not self._pause_s
+
+    @property
     def state(self) -> BreakerState:
         """Whether calls go to the worker, one may try, or none had better."""
         if not self._pause_s:
@@ -39,7 +44,7 @@ class Breaker:
 
     def begin_probe(self) -> bool:
         """Take the one chance of a half-open breaker; False where it is taken already or there is none."""
-        if self.state != "half-open" or self._is_probing:
+        if not self._pause_s or self._is_probing or self.state != "half-open":
             return False
         self._is_probing = True
         return True

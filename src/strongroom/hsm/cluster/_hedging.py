@@ -1,5 +1,7 @@
 """How much more than the calls themselves may be asked of the members, and when it is worth it."""
 
+from collections.abc import Callable
+
 from strongroom.core import Clock
 from strongroom.hsm.cluster._latency import Latencies, middle
 
@@ -57,12 +59,15 @@ class HedgeDelays:
         self._attempt_s = attempt_s
         self._known: dict[str, tuple[float, float]] = {}
 
-    def after_s(self, verb_name: str, healthy: list[Latencies]) -> float:
-        """How long to wait for a member before another one is asked too, in seconds."""
+    def after_s(self, verb_name: str, healthy: Callable[[str], list[Latencies]]) -> float:
+        """How long to wait for a member before another one is asked too, in seconds.
+
+        ``healthy`` gives the records of the healthy members for a verb; it is asked four times a second.
+        """
         now = self._clock.monotonic()
         until, delay_s = self._known.get(verb_name, (0.0, 0.0))
         if now >= until:
-            usual_s = middle(each.quantile(0.99, at_least=_ENOUGH_CALLS) for each in healthy)
+            usual_s = middle(each.quantile(0.99, at_least=_ENOUGH_CALLS) for each in healthy(verb_name))
             wanted_s = self._attempt_s * _UNKNOWN if usual_s is None else usual_s * _FACTOR
             delay_s = min(max(wanted_s, _SHORTEST_S), self._attempt_s * _LATEST)
             self._known[verb_name] = (now + _KEPT_FOR_S, delay_s)

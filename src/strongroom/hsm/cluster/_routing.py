@@ -10,6 +10,7 @@ from strongroom.hsm.cluster._table import SERVING, ClusterTable, WorkerEntry
 from strongroom.hsm.cluster._worker import Place, Worker
 
 _REPORT_EVERY_S = 1.0
+_SLOW_FOR_S = 0.5
 
 
 class Routing:
@@ -74,7 +75,7 @@ class Routing:
             if worker.entry.state not in SERVING or worker.place in excluded:
                 continue
             rank = (
-                worker.breaker.state != "closed",
+                not worker.breaker.is_closed,
                 worker.is_degraded,
                 worker.is_busy,
                 worker.late > 0,
@@ -108,15 +109,22 @@ class Routing:
         ]
 
     def speed_report(self, worker: Worker, verb_name: str) -> tuple[Speed, str] | None:
-        """What main is to be told of a worker's speed after a call, at most once a second for each."""
+        """What main is to be told of a worker's speed after a call, at most once a second for each.
+
+        That it is slow has to be found for half a second: a moment in which it had no processor is no reason.
+        """
         now = self._clock.monotonic()
         if now - worker.reported_at < _REPORT_EVERY_S or worker.entry.state not in SERVING:
             return None
-        found = judge(
-            worker, (other for other in self._workers.values() if other.entry.state in SERVING), verb_name
-        )
-        if found is not None:
-            worker.reported_at = now
+        others = (other for other in self._workers.values() if other.entry.state in SERVING)
+        found = judge(worker, others, verb_name)
+        if found is None or found[0] != "slow":
+            worker.slow_since = None
+        elif worker.slow_since is None:
+            worker.slow_since = now
+        if found is None or (worker.slow_since is not None and now - worker.slow_since < _SLOW_FOR_S):
+            return None
+        worker.reported_at = now
         return found
 
 

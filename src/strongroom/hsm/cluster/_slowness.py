@@ -7,7 +7,7 @@ from strongroom.hsm.cluster._worker import Worker
 
 _SLOW_CALLS = 20
 _SLOW_FACTOR = 5.0
-_SLOWER_BY_S = 0.005
+_SLOWER_BY_S = 0.01
 """A difference below this hurts nobody, whatever the factor."""
 _FAST_CALLS = 5
 _FAST_FACTOR = 2.0

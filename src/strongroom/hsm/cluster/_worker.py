@@ -33,6 +33,8 @@ class Worker:
         self, entry: WorkerEntry, member: RemoteMember, *, clock: Clock, jitter: Callable[[], float]
     ) -> None:
         self.entry = entry
+        self.place = Place(entry.member, entry.worker, entry.generation)
+        """Which process this is."""
         self.member = member
         self.breaker = Breaker(clock, jitter)
         self.latencies: dict[str, Latencies] = {}
@@ -40,6 +42,8 @@ class Worker:
         """Calls under way that have taken longer than they should."""
         self.last_turn = 0
         self.reported_at = 0.0
+        self.slow_since: float | None = None
+        """Since when it has been found slow each time that it was looked at."""
         self._clock = clock
         self._busy_until = self._missing_until = 0.0
         self._ramp_from: float | None = None
@@ -49,11 +53,6 @@ class Worker:
         self._is_trickling = False
 
     @property
-    def place(self) -> Place:
-        """Which process this is."""
-        return Place(self.entry.member, self.entry.worker, self.entry.generation)
-
-    @property
     def is_degraded(self) -> bool:
         """Whether main says that it is far slower than the others."""
         return self.entry.state is MemberState.DEGRADED
@@ -61,12 +60,12 @@ class Worker:
     @property
     def is_busy(self) -> bool:
         """Whether it has just said that it takes no more calls."""
-        return self._busy_until > self._clock.monotonic()
+        return self._busy_until > 0 and self._busy_until > self._clock.monotonic()
 
     @property
     def is_healthy(self) -> bool:
         """Whether it may serve as a measure for others."""
-        return not self.is_degraded and self.breaker.state == "closed"
+        return not self.is_degraded and self.breaker.is_closed
 
     def update(self, entry: WorkerEntry) -> None:
         """Take over what main publishes of the same process in another state; a suspicion is forgotten then."""
@@ -127,7 +126,7 @@ class Worker:
         self._calls_since += 1
         now = self._clock.monotonic()
         is_due = self._calls_since >= _TRICKLE_CALLS or now - self._trickled_at >= _TRICKLE_EVERY_S
-        if self._is_trickling or not is_due or self.breaker.state != "closed":
+        if self._is_trickling or not is_due or not self.breaker.is_closed:
             return False
         self._is_trickling, self._calls_since, self._trickled_at = True, 0, now
         return True
