@@ -17,18 +17,14 @@ from strongroom.core import (
 from strongroom.hsm.cryptoki import GeneralError, Module, ObjectClass
 from strongroom.hsm.public_keys import MAX_MESSAGE_BYTES, check_signed, encrypt_oaep, point_of_peer
 from strongroom.hsm.token._direct_admin import DirectAdmin
-from strongroom.hsm.token._direct_checks import (
-    MAX_AAD_BYTES,
-    check_key,
-    check_length,
-    check_sealed,
-    check_spec,
-)
-from strongroom.hsm.token._direct_operations import DirectOperations, UnexplainedError
+from strongroom.hsm.token._direct_checks import check_key, check_spec
+from strongroom.hsm.token._direct_operations import DirectOperations
 from strongroom.hsm.token._direct_templates import secret_class
 from strongroom.hsm.token._objects import ObjectFinder
+from strongroom.hsm.token._profile import Profile
 from strongroom.hsm.token._values import ObjectSummary
 from strongroom.hsm.token._work import Workshop
+from strongroom.hsm.token._wrapping import MAX_AAD_BYTES, UnexplainedError, check_length
 
 _PROBE_BYTES = 32
 
@@ -40,13 +36,13 @@ class DirectVerbs:
     that is not for the verb. The use verbs are idempotent.
     """
 
-    def __init__(
-        self, module: Module, finder: ObjectFinder, workshop: Workshop, *, general_error_is_bad_tag: bool
-    ) -> None:
+    def __init__(self, module: Module, finder: ObjectFinder, workshop: Workshop, *, profile: Profile) -> None:
         self._finder = finder
         self._workshop = workshop
-        self._operations = DirectOperations(module, general_error_is_bad_tag=general_error_is_bad_tag)
-        self._admin = DirectAdmin(module, finder, workshop, self._operations)
+        self._operations = DirectOperations(module, profile)
+        self._admin = DirectAdmin(
+            module, finder, workshop, self._operations, gcm_mechanism=profile.gcm_mechanism
+        )
 
     def generate(self, key: HsmKey, label: str, *, may_leave: bool) -> bytes:
         """Generate a key as token objects with its id as CKA_ID; return the public half, SPKI DER, or nothing if it has none.
@@ -111,7 +107,7 @@ class DirectVerbs:
         """Decrypt with AES-GCM (``core.HsmDirectUse.decrypt``)."""
         check_key(key, KeyUsage.ENCRYPT_DECRYPT)
         check_spec(key, key.spec is KeySpec.AES_256, "decrypt by AES-GCM")
-        check_sealed(sealed)
+        self._operations.check_sealed(sealed)
         check_length("AAD", len(aad), 0, MAX_AAD_BYTES)
 
         def probe(session: int, handle: int, challenge: Secret) -> Secret:
@@ -127,7 +123,7 @@ class DirectVerbs:
         check_key(key, KeyUsage.ENCRYPT_DECRYPT)
         check_spec(key, key.spec.is_rsa, "decrypt by RSA-OAEP")
         if len(ciphertext) != key.spec.bits // 8:
-            raise HsmIntegrityError("the ciphertext does not decrypt")
+            raise _does_not_decrypt()
 
         def probe(session: int, handle: int, challenge: Secret) -> Secret:
             sealed = encrypt_oaep(key.spec, self._public_key(session, key), algorithm, challenge)
@@ -175,6 +171,8 @@ class DirectVerbs:
                 )
             except UnexplainedError:
                 continue
+            except HsmIntegrityError as error:
+                raise _does_not_decrypt(error.ckr) from error
         challenge = Secret(random_bytes(_PROBE_BYTES))
         try:
             answer = self._workshop.use(
@@ -187,4 +185,9 @@ class DirectVerbs:
             reason = "the token does not decrypt what was just encrypted for it"
             self._workshop.mark_broken(reason)
             raise MemberFailedError(reason, ckr=GeneralError.code)
-        raise HsmIntegrityError("the ciphertext does not decrypt", ckr=GeneralError.code)
+        raise _does_not_decrypt(GeneralError.code)
+
+
+def _does_not_decrypt(ckr: int | None = None) -> HsmIntegrityError:
+    """Make the one error for whatever is wrong with a ciphertext: saying more would help whoever forges them."""
+    return HsmIntegrityError("the ciphertext does not decrypt", ckr=ckr)

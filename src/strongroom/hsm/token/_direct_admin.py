@@ -20,7 +20,7 @@ from strongroom.hsm.cryptoki import (
 )
 from strongroom.hsm.token._direct_checks import check_key, refuse_what_token_lacks
 from strongroom.hsm.token._direct_operations import DirectOperations
-from strongroom.hsm.token._direct_selftest import SelfTest
+from strongroom.hsm.token._direct_proof import KeyProof
 from strongroom.hsm.token._direct_templates import key_type, public_half, secret_class, secret_half
 from strongroom.hsm.token._making import ObjectMaking, check_label
 from strongroom.hsm.token._objects import ObjectFinder
@@ -37,14 +37,21 @@ class DirectAdmin:
     """What main may ask of a token once the approval gate agreed. Safe to use from any thread."""
 
     def __init__(
-        self, module: Module, finder: ObjectFinder, workshop: Workshop, operations: DirectOperations
+        self,
+        module: Module,
+        finder: ObjectFinder,
+        workshop: Workshop,
+        operations: DirectOperations,
+        *,
+        gcm_mechanism: int,
     ) -> None:
         self._module = module
         self._finder = finder
         self._workshop = workshop
         self._operations = operations
         self._making = ObjectMaking(module, finder)
-        self._self_test = SelfTest(operations)
+        self._proof = KeyProof(operations)
+        self._gcm_mechanism = gcm_mechanism
 
     def generate(self, key: HsmKey, label: str, *, may_leave: bool) -> bytes:
         """See ``DirectVerbs.generate``."""
@@ -54,7 +61,7 @@ class DirectAdmin:
 
         def make(session: int) -> bytes:
             slot = self._module.session_info(session).slot
-            refuse_what_token_lacks(key, self._module.mechanisms(slot))
+            refuse_what_token_lacks(key, self._module.mechanisms(slot), gcm_mechanism=self._gcm_mechanism)
             self._making.refuse_existing(session, key.key_id)
             try:
                 if key.spec.is_pair:
@@ -118,7 +125,7 @@ class DirectAdmin:
         handle = self._module.generate_key(session, mechanism, plan.template)
         with self._making.destroyed_on_failure(session, handle):
             self._making.read_back(session, handle, plan)
-            self._self_test.run(session, handle, key, b"")
+            self._proof.run(session, handle, key, b"")
         return b""
 
     def _generate_pair(self, session: int, key: HsmKey, label: str, *, may_leave: bool) -> bytes:
@@ -131,7 +138,7 @@ class DirectAdmin:
             self._making.read_back(session, public, public_plan)
             self._making.read_back(session, private, private_plan)
             spki_der = self._operations.public_key(session, public, key)
-            self._self_test.run(session, private, key, spki_der)
+            self._proof.run(session, private, key, spki_der)
         return spki_der
 
     def _held(self, session: int, key: HsmKey) -> list[int]:

@@ -8,14 +8,9 @@ from strongroom.core import (
     HsmRequestError,
     KeySpec,
     KeyUsage,
-    WrapAlgorithm,
-    WrappedBytes,
 )
 from strongroom.hsm.cryptoki import MechanismType
-from strongroom.hsm.public_keys import MAX_MESSAGE_BYTES
-from strongroom.hsm.token._direct_operations import IV_BYTES, TAG_BYTES
 
-MAX_AAD_BYTES: Final = 8192
 _RSA_MECHANISMS: Final = {
     KeyUsage.SIGN_VERIFY: (MechanismType.RSA_PKCS, MechanismType.RSA_PKCS_PSS),
     KeyUsage.ENCRYPT_DECRYPT: (MechanismType.RSA_PKCS_OAEP,),
@@ -42,21 +37,6 @@ def check_spec(key: HsmKey, fits: bool, verb: str) -> None:  # noqa: FBT001  # a
         raise HsmRequestError(f"a key of {key.spec} does not {verb}")
 
 
-def check_length(what: str, length: int, least: int, most: int) -> None:
-    """Raise HsmRequestError unless a length is within its bounds."""
-    if not least <= length <= most:
-        raise HsmRequestError(f"{what}: {length} bytes, where {least} to {most:,} are taken")
-
-
-def check_sealed(sealed: WrappedBytes) -> None:
-    """Raise HsmRequestError unless ``encrypt`` can have made this."""
-    if sealed.algorithm is not WrapAlgorithm.HSM_AES_GCM:
-        raise HsmRequestError(f"Direct keys decrypt HSM_AES_GCM, not {sealed.algorithm!r}")
-    check_length("IV", len(sealed.iv), IV_BYTES, IV_BYTES)
-    check_length("tag", len(sealed.tag), TAG_BYTES, TAG_BYTES)
-    check_length("ciphertext", len(sealed.ciphertext), 1, MAX_MESSAGE_BYTES)
-
-
 def generation_mechanism(spec: KeySpec) -> MechanismType:
     """Return the mechanism by which a key of this spec is made."""
     if spec.is_rsa:
@@ -68,10 +48,10 @@ def generation_mechanism(spec: KeySpec) -> MechanismType:
     return MechanismType.AES_KEY_GEN if spec is KeySpec.AES_256 else MechanismType.GENERIC_SECRET_KEY_GEN
 
 
-def refuse_what_token_lacks(key: HsmKey, mechanisms: frozenset[int]) -> None:
+def refuse_what_token_lacks(key: HsmKey, mechanisms: frozenset[int], *, gcm_mechanism: int) -> None:
     """Raise HsmRequestError, which names them, when the token lacks mechanisms that such a key needs."""
-    needed = (generation_mechanism(key.spec), *_use_mechanisms(key))
-    missing = [f"CKM_{mechanism.name}" for mechanism in needed if mechanism not in mechanisms]
+    needed = (generation_mechanism(key.spec), *_use_mechanisms(key, gcm_mechanism))
+    missing = [_name(mechanism) for mechanism in needed if mechanism not in mechanisms]
     if missing:
         raise HsmRequestError(
             f"this token cannot hold a key of {key.spec} for {key.usage}: it has no {', '.join(missing)}",
@@ -79,15 +59,16 @@ def refuse_what_token_lacks(key: HsmKey, mechanisms: frozenset[int]) -> None:
         )
 
 
-def _use_mechanisms(key: HsmKey) -> tuple[MechanismType, ...]:
+def _use_mechanisms(key: HsmKey, gcm_mechanism: int) -> tuple[int, ...]:
     if key.spec.is_rsa:
         return _RSA_MECHANISMS[key.usage]
     if key.spec is KeySpec.ECC_NIST_EDWARDS25519:
         return (MechanismType.EDDSA,)
     if key.spec.is_curve:
         return _CURVE_MECHANISMS[key.usage]
-    return (
-        (MechanismType.AES_GCM,)
-        if key.spec is KeySpec.AES_256
-        else (MechanismType[f"SHA{key.spec.bits}_HMAC"],)
-    )
+    return (gcm_mechanism if key.spec is KeySpec.AES_256 else MechanismType[f"SHA{key.spec.bits}_HMAC"],)
+
+
+def _name(mechanism: int) -> str:
+    known = mechanism in MechanismType.__members__.values()
+    return f"CKM_{MechanismType(mechanism).name}" if known else f"mechanism {mechanism:#x}"

@@ -5,28 +5,21 @@ from typing import Final
 
 from strongroom.core import (
     HsmError,
-    HsmIntegrityError,
     HsmKey,
+    HsmRequestError,
     KeySpec,
     OaepAlgorithm,
     Secret,
     SigningAlgorithm,
-    WrapAlgorithm,
     WrappedBytes,
-    random_bytes,
 )
 from strongroom.hsm.cryptoki import (
-    AeadDecryptFailedError,
-    AesGcm,
     ArgumentsBadError,
     Attribute,
     CryptokiError,
     EcdhDerive,
     Ecdsa,
     Eddsa,
-    EncryptedDataInvalidError,
-    EncryptedDataLenRangeError,
-    GeneralError,
     HashAlgorithm,
     Hmac,
     KeyType,
@@ -50,25 +43,22 @@ from strongroom.hsm.public_keys import (
     spki_from_point,
     spki_from_rsa_numbers,
 )
+from strongroom.hsm.token._profile import Profile
+from strongroom.hsm.token._wrapping import decryption_failure
+from strongroom.hsm.token._wrapping_gcm import GcmWrapping
 
-IV_BYTES: Final = 12
-TAG_BYTES: Final = 16
 _ED25519_BYTES: Final = 64
 _HASHES: Final = {32: HashAlgorithm.SHA256, 48: HashAlgorithm.SHA384, 64: HashAlgorithm.SHA512}
-_BAD_CIPHERTEXT: Final = (AeadDecryptFailedError, EncryptedDataInvalidError, EncryptedDataLenRangeError)
 _NO_SUCH_OAEP: Final = (ArgumentsBadError, MechanismInvalidError, MechanismParamInvalidError)
-
-
-class UnexplainedError(Exception):
-    """CKR_GENERAL_ERROR on a decryption: the data or the member, nobody knows yet."""
 
 
 class DirectOperations:
     """Calls on one token. Safe to use from any thread; what is given to them was checked before."""
 
-    def __init__(self, module: Module, *, general_error_is_bad_tag: bool) -> None:
+    def __init__(self, module: Module, profile: Profile) -> None:
         self._module = module
-        self._general_error_is_bad_tag = general_error_is_bad_tag
+        self._gcm = GcmWrapping(module, profile)
+        self._general_error_is_bad_tag = profile.general_error_is_bad_tag
         self._refused_oaep: frozenset[OaepAlgorithm] = frozenset()  # learnt once; replaced, never changed
 
     def sign(
@@ -101,23 +91,18 @@ class DirectOperations:
         return made
 
     def encrypt(self, session: int, handle: int, plaintext: bytes, aad: bytes) -> WrappedBytes:
-        """Encrypt with AES-GCM, under a fresh random IV."""
-        iv = random_bytes(IV_BYTES)  # here, so that a second try has another one
-        sealed = self._module.encrypt(session, AesGcm(iv, aad, TAG_BYTES * 8), handle, plaintext)
-        if len(sealed) != len(plaintext) + TAG_BYTES:
-            raise ModuleContractError(f"AES-GCM made {len(sealed)} bytes of {len(plaintext)}")
-        return WrappedBytes(WrapAlgorithm.HSM_AES_GCM, iv, sealed[:-TAG_BYTES], sealed[-TAG_BYTES:])
+        """Encrypt with AES-GCM, under an IV that is made for this call."""
+        return self._gcm.encrypt(session, (handle,), plaintext, aad)
+
+    def check_sealed(self, sealed: WrappedBytes) -> None:
+        """Raise HsmRequestError unless ``encrypt`` can have made this."""
+        if sealed.algorithm is not self._gcm.algorithm:
+            raise HsmRequestError(f"Direct keys decrypt HSM_AES_GCM, not {sealed.algorithm!r}")
+        self._gcm.check(sealed)
 
     def decrypt(self, session: int, handle: int, sealed: WrappedBytes, aad: bytes) -> Secret:
         """Decrypt with AES-GCM. Raises HsmIntegrityError, or UnexplainedError where the token gives no reason."""
-        mechanism = AesGcm(sealed.iv, aad, TAG_BYTES * 8)
-        try:
-            opened = self._module.decrypt(session, mechanism, handle, sealed.ciphertext + sealed.tag)
-        except CryptokiError as error:
-            raise self._decryption_failure(error) from error
-        if len(opened) != len(sealed.ciphertext):
-            raise ModuleContractError(f"AES-GCM made {len(opened)} bytes of {len(sealed.ciphertext)}")
-        return Secret(opened)
+        return Secret(self._gcm.decrypt(session, (handle,), sealed, aad))
 
     def decrypt_oaep(self, session: int, handle: int, algorithm: OaepAlgorithm, ciphertext: bytes) -> Secret:
         """Decrypt with RSA-OAEP inside; where the token has no OAEP of this hash, RSA inside and its padding here.
@@ -184,8 +169,4 @@ class DirectOperations:
         raise HsmError("the token does not tell the public half of the key")
 
     def _decryption_failure(self, error: CryptokiError) -> Exception:
-        if isinstance(error, _BAD_CIPHERTEXT):
-            return HsmIntegrityError("the ciphertext does not decrypt", ckr=error.ckr)
-        if isinstance(error, GeneralError) and self._general_error_is_bad_tag:
-            return UnexplainedError()
-        return error
+        return decryption_failure(error, general_error_is_bad_tag=self._general_error_is_bad_tag)

@@ -81,9 +81,7 @@ class Token:
         self._self_test = SelfTest(module, ObjectMaking(module, finder), self._workshop, profile=profile)
         self._removal = RemovalVerbs(module, finder, self._workshop, role=role)
         self._transport = TransportVerbs(module, finder, self._workshop, profile=profile, role=role)
-        self._direct = DirectVerbs(
-            module, finder, self._workshop, general_error_is_bad_tag=profile.general_error_is_bad_tag
-        )
+        self._direct = DirectVerbs(module, finder, self._workshop, profile=profile)
 
     @classmethod
     def open(

@@ -19,13 +19,14 @@ from strongroom.core import (
     random_bytes,
 )
 from strongroom.hsm.public_keys import curve_of, encrypt_oaep, load_public_key, verify_signature
-from strongroom.hsm.token._direct_operations import DirectOperations, UnexplainedError
+from strongroom.hsm.token._direct_operations import DirectOperations
+from strongroom.hsm.token._wrapping import UnexplainedError
 
 _CHALLENGE_BYTES: Final = 32
 
 
-class SelfTest:
-    """Tests keys of one token. ``spki_der`` is the public half, empty for a key that has none."""
+class KeyProof:
+    """Proves keys of one token. ``spki_der`` is the public half, empty for a key that has none."""
 
     def __init__(self, operations: DirectOperations) -> None:
         self._operations = operations
