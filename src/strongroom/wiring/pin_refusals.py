@@ -43,25 +43,36 @@ def refuse_known_pin(home: Home, member: MemberConfig, pin: Secret) -> None:
     if parsed is None:
         raise _known(path, member, " (which is damaged)")
     salt, refused = (bytes.fromhex(part.decode()) for part in parsed.groups())
-    if hmac.compare_digest(_hash(member, pin, salt), refused):
+    tried = _hash(pin, salt, token_serial=member.token_serial, token_label=member.token_label)
+    if hmac.compare_digest(tried, refused):
         raise _known(path, member, "")
     path.unlink(missing_ok=True)
 
 
 def remember_refused_pin(home: Home, member: MemberConfig, pin: Secret) -> None:
     """Leave the marker, durable before this returns. Raises OSError when the disk refuses."""
+    path = home.pin_refused / member.name
+    leave_marker(path, pin, token_serial=member.token_serial, token_label=member.token_label)
+
+
+def leave_marker(path: Path, pin: Secret, *, token_serial: str | None, token_label: str | None) -> None:
+    """Do what ``remember_refused_pin`` does, for a worker, which knows of the home only where its marker belongs.
+
+    A worker leaves it itself, so that nothing that happens to it afterwards lets the PIN be tried again.
+    """
     salt = random_bytes(_SALT_BYTES)
-    line = f"strongroom-refused-pin-v1 {salt.hex()} {_hash(member, pin, salt).hex()}\n"
-    folder = home.pin_refused
+    refused = _hash(pin, salt, token_serial=token_serial, token_label=token_label)
+    line = f"strongroom-refused-pin-v1 {salt.hex()} {refused.hex()}\n"
+    folder = path.parent
     folder.mkdir(mode=0o700, exist_ok=True)
-    draft = folder / f".{member.name}.new"
+    draft = folder / f".{path.name}.new"
     draft.unlink(missing_ok=True)
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         file.write(line.encode())
         file.flush()
         os.fsync(file.fileno())
-    draft.replace(folder / member.name)
+    draft.replace(path)
     for changed in (folder, folder.parent):
         _sync(changed)
 
@@ -74,9 +85,9 @@ def _known(path: Path, member: MemberConfig, why: str) -> PinRefusedError:
     )
 
 
-def _hash(member: MemberConfig, pin: Secret, salt: bytes) -> bytes:
-    is_serial = member.token_serial is not None
-    selector = (member.token_serial if is_serial else member.token_label) or ""
+def _hash(pin: Secret, salt: bytes, *, token_serial: str | None, token_label: str | None) -> bytes:
+    is_serial = token_serial is not None
+    selector = (token_serial if is_serial else token_label) or ""
     kind = b"serial" if is_serial else b"label"
     tried = encode_fields("strongroom refused pin v1", [pin.reveal(), kind, selector.encode()])
     return hashlib.scrypt(

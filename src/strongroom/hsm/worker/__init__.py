@@ -13,6 +13,7 @@ that does not even answer Ping is frozen as a whole.
 """
 
 from strongroom.hsm.worker._direct_performer import DirectKeys, direct_admin_calls, direct_use_calls
+from strongroom.hsm.worker._health import Health, WorkerHealth
 from strongroom.hsm.worker._performer import Performer, TokenPerformer
 from strongroom.hsm.worker._runner import MAX_WAITING, CallRunner
 from strongroom.hsm.worker._worker import MemberWorker
@@ -21,9 +22,11 @@ __all__ = [
     "MAX_WAITING",
     "CallRunner",
     "DirectKeys",
+    "Health",
     "MemberWorker",
     "Performer",
     "TokenPerformer",
+    "WorkerHealth",
     "direct_admin_calls",
     "direct_use_calls",
 ]

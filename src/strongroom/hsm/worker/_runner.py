@@ -12,6 +12,7 @@ import msgspec
 
 from strongroom.core import Clock, HsmRequestError, MemberDeadlineError
 from strongroom.hsm.wire import Connection, FrameError, Ping, Pong, Reply, Request, Running, failure_from
+from strongroom.hsm.worker._health import WorkerHealth
 from strongroom.hsm.worker._performer import Performer
 
 MAX_WAITING = 4096
@@ -38,10 +39,13 @@ class CallRunner:
     only it writes. After ``close`` the last thread to end closes the performer and sets ``ended``.
     """
 
-    def __init__(self, performer: Performer, *, threads: int, clock: Clock) -> None:
+    def __init__(
+        self, performer: Performer, *, threads: int, clock: Clock, health: WorkerHealth | None = None
+    ) -> None:
         self.broken = asyncio.Event()
         self.ended = asyncio.Event()
         self._performer = performer
+        self._health = health
         self._clock = clock
         self._loop = asyncio.get_running_loop()
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
@@ -80,13 +84,15 @@ class CallRunner:
             _send_to(connection, answers)
 
     def pong(self) -> Pong:
-        """What runs, since when, how many wait, and how many came to their end."""
+        """What runs, since when, how many wait, how many came to their end, and how the worker is."""
         now = self._clock.monotonic()
         running = [
             Running(verb, now - since, limit_s)
             for verb, since, limit_s in (slot for slot in self._running if slot is not None)
         ]
-        return Pong(running, self._queue.qsize(), sum(self._finished))
+        finished = sum(self._finished)
+        recoveries, recycle = self._health.read(finished) if self._health is not None else ({}, "")
+        return Pong(running, self._queue.qsize(), finished, recoveries, recycle)
 
     def close(self) -> None:
         """Let the threads end after what they are at; what waits is dropped."""

@@ -8,6 +8,7 @@ import msgspec
 
 from strongroom.core import Clock
 from strongroom.hsm.wire import AdminCall, Connection, FrameServer, Request, UseCall
+from strongroom.hsm.worker._health import WorkerHealth
 from strongroom.hsm.worker._performer import Performer
 from strongroom.hsm.worker._runner import CallRunner
 
@@ -38,8 +39,10 @@ class MemberWorker:
     the last call has come to its end and the performer was closed; a call that hangs keeps it from being set.
     """
 
-    def __init__(self, performer: Performer, *, threads: int, clock: Clock) -> None:
-        self._runner = CallRunner(performer, threads=threads, clock=clock)
+    def __init__(
+        self, performer: Performer, *, threads: int, clock: Clock, health: WorkerHealth | None = None
+    ) -> None:
+        self._runner = CallRunner(performer, threads=threads, clock=clock, health=health)
         self.broken = self._runner.broken
         self.ended = self._runner.ended
         self._servers: list[FrameServer] = []
