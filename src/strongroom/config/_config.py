@@ -40,6 +40,10 @@ class MemberConfig(_Section, frozen=True):
     token_serial: str | None = None
     token_label: str | None = None
     """Exactly one of serial and label selects the token; the serial is the safer one."""
+    priority: Annotated[int, msgspec.Meta(ge=0, le=100)] = 0
+    """Calls go to the members of the lowest number that can serve; the others stand by. Equal ones share the load."""
+    calls_per_s: Annotated[float, msgspec.Meta(ge=0, le=1_000_000)] = 0.0
+    """Calls that the member may be given in a second; 0 = as its profile says."""
     environment: dict[str, str] = {}
     """Environment variables of this member's workers; ``{home}`` stands for the home directory."""
 

@@ -1,16 +1,28 @@
-"""Keeps one worker of one member alive: starts it, checks it before it serves, replaces it when it fails.
+"""Keeps one member served: starts its worker, checks it before it serves, replaces it when it fails or grows old.
 
-starting → reconciling → active → ejected → starting …, and stopped when only a person can help.
+starting → reconciling → active → ejected → starting …, degraded and read-only beside active, and stopped when only a
+person can help.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable
+from typing import NamedTuple
 
-from strongroom.core import Clock, EventSink, HsmIntegrityError, PinRefusedError, StrongroomError
-from strongroom.hsm.cluster import MemberState, RemoteMember, SuspicionKind, WorkerEntry
+from strongroom.core import (
+    Clock,
+    EventSink,
+    HsmError,
+    HsmIntegrityError,
+    PinRefusedError,
+    StrongroomError,
+)
+from strongroom.hsm.cluster import SERVING, MemberState, RemoteMember, SuspicionKind, WorkerEntry
+from strongroom.hsm.wire import Pong
 from strongroom.runtime._failure import as_failure
+from strongroom.runtime._lives import Life, Lives
+from strongroom.runtime._standing import Restriction, Standing
 from strongroom.runtime._watch import Prove, StartedWorker, WorkerWatch
-from strongroom.wiring.workers import Child
 
 _FIRST_PAUSE_S = 0.05
 _LONGEST_PAUSE_S = 15.0
@@ -18,14 +30,26 @@ _LIVED_WELL_S = 30.0
 _GRACE_S = 1.0
 _MISMATCHES_TO_STOP = 2
 _MAX_REASON = 500  # characters; a worker chose the words, and every API process gets them
+_RECYCLE_AGAIN_S = 60.0
+
+
+class MemberCounts(NamedTuple):
+    """What has happened to one member since main started, for metrics."""
+
+    starts: int
+    failures: int
+    recycled: int
+    recoveries: Counter[str]
+    """By rung of the recovery ladder (``hsm.token.RecoveryCounters``)."""
 
 
 class MemberKeeper:
-    """The life of one worker. Belongs to the event loop of main, which alone kills and restarts.
+    """The life of one member's worker. Belongs to the event loop of main, which alone kills and restarts.
 
     ``start`` starts a process for a generation. ``check`` proves before it serves that the member holds the
     roots, ``prove`` does so again while it serves. A refused PIN ends it: the same PIN is not tried again while
     this keeper lives. So does a second worker that finds another key than the root: one may be mistaken.
+    A worker that wants to be replaced serves on until the next one was started and checked.
     """
 
     def __init__(
@@ -38,42 +62,67 @@ class MemberKeeper:
         changed: Callable[[], None],
         events: EventSink,
         clock: Clock,
+        priority: int = 0,
     ) -> None:
         self.name = name
         self.first_outcome = asyncio.Event()
         self.failure: StrongroomError | None = None
-        self._start = start
-        self._check = check
+        self.member: RemoteMember | None = None
+        """The worker that serves or is being checked."""
         self._prove = prove
         self._changed = changed
         self._events = events
         self._clock = clock
+        self._priority = priority
+        self._standing = Standing(clock)
+        self._generation = 0
+        self._lives = Lives(name, start=start, check=check, clock=clock)
+        self._serving: Life | None = None
+        self._successor: Life | None = None
+        self._background: set[asyncio.Task[None]] = set()
         self._watch: WorkerWatch | None = None
         self._active_since: float | None = None
+        self._lost_at: float | None = None
+        self._recycle_not_before = 0.0
+        self._is_recycling = False
         self._mismatches = 0
-        self._child: Child | None = None
-        self._entry = WorkerEntry(name, 0, 0, MemberState.STARTING, "")
-        self.member: RemoteMember | None = None
+        self._failures = self._recycled = 0
+        self._recoveries: Counter[str] = Counter()
+        self._recoveries_before: Counter[str] = Counter()
+        self._entry = self._entry_of(MemberState.STARTING)
 
     @property
     def entry(self) -> WorkerEntry:
         """What is published of this worker."""
         return self._entry
 
+    @property
+    def counts(self) -> MemberCounts:
+        """What has happened since main started."""
+        recoveries = self._recoveries_before + self._recoveries
+        return MemberCounts(self._generation, self._failures, self._recycled, recoveries)
+
     def suspect(self, generation: int, reason: str, kind: SuspicionKind) -> None:
-        """Take notice of a suspicion; one of an earlier generation says nothing about this one."""
-        if generation == self._entry.generation and self._watch is not None:
+        """Take notice of what a caller says; of an earlier generation it says nothing about this one."""
+        if generation != self._entry.generation or self._watch is None:
+            return
+        if kind == "slow":
+            self._standing.slow(reason)
+        elif kind == "recovered":
+            self._standing.recovered()
+        elif kind == "read-only":
+            self._standing.refuses_writes(reason)
+        else:
             self._watch.suspect(reason, kind)
+        self._publish_standing()
 
     async def run(self) -> None:
         """Keep the worker alive until cancelled, or until only a person can help."""
         pause_s = _FIRST_PAUSE_S
-        generation = 0
         try:
             while True:
-                generation += 1
                 try:
-                    await self._live(generation)
+                    await self._live()
                 except Exception as error:  # noqa: BLE001  # whatever it was, a member is not given up in silence
                     is_final = self._failed(as_failure(error))
                     await self._discard()
@@ -85,25 +134,99 @@ class MemberKeeper:
         finally:
             await self._discard(grace_s=_GRACE_S)
 
-    async def _live(self, generation: int) -> None:
-        """One generation, from its start to its end. Raises what ended it."""
+    async def _live(self) -> None:
+        """Workers that hand over to one another, until one fails. Raises what it failed of."""
         self._active_since = None
-        self._publish(WorkerEntry(self.name, 0, generation, MemberState.STARTING, ""))
-        worker = await self._start(generation)
-        self._child = worker.child
-        self.member = RemoteMember(self.name, worker.use_path)
-        pid = worker.child.pid
-        self._publish(
-            WorkerEntry(self.name, 0, generation, MemberState.RECONCILING, worker.use_path, pid=pid)
+        life = await self._lives.begin(self._next_generation(), self._started)
+        while True:
+            self._serve(life)
+            fault = await self._until_it_ends(life)
+            if fault is not None:
+                raise fault
+            old, life = life, self._handed_over_to()
+            self._in_background(self._lives.retire(old))
+
+    def _next_generation(self) -> int:
+        self._generation += 1
+        self._publish(MemberState.STARTING)
+        return self._generation
+
+    def _started(self, life: Life) -> None:
+        self.member = life.member
+        self._publish(MemberState.RECONCILING, life)
+
+    def _serve(self, life: Life) -> None:
+        """Publish a checked worker as serving, and say how long the member did not serve."""
+        self._serving, self.member = life, life.member
+        worker = StartedWorker(life.child, life.use_path)
+        self._watch = WorkerWatch(
+            worker, life.member, prove=self._prove, clock=self._clock, answered=self._answered
         )
-        await self._check(self.member)
-        self._watch = WorkerWatch(worker, self.member, prove=self._prove, clock=self._clock)
         self._active_since = self._clock.monotonic()
-        self.failure, self._mismatches = None, 0
-        self._publish(WorkerEntry(self.name, 0, generation, MemberState.ACTIVE, worker.use_path, pid=pid))
-        self._events.emit("member.active", member=self.name, generation=generation, pid=pid)
+        self._standing.renewed()
+        failure, self.failure, self._mismatches = self.failure, None, 0
+        self._publish(self._standing.now().state, life, self._standing.now().reason)
+        outage: dict[str, object] = {}
+        if self._lost_at is not None:
+            outage["outage_s"] = round(self._clock.monotonic() - self._lost_at, 3)
+            if failure is not None:
+                outage["cause"] = failure.message
+            self._lost_at = None
+        self._events.emit(
+            "member.active", member=self.name, generation=life.generation, pid=life.child.pid, **outage
+        )
         self.first_outcome.set()
-        raise await self._watch.until_it_fails()
+
+    async def _until_it_ends(self, life: Life) -> HsmError | None:
+        """Watch a worker; returns what is wrong with it, or nothing when its successor is ready."""
+        if self._watch is None:
+            raise AssertionError(f"nobody watches generation {life.generation}")
+        fault = await self._watch.until_it_fails()
+        self._recoveries_before += self._recoveries
+        self._recoveries = Counter()
+        return fault
+
+    def _answered(self, pong: Pong) -> None:
+        """Take notice of what a worker says of itself."""
+        self._recoveries = Counter(pong.recoveries)
+        self._publish_standing()
+        now = self._clock.monotonic()
+        if pong.recycle and not self._is_recycling and now >= self._recycle_not_before:
+            self._is_recycling = True
+            self._recycle_not_before = now + _RECYCLE_AGAIN_S
+            self._in_background(self._recycle(pong.recycle))
+
+    async def _recycle(self, reason: str) -> None:
+        """Have the next worker ready, then let the present one hand over to it. That it cannot start is no outage."""
+        old, watch = self._serving, self._watch
+        generation = self._generation = self._generation + 1
+        try:
+            successor = await self._lives.begin(generation)
+        except Exception as error:  # noqa: BLE001  # the member serves on as it did
+            failure = as_failure(error)
+            self._events.emit("member.not_recycled", member=self.name, cause=failure.message)
+            await self._lives.end_generation(generation)
+            return
+        finally:
+            self._is_recycling = False
+        if old is None or watch is None or self._serving is not old:
+            return  # it failed meanwhile, and run ends every life
+        self._successor = successor
+        self._recycled += 1
+        watch.retire()
+        self._events.emit(
+            "member.recycled",
+            member=self.name,
+            generation=generation,
+            before=old.generation,
+            cause=reason[:_MAX_REASON],
+        )
+
+    def _handed_over_to(self) -> Life:
+        successor, self._successor = self._successor, None
+        if successor is None:
+            raise AssertionError("a worker was retired without a successor")
+        return successor
 
     def _served_s(self) -> float:
         return 0.0 if self._active_since is None else self._clock.monotonic() - self._active_since
@@ -111,27 +234,67 @@ class MemberKeeper:
     def _failed(self, error: StrongroomError) -> bool:
         """Publish why the worker does not serve; returns whether it must not be started again."""
         self.failure = error
-        generation = self._entry.generation
+        self._failures += 1
+        if self._lost_at is None and self._active_since is not None:
+            self._lost_at = self._clock.monotonic()
         self._mismatches += isinstance(error, HsmIntegrityError)
         is_final = isinstance(error, PinRefusedError) or self._mismatches >= _MISMATCHES_TO_STOP
         state = MemberState.STOPPED if is_final else MemberState.EJECTED
-        self._publish(WorkerEntry(self.name, 0, generation, state, "", reason=str(error)[:_MAX_REASON]))
+        generation = self._entry.generation
+        self._publish(state, reason=str(error))
         fields = {"next_step": error.next_step} if error.next_step else {}
         name = "member.stopped" if is_final else "member.failed"
         self._events.emit(name, member=self.name, generation=generation, cause=error.message, **fields)
         self.first_outcome.set()
         return is_final
 
-    def _publish(self, entry: WorkerEntry) -> None:
-        self._entry = entry
+    def _publish_standing(self) -> None:
+        """Publish a serving member as degraded or read-only, or as neither any more."""
+        if self._serving is None or self._entry.state not in SERVING:
+            return
+        state, reason = self._standing.now()
+        if (state, reason[:_MAX_REASON]) == (self._entry.state, self._entry.reason):
+            return
+        is_news = state is not self._entry.state
+        self._publish(state, self._serving, reason)
+        if is_news:
+            self._tell_standing(Restriction(state, reason))
+
+    def _tell_standing(self, now: Restriction) -> None:
+        names = {MemberState.DEGRADED: "member.degraded", MemberState.READ_ONLY: "member.read_only"}
+        fields = {"cause": now.reason} if now.reason else {}
+        self._events.emit(
+            names.get(now.state, "member.restored"),
+            member=self.name,
+            generation=self._entry.generation,
+            **fields,
+        )
+
+    def _publish(self, state: MemberState, life: Life | None = None, reason: str = "") -> None:
+        self._entry = self._entry_of(state, life, reason)
         self._changed()
 
+    def _entry_of(self, state: MemberState, life: Life | None = None, reason: str = "") -> WorkerEntry:
+        return WorkerEntry(
+            self.name,
+            0,
+            self._generation if life is None else life.generation,
+            state,
+            "" if life is None else life.use_path,
+            reason=reason[:_MAX_REASON],
+            pid=0 if life is None else life.child.pid,
+            priority=self._priority,
+        )
+
+    def _in_background(self, work: Awaitable[None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
     async def _discard(self, *, grace_s: float | None = None) -> None:
-        """Let go of the worker: kill it, or ask it to log out and end within ``grace_s``."""
-        self._watch = None
-        if self.member is not None:
-            self.member.close()
-            self.member = None
-        child, self._child = self._child, None
-        if child is not None:
-            await (child.kill() if grace_s is None else child.end(limit_s=grace_s))
+        """Let go of every worker: kill it, or ask it to log out and end within ``grace_s``."""
+        self._watch, self._serving, self._successor, self.member = None, None, None, None
+        for task in self._background:
+            task.cancel()
+        await asyncio.gather(*self._background, return_exceptions=True)
+        await self._lives.end_all(grace_s=grace_s)

@@ -16,6 +16,7 @@ from strongroom.core import (
     StrongroomError,
 )
 from strongroom.hsm.cluster import (
+    SERVING,
     Canary,
     ClusterTable,
     MemberState,
@@ -34,6 +35,7 @@ from strongroom.wiring.workers import Child, member_bootstrap, member_environmen
 
 _CHECK_LIMIT_S = 20.0
 _PEER_LIMIT_S = 5.0
+_FULLY_FIT = SERVING - {MemberState.DEGRADED}
 
 
 class Supervisor:
@@ -71,7 +73,7 @@ class Supervisor:
         while True:
             changed = self._changed
             keepers = self._keepers.values()
-            if any(keeper.entry.state is MemberState.ACTIVE for keeper in keepers):
+            if any(keeper.entry.state in SERVING for keeper in keepers):
                 return []
             if all(keeper.first_outcome.is_set() for keeper in keepers):
                 return [keeper.failure for keeper in keepers if keeper.failure is not None]
@@ -100,6 +102,7 @@ class Supervisor:
             changed=self._publish,
             events=self._events,
             clock=self._clock,
+            priority=member.priority,
         )
 
     async def _start(self, member: MemberConfig, pin: Secret, generation: int) -> StartedWorker:
@@ -135,7 +138,7 @@ class Supervisor:
         """
         await self._prove(member, Deadline.after(self._clock, _CHECK_LIMIT_S))
         keepers = self._keepers.values()
-        peer = next((keeper for keeper in keepers if keeper.entry.state is MemberState.ACTIVE), None)
+        peer = next((keeper for keeper in keepers if keeper.entry.state in _FULLY_FIT), None)
         if peer is not None:
             await self._compare(member, peer)
 
@@ -164,8 +167,12 @@ class Supervisor:
 
     def _suspect(self, suspicion: Suspicion) -> None:
         keeper = self._keepers.get(suspicion.member)
-        if keeper is not None:
-            keeper.suspect(suspicion.generation, suspicion.reason, suspicion.kind)
+        if keeper is None:
+            return
+        others = (other for other in self._keepers.values() if other is not keeper)
+        if suspicion.kind == "slow" and not any(other.entry.state in _FULLY_FIT for other in others):
+            return  # slow is better than none
+        keeper.suspect(suspicion.generation, suspicion.reason, suspicion.kind)
 
     def _publish(self) -> None:
         self._version += 1

@@ -4,7 +4,14 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
-from strongroom.core import Clock, Deadline, HsmError, MemberDeadlineError, MemberFailedError
+from strongroom.core import (
+    Clock,
+    Deadline,
+    HsmError,
+    MemberBusyError,
+    MemberDeadlineError,
+    MemberFailedError,
+)
 from strongroom.hsm.cluster import RemoteMember, SuspicionKind
 from strongroom.hsm.wire import Pong
 from strongroom.wiring.workers import Child
@@ -38,12 +45,23 @@ class WorkerWatch:
     most every 3 s. Belongs to the event loop of main.
     """
 
-    def __init__(self, worker: StartedWorker, member: RemoteMember, *, prove: Prove, clock: Clock) -> None:
+    def __init__(
+        self,
+        worker: StartedWorker,
+        member: RemoteMember,
+        *,
+        prove: Prove,
+        clock: Clock,
+        answered: Callable[[Pong], None] = lambda _pong: None,
+    ) -> None:
+        """``answered`` gets each of the worker's answers about itself."""
         self._worker = worker
         self._member = member
         self._prove = prove
         self._clock = clock
         self._suspected = asyncio.Event()
+        self._answered = answered
+        self._is_retired = False
         self._suspicion = ""
         self._is_accused = False  # of a failure that no proof has answered yet
         self._proved_at = clock.monotonic()
@@ -54,8 +72,13 @@ class WorkerWatch:
         self._is_accused = self._is_accused or kind == "failure"
         self._suspected.set()
 
-    async def until_it_fails(self) -> HsmError:
-        """Watch; returns what is wrong."""
+    def retire(self) -> None:
+        """Another worker takes over: ``until_it_fails`` returns None."""
+        self._is_retired = True
+        self._suspected.set()
+
+    async def until_it_fails(self) -> HsmError | None:
+        """Watch; returns what is wrong, or None when the worker was retired."""
         ended = asyncio.ensure_future(self._worker.child.wait())
         try:
             while True:
@@ -63,9 +86,11 @@ class WorkerWatch:
                 suspected = asyncio.ensure_future(self._suspected.wait())
                 try:
                     await _first_of(ended, suspected, timeout_s=_PING_EVERY_S)
-                    fault = None if ended.done() else await self._fault(suspected)
+                    fault = None if ended.done() or self._is_retired else await self._fault(suspected)
                 finally:
                     suspected.cancel()
+                if self._is_retired:
+                    return None
                 if fault is not None:
                     # A connection that breaks is how the end of a process is often noticed first.
                     await _first_of(ended, timeout_s=_END_NOTICE_S)
@@ -81,6 +106,7 @@ class WorkerWatch:
             pong = await self._ask(suspected)
         except HsmError as error:
             return MemberFailedError(f"its worker does not answer: {error.message}")
+        self._answered(pong)
         for running in pong.running:
             if running.for_s > running.limit_s:
                 return MemberFailedError(
@@ -111,6 +137,8 @@ class WorkerWatch:
         caller = RemoteMember(self._member.name, self._worker.use_path)
         try:
             await self._prove(caller, self._in(_PROOF_LIMIT_S))
+        except MemberBusyError:
+            return None  # it has more to do than it may, and it does it
         except MemberDeadlineError as error:
             return None if await self._is_busy(before, began) else error
         except HsmError as error:
