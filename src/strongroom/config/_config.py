@@ -46,6 +46,8 @@ class MemberConfig(_Section, frozen=True):
     """Calls that the member may be given in a second; 0 = as its profile says."""
     environment: dict[str, str] = {}
     """Environment variables of this member's workers; ``{home}`` stands for the home directory."""
+    library_parameters: Annotated[str, msgspec.Meta(max_length=1000)] | None = None
+    """The string that C_Initialize of NSS wants, ``{home}`` as above; every other module refuses one."""
 
 
 class ClusterConfig(_Section, frozen=True):

@@ -3,7 +3,17 @@
 import uuid
 from typing import NamedTuple
 
-from strongroom.core import Clock, Deadline, HsmUse, RandomPool, RootId, Secret, WrapAlgorithm, random_bytes
+from strongroom.core import (
+    Clock,
+    Deadline,
+    HsmIntegrityError,
+    HsmUse,
+    RandomPool,
+    RootId,
+    Secret,
+    WrapAlgorithm,
+    random_bytes,
+)
 from strongroom.envelope import (
     Blob,
     Purpose,
@@ -78,7 +88,7 @@ class KekCiphers:
     async def new_domain(self, root_id: RootId, kind: str) -> DomainRecord:
         """Make a domain: a random KEK, wrapped by the root in the HSM. The caller stores the record."""
         domain_id = uuid.UUID(bytes=random_bytes(16), version=4)
-        algorithm = WrapAlgorithm.HSM_AES_GCM
+        algorithm = self._algorithm_of(root_id)
         aad = aad_for(Purpose.DOMAIN_KEK, algorithm, root_id, 1, domain_kek_binding(domain_id.bytes))
         key_bytes = Secret(random_bytes(KEK_LEN_BYTES))
         try:
@@ -86,6 +96,8 @@ class KekCiphers:
                 wrapped = await self._hsm.wrap(root_id, key_bytes, aad, deadline=self._deadline())
         finally:
             key_bytes.zeroize()
+        if wrapped.algorithm is not algorithm:
+            raise HsmIntegrityError("the HSM wrapped by another algorithm than that of its root")
         blob = Blob.of_wrapped(Purpose.DOMAIN_KEK, root_id, wrapped)
         return DomainRecord(str(domain_id), root_id, kind, blob.encode(), 0, self._clock.now())
 
@@ -106,6 +118,13 @@ class KekCiphers:
         """Drop what has ended."""
         self.keks.sweep()
         self.domains.sweep()
+
+    def _algorithm_of(self, root_id: RootId) -> WrapAlgorithm:
+        """Return the one wrap algorithm of everything under a root. Raises MissingRecordError."""
+        for root in self._store.list_roots():
+            if root.root_id == root_id:
+                return WrapAlgorithm(root.wrap_algorithm)
+        raise MissingRecordError(f"root {root_id.hex()} is not in the database")
 
     async def _unwrap_domain(self, domain_id: str) -> CachedCipher:
         record = self._store.get_domain(domain_id)

@@ -46,6 +46,8 @@ class Supervisor:
     ) -> None:
         self._home = home
         self._roots = roots
+        # All roots of a cluster have one; a worker refuses every other.
+        self._wrap_algorithm = roots[-1].wrap_algorithm if roots else None
         self._events = events
         self._clock = clock
         self._version = 0
@@ -109,7 +111,13 @@ class Supervisor:
         refuse_known_pin(self._home, member, pin)
         sockets = restore_runtime_folder(self._home)
         bootstrap = member_bootstrap(
-            member, self._home, "serve", pin=pin.reveal(), sockets=sockets, generation=generation
+            member,
+            self._home,
+            "serve",
+            pin=pin.reveal(),
+            sockets=sockets,
+            generation=generation,
+            wrap_algorithm=self._wrap_algorithm,
         )
         try:
             child = await start_member(bootstrap, member_environment(member, self._home))

@@ -21,7 +21,7 @@ from strongroom.wiring.bootstrap import (
     started_frame,
 )
 from strongroom.wiring.events import LoggedEvents, configure_logging
-from strongroom.wiring.member import BuiltMember, build_member, initialise_member, sync_store
+from strongroom.wiring.member import BuiltMember, build_member, initialise_member, probe_member, sync_store
 from strongroom.wiring.softhsm_home import keep_softhsm_config
 
 _BROKEN_STATUS = 3
@@ -40,8 +40,9 @@ def main() -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     try:
         _prepare_store(bootstrap)
-        if bootstrap.mode == "initialise":
-            _answer(answer_fd, started_frame(Started(token=initialise_member(bootstrap))))
+        if bootstrap.mode in {"initialise", "probe"}:
+            made = initialise_member(bootstrap) if bootstrap.mode == "initialise" else probe_member(bootstrap)
+            _answer(answer_fd, started_frame(Started(token=made.token, wrapping=made.wrapping)))
             status = 0
         else:
             status = asyncio.run(_serve(bootstrap, protections, answer_fd))

@@ -11,9 +11,10 @@ from strongroom.hsm.wire import MAX_FRAME_BYTES, Failure, FrameError, failure_fr
 
 T = TypeVar("T")
 
-MemberMode = Literal["serve", "administer", "officer", "initialise"]
+MemberMode = Literal["serve", "administer", "officer", "initialise", "probe"]
 """``serve``: logged in as user, admin verbs refused. ``administer`` and ``officer`` (logged in as user and as
-security officer) accept admin verbs and are used by ``init`` only. ``initialise`` initialises a blank token and ends."""
+security officer) accept admin verbs and are used by ``init`` only. ``initialise`` initialises a blank token and ends.
+``probe`` tries what the token can do, as user, and ends."""
 
 
 class MemberBootstrap(msgspec.Struct, frozen=True):
@@ -26,6 +27,9 @@ class MemberBootstrap(msgspec.Struct, frozen=True):
     pin: bytearray
     """User PIN, or the security officer's in the mode ``officer``; overwritten once it was used."""
     module: str | None = None
+    library_parameters: str | None = None
+    wrap_algorithm: int | None = None
+    """``core.WrapAlgorithm`` of the cluster; the worker refuses every other. None before the cluster has one."""
     token_serial: str | None = None
     token_label: str | None = None
     use_path: str = ""
@@ -62,6 +66,14 @@ class TokenFound(msgspec.Struct, frozen=True):
     firmware: str
 
 
+class WrapTried(msgspec.Struct, frozen=True):
+    """Whether a token can do a wrap algorithm (``hsm.token.WrapAbility``)."""
+
+    algorithm: int
+    variant: str
+    missing: str | None
+
+
 class Started(msgspec.Struct, frozen=True):
     """A child's answer: it is at work, or why not."""
 
@@ -69,6 +81,8 @@ class Started(msgspec.Struct, frozen=True):
     failure: Failure | None = None
     protections: list[str] = []
     """What of the memory protection the system refused, in words."""
+    wrapping: list[WrapTried] = []
+    """Of the modes ``initialise`` (up to the first that works) and ``probe`` (all): what was tried, the best first."""
 
 
 def started_frame(started: Started) -> bytes:

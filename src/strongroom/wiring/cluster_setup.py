@@ -1,7 +1,7 @@
 """From blank tokens to members that hold one root KEK: the cluster part of ``init``."""
 
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -21,10 +21,11 @@ from strongroom.hsm.cluster import (
 )
 from strongroom.hsm.token import write_softhsm_config
 from strongroom.hsm.wire import KeyCheck
-from strongroom.wiring.bootstrap import MemberBootstrap, MemberMode, TokenFound
+from strongroom.wiring.bootstrap import MemberBootstrap, MemberMode, TokenFound, WrapTried
 from strongroom.wiring.development_tls import write_private
 from strongroom.wiring.home import runtime_folder
 from strongroom.wiring.workers import admin_worker, member_bootstrap, member_environment, start_member
+from strongroom.wiring.wrap_choice import asker, choose_wrap_algorithm
 
 MEMBER_NAMES = ("alpha", "beta")
 ROOT_LABEL = "strongroom-root"
@@ -35,10 +36,11 @@ Progress = Callable[[str], None]
 
 
 class SetUpMember(NamedTuple):
-    """A member and the token that it has."""
+    """A member, the token that it has, and what was tried on it."""
 
     config: MemberConfig
     token: TokenFound
+    wrapping: Sequence[WrapTried]
 
 
 class Doors(NamedTuple):
@@ -48,12 +50,15 @@ class Doors(NamedTuple):
     officers: list[AdminDoor]
     """The same members, logged in as security officer."""
     uses: list[RemoteMember]
+    algorithm: WrapAlgorithm
+    """By what they wrap."""
 
 
 class MadeRoot(NamedTuple):
     """A root KEK that every member holds."""
 
     root_id: RootId
+    algorithm: WrapAlgorithm
     check: KeyCheck
     canary: Canary
 
@@ -86,12 +91,26 @@ async def make_development_members(home: Home, progress: Progress) -> list[SetUp
         if token is None:
             raise HomeError(f"the token of member {name} did not say which one it is")
         config = msgspec.structs.replace(config, token_serial=token.serial, token_label=None)
-        members.append(SetUpMember(config, token))
+        members.append(SetUpMember(config, token, child.started.wrapping))
     return members
 
 
+async def choose_algorithm(home: Home, members: list[SetUpMember], progress: Progress) -> WrapAlgorithm:
+    """Choose the wrap algorithm of the cluster that these members make: the best that all can.
+
+    Raises ConfigError, which says what each member lacks.
+    """
+    answers = {member.config.name: member.wrapping for member in members}
+    ask = asker([member.config for member in members], home, runtime_folder(home))
+    algorithm = await choose_wrap_algorithm(answers, ask)
+    progress(f"the members wrap by {algorithm.name}")
+    return algorithm
+
+
 @contextlib.asynccontextmanager
-async def open_doors(home: Home, members: list[SetUpMember]) -> AsyncIterator[Doors]:
+async def open_doors(
+    home: Home, members: list[SetUpMember], algorithm: WrapAlgorithm
+) -> AsyncIterator[Doors]:
     """Run two workers per member, one logged in as user and one as security officer, and give their doors.
 
     Two, since a process is logged in as one or the other.
@@ -100,11 +119,19 @@ async def open_doors(home: Home, members: list[SetUpMember]) -> AsyncIterator[Do
 
     def bootstrap(config: MemberConfig, mode: MemberMode, pin: PinSource) -> MemberBootstrap:
         pin_bytes = read_pin(pin, home.root).reveal()
-        return member_bootstrap(config, home, mode, pin=pin_bytes, sockets=sockets, generation=0)
+        return member_bootstrap(
+            config,
+            home,
+            mode,
+            pin=pin_bytes,
+            sockets=sockets,
+            generation=0,
+            wrap_algorithm=int(algorithm),
+        )
 
     async with contextlib.AsyncExitStack() as stack:
-        doors = Doors([], [], [])
-        for config, _ in members:
+        doors = Doors([], [], [], algorithm)
+        for config, _, _ in members:
             environment = member_environment(config, home)
             as_user = bootstrap(config, "administer", config.pin)
             doors.users.append(await stack.enter_async_context(admin_worker(as_user, environment)))
@@ -128,9 +155,7 @@ async def make_root(doors: Doors, clock: Clock, progress: Progress) -> MadeRoot:
         progress(f"generating the root KEK on member {source.name}")
         root_id, check = await generate_root(source, ROOT_LABEL)
         deadline = Deadline.after(clock, _PROOF_LIMIT_S)
-        canary = await make_canary(
-            root_id, source_use, algorithm=WrapAlgorithm.HSM_AES_GCM, deadline=deadline
-        )
+        canary = await make_canary(root_id, source_use, algorithm=doors.algorithm, deadline=deadline)
         for target, use in zip(targets, target_uses, strict=True):
             progress(
                 f"copying the root KEK to member {target.name} by trusted wrapping, and proving the copy"
@@ -141,7 +166,7 @@ async def make_root(doors: Doors, clock: Clock, progress: Progress) -> MadeRoot:
             await prove_same_root(root_id, source_use, use, deadline=deadline)
             await prove_canary(root_id, canary, use, deadline=deadline)
         progress("destroying the import keys that it travelled under")
-    return MadeRoot(root_id, check, canary)
+    return MadeRoot(root_id, doors.algorithm, check, canary)
 
 
 def _random_pin() -> bytes:

@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from strongroom.config import ClusterConfig, Config, Home, ServiceConfig, render_config
-from strongroom.core import Clock, HomeError, HsmUse, WrapAlgorithm
+from strongroom.core import Clock, HomeError, HsmUse
 from strongroom.keyring import CREDENTIALS, CacheLimits, KekCiphers, make_access_key
 from strongroom.service import Role
 from strongroom.storage import MemberRecord, RootRecord, Store, Transaction, create_database
@@ -19,6 +19,7 @@ from strongroom.wiring.cluster_setup import (
     MadeRoot,
     Progress,
     SetUpMember,
+    choose_algorithm,
     make_development_members,
     make_root,
     open_doors,
@@ -56,7 +57,8 @@ async def initialise_development(root: Path, *, port: int, clock: Clock, progres
         _start_afresh(home, progress)
         try:
             members = await make_development_members(home, progress)
-            async with open_doors(home, members) as doors:
+            algorithm = await choose_algorithm(home, members, progress)
+            async with open_doors(home, members, algorithm) as doors:
                 made = await make_root(doors, clock, progress)
                 progress("making the database and an access key for development")
                 access_key = await _make_database(home, members, doors.uses[0], made, clock=clock)
@@ -118,7 +120,7 @@ async def _make_database(
         now = clock.now()
         root = RootRecord(
             made.root_id,
-            int(WrapAlgorithm.HSM_AES_GCM),
+            int(made.algorithm),
             made.check.kind,
             made.check.value,
             made.canary.blob,

@@ -5,7 +5,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from strongroom.core import ApprovalGate, ClosedGate, Secret, SystemClock, TokenNotFoundError
+from strongroom.core import (
+    ApprovalGate,
+    ClosedGate,
+    ConfigError,
+    Secret,
+    SystemClock,
+    TokenNotFoundError,
+    WrapAlgorithm,
+)
 from strongroom.hsm.cryptoki import Module, ModuleLoadError
 from strongroom.hsm.token import (
     Profile,
@@ -19,7 +27,7 @@ from strongroom.hsm.token import (
     sync_softhsm_store,
 )
 from strongroom.hsm.worker import MemberWorker, TokenPerformer
-from strongroom.wiring.bootstrap import MemberBootstrap, TokenFound
+from strongroom.wiring.bootstrap import MemberBootstrap, TokenFound, WrapTried
 from strongroom.wiring.events import LoggedEvents
 
 
@@ -33,6 +41,13 @@ class InitialisationGate:
         """Allow."""
 
 
+class MadeToken(NamedTuple):
+    """A token that was initialised or tried, and what it can do."""
+
+    token: TokenFound
+    wrapping: list[WrapTried]
+
+
 class BuiltMember(NamedTuple):
     """A worker that is ready to listen."""
 
@@ -43,7 +58,8 @@ class BuiltMember(NamedTuple):
 def build_member(bootstrap: MemberBootstrap) -> BuiltMember:
     """Load the module, log in once, and put the worker together. Must run inside its event loop.
 
-    The PIN of the bootstrap is overwritten, whether it was taken or not: a worker logs in once.
+    The PIN of the bootstrap is overwritten, whether it was taken or not: a worker logs in once. What the profile
+    says is proved on the token first: a worker that fails this does not serve.
     Raises TokenNotFoundError, PinRefusedError, ConfigError and other HsmErrors.
     """
     profile = load_profile(bootstrap.profile)
@@ -51,7 +67,11 @@ def build_member(bootstrap: MemberBootstrap) -> BuiltMember:
     role = Role.SECURITY_OFFICER if bootstrap.mode == "officer" else Role.USER
     selector = TokenSelector(serial=bootstrap.token_serial, label=bootstrap.token_label)
     with _lent_once(bootstrap.pin) as pin:
-        token = Token.open(module, selector, pin, profile=profile, role=role)
+        token = Token.open(
+            module, selector, pin, profile=profile, role=role, wrap_algorithm=_wrap_algorithm(bootstrap)
+        )
+    if role is Role.USER:  # the security officer can make no key
+        _prove(token)
     gate: ApprovalGate = ClosedGate() if bootstrap.mode == "serve" else InitialisationGate()
     performer = TokenPerformer(
         token,
@@ -63,19 +83,57 @@ def build_member(bootstrap: MemberBootstrap) -> BuiltMember:
     return BuiltMember(worker, _found(token.identity))
 
 
-def initialise_member(bootstrap: MemberBootstrap) -> TokenFound:
-    """Initialise the member's blank token and set its user PIN; both PINs of the bootstrap are overwritten then.
+def initialise_member(bootstrap: MemberBootstrap) -> MadeToken:
+    """Initialise the member's blank token, set its user PIN, and try by what it can wrap.
 
-    Raises TokenNotFoundError when no token is blank.
+    Both PINs of the bootstrap are overwritten then. Raises TokenNotFoundError when no token is blank.
     """
-    module = _load(bootstrap, load_profile(bootstrap.profile))
+    profile = load_profile(bootstrap.profile)
+    module = _load(bootstrap, profile)
     with _lent_once(bootstrap.so_pin) as so_pin, _lent_once(bootstrap.pin) as user_pin:
         identity = initialise_token(
             module, label=bootstrap.token_label or "", so_pin=so_pin, user_pin=user_pin
         )
+        token = Token.open(module, TokenSelector(serial=identity.serial), user_pin, profile=profile)
+        tried = _tried(token, until_first=True)
     module.finalize()
     sync_store(bootstrap)
-    return _found(identity)
+    return MadeToken(_found(identity), tried)
+
+
+def probe_member(bootstrap: MemberBootstrap) -> MadeToken:
+    """Log in as user and try every wrap algorithm; the PIN of the bootstrap is overwritten then. Raises HsmError."""
+    profile = load_profile(bootstrap.profile)
+    module = _load(bootstrap, profile)
+    selector = TokenSelector(serial=bootstrap.token_serial, label=bootstrap.token_label)
+    with _lent_once(bootstrap.pin) as pin:
+        token = Token.open(module, selector, pin, profile=profile)
+        return MadeToken(_found(token.identity), _tried(token, until_first=False))
+
+
+def _tried(token: Token, *, until_first: bool) -> list[WrapTried]:
+    try:
+        abilities = token.wrap_abilities(until_first=until_first)
+    finally:
+        token.close()
+    return [WrapTried(int(ability.algorithm), ability.variant, ability.missing) for ability in abilities]
+
+
+def _prove(token: Token) -> None:
+    try:
+        token.prove_profile()
+    except BaseException:
+        token.close()
+        raise
+
+
+def _wrap_algorithm(bootstrap: MemberBootstrap) -> WrapAlgorithm | None:
+    if bootstrap.wrap_algorithm is None:
+        return None
+    try:
+        return WrapAlgorithm(bootstrap.wrap_algorithm)
+    except ValueError:
+        raise ConfigError(f"wrap algorithm {bootstrap.wrap_algorithm} is not known") from None
 
 
 def sync_store(bootstrap: MemberBootstrap) -> None:
@@ -102,7 +160,8 @@ def _load(bootstrap: MemberBootstrap, profile: Profile) -> Module:
             if tokens:
                 LoggedEvents(bootstrap.name).emit(f"softhsm.{what}", tokens=[str(token) for token in tokens])
     try:
-        return Module.load(bootstrap.module or profile.find_module())
+        path = bootstrap.module or profile.find_module()
+        return Module.load(path, library_parameters=bootstrap.library_parameters)
     except ModuleLoadError as error:
         raise TokenNotFoundError(error.message, next_step=error.next_step) from error
 

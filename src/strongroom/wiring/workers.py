@@ -150,6 +150,7 @@ def member_bootstrap(
     sockets: Path,
     generation: int,
     so_pin: bytes = b"",
+    wrap_algorithm: int | None = None,
 ) -> MemberBootstrap:
     """Describe a worker of a member. Its socket names hold the generation, so an old one is never met again."""
     is_softhsm = member.profile == _SOFTHSM_PROFILE
@@ -161,6 +162,8 @@ def member_bootstrap(
         parent_pid=os.getpid(),
         pin=bytearray(pin),
         module=member.module or (softhsm_module() if is_softhsm else None),
+        library_parameters=_home_filled_in(member.library_parameters, home),
+        wrap_algorithm=wrap_algorithm,
         token_serial=member.token_serial,
         token_label=member.token_label,
         use_path=str(sockets / f"{stem}.use"),
@@ -169,6 +172,10 @@ def member_bootstrap(
         token_config=_own_softhsm_config(member, home) if is_softhsm else None,
         so_pin=bytearray(so_pin),
     )
+
+
+def _home_filled_in(text: str | None, home: Home) -> str | None:
+    return None if text is None else text.replace("{home}", str(home.root))
 
 
 def _own_softhsm_config(member: MemberConfig, home: Home) -> str | None:

@@ -55,6 +55,10 @@ async def make_canary(
     """Seal a random value under a root, by the algorithm of the cluster."""
     value = Secret(random_bytes(_CHALLENGE_BYTES))
     wrapped = await member.wrap(root_id, value, _canary_aad(root_id, algorithm), deadline=deadline)
+    if wrapped.algorithm is not algorithm:
+        raise HsmIntegrityError(
+            f"the member wraps by {wrapped.algorithm.name}, its cluster by {algorithm.name}"
+        )
     blob = Blob.of_wrapped(Purpose.ROOT_CANARY, root_id, wrapped)
     return Canary(blob.encode(), hashlib.sha256(value.reveal()).digest())
 
