@@ -9,6 +9,7 @@ import msgspec
 
 from bench.comparison import Settings, compare
 from bench.findings import Results
+from bench.hsm import main as compare_with_c
 from bench.page import write_docs
 from strongroom.bench import OPERATIONS
 from strongroom.core import StrongroomError
@@ -19,8 +20,10 @@ _MAX_SECONDS = 60.0
 
 def main() -> int:
     """Run the comparison; returns the exit status."""
-    options = _options()
     signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(143))  # so that what was started is ended
+    if sys.argv[1:2] == ["hsm"]:
+        return compare_with_c(sys.argv[2:])
+    options = _options()
     settings = Settings(
         seconds=options.seconds,
         rounds=options.rounds,

@@ -9,11 +9,14 @@ The client is a C program (wrk) that sends bytes which were signed before the cl
 as little as it can from the machine that it shares with the service. A signature holds for five minutes: make
 requests right before each run.
 
-Threading: everything here is for one thread. It starts wrk and waits for it; it starts no service, compares
+``measure_calls`` does the same for the calls of one HSM member, without a service.
+
+Threading: everything here is for one thread (``measure_calls`` for one event loop). It starts wrk and waits for it; it starts no service, compares
 with nothing and draws nothing: ``./dev bench`` (tests/bench) does that with what is here.
 """
 
 from strongroom.bench._errors import BenchError, RequestFailedError, WrkMissingError
+from strongroom.bench._hsm import BenchKeys, Call, CallCell, MeasuredMember, measure_calls, member_calls
 from strongroom.bench._http import Connection, HttpRequest, render_request
 from strongroom.bench._kms import OPERATIONS, PLAINTEXT_BYTES, TABLE_SIZE, KmsCaller, RequestMaker
 from strongroom.bench._machine import Machine, describe_machine
@@ -25,12 +28,16 @@ __all__ = [
     "PLAINTEXT_BYTES",
     "TABLE_SIZE",
     "BenchError",
+    "BenchKeys",
+    "Call",
+    "CallCell",
     "Cell",
     "Connection",
     "Errors",
     "HttpRequest",
     "KmsCaller",
     "Machine",
+    "MeasuredMember",
     "RequestFailedError",
     "RequestMaker",
     "Run",
@@ -39,6 +46,8 @@ __all__ = [
     "describe_machine",
     "drive",
     "lua_script",
+    "measure_calls",
+    "member_calls",
     "parse_report",
     "render_request",
     "summarise",

@@ -8,6 +8,7 @@ from strongroom.cli._output import Output
 from strongroom.cli._reporting import reporting
 
 OPERATIONS = ("Encrypt", "Decrypt", "GenerateDataKey")
+HSM_CALLS = ("round-trip", "wrap", "unwrap", "rsa-sign", "p256-sign")
 MAX_SECONDS = 120.0
 MAX_CONNECTIONS = 10_000
 
@@ -31,7 +32,7 @@ def operations_of(_ctx: click.Context, _param: click.Parameter, value: str) -> S
     return names
 
 
-@click.command
+@click.group(invoke_without_command=True)
 @click.option(
     "--seconds",
     type=click.FloatRange(0.1, MAX_SECONDS),
@@ -55,14 +56,55 @@ def operations_of(_ctx: click.Context, _param: click.Parameter, value: str) -> S
 )
 @click.option("--key", help="The key to use (id, ARN or alias); else one is made, which stays.")
 @reporting
+@click.pass_context
 def bench(
-    output: Output, *, seconds: float, connections: Sequence[int], operations: Sequence[str], key: str | None
+    ctx: click.Context,
+    output: Output,
+    *,
+    seconds: float,
+    connections: Sequence[int],
+    operations: Sequence[str],
+    key: str | None,
 ) -> None:
     """Put the running service under full load, and show how fast and how evenly it answers.
 
     Requests are signed beforehand and sent by wrk, which has to be installed. Each leaves its audit entry, as
     any other does. Ends with exit status 1 when a request fails.
     """
+    if ctx.invoked_subcommand is not None:
+        return
     from strongroom.cli._bench_load import measure_service  # late: it brings half the house with it
 
     measure_service(output, seconds=seconds, connections=connections, operations=operations, key=key)
+
+
+def calls_of(_ctx: click.Context, _param: click.Parameter, value: str) -> Sequence[str]:
+    """Read names of calls to a member, separated by commas."""
+    names = [name.strip() for name in value.split(",")]
+    for name in names:
+        if name not in HSM_CALLS:
+            raise click.BadParameter(f"{name!r} is not measured; choose from {', '.join(HSM_CALLS)}")
+    return names
+
+
+@bench.command
+@click.option(
+    "--seconds",
+    type=click.FloatRange(0.1, MAX_SECONDS),
+    default=1.0,
+    show_default=True,
+    help="Length of each run.",
+)
+@click.option(
+    "--calls", callback=calls_of, default=",".join(HSM_CALLS), show_default=True, help="What to measure."
+)
+@reporting
+def hsm(output: Output, *, seconds: float, calls: Sequence[str]) -> None:
+    """Measure the calls of one HSM member through its worker, on a throw-away SoftHSM token.
+
+    For 1 to 32 callers, one call at a time and in batches of 16 and 256. No service need run, and no home is
+    touched. Shows what the worker, the socket and SoftHSM cost on this machine; an HSM in a rack has a speed of its own.
+    """
+    from strongroom.cli._bench_hsm import measure_member  # late: it brings half the house with it
+
+    measure_member(output, seconds=seconds, calls=calls)
