@@ -1,4 +1,4 @@
-"""A member worker keeps no PIN once it has logged in, or failed to."""
+"""A member worker keeps one copy of its PIN, to log in again with, and none once it was refused or the worker closed."""
 
 import asyncio
 import os
@@ -28,50 +28,48 @@ def bootstrap(tmp_path, monkeypatch):
         return MemberBootstrap(
             mode=mode, name="alpha", profile="softhsm2", parent_pid=os.getpid(), pin=bytearray(pin),
             so_pin=bytearray(so_pin), module=str(library), token_label="alpha",
+            pin_refusal_path=str(tmp_path / "refused" / "alpha"),
         )  # fmt: skip
 
     return make
 
 
 @pytest.fixture
-def lent(monkeypatch):
-    """Every Secret that a PIN was lent as, and what was in it then."""
-    seen = []
+def copies_of(monkeypatch):
+    """Tells how many buffers of ours hold a PIN. What ``Secret.reveal`` gave away is out of reach, and lives for a call."""
+    made = []
+    keep = Secret.__init__
 
-    class Noted(Secret):
-        def __init__(self, value):
-            super().__init__(value)
-            seen.append((self, bytes(value)))
+    def noted(self, value):
+        keep(self, value)
+        made.append(self)
 
-    monkeypatch.setattr(member, "Secret", Noted)
-    return seen
-
-
-def assert_forgotten(lent, *pins):
-    assert sorted(was for _, was in lent) == sorted(pins)
-    assert all(secret.reveal() == bytes(len(was)) for secret, was in lent)
+    monkeypatch.setattr(Secret, "__init__", noted)
+    return lambda pin: sum(secret.reveal() == pin for secret in made)
 
 
-async def test_pins_that_were_taken_are_overwritten(bootstrap, lent):
+async def test_a_worker_in_service_holds_one_copy_and_a_closed_one_none(bootstrap, copies_of):
     blank, serving = bootstrap("initialise", PIN, SO_PIN), bootstrap("serve", PIN)
     member.initialise_member(blank)
     assert (blank.pin, blank.so_pin) == (bytes(len(PIN)), bytes(len(SO_PIN)))
-    assert_forgotten(lent, PIN, SO_PIN)
+    assert copies_of(PIN) == copies_of(SO_PIN) == 0
 
-    lent.clear()
     built = member.build_member(serving)
     assert built.token.label == "alpha"
     assert serving.pin == bytes(len(PIN))
-    assert_forgotten(lent, PIN)
+    assert copies_of(PIN) == 1
     built.worker.close()
     await asyncio.wait_for(built.worker.ended.wait(), 10)
+    assert copies_of(PIN) == 0
 
 
-async def test_a_refused_pin_is_overwritten_too(bootstrap, lent):
+async def test_a_refused_pin_is_overwritten_and_leaves_its_marker(bootstrap, copies_of, tmp_path):
     member.initialise_member(bootstrap("initialise", PIN, SO_PIN))
-    lent.clear()
     refused = bootstrap("serve", WRONG)
     with pytest.raises(PinRefusedError):
         member.build_member(refused)
     assert refused.pin == bytes(len(WRONG))
-    assert_forgotten(lent, WRONG)
+    assert copies_of(WRONG) == 0
+    marker = tmp_path / "refused" / "alpha"
+    assert marker.read_bytes().startswith(b"strongroom-refused-pin-v1 ")
+    assert WRONG not in marker.read_bytes()

@@ -25,7 +25,7 @@ class MemberBootstrap(msgspec.Struct, frozen=True):
     profile: str
     parent_pid: int
     pin: bytearray
-    """User PIN, or the security officer's in the mode ``officer``; overwritten once it was used."""
+    """User PIN, or the security officer's in the mode ``officer``; overwritten once the token has its copy."""
     module: str | None = None
     library_parameters: str | None = None
     wrap_algorithm: int | None = None
@@ -38,6 +38,8 @@ class MemberBootstrap(msgspec.Struct, frozen=True):
     """Folder of SoftHSM's tokens, to be protected; None for a real HSM."""
     token_config: str | None = None
     """SoftHSM's configuration, when it lies in the home: to be kept pointing at ``token_store``."""
+    pin_refusal_path: str | None = None
+    """Where the worker leaves the marker of a refused PIN (``wiring.pin_refusals``); None: nowhere."""
     so_pin: bytearray = bytearray()
     """Of the mode ``initialise`` only; overwritten too."""
 
