@@ -35,6 +35,8 @@ from strongroom.hsm.token._work import Workshop
 from strongroom.hsm.token._wrappings import wrapping_for
 
 _CLOSE_LIMIT_S: Final = 0.5
+_RECOVERY_SHARE: Final = 0.8
+"""Of the time after which main takes a use verb for hung: recovery begins no rung later than that."""
 _SYSTEM_CLOCK: Final = SystemClock()
 
 
@@ -62,7 +64,7 @@ class Token:
             module,
             self._pool,
             self._ladder,
-            use_limit_s=profile.operation_limit_s,
+            use_limit_s=profile.operation_limit_s * _RECOVERY_SHARE,
             change_limit_s=profile.admin_operation_limit_s,
             tally=tally,
             clock=clock,

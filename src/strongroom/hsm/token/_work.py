@@ -185,6 +185,8 @@ class Workshop:
         """
         if handling_of(error) is not Handling.UNSURE or self._ladder.is_throttled(error):
             return
+        if deadline.has_passed():
+            return  # the rungs that are due come first in the next call
         try:
             with self._ladder.generation.shared(deadline), self._pool.borrow(deadline, new=True) as session:
                 self._module.generate_random(session, _PROBE_BYTES)
