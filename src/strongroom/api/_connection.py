@@ -189,9 +189,8 @@ class HttpConnection(asyncio.Protocol):
             if "host" not in headers:
                 text = "HTTP/1.1 requires a Host header."
                 self._refuse_now(ApiError("ValidationException", text, status=400))
-        elif (
-            version != "1.0"
-        ):  # a first line without any version is 0.9 to the parser, and headers may follow
+        elif version != "1.0":
+            # A first line without a version is HTTP/0.9 to the parser, which takes headers after it all the same.
             self._refuse_now(ApiError("ValidationException", "HTTP/1.1 is spoken here.", status=400))
         expect = headers.get("expect")
         if expect is not None:
@@ -226,9 +225,8 @@ class HttpConnection(asyncio.Protocol):
         if self._transport is None:
             return
         waited_s = now - self._since
-        if (
-            self._is_write_paused or self._transport.is_closing()
-        ):  # a close waits for what is left to be taken
+        if self._is_write_paused or self._transport.is_closing():
+            # A close, too, waits until the peer has taken what is left.
             if waited_s > self._timeouts.write_s:
                 self._transport.abort()
         elif self._task is not None or self._waiting:
