@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,9 +27,10 @@ from strongroom.hsm.token import (
     protect_softhsm_store,
     sync_softhsm_store,
 )
-from strongroom.hsm.worker import MemberWorker, TokenPerformer
+from strongroom.hsm.worker import MemberWorker, TokenPerformer, WorkerHealth
 from strongroom.wiring.bootstrap import MemberBootstrap, TokenFound, WrapTried
 from strongroom.wiring.events import LoggedEvents
+from strongroom.wiring.pin_refusals import leave_marker
 
 
 class InitialisationGate:
@@ -58,8 +60,9 @@ class BuiltMember(NamedTuple):
 def build_member(bootstrap: MemberBootstrap) -> BuiltMember:
     """Load the module, log in once, and put the worker together. Must run inside its event loop.
 
-    The PIN of the bootstrap is overwritten, whether it was taken or not: a worker logs in once. What the profile
-    says is proved on the token first: a worker that fails this does not serve.
+    The PIN of the bootstrap is overwritten, whether it was taken or not: the token keeps the one copy, to log in
+    again when it loses the login. What the profile says is proved on the token first: a worker that fails this does
+    not serve.
     Raises TokenNotFoundError, PinRefusedError, ConfigError and other HsmErrors.
     """
     profile = load_profile(bootstrap.profile)
@@ -68,7 +71,13 @@ def build_member(bootstrap: MemberBootstrap) -> BuiltMember:
     selector = TokenSelector(serial=bootstrap.token_serial, label=bootstrap.token_label)
     with _lent_once(bootstrap.pin) as pin:
         token = Token.open(
-            module, selector, pin, profile=profile, role=role, wrap_algorithm=_wrap_algorithm(bootstrap)
+            module,
+            selector,
+            pin,
+            profile=profile,
+            role=role,
+            pin_refused=partial(_remember_refused, bootstrap),
+            wrap_algorithm=_wrap_algorithm(bootstrap),
         )
     if role is Role.USER:  # the security officer can make no key
         _prove(token)
@@ -79,7 +88,9 @@ def build_member(bootstrap: MemberBootstrap) -> BuiltMember:
         use_limit_s=profile.operation_limit_s,
         admin_limit_s=profile.admin_operation_limit_s,
     )
-    worker = MemberWorker(performer, threads=profile.threads, clock=SystemClock())
+    clock = SystemClock()
+    health = WorkerHealth(lambda: token.recoveries, profile, clock=clock)
+    worker = MemberWorker(performer, threads=profile.threads, clock=clock, health=health)
     return BuiltMember(worker, _found(token.identity))
 
 
@@ -117,6 +128,21 @@ def _tried(token: Token, *, until_first: bool) -> list[WrapTried]:
     finally:
         token.close()
     return [WrapTried(int(ability.algorithm), ability.variant, ability.missing) for ability in abilities]
+
+
+def _remember_refused(bootstrap: MemberBootstrap, pin: Secret) -> None:
+    """Leave the marker before anybody is told, so that the PIN is not tried again whatever becomes of this worker."""
+    if bootstrap.pin_refusal_path is None:
+        return
+    try:
+        leave_marker(
+            Path(bootstrap.pin_refusal_path),
+            pin,
+            token_serial=bootstrap.token_serial,
+            token_label=bootstrap.token_label,
+        )
+    except OSError as error:
+        LoggedEvents(bootstrap.name).emit("pin.refusal_not_kept", member=bootstrap.name, cause=error.strerror)
 
 
 def _prove(token: Token) -> None:
