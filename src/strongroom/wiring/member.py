@@ -27,7 +27,7 @@ from strongroom.hsm.token import (
     protect_softhsm_store,
     sync_softhsm_store,
 )
-from strongroom.hsm.worker import MemberWorker, TokenPerformer, WorkerHealth
+from strongroom.hsm.worker import Admission, MemberWorker, TokenPerformer, WorkerHealth
 from strongroom.wiring.bootstrap import MemberBootstrap, TokenFound, WrapTried
 from strongroom.wiring.events import LoggedEvents
 from strongroom.wiring.pin_refusals import leave_marker
@@ -90,7 +90,15 @@ def build_member(bootstrap: MemberBootstrap) -> BuiltMember:
     )
     clock = SystemClock()
     health = WorkerHealth(lambda: token.recoveries, profile, clock=clock)
-    worker = MemberWorker(performer, threads=profile.threads, clock=clock, health=health)
+    worker = MemberWorker(
+        performer,
+        threads=profile.threads,
+        clock=clock,
+        health=health,
+        admission=Admission(
+            clock, calls_per_s=bootstrap.calls_per_s or profile.calls_per_s, burst=profile.burst
+        ),
+    )
     return BuiltMember(worker, _found(token.identity))
 
 

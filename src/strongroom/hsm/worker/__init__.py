@@ -12,6 +12,7 @@ profile allows (one for SoftHSM). So a worker whose HSM call hangs still says th
 that does not even answer Ping is frozen as a whole.
 """
 
+from strongroom.hsm.worker._admission import Admission
 from strongroom.hsm.worker._direct_performer import DirectKeys, direct_admin_calls, direct_use_calls
 from strongroom.hsm.worker._health import Health, WorkerHealth
 from strongroom.hsm.worker._performer import Performer, TokenPerformer
@@ -20,6 +21,7 @@ from strongroom.hsm.worker._worker import MemberWorker
 
 __all__ = [
     "MAX_WAITING",
+    "Admission",
     "CallRunner",
     "DirectKeys",
     "Health",

@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from strongroom.core import Clock, HsmRequestError, MemberDeadlineError
+from strongroom.core import Clock, HsmRequestError, MemberBusyError, MemberDeadlineError
 from strongroom.hsm.wire import Connection, FrameError, Ping, Pong, Reply, Request, Running, failure_from
+from strongroom.hsm.worker._admission import Admission
 from strongroom.hsm.worker._health import WorkerHealth
 from strongroom.hsm.worker._performer import Performer
 
@@ -63,8 +64,10 @@ class CallRunner:
         for thread in self._threads:
             thread.start()
 
-    def submit(self, connection: Connection, requests: list[Request[Any]]) -> None:
-        """Queue calls; Ping is answered at once."""
+    def submit(
+        self, connection: Connection, requests: list[Request[Any]], admission: Admission | None = None
+    ) -> None:
+        """Queue calls, as many as ``admission`` lets through; Ping is answered at once."""
         now = self._clock.monotonic()
         answers = []
         for request in requests:
@@ -72,8 +75,13 @@ class CallRunner:
                 answers.append(Reply(request.id, _encode(self.pong())))
             elif self._queue.qsize() >= MAX_WAITING:
                 # It would come too late: overload, which is no reason to think that the member is broken.
-                full = failure_from(MemberDeadlineError(f"{MAX_WAITING} calls wait for this member already"))
+                full = failure_from(MemberBusyError(f"{MAX_WAITING} calls wait for this member already"))
                 answers.append(Reply(request.id, _NOTHING, full))
+            elif admission is not None and not admission.admit():
+                limited = failure_from(
+                    MemberBusyError("the member has had all calls that it may have just now")
+                )
+                answers.append(Reply(request.id, _NOTHING, limited))
             else:
                 start_by = now + request.timeout_s * _STARTED_WITHIN
                 self._queue.put(_Waiting(connection, request, start_by))

@@ -8,6 +8,7 @@ import msgspec
 
 from strongroom.core import Clock
 from strongroom.hsm.wire import AdminCall, Connection, FrameServer, Request, UseCall
+from strongroom.hsm.worker._admission import Admission
 from strongroom.hsm.worker._health import WorkerHealth
 from strongroom.hsm.worker._performer import Performer
 from strongroom.hsm.worker._runner import CallRunner
@@ -16,8 +17,11 @@ from strongroom.hsm.worker._runner import CallRunner
 class _Door:
     """One socket: frames of its own kind of calls, all into one runner."""
 
-    def __init__(self, runner: CallRunner, connections: set[Connection], calls: Any) -> None:
+    def __init__(
+        self, runner: CallRunner, connections: set[Connection], calls: Any, admission: Admission | None
+    ) -> None:
         self._runner = runner
+        self._admission = admission
         self._connections = connections
         self._decoder = msgspec.msgpack.Decoder(list[Request[calls]])
 
@@ -25,7 +29,7 @@ class _Door:
         self._connections.add(connection)
 
     def received(self, connection: Connection, payload: bytes) -> None:
-        self._runner.submit(connection, self._decoder.decode(payload))
+        self._runner.submit(connection, self._decoder.decode(payload), self._admission)
 
     def lost(self, connection: Connection) -> None:
         self._connections.discard(connection)  # answers to it are dropped when they are sent
@@ -37,11 +41,19 @@ class MemberWorker:
     ``broken`` is set when the token met an error that only a new process can cure: whoever runs the worker
     then ends the process, and the main process starts another. ``ended`` is set some time after ``close``, when
     the last call has come to its end and the performer was closed; a call that hangs keeps it from being set.
+    ``admission`` limits the use verbs; those of the admin socket are few, and none of them is to be refused.
     """
 
     def __init__(
-        self, performer: Performer, *, threads: int, clock: Clock, health: WorkerHealth | None = None
+        self,
+        performer: Performer,
+        *,
+        threads: int,
+        clock: Clock,
+        health: WorkerHealth | None = None,
+        admission: Admission | None = None,
     ) -> None:
+        self._admission = admission
         self._runner = CallRunner(performer, threads=threads, clock=clock, health=health)
         self.broken = self._runner.broken
         self.ended = self._runner.ended
@@ -50,8 +62,9 @@ class MemberWorker:
 
     async def listen(self, use_path: Path, admin_path: Path) -> None:
         """Open both sockets. Raises OSError."""
-        for path, calls in ((use_path, UseCall), (admin_path, AdminCall)):
-            door = partial(_Door, self._runner, self._connections, calls)
+        doors = ((use_path, UseCall, self._admission), (admin_path, AdminCall, None))
+        for path, calls, admission in doors:
+            door = partial(_Door, self._runner, self._connections, calls, admission)
             self._servers.append(await FrameServer.listen(path, door))
 
     def close(self) -> None:
