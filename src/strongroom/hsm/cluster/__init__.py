@@ -12,9 +12,15 @@ here restarts a worker or decides that a member is fit to serve: the main proces
 """
 
 from strongroom.hsm.cluster._cluster import HsmCluster
+from strongroom.hsm.cluster._key_door import KeyDoor, MemberUse, RemoteKeys, Replica
+from strongroom.hsm.cluster._key_proof import prove_key
+from strongroom.hsm.cluster._key_replication import Destroyed, KeyReplication, Rules, TooFewCopiesError
 from strongroom.hsm.cluster._latency import BOUNDS_S
 from strongroom.hsm.cluster._member import RemoteAdmin, RemoteMember
 from strongroom.hsm.cluster._proof import Canary, make_canary, prove_canary, prove_same_root, prove_use
+from strongroom.hsm.cluster._reconcile import Drift, DriftKind, DriftReport
+from strongroom.hsm.cluster._reconciler import Reconciler
+from strongroom.hsm.cluster._repairs import Allowed
 from strongroom.hsm.cluster._replication import (
     AdminDoor,
     ImportKey,
@@ -25,20 +31,35 @@ from strongroom.hsm.cluster._replication import (
 )
 from strongroom.hsm.cluster._suspicion import Suspicion, SuspicionKind
 from strongroom.hsm.cluster._table import SERVING, ClusterTable, MemberState, WorkerEntry
+from strongroom.hsm.cluster._turns import Turns
 
 __all__ = [
     "BOUNDS_S",
     "SERVING",
     "AdminDoor",
+    "Allowed",
     "Canary",
     "ClusterTable",
+    "Destroyed",
+    "Drift",
+    "DriftKind",
+    "DriftReport",
     "HsmCluster",
     "ImportKey",
+    "KeyDoor",
+    "KeyReplication",
     "MemberState",
+    "MemberUse",
+    "Reconciler",
     "RemoteAdmin",
+    "RemoteKeys",
     "RemoteMember",
+    "Replica",
+    "Rules",
     "Suspicion",
     "SuspicionKind",
+    "TooFewCopiesError",
+    "Turns",
     "WorkerEntry",
     "copy_root",
     "exchanged_import_keys",
@@ -46,6 +67,7 @@ __all__ = [
     "generate_root",
     "make_canary",
     "prove_canary",
+    "prove_key",
     "prove_same_root",
     "prove_use",
 ]

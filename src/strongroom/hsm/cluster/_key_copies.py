@@ -8,6 +8,7 @@ from strongroom.core import (
     HsmError,
     HsmIntegrityError,
     HsmKeyNotFoundError,
+    MemberFailedError,
     RootId,
     TransportKind,
     transport_kind,
@@ -24,6 +25,10 @@ _STEP_LIMIT_S = 5.0
 
 class NoWayToCopyError(HsmError):
     """The members have no transport key for such a copy."""
+
+
+class SourceFailedError(HsmError):
+    """The member that was to give a key could not; it says nothing about the one that was to get it."""
 
 
 class KeyCopier:
@@ -69,9 +74,7 @@ class KeyCopier:
     ) -> None:
         """Copy a root and prove the copy. Raises HsmError."""
         transport_id = self._transport(source, TransportKind.AES)
-        wrapped = await source.keys.wrap_out(
-            root_id, TransportKind.AES, transport_id, deadline=self._step(deadline)
-        )
+        wrapped = await self._wrapped(root_id, TransportKind.AES, transport_id, source, deadline)
         await target.keys.take_in_root(
             root_id,
             label,
@@ -88,6 +91,14 @@ class KeyCopier:
             await member.keys.destroy_direct(record.key, deadline=self._step(deadline))
         except HsmKeyNotFoundError:
             return
+
+    async def _wrapped(
+        self, cka_id: bytes, kind: TransportKind, transport_id: bytes, source: Replica, deadline: Deadline
+    ) -> bytes:
+        try:
+            return await source.keys.wrap_out(cka_id, kind, transport_id, deadline=self._step(deadline))
+        except MemberFailedError as error:
+            raise SourceFailedError(f"{source.name} does not give it: {error.message}") from error
 
     def _transport(self, source: Replica, kind: TransportKind) -> bytes:
         transport_id = self._transports.get((source.name, kind))

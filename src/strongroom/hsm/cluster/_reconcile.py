@@ -1,0 +1,210 @@
+"""What a member holds against what it should hold: pure comparison, and the report that comes of it.
+
+1. Roots belong on every member; so do Direct keys that may leave the member that made them.
+2. A Direct key that may not leave belongs where its record says that it is.
+3. What has a tombstone is destroyed wherever it is found.
+4. A key that is being made is nobody's business yet.
+5. Whatever is not known is reported and never touched: it may be somebody else's.
+"""
+
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from typing import NamedTuple
+
+import msgspec
+
+from strongroom.core import KeySpec, RootId, WrapAlgorithm, root_object_ids
+from strongroom.hsm.wire import ObjectEntry
+from strongroom.storage import (
+    CopyState,
+    HsmKeyCopyRecord,
+    HsmKeyRecord,
+    HsmKeyState,
+    RootRecord,
+    TransportKeyRecord,
+)
+
+
+class DriftKind(StrEnum):
+    """How a member differs from the records."""
+
+    MISSING = "missing"
+    """It lacks a root or a key that it should hold, or a part of it."""
+    DIFFERENT = "not the same key"
+    """It holds another key under this name."""
+    DESTROYED = "destroyed, and still there"
+    """It holds a key that has a tombstone."""
+    STRANGE = "strange"
+    """It holds something that no record knows."""
+    GHOST = "ghost"
+    """It lists an object that it cannot read: half-written, as after a power cut."""
+    NO_TRANSPORT = "no transport key"
+    """It lacks a key under which keys travel, so that some copies cannot be made."""
+
+
+class Drift(msgspec.Struct, frozen=True):
+    """One difference, and what was done about it."""
+
+    kind: DriftKind
+    what: str
+    """``root``, ``key``, ``transport key`` or ``object``."""
+    object_id: str
+    """CKA_ID, in hex."""
+    label: str = ""
+    repair: str = ""
+    """What was done; empty: nothing, see ``cause`` and ``next_step``."""
+    cause: str = ""
+    """Why it could not be repaired."""
+    next_step: str = ""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it still has to be repaired. What is strange or a ghost waits for a person, and harms nobody."""
+        return not self.repair and self.kind not in {DriftKind.STRANGE, DriftKind.GHOST}
+
+    def in_words(self) -> str:
+        """Say it in one line."""
+        named = f"{self.what} {self.object_id}" + (f" ({self.label})" if self.label else "")
+        done = self.repair or f"not repaired{f': {self.cause}' if self.cause else ''}"
+        if not self.repair and self.kind in {DriftKind.STRANGE, DriftKind.GHOST}:
+            done = "left alone"
+        return f"{self.kind}: {named}: {done}"
+
+
+class DriftReport(msgspec.Struct, frozen=True):
+    """How one member differs from the records, at one moment."""
+
+    member: str
+    at: float
+    """Seconds since the Unix epoch."""
+    keys_proved: int
+    """How many Direct keys it used on a challenge, and was right."""
+    drifts: list[Drift] = []
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether nothing is left to do."""
+        return not any(drift.is_open for drift in self.drifts)
+
+    def in_words(self) -> list[str]:
+        """Say it in lines."""
+        if not self.drifts:
+            return [f"{self.member}: holds what it should, {self.keys_proved} keys proved"]
+        return [f"{self.member}: {drift.in_words()}" for drift in self.drifts]
+
+
+class Records(NamedTuple):
+    """What the database says of all members."""
+
+    roots: Sequence[RootRecord]
+    keys: Sequence[HsmKeyRecord]
+    copies: Sequence[HsmKeyCopyRecord]
+    transports: Sequence[TransportKeyRecord]
+
+    def states(self) -> Mapping[bytes, HsmKeyState]:
+        """The state of every Direct key: what a returning member must not have missed a change of."""
+        return {record.key_id: record.state for record in self.keys}
+
+
+class Comparison(NamedTuple):
+    """What follows from a list of objects."""
+
+    missing_roots: list[RootRecord]
+    missing_keys: list[HsmKeyRecord]
+    present_keys: list[HsmKeyRecord]
+    """Whole, by their name; whether they are the same keys is another question."""
+    partial_keys: list[HsmKeyRecord]
+    """Of which one half is there."""
+    buried_keys: list[HsmKeyRecord]
+    """With a tombstone, and there."""
+    others: list[Drift]
+    """Strangers, ghosts and missing transport keys."""
+
+
+def compare(member: str, inventory: Sequence[ObjectEntry], records: Records) -> Comparison:
+    """Compare what a member lists with the records."""
+    held: dict[bytes, set[str]] = {}
+    for entry in inventory:
+        if not entry.is_ghost:
+            held.setdefault(entry.cka_id, set()).add(entry.object_class)
+    found = Comparison([], [], [], [], [], [])
+    for root in records.roots:
+        if any(part not in held for part in _root_parts(root)):
+            found.missing_roots.append(root)
+    copies = {(copy.key_id, copy.member): copy.state for copy in records.copies}
+    for record in records.keys:
+        classes = held.get(record.key_id, set())
+        is_known = copies.get((record.key_id, member)) is CopyState.HELD
+        _sort(record, classes, found, is_known=is_known)
+    found.others.extend(_strangers(inventory, records))
+    found.others.extend(_missing_transports(member, held, records))
+    return found
+
+
+def _sort(record: HsmKeyRecord, classes: set[str], found: Comparison, *, is_known: bool) -> None:
+    if record.state is HsmKeyState.PENDING:
+        return
+    if record.state is HsmKeyState.DESTROYED:
+        if classes:
+            found.buried_keys.append(record)
+        return
+    if _classes(record.spec) <= classes:
+        found.present_keys.append(record)
+    elif classes:
+        found.partial_keys.append(record)
+    elif record.may_leave or is_known:
+        found.missing_keys.append(record)
+
+
+def _strangers(inventory: Sequence[ObjectEntry], records: Records) -> list[Drift]:
+    known = {part for root in records.roots for part in _root_parts(root)}
+    known |= {record.key_id for record in records.keys}
+    known |= {record.transport_id for record in records.transports}
+    drifts = [
+        Drift(
+            DriftKind.STRANGE,
+            "object",
+            entry.cka_id.hex(),
+            entry.label,
+            next_step="find out whose it is; destroy it with the vendor's tool if it is nobody's",
+        )
+        for entry in inventory
+        if not entry.is_ghost and entry.cka_id not in known
+    ]
+    ghosts = sum(entry.is_ghost for entry in inventory)
+    if ghosts:
+        drifts.append(
+            Drift(
+                DriftKind.GHOST,
+                "object",
+                "-",
+                f"{ghosts} of them",
+                next_step="harmless; see the HSM's manual",
+            )
+        )
+    return drifts
+
+
+def _missing_transports(member: str, held: Mapping[bytes, set[str]], records: Records) -> list[Drift]:
+    return [
+        Drift(
+            DriftKind.NO_TRANSPORT,
+            "transport key",
+            record.transport_id.hex(),
+            f"{record.kind} keys from {record.member}",
+            cause=f"keys of this kind cannot be copied from {record.member} to {member}"
+            if record.member != member
+            else f"keys of this kind cannot be copied from {member}",
+            next_step="transport keys are made when the cluster is, with the security officers at hand",
+        )
+        for record in records.transports
+        if record.transport_id not in held
+    ]
+
+
+def _classes(spec: KeySpec) -> set[str]:
+    return {"private_key", "public_key"} if spec.is_pair else {"secret_key"}
+
+
+def _root_parts(root: RootRecord) -> tuple[bytes, ...]:
+    return root_object_ids(RootId(root.root_id), WrapAlgorithm(root.wrap_algorithm))

@@ -1,0 +1,150 @@
+"""A member that comes back, made to hold what it should before it serves."""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final
+
+from strongroom.core import Clock, Deadline, EventSink, HsmIntegrityError
+from strongroom.hsm.cluster._key_door import Replica
+from strongroom.hsm.cluster._reconcile import Drift, DriftKind, DriftReport, Records, compare
+from strongroom.hsm.cluster._repairs import Allowed, Outcome, Repairs
+from strongroom.hsm.cluster._turns import Turns
+from strongroom.storage import CopyState, HsmKeyCopyRecord, Store, Transaction
+
+_LIST_LIMIT_S: Final = 10.0
+
+
+class Reconciler:
+    """Compares members with the records and repairs what can be repaired without a person.
+
+    Missing roots and keys are copied from a member that serves; what has a tombstone is destroyed; what is not
+    the same key is reported, and replaced only on command. ``peers()`` are the members that serve. Belongs to
+    the event loop of main.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        peers: Callable[[], Sequence[Replica]],
+        *,
+        root_label: str,
+        turns: Turns,
+        events: EventSink,
+        clock: Clock,
+    ) -> None:
+        self._store = store
+        self._peers = peers
+        self._root_label = root_label
+        self._turns = turns
+        self._events = events
+        self._clock = clock
+        self._seen: dict[str, Records] = {}
+        self.reports: dict[str, DriftReport] = {}
+        """The last report on each member."""
+
+    async def reconcile(self, member: Replica, allowed: Allowed = Allowed()) -> DriftReport:  # noqa: B008  # frozen
+        """Look at a member and repair it; returns what was found and done.
+
+        Raises HsmError when the member does not answer; what cannot be copied is in the report. A change that is
+        made meanwhile may be missed: ``catch_up`` follows where that matters.
+        """
+        records = self._records()
+        self._seen[member.name] = records
+        outcome = await self._work_off(member, records, allowed)
+        return self._report(member, outcome.drifts, len(outcome.proved))
+
+    async def catch_up(self, member: Replica) -> None:
+        """Make good what was made or destroyed since ``reconcile`` began, while no key is being made or destroyed.
+
+        Whoever calls lets the member serve before awaiting anything else: then it holds every key that is
+        acknowledged, or the report says which not. Raises HsmError when the member does not answer.
+        """
+        async with self._turns.alone():
+            before = self._seen.pop(member.name, None)
+            records = self._records()
+            known = {} if before is None else before.states()
+            changed = [record for record in records.keys if known.get(record.key_id) is not record.state]
+            if not changed:
+                return
+            # Whatever is not among these was looked at: it is no stranger, and is not looked at again.
+            part = records._replace(keys=changed, roots=[], transports=records.transports)
+            outcome = await self._work_off(member, part, Allowed(), is_part=True)
+            report = self.reports.get(member.name)
+            names = {record.key_id.hex() for record in changed}
+            kept = [] if report is None else [d for d in report.drifts if d.object_id not in names]
+            proved = len(outcome.proved) + (0 if report is None else report.keys_proved)
+            self._report(member, [*kept, *outcome.drifts], proved)
+
+    def require_same_keys(self, report: DriftReport) -> None:
+        """Raise HsmIntegrityError when a member holds another key under a name: then it must not serve."""
+        different = [d for d in report.drifts if d.kind is DriftKind.DIFFERENT and d.is_open]
+        if different:
+            raise HsmIntegrityError(
+                f"the member holds {len(different)} keys that are not the same as those of the others",
+                next_step=different[0].next_step or "strongroom members reconcile",
+            )
+
+    def needing_others(self) -> list[str]:
+        """Return the members whose last report has something that another member might repair."""
+        return [
+            name
+            for name, report in self.reports.items()
+            if any(drift.kind is DriftKind.MISSING and drift.is_open for drift in report.drifts)
+        ]
+
+    async def _work_off(
+        self, member: Replica, records: Records, allowed: Allowed, *, is_part: bool = False
+    ) -> Outcome:
+        inventory = await member.keys.list_objects(deadline=Deadline.after(self._clock, _LIST_LIMIT_S))
+        found = compare(member.name, inventory, records)
+        if is_part:
+            found.others.clear()
+        peers = [peer for peer in self._peers() if peer.name != member.name]
+        repairs = Repairs(member, peers, records, allowed=allowed, events=self._events, clock=self._clock)
+        try:
+            await repairs.work_off(found, self._root_label)
+        finally:
+            await self._keep(member.name, repairs.outcome, records)
+        return repairs.outcome
+
+    async def _keep(self, member: str, outcome: Outcome, records: Records) -> None:
+        """Note which copies were proved, and which are gone."""
+        known = {copy.key_id: copy.state for copy in records.copies if copy.member == member}
+        copies = [
+            *(HsmKeyCopyRecord(record.key_id, member, CopyState.GONE) for record in outcome.buried),
+            *(
+                HsmKeyCopyRecord(record.key_id, member, CopyState.HELD)
+                for record in outcome.proved
+                if known.get(record.key_id) is not CopyState.HELD
+            ),
+        ]
+        if copies:
+            await self._store.write(lambda tx: _put(tx, copies))
+
+    def _report(self, member: Replica, drifts: list[Drift], proved: int) -> DriftReport:
+        report = DriftReport(member.name, self._clock.now(), proved, drifts)
+        for drift in report.drifts:
+            if drift.is_open:
+                self._events.emit(
+                    "reconcile.drift",
+                    member=report.member,
+                    found=drift.kind.value,
+                    what=drift.what,
+                    object=drift.object_id,
+                    cause=drift.cause,
+                )
+        self.reports[report.member] = report
+        return report
+
+    def _records(self) -> Records:
+        store = self._store
+        return Records(
+            store.list_roots(),
+            store.list_hsm_keys(),
+            store.list_hsm_key_copies(),
+            store.list_transport_keys(),
+        )
+
+
+def _put(transaction: Transaction, copies: Iterable[HsmKeyCopyRecord]) -> None:
+    for copy in copies:
+        transaction.put_hsm_key_copy(copy)

@@ -1,0 +1,219 @@
+"""The repairs that need no person: copy what is missing, destroy what has a tombstone, prove what is there."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final, NamedTuple
+
+import msgspec
+
+from strongroom.core import (
+    Clock,
+    Deadline,
+    EventSink,
+    HsmError,
+    HsmIntegrityError,
+    HsmOutcomeUnknownError,
+    MemberBusyError,
+    MemberDeadlineError,
+    RootId,
+    WrapAlgorithm,
+)
+from strongroom.hsm.cluster._key_copies import KeyCopier
+from strongroom.hsm.cluster._key_door import Replica
+from strongroom.hsm.cluster._key_proof import prove_key
+from strongroom.hsm.cluster._proof import Canary, prove_use
+from strongroom.hsm.cluster._reconcile import Comparison, Drift, DriftKind, Records
+from strongroom.hsm.wire import KeyCheck
+from strongroom.storage import HsmKeyRecord, RootRecord
+
+_COPY_LIMIT_S: Final = 15.0
+_PROOF_LIMIT_S: Final = 5.0
+_DOES_NOT_ANSWER: Final = (MemberDeadlineError, MemberBusyError, HsmOutcomeUnknownError)
+"""Nothing is known then of what the member holds: it is not to serve, and is looked at again."""
+
+
+class Allowed(NamedTuple):
+    """What may be done to a member."""
+
+    repair: bool = True
+    """Copy and destroy; else only look."""
+    replace_different: bool = False
+    """Destroy a key that is not the same, and copy the right one."""
+
+
+class Outcome(NamedTuple):
+    """What was found and done on one member."""
+
+    drifts: list[Drift]
+    proved: list[HsmKeyRecord]
+    buried: list[HsmKeyRecord]
+
+
+class Repairs:
+    """One look at one member. Every method adds to ``outcome``; HsmError says that the member does not answer."""
+
+    def __init__(
+        self,
+        member: Replica,
+        peers: Sequence[Replica],
+        records: Records,
+        *,
+        allowed: Allowed,
+        events: EventSink,
+        clock: Clock,
+    ) -> None:
+        self._member = member
+        self._peers = peers
+        self._copier = KeyCopier(records.transports, clock=clock)
+        self._allowed = allowed
+        self._events = events
+        self._clock = clock
+        self.outcome = Outcome([], [], [])
+
+    async def work_off(self, found: Comparison, root_label: str) -> None:
+        """Do all that follows from a comparison, what must go first."""
+        self.outcome.drifts.extend(found.others)
+        for record in found.buried_keys:
+            await self._bury(record)
+        for root in found.missing_roots:
+            await self._copy_root(root, root_label)
+        for record in found.partial_keys:
+            await self._replace(record, DriftKind.MISSING)
+        for record in found.missing_keys:
+            await self._copy_key(record, DriftKind.MISSING)
+        for record in found.present_keys:
+            await self._prove(record)
+
+    async def _bury(self, record: HsmKeyRecord) -> None:
+        drift = Drift(DriftKind.DESTROYED, "key", record.key_id.hex(), record.label)
+        if self._allowed.repair:
+            work = self._copier.destroy_key(record, self._member, deadline=self._in(_COPY_LIMIT_S))
+            drift = await self._tried(drift, "destroyed", work)
+        if drift.repair:
+            self.outcome.buried.append(record)
+        self.outcome.drifts.append(drift)
+
+    async def _copy_root(self, root: RootRecord, label: str) -> None:
+        drift = Drift(DriftKind.MISSING, "root", root.root_id.hex(), label)
+        if root.wrap_algorithm != WrapAlgorithm.HSM_AES_GCM:
+            drift = msgspec.structs.replace(
+                drift,
+                cause="a root of this wrap algorithm does not travel under transport keys",
+                next_step="copy it with the security officers at hand",
+            )
+        elif self._allowed.repair:
+            drift = await self._copied(drift, lambda peer: self._copy_root_from(root, label, peer))
+        self.outcome.drifts.append(drift)
+
+    async def _copy_root_from(self, root: RootRecord, label: str, peer: Replica) -> None:
+        root_id = RootId(root.root_id)
+        await self._copier.copy_root(
+            root_id,
+            label,
+            KeyCheck(root.check_kind, root.check_value),
+            source=peer,
+            target=self._member,
+            deadline=self._in(_COPY_LIMIT_S),
+        )
+        canary = Canary(root.canary, root.canary_digest)
+        await prove_use(root_id, canary, self._member.use, deadline=self._in(_PROOF_LIMIT_S))
+
+    async def _copy_key(self, record: HsmKeyRecord, kind: DriftKind) -> None:
+        drift = Drift(kind, "key", record.key_id.hex(), record.label)
+        if not record.may_leave:
+            cause = "it was made never to leave the member that made it"
+            drift = msgspec.structs.replace(
+                drift, cause=cause, next_step="restore the member, or make another key"
+            )
+        elif self._allowed.repair:
+            drift = await self._copied(drift, lambda peer: self._copy_key_from(record, peer))
+        if drift.repair:
+            self.outcome.proved.append(record)
+        self.outcome.drifts.append(drift)
+
+    async def _copy_key_from(self, record: HsmKeyRecord, peer: Replica) -> None:
+        deadline = self._in(_COPY_LIMIT_S)
+        spki_der = record.public_key
+        await self._copier.copy_key(record, spki_der, source=peer, target=self._member, deadline=deadline)
+
+    async def _replace(self, record: HsmKeyRecord, kind: DriftKind) -> None:
+        """Destroy what is there and copy the key, but only where a member that serves shows that it has it."""
+        if self._allowed.repair and record.may_leave and await self._has_source(record):
+            await self._copier.destroy_key(record, self._member, deadline=self._in(_COPY_LIMIT_S))
+            await self._copy_key(record, kind)
+            return
+        cause = "no member that serves shows that it has it" if record.may_leave else "it may not be copied"
+        self.outcome.drifts.append(Drift(kind, "key", record.key_id.hex(), record.label, cause=cause))
+
+    async def _has_source(self, record: HsmKeyRecord) -> bool:
+        for peer in self._peers:
+            try:
+                await self._prove_alone(record, peer)
+            except HsmError:
+                continue
+            return True
+        return False
+
+    async def _prove(self, record: HsmKeyRecord) -> None:
+        """Prove a key that is there: a pair by its public half, a secret key by a member that serves with it."""
+        try:
+            await self._prove_with_a_peer(record)
+        except HsmIntegrityError as error:
+            if self._allowed.replace_different:
+                await self._replace(record, DriftKind.DIFFERENT)
+                return
+            self.outcome.drifts.append(
+                Drift(
+                    DriftKind.DIFFERENT,
+                    "key",
+                    record.key_id.hex(),
+                    record.label,
+                    cause=error.message,
+                    next_step=f"strongroom members reconcile --member {self._member.name} --repair",
+                )
+            )
+            return
+        self.outcome.proved.append(record)
+
+    async def _prove_with_a_peer(self, record: HsmKeyRecord) -> None:
+        if not record.spec.is_pair and record.may_leave:
+            for peer in self._peers:
+                try:
+                    await self._prove_alone(record, peer)
+                except HsmError:
+                    continue  # what the peer cannot do says nothing about the member
+                deadline = self._in(_PROOF_LIMIT_S)
+                await prove_key(record.key, b"", self._member.use, peer.use, deadline=deadline)
+                return
+        await self._prove_alone(record, self._member)
+
+    async def _prove_alone(self, record: HsmKeyRecord, member: Replica) -> None:
+        deadline = self._in(_PROOF_LIMIT_S)
+        await prove_key(record.key, record.public_key, member.use, None, deadline=deadline)
+
+    async def _copied(self, drift: Drift, copy_from: Callable[[Replica], Awaitable[None]]) -> Drift:
+        drift = msgspec.structs.replace(drift, cause="no member that serves is there to copy it from")
+        for peer in self._peers:
+            drift = await self._tried(drift, f"copied from {peer.name}", copy_from(peer))
+            if drift.repair:
+                break
+        return drift
+
+    async def _tried(self, drift: Drift, done: str, work: Awaitable[None]) -> Drift:
+        try:
+            await work
+        except _DOES_NOT_ANSWER:
+            raise
+        except HsmError as error:
+            return msgspec.structs.replace(drift, cause=error.message, next_step=error.next_step or "")
+        self._events.emit(
+            "reconcile.repaired",
+            member=self._member.name,
+            what=drift.what,
+            object=drift.object_id,
+            found=drift.kind.value,
+            done=done,
+        )
+        return msgspec.structs.replace(drift, repair=done, cause="", next_step="")
+
+    def _in(self, seconds: float) -> Deadline:
+        return Deadline.after(self._clock, seconds)
