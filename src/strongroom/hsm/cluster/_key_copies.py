@@ -47,7 +47,7 @@ class KeyCopier:
         """
         kind = transport_kind(record.spec)
         transport_id = self._transport(source, kind)
-        wrapped = await source.keys.wrap_out(record.key_id, kind, transport_id, deadline=self._step(deadline))
+        wrapped = await self._wrapped(record.key_id, kind, transport_id, source, deadline)
         await target.keys.take_in_key(
             record.key,
             record.label,
