@@ -1,0 +1,127 @@
+"""What ``core.HsmDirectUse`` is tested on: a fake, a fake behind a worker, a cluster of them, and a real member."""
+
+import contextlib
+import signal
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import NamedTuple
+
+from running_service import copy_home
+from strongroom.config import load_config, read_pin
+from strongroom.core import (
+    Deadline,
+    HsmDirectUse,
+    HsmError,
+    HsmKey,
+    HsmKeyId,
+    HsmKeyNotFoundError,
+    KeySpec,
+    KeyUsage,
+    MemberDeadlineError,
+    NoMemberError,
+    SystemClock,
+    random_bytes,
+)
+from strongroom.hsm.cluster import HsmCluster, RemoteAdmin, RemoteMember
+from strongroom.hsm.wire import WireClient
+from strongroom.testing import FakeMember, RecordingEvents
+from strongroom.wiring.workers import member_bootstrap, member_environment, start_member
+from worker_in_process import running_worker, table, three_hsms
+
+BIG_RSA = {KeySpec.RSA_3072, KeySpec.RSA_4096}
+KINDS = [(spec, usage) for spec in KeySpec if spec not in BIG_RSA for usage in sorted(spec.usages)]
+
+
+class Subject(NamedTuple):
+    """An implementation, the keys that it holds with their public halves, and what its errors are."""
+
+    use: HsmDirectUse
+    keys: Mapping[tuple[KeySpec, KeyUsage], tuple[HsmKey, bytes]]
+    stop_answering: Callable[[], None]
+    answer_again: Callable[[], None]
+    deadline_error: type[HsmError] = MemberDeadlineError
+    no_key_error: type[HsmError] = HsmKeyNotFoundError
+
+    def key(self, spec, usage=None):
+        return self.keys[spec, usage or min(spec.usages)][0]
+
+    def spki(self, spec, usage=None):
+        return self.keys[spec, usage or min(spec.usages)][1]
+
+
+def in_s(seconds):
+    return Deadline.after(SystemClock(), seconds)
+
+
+def new_key(spec, usage):
+    return HsmKey(HsmKeyId(random_bytes(16)), spec, usage)
+
+
+def keys_of(first, *others):
+    """Make a key of each kind on one fake HSM and copy it to the others."""
+    made = {}
+    for spec, usage in KINDS:
+        key = new_key(spec, usage)
+        made[spec, usage] = key, first.direct.generate(key, "conformance", may_leave=True)
+        for other in others:
+            first.direct.copy_to(other.direct, key)
+    return made
+
+
+@asynccontextmanager
+async def fake_member_subject(_folder):
+    (hsm, *_), _ = three_hsms()
+    yield Subject(FakeMember(hsm), keys_of(hsm), hsm.faults.hang, hsm.faults.release)
+
+
+@asynccontextmanager
+async def remote_member_subject(folder):
+    (hsm, *_), _ = three_hsms()
+    async with running_worker(hsm, folder) as worker:
+        member = RemoteMember(hsm.name, str(worker.use_path))
+        with contextlib.closing(member):
+            yield Subject(member, keys_of(hsm), hsm.faults.hang, hsm.faults.release)
+
+
+@asynccontextmanager
+async def cluster_of_two_subject(folder):
+    (*hsms, _), _ = three_hsms()
+    cluster = HsmCluster(
+        clock=SystemClock(), events=RecordingEvents(), attempt_s=5.0, report=lambda suspicion: None
+    )
+    async with AsyncExitStack() as stack:
+        stack.callback(cluster.close)
+        workers = [await stack.enter_async_context(running_worker(hsm, folder)) for hsm in hsms]
+        cluster.apply(table(1, *workers))
+        yield Subject(
+            cluster,
+            keys_of(*hsms),
+            lambda: [hsm.faults.hang() for hsm in hsms],
+            lambda: [hsm.faults.release() for hsm in hsms],
+            NoMemberError,
+            NoMemberError,
+        )
+
+
+@asynccontextmanager
+async def softhsm_subject(initialised_home, folder):
+    home = copy_home(initialised_home, folder / "home")
+    config = load_config(home.root).cluster.members[0]
+    pin = read_pin(config.pin, home.root).reveal()
+    bootstrap = member_bootstrap(config, home, "administer", pin=pin, sockets=folder, generation=1)
+    child = await start_member(bootstrap, member_environment(config, home))
+    member = RemoteMember(config.name, bootstrap.use_path)
+    try:
+        admin = RemoteAdmin(config.name, await WireClient.connect(bootstrap.admin_path), timeout_s=60)
+        with contextlib.closing(admin):
+            keys = {}
+            for spec, usage in KINDS:
+                key = new_key(spec, usage)
+                keys[spec, usage] = key, await admin.generate_direct(key, "conformance", may_leave=False)
+                assert await admin.holds_direct(key)
+        yield Subject(
+            member, keys, lambda: child.signal(signal.SIGSTOP), lambda: child.signal(signal.SIGCONT)
+        )
+    finally:
+        member.close()
+        await child.kill()
