@@ -21,6 +21,10 @@ class MemberEntry(msgspec.Struct, frozen=True):
     generation: int = 0
     reason: str | None = None
     pid: int | None = None
+    priority: int = 0
+    breaker: str = ""
+    latency_ms: dict[str, list[float | None]] = {}
+    """By verb: what half and 99 % of the calls took lately."""
 
 
 class StatusDocument(msgspec.Struct, frozen=True):

@@ -65,14 +65,16 @@ def _show(output: Output, url: str, readiness: Readiness, document: StatusDocume
     if document.members:
         output.say("")
         output.table(
-            ["MEMBER", "WORKER", "STATE", "GENERATION", "PID", "REASON"],
+            ["MEMBER", "WORKER", "STATE", "PRIORITY", "GENERATION", "PID", "P50/P99 MS", "REASON"],
             [
                 [
                     entry.name,
                     str(entry.worker),
                     entry.state,
+                    str(entry.priority),
                     str(entry.generation),
                     str(entry.pid or "-"),
+                    _latency(entry.latency_ms),
                     entry.reason or "-",
                 ]
                 for entry in document.members
@@ -85,3 +87,13 @@ def _show(output: Output, url: str, readiness: Readiness, document: StatusDocume
         )
     if document.audit_failure is not None:
         output.say(f"The audit log cannot be written: {visible(document.audit_failure)}")
+
+
+def _latency(by_verb: dict[str, list[float | None]]) -> str:
+    """The verb whose calls take the longest, in full; the others are in the document."""
+    known = {verb: times for verb, times in by_verb.items() if len(times) == 2 and None not in times}
+    if not known:
+        return "-"
+    verb = max(known, key=lambda each: known[each][1] or 0.0)
+    half, most = known[verb]
+    return f"{half:g}/{most:g} ({visible(verb)})"

@@ -45,11 +45,12 @@ _FROM_MAIN = PublishedTable | ProcessMetrics
 class ControlServer:
     """Main's end: every connection gets the newest table at once, and each later one.
 
-    It also passes on the metrics of the API processes, so that each can tell those of all.
+    It also passes on the metrics of the API processes and its own, so that each can tell those of all.
     """
 
-    def __init__(self, suspect: Callable[[Suspicion], None]) -> None:
+    def __init__(self, suspect: Callable[[Suspicion], None], own_metrics: Callable[[], str] = str) -> None:
         self._suspect = suspect
+        self._own_metrics = own_metrics
         self._messages = msgspec.msgpack.Decoder(_FROM_API)
         self._connections: dict[Connection, str] = {}
         self._table = ClusterTable(0, [])
@@ -88,6 +89,7 @@ class ControlServer:
             return
         self._connections[connection] = message.text
         others = [text for other, text in self._connections.items() if other is not connection]
+        others.append(self._own_metrics())
         connection.send(ProcessMetrics(add_expositions(others)))
 
     def lost(self, connection: Connection) -> None:

@@ -7,7 +7,6 @@ person can help.
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from typing import NamedTuple
 
 from strongroom.core import (
     Clock,
@@ -23,6 +22,7 @@ from strongroom.runtime._failure import as_failure
 from strongroom.runtime._lives import Life, Lives
 from strongroom.runtime._standing import Restriction, Standing
 from strongroom.runtime._watch import Prove, StartedWorker, WorkerWatch
+from strongroom.wiring.exposition import MemberCounts
 
 _FIRST_PAUSE_S = 0.05
 _LONGEST_PAUSE_S = 15.0
@@ -31,16 +31,6 @@ _GRACE_S = 1.0
 _MISMATCHES_TO_STOP = 2
 _MAX_REASON = 500  # characters; a worker chose the words, and every API process gets them
 _RECYCLE_AGAIN_S = 60.0
-
-
-class MemberCounts(NamedTuple):
-    """What has happened to one member since main started, for metrics."""
-
-    starts: int
-    failures: int
-    recycled: int
-    recoveries: Counter[str]
-    """By rung of the recovery ladder (``hsm.token.RecoveryCounters``)."""
 
 
 class MemberKeeper:

@@ -29,6 +29,7 @@ from strongroom.runtime._control import ControlServer
 from strongroom.runtime._keeper import MemberKeeper
 from strongroom.runtime._watch import StartedWorker
 from strongroom.storage import RootRecord
+from strongroom.wiring.exposition import supervisor_metrics
 from strongroom.wiring.home import restore_runtime_folder
 from strongroom.wiring.pin_refusals import refuse_known_pin, remember_refused_pin
 from strongroom.wiring.workers import Child, member_bootstrap, member_environment, start_member
@@ -52,7 +53,7 @@ class Supervisor:
         self._clock = clock
         self._version = 0
         self._changed = asyncio.Event()
-        self.control = ControlServer(self._suspect)
+        self.control = ControlServer(self._suspect, self._metrics)
         self._keepers = {member.name: self._keeper(member) for member in config.cluster.members}
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -181,6 +182,9 @@ class Supervisor:
         if suspicion.kind == "slow" and not any(other.entry.state in _FULLY_FIT for other in others):
             return  # slow is better than none
         keeper.suspect(suspicion.generation, suspicion.reason, suspicion.kind)
+
+    def _metrics(self) -> str:
+        return supervisor_metrics({name: keeper.counts for name, keeper in self._keepers.items()})
 
     def _publish(self) -> None:
         self._version += 1

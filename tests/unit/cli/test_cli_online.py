@@ -27,8 +27,8 @@ def test_status_shows_the_members_of_a_ready_service(api):
     assert result.exit_code == 0
     assert f"Strongroom 0.0-test at https://localhost:{api.port}: ready" in result.stdout
     lines = [line.split() for line in result.stdout.splitlines()]
-    assert ["alpha", "0", "active", "1", "4100001", "-"] in lines
-    assert ["beta", "0", "active", "2", "4100002", "-"] in lines
+    assert ["alpha", "0", "active", "0", "1", "4100001", "-", "-"] in lines
+    assert ["beta", "0", "active", "0", "2", "4100002", "-", "-"] in lines
 
 
 def test_status_as_json_is_the_document_and_the_readiness(api):

@@ -11,6 +11,7 @@ here restarts a worker or decides that a member is fit to serve: the main proces
 ``ClusterTable``. Threading: everything belongs to one event loop. It never imports a PKCS#11 binding.
 """
 
+from strongroom.hsm.cluster._breaker import BreakerState
 from strongroom.hsm.cluster._cluster import HsmCluster
 from strongroom.hsm.cluster._key_door import KeyDoor, MemberUse, RemoteKeys, Replica
 from strongroom.hsm.cluster._key_proof import prove_key
@@ -32,12 +33,14 @@ from strongroom.hsm.cluster._replication import (
 from strongroom.hsm.cluster._suspicion import Suspicion, SuspicionKind
 from strongroom.hsm.cluster._table import SERVING, ClusterTable, MemberState, WorkerEntry
 from strongroom.hsm.cluster._turns import Turns
+from strongroom.hsm.cluster._worker import Worker
 
 __all__ = [
     "BOUNDS_S",
     "SERVING",
     "AdminDoor",
     "Allowed",
+    "BreakerState",
     "Canary",
     "ClusterTable",
     "Destroyed",
@@ -60,6 +63,7 @@ __all__ = [
     "SuspicionKind",
     "TooFewCopiesError",
     "Turns",
+    "Worker",
     "WorkerEntry",
     "copy_root",
     "exchanged_import_keys",
