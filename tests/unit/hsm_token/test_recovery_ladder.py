@@ -287,7 +287,6 @@ def test_no_rung_is_taken_when_the_time_is_over_and_the_next_call_takes_it_first
     module.session_info = keep
     assert module.initialisations == 1
     assert not token.is_broken
-    module.faults["generate_random"].extend([])
     token.random(8)
     assert counted(token) == {"reinitialisations": 1}
 
@@ -351,3 +350,24 @@ def test_a_pin_that_was_refused_at_the_start_is_told_and_overwritten(module):
 def test_a_closed_token_knows_no_pin(token):
     token.close()
     assert token._ladder._link._pin._secret.reveal() == bytes(4)
+
+
+def test_a_link_that_fails_again_after_others_were_served_is_started_anew_again(token, module):
+    module.faults["encrypt"].extend([cryptoki.DeviceError] * 2)
+    wrapped = token.wrap(ROOT, KEY, AAD)
+    assert token.unwrap(ROOT, wrapped, AAD).matches(KEY)
+    keep = module.encrypt
+    tries = []
+
+    def failing(session, mechanism, key, data):
+        tries.append(session)
+        token._ladder.succeeded(token._ladder.generation.number)  # as another thread's call
+        raise cryptoki.DeviceError
+
+    module.encrypt = failing
+    with pytest.raises(MemberFailedError):
+        token.wrap(ROOT, KEY, AAD)
+    module.encrypt = keep
+    assert len(tries) == 4  # at once, in a new session, and after two new starts
+    assert not token.is_broken
+    token.wrap(ROOT, KEY, AAD)

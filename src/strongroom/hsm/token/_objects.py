@@ -63,7 +63,7 @@ class ObjectFinder:
     def exists(self, session: int, cka_id: bytes) -> bool:
         """Ask the token, not the cache, whether any token object has this CKA_ID."""
         template: Template = {Attribute.TOKEN: True, Attribute.ID: cka_id}
-        return bool(self._module.find_objects(session, template, limit=1))
+        return bool(self.matching(session, template, limit=1))
 
     def summaries(self, session: int) -> list[ObjectSummary]:
         """List every token object that this role may see."""

@@ -6,7 +6,9 @@
     → the token is given up: the worker exits and is started again
 
 Each further failure of one call takes at least the next rung. A failure that says that module and token have lost
-each other begins at the third one, unless the pinned session proves the opposite.
+each other begins at the third one, unless the pinned session proves the opposite. When others were served since the
+module was started anew, a failure after that is another one: the module is started anew once more, and after that the
+call fails alone.
 """
 
 import threading
@@ -42,7 +44,8 @@ class Rung(IntEnum):
     NEW_SESSION = 1
     LOG_IN = 2
     REINITIALISE = 3
-    GIVE_UP = 4
+    REINITIALISE_AGAIN = 4
+    GIVE_UP = 5
 
 
 _FIRST_RUNG: Final = {
@@ -79,6 +82,7 @@ class Ladder:
         self._throttled = frozenset(profile.throttled)
         self._tally = tally
         self._due = Rung.GROUND  # what the last call had no time for
+        self._proved = 0  # the last generation in which a call was served
         self._throttle = BackOff(
             "the HSM is busy", first_s=_THROTTLE_FIRST_S, longest_s=_THROTTLE_LONGEST_S, clock=clock
         )
@@ -113,8 +117,9 @@ class Ladder:
             )
             self._refuse_when_broken()
 
-    def succeeded(self) -> None:
+    def succeeded(self, generation: int) -> None:
         """Take notice that a call came to a good end."""
+        self._proved = generation
         self._throttle.clear()
 
     def notice(self, error: CryptokiError) -> Rung | None:
@@ -144,8 +149,12 @@ class Ladder:
         if first is Rung.REINITIALISE and above is Rung.GROUND and self._is_alive(deadline):
             first = Rung.NEW_SESSION
         rung = max(first, Rung(min(above + 1, Rung.GIVE_UP)))
-        if handling is Handling.UNSURE and rung is Rung.GIVE_UP:
-            return None  # not even a module fresh from its start does better: ``Workshop`` asks whose fault it is
+        if rung > Rung.REINITIALISE:
+            others_were_served = self._proved == generation
+            if handling is Handling.UNSURE or (others_were_served and rung is Rung.GIVE_UP):
+                return None  # not even a module fresh from its start does better: ``Workshop`` asks whose fault it is
+            if not others_were_served:
+                rung = Rung.GIVE_UP
         return self._climb_from(rung, error.message, generation, deadline, handling=handling)
 
     def _climb_from(
@@ -158,7 +167,7 @@ class Ladder:
             if self._take(rung, generation, deadline, handling):
                 return rung
             self._refuse_when_broken()
-            rung = Rung(rung + 1)
+            rung = Rung.GIVE_UP if rung >= Rung.REINITIALISE else Rung(rung + 1)
         if handling is not Handling.UNSURE:
             self.give_up(why)
         return None

@@ -175,7 +175,7 @@ class Workshop:
                     raise
                 rung, new = taken, True
             else:
-                ladder.succeeded()
+                ladder.succeeded(generation)
                 return result
 
     def _find_fault(self, error: CryptokiError, deadline: Deadline) -> None:
