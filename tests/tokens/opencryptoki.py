@@ -1,9 +1,9 @@
 """opencryptoki's soft token, with a daemon and a store that nobody else on the machine sees.
 
 Everything of opencryptoki is one for the whole machine: the slot daemon, its shared memory, its locks and its store. So
-the daemon runs in a mount, an IPC and a process namespace of its own, with empty folders over the system's, and whoever
-uses the token is brought into the same namespaces by ``nsenter``. When the process that holds them ends, the kernel ends
-all that runs inside.
+the daemon runs in a mount, an IPC and a process namespace of its own, with empty folders over the system's (over all of
+/run, where its socket is), and whoever uses the token is brought into the same namespaces by ``nsenter``. When the
+process that holds them ends, the kernel ends all that runs inside.
 """
 
 import os
@@ -28,9 +28,10 @@ _INSTALLED_SO_PIN = "87654321"
 SO_PIN, USER_PIN = "so-pin-1", "usr-pin1"
 _START = """
 set -e
-for folder in /var/lib/opencryptoki /var/lock /run/opencryptoki /var/log/opencryptoki /dev/shm; do
-    mkdir -p "$folder"
-    mount -t tmpfs tmpfs "$folder"
+mount -t tmpfs tmpfs /run
+mkdir -p /run/lock /run/opencryptoki
+for folder in /var/lock /var/lib/opencryptoki /var/log/opencryptoki /dev/shm; do
+    [ -L "$folder" ] || { mkdir -p "$folder" && mount -t tmpfs tmpfs "$folder"; }
 done
 mkdir -p /var/lock/opencryptoki
 for slot in $2; do mkdir -p "/var/lib/opencryptoki/sw$slot/TOK_OBJ" "/var/lock/opencryptoki/sw$slot"; done

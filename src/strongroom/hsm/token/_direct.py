@@ -41,7 +41,12 @@ class DirectVerbs:
         self._workshop = workshop
         self._operations = DirectOperations(module, profile)
         self._admin = DirectAdmin(
-            module, finder, workshop, self._operations, gcm_mechanism=profile.gcm_mechanism
+            module,
+            finder,
+            workshop,
+            self._operations,
+            gcm_mechanism=profile.gcm_mechanism,
+            unknown=profile.left_out,
         )
 
     def generate(self, key: HsmKey, label: str, *, may_leave: bool) -> bytes:

@@ -44,6 +44,7 @@ class DirectAdmin:
         operations: DirectOperations,
         *,
         gcm_mechanism: int,
+        unknown: frozenset[Attribute] = frozenset(),
     ) -> None:
         self._module = module
         self._finder = finder
@@ -52,12 +53,17 @@ class DirectAdmin:
         self._making = ObjectMaking(module, finder)
         self._proof = KeyProof(operations)
         self._gcm_mechanism = gcm_mechanism
+        self._unknown = unknown
 
     def generate(self, key: HsmKey, label: str, *, may_leave: bool) -> bytes:
         """See ``DirectVerbs.generate``."""
         check_key(key)
         check_label(label)
         check_label(LABEL_PREFIX + label)
+        if may_leave and Attribute.WRAP_WITH_TRUSTED in self._unknown:
+            raise HsmRequestError(
+                "this token cannot keep a key from leaving under any other key: it may not leave"
+            )
 
         def make(session: int) -> bytes:
             slot = self._module.session_info(session).slot
@@ -120,7 +126,7 @@ class DirectAdmin:
         return [summary for summary in found if summary.label.startswith(LABEL_PREFIX)]
 
     def _generate_secret(self, session: int, key: HsmKey, label: str, *, may_leave: bool) -> bytes:
-        plan = secret_half(key, label, may_leave=may_leave, made_inside=True)
+        plan = secret_half(key, label, may_leave=may_leave, made_inside=True).without(self._unknown)
         mechanism = AesKeyGen() if key.spec is KeySpec.AES_256 else GenericSecretKeyGen()
         handle = self._module.generate_key(session, mechanism, plan.template)
         with self._making.destroyed_on_failure(session, handle):
@@ -129,8 +135,8 @@ class DirectAdmin:
         return b""
 
     def _generate_pair(self, session: int, key: HsmKey, label: str, *, may_leave: bool) -> bytes:
-        public_plan = public_half(key, label)
-        private_plan = secret_half(key, label, may_leave=may_leave, made_inside=True)
+        public_plan = public_half(key, label).without(self._unknown)
+        private_plan = secret_half(key, label, may_leave=may_leave, made_inside=True).without(self._unknown)
         public, private = self._module.generate_key_pair(
             session, _pair_mechanism(key.spec), public=public_plan.template, private=private_plan.template
         )
