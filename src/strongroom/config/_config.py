@@ -35,6 +35,8 @@ class MemberConfig(_Section, frozen=True):
     profile: _Name
     """Vendor profile, such as ``softhsm2``."""
     pin: PinSource
+    profile_changes: dict[str, str | int | float | bool | list[str]] = {}
+    """Single fields of the profile that this member's token has otherwise; see docs/hsm-profiles.md."""
     module: str | None = None
     """Path of the PKCS#11 module; else the profile's."""
     token_serial: str | None = None

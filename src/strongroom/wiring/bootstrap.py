@@ -26,6 +26,7 @@ class MemberBootstrap(msgspec.Struct, frozen=True):
     parent_pid: int
     pin: bytearray
     """User PIN, or the security officer's in the mode ``officer``; overwritten once the token has its copy."""
+    profile_changes: dict[str, str | int | float | bool | list[str]] = {}
     module: str | None = None
     library_parameters: str | None = None
     wrap_algorithm: int | None = None

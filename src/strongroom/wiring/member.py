@@ -65,7 +65,7 @@ def build_member(bootstrap: MemberBootstrap) -> BuiltMember:
     not serve.
     Raises TokenNotFoundError, PinRefusedError, ConfigError and other HsmErrors.
     """
-    profile = load_profile(bootstrap.profile)
+    profile = load_profile(bootstrap.profile, bootstrap.profile_changes)
     module = _load(bootstrap, profile)
     role = Role.SECURITY_OFFICER if bootstrap.mode == "officer" else Role.USER
     selector = TokenSelector(serial=bootstrap.token_serial, label=bootstrap.token_label)
@@ -107,7 +107,7 @@ def initialise_member(bootstrap: MemberBootstrap) -> MadeToken:
 
     Both PINs of the bootstrap are overwritten then. Raises TokenNotFoundError when no token is blank.
     """
-    profile = load_profile(bootstrap.profile)
+    profile = load_profile(bootstrap.profile, bootstrap.profile_changes)
     module = _load(bootstrap, profile)
     with _lent_once(bootstrap.so_pin) as so_pin, _lent_once(bootstrap.pin) as user_pin:
         identity = initialise_token(
@@ -122,7 +122,7 @@ def initialise_member(bootstrap: MemberBootstrap) -> MadeToken:
 
 def probe_member(bootstrap: MemberBootstrap) -> MadeToken:
     """Log in as user and try every wrap algorithm; the PIN of the bootstrap is overwritten then. Raises HsmError."""
-    profile = load_profile(bootstrap.profile)
+    profile = load_profile(bootstrap.profile, bootstrap.profile_changes)
     module = _load(bootstrap, profile)
     selector = TokenSelector(serial=bootstrap.token_serial, label=bootstrap.token_label)
     with _lent_once(bootstrap.pin) as pin:

@@ -159,6 +159,7 @@ def member_bootstrap(
         mode=mode,
         name=member.name,
         profile=member.profile,
+        profile_changes=member.profile_changes,
         parent_pid=os.getpid(),
         pin=bytearray(pin),
         module=member.module or (softhsm_module() if is_softhsm else None),

@@ -35,7 +35,7 @@ def test_softhsm_runs_one_thread_and_wraps_with_aes_gcm():
     assert (profile.oaep_hash, profile.store_protection) == ("sha1", "softhsm")
 
 
-@pytest.mark.parametrize("name", ["nshield", "../profiles/softhsm2", ""])
+@pytest.mark.parametrize("name", ["fortress", "../profiles/softhsm2", ""])
 def test_an_unknown_profile_is_refused_with_the_list_of_known_ones(name):
     with pytest.raises(ConfigError, match="softhsm2"):
         load_profile(name)

@@ -1,6 +1,7 @@
 """Vendor profiles: what one kind of HSM can do and wants, as data (``profiles/NAME.toml``), strictly read."""
 
 import tomllib
+from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Final, Literal
@@ -150,20 +151,24 @@ def known_profiles() -> tuple[str, ...]:
     )
 
 
-def load_profile(name: str) -> Profile:
-    """Read a profile that comes with the package. Raises ConfigError, which lists the known ones."""
+def load_profile(name: str, changes: Mapping[str, object] | None = None) -> Profile:
+    """Read a profile that comes with the package, with single fields changed.
+
+    Raises ConfigError: for a profile that does not exist (it lists the known ones), and for changes that do not fit.
+    """
     known = known_profiles()
     if name not in known:
         raise ConfigError(
             f"there is no HSM profile {name!r}", next_step=f"the profiles are: {', '.join(known)}"
         )
-    return parse_profile((resources.files(__package__) / "profiles" / f"{name}.toml").read_text(), name=name)
+    text = (resources.files(__package__) / "profiles" / f"{name}.toml").read_text()
+    return parse_profile(text, name=name, changes=changes)
 
 
-def parse_profile(text: str, *, name: str) -> Profile:
+def parse_profile(text: str, *, name: str, changes: Mapping[str, object] | None = None) -> Profile:
     """Read the text of a profile that must call itself ``name``. Raises ConfigError: unknown keys are refused."""
     try:
-        fields = tomllib.loads(text)
+        fields = {**tomllib.loads(text), **(changes or {})}
         algorithm = fields.get("wrap_algorithm")
         if isinstance(algorithm, str) and algorithm in WrapAlgorithm.__members__:
             fields["wrap_algorithm"] = WrapAlgorithm[algorithm].value

@@ -65,6 +65,9 @@ _STAYS: Final[Mapping[Attribute, PlainValue]] = {
 }
 
 
+_PARAMETERS: Final = frozenset({Attribute.VALUE_LEN, Attribute.MODULUS_BITS, Attribute.PUBLIC_EXPONENT})
+
+
 class ObjectPlan(NamedTuple):
     """What to ask the token for, and what it must say of the object afterwards."""
 
@@ -72,11 +75,10 @@ class ObjectPlan(NamedTuple):
     expected: Template
 
     def without(self, unknown: frozenset[Attribute]) -> Self:
-        """Leave out what the token does not know (``Profile.left_out``)."""
-        template, expected = (
-            {name: value for name, value in part.items() if name not in unknown} for part in self
-        )
-        return self._replace(template=template, expected=expected)
+        """Leave out what the token does not know (``Profile.left_out``); what making the key needs is still asked for."""
+        asked = {name: value for name, value in self.template.items() if name not in unknown - _PARAMETERS}
+        expected = {name: value for name, value in self.expected.items() if name not in unknown}
+        return self._replace(template=asked, expected=expected)
 
 
 class RootRules(NamedTuple):

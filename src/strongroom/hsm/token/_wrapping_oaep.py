@@ -18,6 +18,7 @@ from strongroom.hsm.cryptoki import (
     ModuleContractError,
     RsaOaep,
 )
+from strongroom.hsm.token._classification import Handling, handling_of
 from strongroom.hsm.token._profile import Profile
 from strongroom.hsm.token._wrapping import Handles, decryption_failure, does_not_authenticate
 
@@ -71,6 +72,9 @@ class OaepWrapping:
         try:
             payload = self._module.decrypt(session, mechanism, handles[1], wrapped.ciphertext)
         except CryptokiError as error:
+            # Tokens differ in what they call a ciphertext that does not open; mechanism and length were right.
+            if error.function == "C_Decrypt" and handling_of(error) is Handling.CALLER:
+                raise does_not_authenticate(error.ckr) from error
             raise decryption_failure(
                 error, general_error_is_bad_tag=self._general_error_is_bad_tag
             ) from error
