@@ -1,8 +1,10 @@
 """The listening end of a private Unix socket: mode 0600, same user only, frames in and frames out."""
 
 import asyncio
+import contextlib
 import os
 import socket
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol, cast
@@ -14,19 +16,65 @@ from strongroom.hsm.wire._frames import FrameBuffer, FrameError, frame
 
 
 class Connection:
-    """One caller's connection, as the one who answers sees it. Belongs to the event loop."""
+    """One caller's connection, as the one who answers sees it. Belongs to the event loop, but for ``send_now``."""
 
     def __init__(self, transport: asyncio.Transport) -> None:
         self._transport = transport
+        self._loop = asyncio.get_running_loop()
+        # A descriptor of our own, which nobody closes while a thread sends. Guarded by the lock, as the two below.
+        self._socket = socket.fromfd(
+            transport.get_extra_info("socket").fileno(), socket.AF_UNIX, socket.SOCK_STREAM
+        )
+        self._lock = threading.Lock()
+        self._on_the_way = 0  # pieces that the event loop is still to write, before anything else
+        self._is_over = False
 
     def send(self, message: object) -> None:
-        """Send one frame; without effect when the caller has gone."""
-        if not self._transport.is_closing():
-            self._transport.write(frame(msgspec.msgpack.encode(message)))
+        """Send one frame; without effect when the caller has gone. Raises FrameError when it is too long."""
+        framed = frame(msgspec.msgpack.encode(message))
+        with self._lock:
+            if self._on_the_way:
+                self._leave_to_loop(framed)
+            elif not self._is_over and not self._transport.is_closing():
+                self._transport.write(framed)
+
+    def send_now(self, message: object) -> None:
+        """Do what ``send`` does, from any thread, and without waking the event loop where the caller keeps up."""
+        framed = frame(msgspec.msgpack.encode(message))
+        with self._lock:
+            if self._is_over:
+                return
+            sent = 0
+            if not self._on_the_way and not self._transport.get_write_buffer_size():
+                try:
+                    sent = self._socket.send(framed, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
+                except BlockingIOError:
+                    sent = 0
+                except OSError:
+                    return  # the event loop is about to notice that the caller has gone
+            if sent < len(framed):
+                self._leave_to_loop(framed[sent:])
 
     def drop(self) -> None:
         """Cut the caller off."""
         self._transport.abort()
+
+    def over(self) -> None:
+        """Take notice that the caller has gone."""
+        with self._lock:
+            self._is_over = True
+            self._socket.close()
+
+    def _leave_to_loop(self, data: bytes) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is left who could be told
+            self._loop.call_soon_threadsafe(self._write, data)
+            self._on_the_way += 1
+
+    def _write(self, data: bytes) -> None:
+        with self._lock:
+            self._on_the_way -= 1
+            if not self._is_over and not self._transport.is_closing():
+                self._transport.write(data)
 
 
 class FrameHandler(Protocol):
@@ -70,6 +118,7 @@ class _Peer(asyncio.Protocol):
 
     def connection_lost(self, _exc: Exception | None) -> None:
         if self._connection is not None:
+            self._connection.over()
             self._handler.lost(self._connection)
 
 

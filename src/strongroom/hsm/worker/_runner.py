@@ -35,9 +35,9 @@ class _Waiting(NamedTuple):
 class CallRunner:
     """Runs calls on HSM threads, in the order in which they came, and sends the answers in batches.
 
-    ``submit`` and everything that sends belongs to the event loop; ``_work`` runs on the HSM threads. They
-    share the queue, the answers (``_done``), and, per thread, one slot of ``_running`` and of ``_finished`` that
-    only it writes. After ``close`` the last thread to end closes the performer and sets ``ended``.
+    ``submit`` belongs to the event loop; ``_work`` runs on the HSM threads, which send answers themselves: waking the
+    loop for each would cost more than a quick HSM call. They share the queue, the answers (``_done``), and, per
+    thread, one slot of ``_running`` and of ``_finished`` that only it writes. After ``close`` the last thread to end closes the performer and sets ``ended``.
     """
 
     def __init__(
@@ -129,7 +129,7 @@ class CallRunner:
                 flush_at = self._clock.monotonic() + _FLUSH_AFTER_S
             self._done.append((waiting.connection, self._answer(slot, waiting)))
             if self._queue.empty() or self._clock.monotonic() >= flush_at:
-                self._in_loop(self._send)
+                self._send()
                 flush_at = None
             if self._performer.is_broken:
                 self._in_loop(self.broken.set)
@@ -164,9 +164,10 @@ class CallRunner:
 
     def _send(self) -> None:
         by_connection: dict[Connection, list[Reply]] = {}
-        while self._done:
-            connection, reply = self._done.popleft()
-            by_connection.setdefault(connection, []).append(reply)
+        with contextlib.suppress(IndexError):  # others may take from it at the same moment
+            while True:
+                connection, reply = self._done.popleft()
+                by_connection.setdefault(connection, []).append(reply)
         for connection, replies in by_connection.items():
             _send_to(connection, replies)
 
@@ -174,11 +175,11 @@ class CallRunner:
 def _send_to(connection: Connection, replies: list[Reply]) -> None:
     """Send answers in one frame; where they are too long for that, one by one."""
     try:
-        connection.send(replies)
+        connection.send_now(replies)
     except FrameError as error:
         if len(replies) == 1:
             too_long = failure_from(HsmRequestError(f"the answer cannot be sent: {error.message}"))
-            connection.send([Reply(replies[0].id, _NOTHING, too_long)])
+            connection.send_now([Reply(replies[0].id, _NOTHING, too_long)])
             return
         for reply in replies:
             _send_to(connection, [reply])
