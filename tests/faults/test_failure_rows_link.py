@@ -9,6 +9,7 @@ import pytest
 from faults.failing_token import AAD, KEY, ROOT
 from strongroom.core import HsmError, MemberBusyError, MemberFailedError
 from strongroom.hsm.token import TokenSelector
+from tokens.remote_token import TokenProcess
 
 pytestmark = pytest.mark.softhsm
 
@@ -141,6 +142,18 @@ def test_f31_threads_that_work_while_the_module_is_initialised_anew_get_right_an
     assert set(errors) <= {"MemberFailedError", "MemberBusyError"}
     failing.fresh()
     assert failing.serves()
+
+
+def test_f32_a_process_that_finalises_disturbs_no_other(failing):
+    with TokenProcess(failing.started) as other:
+        other.open()
+        other.call("finalize")
+        assert failing.serves()
+        other.load()
+        other.open()
+        failing.process.call("finalize")
+        assert other.token.unwrap(ROOT, failing.wrapped, AAD).matches(KEY)
+    failing.restart()
 
 
 def test_f39_a_module_that_cannot_connect_when_it_starts_is_the_members_failure_and_starts_later(failing):

@@ -162,6 +162,21 @@ def test_f26_every_session_is_one_that_may_write(failing):
     assert failing.serves()
 
 
+def test_f28_closing_sessions_logs_nobody_out(failing):
+    failing.open_as(threads=4, max_sessions=4)
+    logins, logouts = failing.shim.logins, failing.shim.calls("C_Logout")
+    closed = failing.shim.calls("C_CloseSession")
+    failing.shim.fail("C_Decrypt", "CKR_SESSION_HANDLE_INVALID", chance=0.2)
+    failing.process.call("storm", "token.unwrap", ROOT, failing.wrapped, AAD, n_threads=4, n_calls=20)
+    failing.shim.heal()
+    assert failing.serves()
+    assert failing.shim.calls("C_CloseSession") > closed
+    assert failing.shim.logins - logins <= failing.recovered("logins") + failing.recovered(
+        "reinitialisations"
+    )
+    assert failing.shim.calls("C_Logout") == logouts
+
+
 def test_f36_calls_of_one_session_never_overlap_and_no_operation_has_parts(failing):
     failing.open_as(threads=6, max_sessions=6)
     overlaps = failing.shim.count("overlaps")
