@@ -10,6 +10,13 @@ from contextlib import contextmanager
 from strongroom.core import Deadline, MemberBusyError
 
 
+class _Thread(threading.local):
+    """What is known of each thread."""
+
+    is_inside = False
+    """Whether it shares the generation."""
+
+
 class GenerationLock:
     """Readers are calls into the module, the one writer reinitialises it; who waits to write holds up new readers."""
 
@@ -19,21 +26,21 @@ class GenerationLock:
         self._waiting = 0
         self._is_alone = False
         self._number = 1
-        self._thread = threading.local()  # ``inside``: whether this thread shares the generation
+        self._thread = _Thread()
 
     @property
     def number(self) -> int:
         """The generation; handles of an earlier one are void."""
         return self._number
 
-    @contextmanager
-    def shared(self, deadline: Deadline) -> Iterator[int]:
-        """Keep the generation from ending during a call; gives its number.
+    def enter(self, deadline: Deadline) -> int:
+        """Keep the generation from ending until ``leave``; returns its number.
 
         Raises MemberBusyError when it is not to be had before the deadline, and RuntimeError inside another such
         call of this thread, which would wait for itself.
         """
-        if getattr(self._thread, "inside", False):
+        thread = self._thread
+        if thread.is_inside:
             raise RuntimeError("work on a token must not start other work on it")
         with self._condition:
             if (self._is_alone or self._waiting) and not self._condition.wait_for(
@@ -41,16 +48,25 @@ class GenerationLock:
             ):
                 raise MemberBusyError("the module of this member is being initialised anew")
             self._sharing += 1
-            number = self._number
-        self._thread.inside = True
+            thread.is_inside = True
+            return self._number
+
+    def leave(self) -> None:
+        """End what ``enter`` began in this thread."""
+        self._thread.is_inside = False
+        with self._condition:
+            self._sharing -= 1
+            if not self._sharing and self._waiting:
+                self._condition.notify_all()
+
+    @contextmanager
+    def shared(self, deadline: Deadline) -> Iterator[int]:
+        """Do both around a block; gives the number of the generation."""
+        number = self.enter(deadline)
         try:
             yield number
         finally:
-            self._thread.inside = False
-            with self._condition:
-                self._sharing -= 1
-                if not self._sharing:
-                    self._condition.notify_all()
+            self.leave()
 
     @contextmanager
     def alone(self, deadline: Deadline) -> Iterator[None]:

@@ -74,6 +74,7 @@ class SessionPool:
         self._changed = threading.Condition()  # guards what follows
         self._idle: list[_Idle] = []
         self._on_loan = 0
+        self._waiting = 0
         self._most = max_sessions  # may be less than the above for a while
         self._most_until = 0.0
         self._doubted_at = 0.0
@@ -81,18 +82,14 @@ class SessionPool:
 
     @contextmanager
     def borrow(self, deadline: Deadline, *, new: bool = False) -> Iterator[int]:
-        """Lend a session; ``new`` insists on one that nobody used before.
-
-        Waits for one to come free. Raises MemberBusyError when none does before the deadline or within the pool's
-        own limit, and what C_OpenSession raises.
-        """
-        session = self._take(deadline, new=new)
+        """Lend a session for a block: ``take``, and then ``give_back`` or ``give_back_after``."""
+        session = self.take(deadline, new=new)
         try:
             yield session
         except BaseException as error:
-            self._return_after(error, session)
+            self.give_back_after(error, session)
             raise
-        self._give_back(session)
+        self.give_back(session)
 
     def keep_alive(self, touch: Callable[[int], None]) -> None:
         """Run ``touch`` on each idle session in turn; one in which it fails is closed."""
@@ -108,7 +105,7 @@ class SessionPool:
                 self._tally.add("sessions_lost")
                 self._drop(session)
             else:
-                self._give_back(session)
+                self.give_back(session)
 
     def forget_all(self) -> None:
         """Forget every idle session: C_Finalize closes them. Nothing may be on loan."""
@@ -128,12 +125,18 @@ class SessionPool:
         for entry in idle:
             self._close(entry.session)
 
-    def _take(self, deadline: Deadline, *, new: bool) -> int:
-        wait_until = min(deadline.at, self._clock.monotonic() + self._wait_s)
+    def take(self, deadline: Deadline, *, new: bool = False) -> int:
+        """Lend a session, which has to be given back; ``new`` insists on one that nobody used before.
+
+        Waits for one to come free. Raises MemberBusyError when none does before the deadline or within the pool's
+        own limit, and what C_OpenSession raises.
+        """
+        now = self._clock.monotonic()
         while True:
-            entry = self._reserve(wait_until)
+            entry = self._reserve(min(deadline.at, now + self._wait_s))
             if entry is not None:
-                if not new and self._is_alive(entry):
+                is_fresh = entry.since > self._doubted_at and now - entry.since < self._check_after_s
+                if not new and (is_fresh or self._is_alive(entry)):
                     return entry.session
                 self._close(entry.session)  # else the one that is opened could exceed the token's limit
             session = self._open(deadline)
@@ -145,7 +148,12 @@ class SessionPool:
         with self._changed:
             if not self._has_room():
                 wait_s = max(wait_until - self._clock.monotonic(), 0)
-                if not self._changed.wait_for(self._has_room, wait_s):
+                self._waiting += 1
+                try:
+                    has_room = self._changed.wait_for(self._has_room, wait_s)
+                finally:
+                    self._waiting -= 1
+                if not has_room:
                     raise MemberBusyError(
                         f"all {self._most} sessions of the token were busy for {wait_s:.2g} s"
                     )
@@ -188,9 +196,6 @@ class SessionPool:
             return self._on_loan > 0
 
     def _is_alive(self, entry: _Idle) -> bool:
-        is_fresh = entry.since > self._doubted_at
-        if is_fresh and self._clock.monotonic() - entry.since < self._check_after_s:
-            return True
         try:
             self._module.session_info(entry.session)
         except CryptokiError:
@@ -198,22 +203,25 @@ class SessionPool:
             return False
         return True
 
-    def _return_after(self, error: BaseException, session: int) -> None:
+    def give_back_after(self, error: BaseException, session: int) -> None:
         """Take back a session in which something failed."""
         cause = error if isinstance(error, CryptokiError) else error.__cause__
         if isinstance(error, HsmError) and (cause is None or isinstance(cause, _BAD_DATA)):
-            self._give_back(session)
+            self.give_back(session)
             return
         # An operation may still be active in it, and the next borrower would get its result.
         self._doubted_at = self._clock.monotonic()
         self._drop(session)
 
-    def _give_back(self, session: int) -> None:
+    def give_back(self, session: int) -> None:
+        """Take back a session in which all went well."""
+        since = self._clock.monotonic()
         with self._changed:
             if not self._is_closed:
-                self._idle.append(_Idle(session, self._clock.monotonic()))
+                self._idle.append(_Idle(session, since))
                 self._on_loan -= 1
-                self._changed.notify()
+                if self._waiting:
+                    self._changed.notify()
                 return
         self._drop(session)
 

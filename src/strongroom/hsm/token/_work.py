@@ -158,25 +158,34 @@ class Workshop:
         ladder = self._ladder
         ladder.begin(deadline)
         rung = Rung.GROUND
-        generation = 0
         while True:
+            generation = ladder.generation.enter(deadline)
             try:
-                with (
-                    ladder.generation.shared(deadline) as generation,
-                    self._pool.borrow(deadline, new=new) as session,
-                ):
-                    result = work(session)
+                result = self._in_session(work, deadline, new=new)
             except CryptokiError as error:
-                if is_change and error.function not in _LOOKING:
-                    ladder.notice(error)
-                    raise
-                taken = ladder.climb(error, rung, generation, deadline)
-                if taken is None:
-                    raise
-                rung, new = taken, True
+                failure = error
             else:
                 ladder.succeeded(generation)
                 return result
+            finally:
+                ladder.generation.leave()
+            if is_change and failure.function not in _LOOKING:
+                ladder.notice(failure)
+                raise failure
+            taken = ladder.climb(failure, rung, generation, deadline)
+            if taken is None:
+                raise failure
+            rung, new = taken, True
+
+    def _in_session(self, work: Callable[[int], _Result], deadline: Deadline, *, new: bool) -> _Result:
+        session = self._pool.take(deadline, new=new)
+        try:
+            result = work(session)
+        except BaseException as error:
+            self._pool.give_back_after(error, session)
+            raise
+        self._pool.give_back(session)
+        return result
 
     def _find_fault(self, error: CryptokiError, deadline: Deadline) -> None:
         """After a code without a reason that no recovery healed: give the token up, unless it still answers.
