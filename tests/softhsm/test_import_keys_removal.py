@@ -7,7 +7,7 @@ import pytest
 from fixtures_token import softhsm_module
 from fixtures_two_tokens import PAIR, PIN, PROFILE, ROOT_ID, new_token, opened, raw_session, trust
 from strongroom.config import Home
-from strongroom.core import HsmError, HsmKeyNotFoundError, HsmRequestError, RootId, Secret
+from strongroom.core import HsmError, HsmKeyNotFoundError, HsmRequestError, RootId, Secret, TransportKind
 from strongroom.hsm.cryptoki import (
     AesKeyGen,
     Attribute,
@@ -140,18 +140,23 @@ def test_only_who_is_logged_in_is_told_that_nothing_is_there(module, token):
 
 
 @pytest.mark.parametrize("member", MEMBER_NAMES)
-def test_a_home_that_init_made_holds_the_root_and_nothing_that_it_travelled_by(
+def test_a_home_that_init_made_holds_the_root_and_transport_keys_and_nothing_else(
     initialised_home, tmp_path, member
 ):
     home = Home(initialised_home)
     shutil.copytree(home.tokens / member, tmp_path / "tokens")
+    own = {f"transport-{member}-{kind}" for kind in TransportKind}
+    all_of_them = {f"transport-{name}-{kind}" for name in MEMBER_NAMES for kind in TransportKind}
     with softhsm_module(tmp_path) as module:
         for role, file, held in (
-            (Role.USER, member, ["secret_key"]),
-            (Role.SECURITY_OFFICER, f"{member}-so", []),
+            (Role.USER, member, {"strongroom-root", *all_of_them}),
+            (Role.SECURITY_OFFICER, f"{member}-so", own),
         ):
             pin = Secret((home.pins / file).read_bytes())
             selector = TokenSelector(label=f"strongroom-{member}")
             token = Token.open(module, selector, pin, profile=PROFILE, role=role)
-            assert [found.object_class for found in token.list_objects()] == held
+            found = token.list_objects()
             token.close()
+            assert {one.label for one in found} == held
+            assert {one.object_class for one in found} == {"secret_key"}
+            assert len(found) == len(held)

@@ -11,16 +11,24 @@ from strongroom.core import Clock, Deadline, HomeError, RootId, WrapAlgorithm, r
 from strongroom.hsm.cluster import (
     AdminDoor,
     Canary,
+    KeyCopier,
+    MadeTransport,
+    NoTransportError,
+    RemoteAdmin,
+    RemoteKeys,
     RemoteMember,
+    Replica,
     copy_root,
     exchanged_import_keys,
     generate_root,
     make_canary,
+    make_transport_keys,
     prove_canary,
     prove_same_root,
 )
 from strongroom.hsm.token import write_softhsm_config
 from strongroom.hsm.wire import KeyCheck
+from strongroom.storage import TransportKeyRecord
 from strongroom.wiring.bootstrap import MemberBootstrap, MemberMode, TokenFound, WrapTried
 from strongroom.wiring.development_tls import write_private
 from strongroom.wiring.home import runtime_folder
@@ -46,21 +54,25 @@ class SetUpMember(NamedTuple):
 class Doors(NamedTuple):
     """The ways into every member, in the order of the members."""
 
-    users: list[AdminDoor]
-    officers: list[AdminDoor]
+    users: list[RemoteAdmin]
+    officers: list[RemoteAdmin]
     """The same members, logged in as security officer."""
     uses: list[RemoteMember]
+    replicas: list[Replica]
+    """The members once more, as those see them who copy keys."""
     algorithm: WrapAlgorithm
     """By what they wrap."""
 
 
 class MadeRoot(NamedTuple):
-    """A root KEK that every member holds."""
+    """A root KEK that every member holds, and the keys by which it and others travel."""
 
     root_id: RootId
     algorithm: WrapAlgorithm
     check: KeyCheck
     canary: Canary
+    transports: list[TransportKeyRecord]
+    """Empty where members cannot wrap keys under AES keys: then copies need the security officers."""
 
 
 async def make_development_members(home: Home, progress: Progress) -> list[SetUpMember]:
@@ -130,7 +142,7 @@ async def open_doors(
         )
 
     async with contextlib.AsyncExitStack() as stack:
-        doors = Doors([], [], [], algorithm)
+        doors = Doors([], [], [], [], algorithm)
         for config, _, _ in members:
             environment = member_environment(config, home)
             as_user = bootstrap(config, "administer", config.pin)
@@ -138,35 +150,80 @@ async def open_doors(
             use = RemoteMember(config.name, as_user.use_path)
             stack.callback(use.close)
             doors.uses.append(use)
+            keys = RemoteKeys(config.name, as_user.admin_path)
+            stack.callback(keys.close)
+            doors.replicas.append(Replica(config.name, keys, use))
             as_officer = bootstrap(config, "officer", PinSource(file=f"pins/{config.name}-so"))
             doors.officers.append(await stack.enter_async_context(admin_worker(as_officer, environment)))
         yield doors
 
 
 async def make_root(doors: Doors, clock: Clock, progress: Progress) -> MadeRoot:
-    """Generate the root on the first member, copy it to the others by trusted wrapping, prove each copy.
+    """Make transport keys for every member, generate the root on the first one, copy it to the others, prove each copy.
 
-    The keys that it travelled under are destroyed at the end: nothing is left on the members but the root.
+    The copies travel under the transport keys: so what repairs the cluster later has worked once before it is
+    needed. Where the members cannot have such keys, the root travels under import keys, which are destroyed again.
     """
+    source, source_use = doors.users[0], doors.uses[0]
+    transports = await _make_transports(doors, clock, progress)
+    progress(f"generating the root KEK on member {source.name}")
+    root_id, check = await generate_root(source, ROOT_LABEL)
+    deadline = Deadline.after(clock, _PROOF_LIMIT_S)
+    canary = await make_canary(root_id, source_use, algorithm=doors.algorithm, deadline=deadline)
+    made = MadeRoot(root_id, doors.algorithm, check, canary, transports)
+    if transports:
+        await _copy_by_transport(doors, made, clock, progress)
+    else:
+        await _copy_by_import_keys(doors, made, clock, progress)
+    return made
+
+
+async def _make_transports(doors: Doors, clock: Clock, progress: Progress) -> list[TransportKeyRecord]:
+    if doors.algorithm is not WrapAlgorithm.HSM_AES_GCM:
+        return []  # other roots are more than one object, or a pair
+    progress("making the keys that other keys travel under between the members")
+    try:
+        made = await make_transport_keys(doors.users, doors.officers)
+    except NoTransportError as error:
+        progress(error.message)
+        return []
+    return [_transport_record(one, clock.now()) for one in made]
+
+
+def _transport_record(made: MadeTransport, now: float) -> TransportKeyRecord:
+    return TransportKeyRecord(made.transport_id, made.member, made.kind, made.mechanism, now)
+
+
+async def _copy_by_transport(doors: Doors, made: MadeRoot, clock: Clock, progress: Progress) -> None:
+    source, *targets = doors.replicas
+    copier = KeyCopier(made.transports, clock=clock)
+    for target in targets:
+        progress(f"copying the root KEK to member {target.name} by trusted wrapping, and proving the copy")
+        deadline = Deadline.after(clock, _PROOF_LIMIT_S)
+        await copier.copy_root(
+            made.root_id, ROOT_LABEL, made.check, source=source, target=target, deadline=deadline
+        )
+        await prove_canary(made.root_id, made.canary, target.use, deadline=deadline)
+
+
+async def _copy_by_import_keys(doors: Doors, made: MadeRoot, clock: Clock, progress: Progress) -> None:
     source, *targets = doors.users
     source_use, *target_uses = doors.uses
+    users: list[AdminDoor] = list(doors.users)
     progress("exchanging import keys between the members")
-    async with exchanged_import_keys(doors.users, doors.officers) as import_keys:
-        progress(f"generating the root KEK on member {source.name}")
-        root_id, check = await generate_root(source, ROOT_LABEL)
-        deadline = Deadline.after(clock, _PROOF_LIMIT_S)
-        canary = await make_canary(root_id, source_use, algorithm=doors.algorithm, deadline=deadline)
+    async with exchanged_import_keys(users, list(doors.officers)) as import_keys:
         for target, use in zip(targets, target_uses, strict=True):
             progress(
                 f"copying the root KEK to member {target.name} by trusted wrapping, and proving the copy"
             )
             key = import_keys[target.name]
-            await copy_root(root_id, ROOT_LABEL, check, source=source, target=target, target_key=key)
+            await copy_root(
+                made.root_id, ROOT_LABEL, made.check, source=source, target=target, target_key=key
+            )
             deadline = Deadline.after(clock, _PROOF_LIMIT_S)
-            await prove_same_root(root_id, source_use, use, deadline=deadline)
-            await prove_canary(root_id, canary, use, deadline=deadline)
+            await prove_same_root(made.root_id, source_use, use, deadline=deadline)
+            await prove_canary(made.root_id, made.canary, use, deadline=deadline)
         progress("destroying the import keys that it travelled under")
-    return MadeRoot(root_id, doors.algorithm, check, canary)
 
 
 def _random_pin() -> bytes:

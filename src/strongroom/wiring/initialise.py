@@ -131,6 +131,8 @@ async def _make_database(
         await store.write(lambda tx: tx.insert_root(root))
         for record in records:
             await store.write(partial(Transaction.insert_member, record=record))
+        for transport in made.transports:
+            await store.write(partial(Transaction.insert_transport_key, record=transport))
         domain = await ciphers.new_domain(made.root_id, CREDENTIALS)
         await store.write(lambda tx: tx.insert_domain(domain))
         access_key, secret = await make_access_key(

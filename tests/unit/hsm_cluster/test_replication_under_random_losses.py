@@ -203,4 +203,4 @@ class TestLosses(Losses.TestCase):
 
 @pytest.mark.slow
 class TestManyLosses(Losses.TestCase):
-    settings = settings(max_examples=400, stateful_step_count=40, **_COMMON)
+    settings = settings(max_examples=2_000, stateful_step_count=30, **_COMMON)

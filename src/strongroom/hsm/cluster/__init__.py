@@ -13,6 +13,7 @@ here restarts a worker or decides that a member is fit to serve: the main proces
 
 from strongroom.hsm.cluster._breaker import BreakerState
 from strongroom.hsm.cluster._cluster import HsmCluster
+from strongroom.hsm.cluster._key_copies import KeyCopier
 from strongroom.hsm.cluster._key_door import KeyDoor, MemberUse, RemoteKeys, Replica
 from strongroom.hsm.cluster._key_proof import prove_key
 from strongroom.hsm.cluster._key_replication import Destroyed, KeyReplication, Rules, TooFewCopiesError
@@ -32,6 +33,12 @@ from strongroom.hsm.cluster._replication import (
 )
 from strongroom.hsm.cluster._suspicion import Suspicion, SuspicionKind
 from strongroom.hsm.cluster._table import SERVING, ClusterTable, MemberState, WorkerEntry
+from strongroom.hsm.cluster._transport_exchange import (
+    MadeTransport,
+    NoTransportError,
+    TransportDoor,
+    make_transport_keys,
+)
 from strongroom.hsm.cluster._turns import Turns
 from strongroom.hsm.cluster._worker import Worker
 
@@ -49,10 +56,13 @@ __all__ = [
     "DriftReport",
     "HsmCluster",
     "ImportKey",
+    "KeyCopier",
     "KeyDoor",
     "KeyReplication",
+    "MadeTransport",
     "MemberState",
     "MemberUse",
+    "NoTransportError",
     "Reconciler",
     "RemoteAdmin",
     "RemoteKeys",
@@ -62,6 +72,7 @@ __all__ = [
     "Suspicion",
     "SuspicionKind",
     "TooFewCopiesError",
+    "TransportDoor",
     "Turns",
     "Worker",
     "WorkerEntry",
@@ -70,6 +81,7 @@ __all__ = [
     "fingerprint",
     "generate_root",
     "make_canary",
+    "make_transport_keys",
     "prove_canary",
     "prove_key",
     "prove_same_root",

@@ -1,0 +1,164 @@
+"""Making the transport keys of a cluster, while the security officers of all members are at hand.
+
+``hsm.token`` tells what they are and why nobody gets a key in clear by them.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple, Protocol
+
+from strongroom.core import HsmError, StrongroomError, TransportKind, random_bytes
+from strongroom.hsm.wire import (
+    EndTransportOffer,
+    MakeTransportKeys,
+    OfferTransport,
+    TakeTransportKeys,
+    TransportName,
+    TransportOffer,
+    WireClient,
+)
+
+_ID_BYTES = 16
+
+
+class NoTransportError(HsmError):
+    """The members have no mechanism in common by which keys could travel under AES keys."""
+
+
+class TransportDoor(Protocol):
+    """What ``make_transport_keys`` asks of a member, as user (``officer`` in the comments: as security officer)."""
+
+    @property
+    def name(self) -> str:
+        """The member's name."""
+        ...
+
+    async def offer_transport(self, pair_id: bytes) -> TransportOffer:
+        """Make the pair under which transport keys come in."""
+        ...
+
+    async def end_transport_offer(self, pair_id: bytes) -> None:
+        """Destroy that pair."""
+        ...
+
+    async def make_transport_keys(
+        self, names: Sequence[TransportName], label: str, *, mechanism: int, targets: Sequence[bytes]
+    ) -> list[list[bytes]]:
+        """Make the member's own transport keys (officer); return them wrapped for each target."""
+        ...
+
+    async def take_transport_keys(
+        self,
+        pair_id: bytes,
+        names: Sequence[TransportName],
+        label: str,
+        *,
+        mechanism: int,
+        wrapped: Sequence[bytes],
+    ) -> None:
+        """Take another member's transport keys in."""
+        ...
+
+
+class MadeTransport(NamedTuple):
+    """One transport key: where it wraps, what it carries."""
+
+    member: str
+    transport_id: bytes
+    kind: TransportKind
+    mechanism: int
+
+
+class RemoteTransportAdmin(ABC):
+    """The ``TransportDoor`` of a member over its worker's admin socket."""
+
+    async def offer_transport(self, pair_id: bytes) -> TransportOffer:
+        """Make the pair under which transport keys come in; it lives in that worker only."""
+        client, timeout_s = self._door()
+        return await client.call(OfferTransport(pair_id), timeout_s=timeout_s)
+
+    async def end_transport_offer(self, pair_id: bytes) -> None:
+        """Destroy that pair."""
+        client, timeout_s = self._door()
+        await client.call(EndTransportOffer(pair_id), timeout_s=timeout_s)
+
+    async def make_transport_keys(
+        self, names: Sequence[TransportName], label: str, *, mechanism: int, targets: Sequence[bytes]
+    ) -> list[list[bytes]]:
+        """Make the member's own transport keys; the worker must be logged in as security officer."""
+        client, timeout_s = self._door()
+        call = MakeTransportKeys(list(names), label, mechanism, list(targets))
+        return await client.call(call, timeout_s=timeout_s)
+
+    async def take_transport_keys(
+        self,
+        pair_id: bytes,
+        names: Sequence[TransportName],
+        label: str,
+        *,
+        mechanism: int,
+        wrapped: Sequence[bytes],
+    ) -> None:
+        """Take another member's transport keys in, to unwrap under them."""
+        client, timeout_s = self._door()
+        call = TakeTransportKeys(pair_id, list(names), label, mechanism, list(wrapped))
+        await client.call(call, timeout_s=timeout_s)
+
+    @abstractmethod
+    def _door(self) -> tuple[WireClient, float]: ...
+
+
+async def make_transport_keys(
+    users: Sequence[TransportDoor], officers: Sequence[TransportDoor]
+) -> list[MadeTransport]:
+    """Give every member transport keys of its own, one of each kind, that all others unwrap under.
+
+    ``officers`` are the same members in the same order. The public halves of the offers travel inside this
+    process, so what an officer trusts for an instant is what was offered. Raises NoTransportError when the
+    members have no mechanism in common, and HsmError; some keys may have been made then.
+    """
+    pair_ids = {user.name: random_bytes(_ID_BYTES) for user in users}
+    try:
+        offers = {user.name: await user.offer_transport(pair_ids[user.name]) for user in users}
+        mechanism = _common(offers)
+        made: list[MadeTransport] = []
+        for officer in officers:
+            names = [TransportName(random_bytes(_ID_BYTES), kind) for kind in TransportKind]
+            targets = [user for user in users if user.name != officer.name]
+            wrapped = await officer.make_transport_keys(
+                names,
+                f"transport-{officer.name}",
+                mechanism=mechanism,
+                targets=[offers[target.name].spki_der for target in targets],
+            )
+            for target, blobs in zip(targets, wrapped, strict=True):
+                await target.take_transport_keys(
+                    pair_ids[target.name],
+                    names,
+                    f"transport-{officer.name}",
+                    mechanism=mechanism,
+                    wrapped=blobs,
+                )
+            made += [MadeTransport(officer.name, name.cka_id, name.kind, mechanism) for name in names]
+    finally:
+        await _end(users, pair_ids)
+    return made
+
+
+def _common(offers: Mapping[str, TransportOffer]) -> int:
+    first, *others = offers.values()
+    for mechanism in first.mechanisms:
+        if all(mechanism in other.mechanisms for other in others):
+            return mechanism
+    raise NoTransportError(
+        "the members have no mechanism in common by which keys could travel under AES keys",
+        next_step="keys can be copied with the security officers at hand only",
+    )
+
+
+async def _end(users: Iterable[TransportDoor], pair_ids: Mapping[str, bytes]) -> None:
+    for user in users:
+        try:
+            await user.end_transport_offer(pair_ids[user.name])
+        except StrongroomError:
+            continue  # its worker is gone, and the pair with it
