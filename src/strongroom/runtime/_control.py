@@ -142,12 +142,14 @@ class ControlClient:
         """
         messages = msgspec.msgpack.Decoder(_FROM_MAIN)
         frames = FrameBuffer()
-        with contextlib.suppress(OSError, StrongroomError, msgspec.MsgspecError):
-            while data := await self._reader.read(_READ_BYTES):
-                for payload in frames.feed(data):
-                    message = messages.decode(payload)
-                    if isinstance(message, PublishedTable):
-                        apply(message.table)
-                    else:
-                        others(message.text)
-        self._writer.close()
+        try:
+            with contextlib.suppress(OSError, StrongroomError, msgspec.MsgspecError):
+                while data := await self._reader.read(_READ_BYTES):
+                    for payload in frames.feed(data):
+                        message = messages.decode(payload)
+                        if isinstance(message, PublishedTable):
+                            apply(message.table)
+                        else:
+                            others(message.text)
+        finally:
+            self._writer.close()

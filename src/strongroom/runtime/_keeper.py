@@ -26,6 +26,8 @@ from strongroom.wiring.exposition import MemberCounts
 
 _FIRST_PAUSE_S = 0.05
 _LONGEST_PAUSE_S = 15.0
+_LONGEST_PAUSE_ALONE_S = 2.0
+"""Between two starts while no member serves at all: then nothing is worth waiting for."""
 _LIVED_WELL_S = 30.0
 _GRACE_S = 1.0
 _MISMATCHES_TO_STOP = 2
@@ -53,7 +55,9 @@ class MemberKeeper:
         events: EventSink,
         clock: Clock,
         priority: int = 0,
+        is_needed: Callable[[], bool] = lambda: False,
     ) -> None:
+        """``is_needed`` says whether no other member serves."""
         self.name = name
         self.first_outcome = asyncio.Event()
         self.failure: StrongroomError | None = None
@@ -64,6 +68,8 @@ class MemberKeeper:
         self._events = events
         self._clock = clock
         self._priority = priority
+        self._is_needed = is_needed
+        self._hurried = asyncio.Event()
         self._standing = Standing(clock)
         self._generation = 0
         self._lives = Lives(name, start=start, check=check, clock=clock)
@@ -120,9 +126,25 @@ class MemberKeeper:
                         return
                 served_s = self._served_s()
                 pause_s = _FIRST_PAUSE_S if served_s > _LIVED_WELL_S else min(pause_s * 2, _LONGEST_PAUSE_S)
-                await asyncio.sleep(pause_s)
+                await self._pause(pause_s)
         finally:
             await self._discard(grace_s=_GRACE_S)
+
+    def hurry(self) -> None:
+        """No member serves: do not wait long for another try."""
+        self._hurried.set()
+
+    async def _pause(self, pause_s: float) -> None:
+        self._hurried.clear()
+        if self._is_needed():
+            pause_s = min(pause_s, _LONGEST_PAUSE_ALONE_S)
+        slept = asyncio.ensure_future(asyncio.sleep(pause_s))
+        hurried = asyncio.ensure_future(self._hurried.wait())
+        try:
+            await asyncio.wait({slept, hurried}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            slept.cancel()
+            hurried.cancel()
 
     async def _live(self) -> None:
         """Workers that hand over to one another, until one fails. Raises what it failed of."""

@@ -52,6 +52,7 @@ class Supervisor:
         self._events = events
         self._clock = clock
         self._version = 0
+        self._did_nobody_serve = True
         self._changed = asyncio.Event()
         self.control = ControlServer(self._suspect, self._metrics)
         self._keepers = {member.name: self._keeper(member) for member in config.cluster.members}
@@ -106,6 +107,7 @@ class Supervisor:
             events=self._events,
             clock=self._clock,
             priority=member.priority,
+            is_needed=self._nobody_serves,
         )
 
     async def _start(self, member: MemberConfig, pin: Secret, generation: int) -> StartedWorker:
@@ -183,12 +185,20 @@ class Supervisor:
             return  # slow is better than none
         keeper.suspect(suspicion.generation, suspicion.reason, suspicion.kind)
 
+    def _nobody_serves(self) -> bool:
+        return not any(keeper.entry.state in SERVING for keeper in self._keepers.values())
+
     def _metrics(self) -> str:
         return supervisor_metrics({name: keeper.counts for name, keeper in self._keepers.items()})
 
     def _publish(self) -> None:
         self._version += 1
         entries = [keeper.entry for keeper in self._keepers.values()]
+        nobody_serves = self._nobody_serves()
+        if nobody_serves and not self._did_nobody_serve:
+            for keeper in self._keepers.values():
+                keeper.hurry()
+        self._did_nobody_serve = nobody_serves
         self.control.publish(ClusterTable(self._version, entries))
         self._changed.set()
         self._changed = asyncio.Event()
