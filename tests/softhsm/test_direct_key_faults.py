@@ -5,9 +5,19 @@ import hashlib
 import pytest
 
 from fixtures_direct_keys import a_key, direct_tokens, made
-from strongroom.core import HsmError, HsmRequestError, KeySpec, KeyUsage, random_bytes
+from strongroom.core import (
+    HsmError,
+    HsmRequestError,
+    KeySpec,
+    KeyUsage,
+    MemberFailedError,
+    OaepAlgorithm,
+    Secret,
+    random_bytes,
+)
 from strongroom.hsm import cryptoki
 from strongroom.hsm.cryptoki import Attribute, MechanismType, RsaRaw
+from strongroom.hsm.public_keys import encrypt_oaep
 
 pytestmark = pytest.mark.softhsm
 A = Attribute
@@ -148,3 +158,33 @@ def test_oaep_is_refused_where_the_token_has_neither_it_nor_plain_rsa(open_new):
     with pytest.raises(HsmRequestError, match="CKR_MECHANISM_INVALID"):
         made(token, KeySpec.RSA_2048, KeyUsage.ENCRYPT_DECRYPT)
     assert token.list_objects() == []
+
+
+@pytest.mark.parametrize(
+    ("error", "gives_up"), [(cryptoki.GeneralError, True), (cryptoki.FunctionFailedError, False)]
+)
+@pytest.mark.parametrize("spec", [KeySpec.RSA_2048, KeySpec.AES_256])
+def test_a_token_that_decrypts_nothing_is_to_blame_not_the_ciphertext(open_new, spec, error, gives_up):
+    failing = []
+
+    def decrypt(real, *args):
+        if failing:
+            raise error(function="C_Decrypt")
+        return real(*args)
+
+    token = open_new(decrypt=decrypt)
+    key, spki = made(token, spec, KeyUsage.ENCRYPT_DECRYPT)
+    secret, algorithm = Secret(b"secret"), OaepAlgorithm.RSAES_OAEP_SHA_256
+    if spec.is_rsa:
+        ciphertext = encrypt_oaep(spec, spki, algorithm, secret)
+        call = lambda: token.direct.decrypt_oaep(key, algorithm, ciphertext)  # noqa: E731
+    else:
+        sealed = token.direct.encrypt(key, secret, b"")
+        call = lambda: token.direct.decrypt(key, sealed, b"")  # noqa: E731
+    failing.append(True)
+    with pytest.raises(MemberFailedError):
+        call()
+    assert token.is_broken is gives_up
+    failing.clear()
+    if not gives_up:
+        assert call().matches(secret)

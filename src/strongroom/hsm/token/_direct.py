@@ -14,7 +14,7 @@ from strongroom.core import (
     WrappedBytes,
     random_bytes,
 )
-from strongroom.hsm.cryptoki import GeneralError, Module, ObjectClass
+from strongroom.hsm.cryptoki import CryptokiError, GeneralError, Module, ObjectClass
 from strongroom.hsm.public_keys import MAX_MESSAGE_BYTES, check_signed, encrypt_oaep, point_of_peer
 from strongroom.hsm.token._direct_admin import DirectAdmin
 from strongroom.hsm.token._direct_checks import check_key, check_spec
@@ -178,19 +178,30 @@ class DirectVerbs:
                 continue
             except HsmIntegrityError as error:
                 raise _does_not_decrypt(error.ckr) from error
+        self._prove_decryption(key, probe)
+        raise _does_not_decrypt()
+
+    def _prove_decryption(self, key: HsmKey, probe: Callable[[int, int, Secret], Secret]) -> None:
+        """Have a known answer decrypted. Raises MemberFailedError when the token cannot do that either."""
         challenge = Secret(random_bytes(_PROBE_BYTES))
+
+        def work(session: int) -> Secret:
+            try:
+                return probe(session, self._find(session, key), challenge)
+            except UnexplainedError as unexplained:
+                cause = unexplained.__cause__
+                if isinstance(cause, CryptokiError) and not isinstance(cause, GeneralError):
+                    raise cause from None  # it was the token after all, which may be busy: recovery knows
+                raise
+
         try:
-            answer = self._workshop.use(
-                "probing with a known answer",
-                lambda session: probe(session, self._find(session, key), challenge),
-            )
+            answer = self._workshop.use("probing with a known answer", work)
         except (UnexplainedError, HsmIntegrityError):
             answer = Secret(b"")
         if not answer.matches(challenge):
             reason = "the token does not decrypt what was just encrypted for it"
             self._workshop.mark_broken(reason)
             raise MemberFailedError(reason, ckr=GeneralError.code)
-        raise _does_not_decrypt(GeneralError.code)
 
 
 def _does_not_decrypt(ckr: int | None = None) -> HsmIntegrityError:

@@ -43,10 +43,12 @@ from strongroom.hsm.public_keys import (
     spki_from_point,
     spki_from_rsa_numbers,
 )
+from strongroom.hsm.token._classification import Handling, handling_of
 from strongroom.hsm.token._profile import Profile
-from strongroom.hsm.token._wrapping import decryption_failure
+from strongroom.hsm.token._wrapping import UnexplainedError, decryption_failure
 from strongroom.hsm.token._wrapping_gcm import GcmWrapping
 
+_MAY_BE_THE_DATA: Final = frozenset({Handling.CALLER, Handling.BACK_OFF, Handling.UNSURE})
 _ED25519_BYTES: Final = 64
 _HASHES: Final = {32: HashAlgorithm.SHA256, 48: HashAlgorithm.SHA384, 64: HashAlgorithm.SHA512}
 _NO_SUCH_OAEP: Final = (ArgumentsBadError, MechanismInvalidError, MechanismParamInvalidError)
@@ -58,7 +60,6 @@ class DirectOperations:
     def __init__(self, module: Module, profile: Profile) -> None:
         self._module = module
         self._gcm = GcmWrapping(module, profile)
-        self._general_error_is_bad_tag = profile.general_error_is_bad_tag
         self._refused_oaep: frozenset[OaepAlgorithm] = frozenset()  # learnt once; replaced, never changed
 
     def sign(
@@ -116,17 +117,17 @@ class DirectOperations:
                 return Secret(self._module.decrypt(session, mechanism, handle, ciphertext))
             except _NO_SUCH_OAEP as error:
                 if error.function != "C_DecryptInit":  # of the ciphertext nothing is said before C_Decrypt
-                    raise
+                    raise _decryption_failure(error) from error
                 self._refused_oaep |= {algorithm}
             except CryptokiError as error:
-                raise self._decryption_failure(error) from error
+                raise _decryption_failure(error) from error
         return self._decrypt_raw(session, handle, algorithm, ciphertext)
 
     def _decrypt_raw(self, session: int, handle: int, algorithm: OaepAlgorithm, ciphertext: bytes) -> Secret:
         try:
             encoded = self._module.decrypt(session, RsaRaw(), handle, ciphertext)
         except CryptokiError as error:
-            raise self._decryption_failure(error) from error
+            raise _decryption_failure(error) from error
         if len(encoded) > len(ciphertext):
             raise ModuleContractError(f"RSA made {len(encoded)} bytes of {len(ciphertext)}")
         return oaep_unpadded(algorithm, encoded.rjust(len(ciphertext), b"\0"))
@@ -168,5 +169,14 @@ class DirectOperations:
                 return spki_from_rsa_numbers(key.spec, modulus, exponent)
         raise HsmError("the token does not tell the public half of the key")
 
-    def _decryption_failure(self, error: CryptokiError) -> Exception:
-        return decryption_failure(error, general_error_is_bad_tag=self._general_error_is_bad_tag)
+
+def _decryption_failure(error: CryptokiError) -> Exception:
+    """Say what a failed RSA decryption means. Tokens have many words for a number or a padding that is wrong.
+
+    NSS says CKR_ARGUMENTS_BAD, opencryptoki CKR_FUNCTION_FAILED, SoftHSM CKR_GENERAL_ERROR; whoever sends such a
+    ciphertext must not get the member blamed for it.
+    """
+    if error.function == "C_Decrypt" and handling_of(error) in _MAY_BE_THE_DATA:
+        meaning = decryption_failure(error, general_error_is_bad_tag=True)
+        return UnexplainedError() if meaning is error else meaning
+    return error
