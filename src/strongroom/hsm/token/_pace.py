@@ -6,6 +6,7 @@ import time
 from strongroom.core import Clock, Deadline, MemberBusyError, random_bytes
 
 _JITTER_BYTES = 2
+_QUIET_PAUSES = 5
 
 
 class Pace:
@@ -32,7 +33,7 @@ class Pace:
 
 
 class BackOff:
-    """Pauses that double each time, with jitter, and start small again after a success or a quiet time.
+    """Pauses that double each time, with jitter, and start small again after ``clear`` or five pauses without one.
 
     Safe to use from any thread.
     """
@@ -50,7 +51,7 @@ class BackOff:
         """Begin a pause, twice as long as the last one and 0 to 50 % more."""
         with self._lock:
             now = self._clock.monotonic()
-            is_new = not self._pause_s or now > self._until + 10 * self._pause_s
+            is_new = not self._pause_s or now > self._until + _QUIET_PAUSES * self._pause_s
             self._pause_s = self._first_s if is_new else min(self._pause_s * 2, self._longest_s)
             jitter = int.from_bytes(random_bytes(_JITTER_BYTES), "big") / (1 << 8 * _JITTER_BYTES)
             self._until = now + self._pause_s * (1 + jitter / 2)
