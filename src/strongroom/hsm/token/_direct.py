@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from strongroom.core import (
+    Clock,
     HsmIntegrityError,
     HsmKey,
     KeySpec,
@@ -36,18 +37,13 @@ class DirectVerbs:
     that is not for the verb. The use verbs are idempotent.
     """
 
-    def __init__(self, module: Module, finder: ObjectFinder, workshop: Workshop, *, profile: Profile) -> None:
+    def __init__(
+        self, module: Module, finder: ObjectFinder, workshop: Workshop, *, profile: Profile, clock: Clock
+    ) -> None:
         self._finder = finder
         self._workshop = workshop
         self._operations = DirectOperations(module, profile)
-        self._admin = DirectAdmin(
-            module,
-            finder,
-            workshop,
-            self._operations,
-            gcm_mechanism=profile.gcm_mechanism,
-            unknown=profile.left_out,
-        )
+        self._admin = DirectAdmin(module, finder, workshop, self._operations, profile=profile, clock=clock)
 
     def generate(self, key: HsmKey, label: str, *, may_leave: bool) -> bytes:
         """Generate a key as token objects with its id as CKA_ID; return the public half, SPKI DER, or nothing if it has none.

@@ -1,8 +1,9 @@
 """Making and destroying Direct keys. None of it is ever repeated by itself."""
 
+import threading
 from typing import Final
 
-from strongroom.core import HsmError, HsmKey, HsmKeyNotFoundError, HsmRequestError, KeySpec
+from strongroom.core import Clock, Deadline, HsmError, HsmKey, HsmKeyNotFoundError, HsmRequestError, KeySpec
 from strongroom.hsm.cryptoki import (
     AesKeyGen,
     Attribute,
@@ -11,10 +12,12 @@ from strongroom.hsm.cryptoki import (
     EcEdwardsKeyPairGen,
     EcKeyPairGen,
     GenericSecretKeyGen,
+    KeyHandleInvalidError,
     KeySizeRangeError,
     Mechanism,
     Module,
     ObjectClass,
+    ObjectHandleInvalidError,
     RsaKeyPairGen,
     Template,
 )
@@ -24,12 +27,15 @@ from strongroom.hsm.token._direct_proof import KeyProof
 from strongroom.hsm.token._direct_templates import key_type, public_half, secret_class, secret_half
 from strongroom.hsm.token._making import ObjectMaking, check_label
 from strongroom.hsm.token._objects import ObjectFinder
+from strongroom.hsm.token._profile import Profile
 from strongroom.hsm.token._values import ObjectSummary
 from strongroom.hsm.token._work import NotDoneError, Workshop
 
 LABEL_PREFIX: Final = "direct-"
 """How the label of every object of a Direct key begins, and of nothing else: so no root is destroyed as one."""
 
+_FIRST_PAUSE_S: Final = 0.05
+_LONGEST_PAUSE_S: Final = 1.0
 _NO_SUCH_KEY: Final = (CurveNotSupportedError, DomainParamsInvalidError, KeySizeRangeError)
 
 
@@ -43,8 +49,8 @@ class DirectAdmin:
         workshop: Workshop,
         operations: DirectOperations,
         *,
-        gcm_mechanism: int,
-        unknown: frozenset[Attribute] = frozenset(),
+        profile: Profile,
+        clock: Clock,
     ) -> None:
         self._module = module
         self._finder = finder
@@ -52,8 +58,10 @@ class DirectAdmin:
         self._operations = operations
         self._making = ObjectMaking(module, finder)
         self._proof = KeyProof(operations)
-        self._gcm_mechanism = gcm_mechanism
-        self._unknown = unknown
+        self._gcm_mechanism = profile.gcm_mechanism
+        self._usable_within_s = profile.usable_within_s
+        self._clock = clock
+        self._unknown = profile.left_out
 
     def generate(self, key: HsmKey, label: str, *, may_leave: bool) -> bytes:
         """See ``DirectVerbs.generate``."""
@@ -131,7 +139,7 @@ class DirectAdmin:
         handle = self._module.generate_key(session, mechanism, plan.template)
         with self._making.destroyed_on_failure(session, handle):
             self._making.read_back(session, handle, plan)
-            self._proof.run(session, handle, key, b"")
+            self._prove(session, handle, key, b"")
         return b""
 
     def _generate_pair(self, session: int, key: HsmKey, label: str, *, may_leave: bool) -> bytes:
@@ -144,8 +152,21 @@ class DirectAdmin:
             self._making.read_back(session, public, public_plan)
             self._making.read_back(session, private, private_plan)
             spki_der = self._operations.public_key(session, public, key)
-            self._proof.run(session, private, key, spki_der)
+            self._prove(session, private, key, spki_der)
         return spki_der
+
+    def _prove(self, session: int, handle: int, key: HsmKey, spki_der: bytes) -> None:
+        """Prove a new key; some HSMs show it and let it be used only after a while (``Profile.usable_within_s``)."""
+        until = Deadline.after(self._clock, self._usable_within_s)
+        pause_s = _FIRST_PAUSE_S
+        while True:
+            try:
+                return self._proof.run(session, handle, key, spki_der)
+            except (KeyHandleInvalidError, ObjectHandleInvalidError):
+                if until.remaining_s() <= pause_s:
+                    raise
+            threading.Event().wait(pause_s)
+            pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
 
     def _held(self, session: int, key: HsmKey) -> list[int]:
         """Find every object of the key: CKA_ID is not unique, and none of them may stay."""

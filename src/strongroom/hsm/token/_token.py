@@ -83,7 +83,7 @@ class Token:
         self._self_test = SelfTest(module, ObjectMaking(module, finder), self._workshop, profile=profile)
         self._removal = RemovalVerbs(module, finder, self._workshop, role=role)
         self._transport = TransportVerbs(module, finder, self._workshop, profile=profile, role=role)
-        self._direct = DirectVerbs(module, finder, self._workshop, profile=profile)
+        self._direct = DirectVerbs(module, finder, self._workshop, profile=profile, clock=clock)
 
     @classmethod
     def open(
