@@ -2,6 +2,7 @@
 
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -371,3 +372,8 @@ def test_a_link_that_fails_again_after_others_were_served_is_started_anew_again(
     assert len(tries) == 4  # at once, in a new session, and after two new starts
     assert not token.is_broken
     token.wrap(ROOT, KEY, AAD)
+
+
+def test_every_counter_is_explained_to_operators():
+    page = (Path(__file__).parents[3] / "docs" / "recovery.md").read_text()
+    assert all(f"| `{name}` |" in page for name in RecoveryCounters._fields)
