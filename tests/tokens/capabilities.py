@@ -30,6 +30,7 @@ FEATURES: Final = {
     "HSM_AES_GCM": "wraps by AES-GCM",
     "HSM_AES_CBC_HMAC": "wraps by AES-CBC with HMAC",
     "HSM_RSA_OAEP": "wraps by RSA-OAEP",
+    "envelope": "serves Envelope keys to boto3, as both members of a cluster",
     "long keys": "wraps 4,096 bytes with 8,192 bytes of AAD",
     "random": "gives random bytes",
     "session loss": "serves again after every session was closed",

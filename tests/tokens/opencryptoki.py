@@ -23,7 +23,7 @@ _CANDIDATES = (
     "/usr/lib/aarch64-linux-gnu/opencryptoki/libopencryptoki.so.0",
     "/usr/lib64/opencryptoki/libopencryptoki.so",
 )
-_NAMESPACES = ("--mount", "--ipc", "--pid", "--fork")
+_NAMESPACES = ("--mount", "--ipc", "--pid", "--fork", "--mount-proc")
 _INSTALLED_SO_PIN = "87654321"
 SO_PIN, USER_PIN = "so-pin-1", "usr-pin1"
 _START = """
