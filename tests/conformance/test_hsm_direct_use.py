@@ -1,6 +1,6 @@
 """One suite for ``core.HsmDirectUse``: whatever implements it keeps the same promises, fakes and the real thing alike.
 
-``softhsm`` is a spawned ``strongroom.runtime.member`` on a real SoftHSM token, as ``serve`` runs it.
+``softhsm`` is a spawned ``strongroom.runtime.member`` on a real SoftHSM token.
 """
 
 import asyncio
@@ -354,3 +354,18 @@ async def test_many_calls_at_once_each_get_their_own_answer(subject):
     )
     for digest, signature in zip(digests, made, strict=True):
         verify_signature(key.spec, spki, algorithm, digest, signature)
+
+
+async def test_one_bad_call_among_many_spoils_no_other_and_the_order_is_kept(subject):
+    mac, aes = subject.key(KeySpec.HMAC_256), subject.key(KeySpec.AES_256)
+    sealed = await subject.use.encrypt(aes, Secret(b"m"), b"", deadline=in_s(10))
+    forged = sealed._replace(tag=bytes(16))
+    calls = []
+    for n in range(60):
+        calls.append(subject.use.mac(mac, b"%d" % n, deadline=in_s(20)))
+        calls.append(subject.use.decrypt(aes, forged, b"", deadline=in_s(20)))
+        calls.append(subject.use.mac(mac, b"", deadline=in_s(20)))
+    answers = await asyncio.gather(*calls, return_exceptions=True)
+    assert {type(answer) for answer in answers[1::3]} == {HsmIntegrityError}
+    assert {type(answer) for answer in answers[2::3]} == {HsmRequestError}
+    assert answers[0::3] == [await subject.use.mac(mac, b"%d" % n, deadline=in_s(10)) for n in range(60)]

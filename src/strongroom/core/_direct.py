@@ -5,7 +5,7 @@ Names of specs, usages and algorithms are those of AWS KMS, whose door they are 
 
 import hmac
 from enum import StrEnum
-from typing import NamedTuple, NewType, Protocol
+from typing import NamedTuple, NewType, Protocol, Self
 
 from strongroom.core._clock import Deadline
 from strongroom.core._errors import VerificationFailedError
@@ -30,26 +30,29 @@ class KeyUsage(StrEnum):
 class SigningAlgorithm(StrEnum):
     """How a Direct key signs. All but the last take a digest of that hash."""
 
-    RSASSA_PKCS1_V1_5_SHA_256 = "RSASSA_PKCS1_V1_5_SHA_256"
-    RSASSA_PKCS1_V1_5_SHA_384 = "RSASSA_PKCS1_V1_5_SHA_384"
-    RSASSA_PKCS1_V1_5_SHA_512 = "RSASSA_PKCS1_V1_5_SHA_512"
-    RSASSA_PSS_SHA_256 = "RSASSA_PSS_SHA_256"
+    digest_len_bytes: int | None
+    """Length of the digest that is signed; None for Ed25519, which takes the message."""
+
+    RSASSA_PKCS1_V1_5_SHA_256 = "RSASSA_PKCS1_V1_5_SHA_256", 32
+    RSASSA_PKCS1_V1_5_SHA_384 = "RSASSA_PKCS1_V1_5_SHA_384", 48
+    RSASSA_PKCS1_V1_5_SHA_512 = "RSASSA_PKCS1_V1_5_SHA_512", 64
+    RSASSA_PSS_SHA_256 = "RSASSA_PSS_SHA_256", 32
     """MGF1 with the same hash, and a salt as long as the digest; so the next two."""
-    RSASSA_PSS_SHA_384 = "RSASSA_PSS_SHA_384"
-    RSASSA_PSS_SHA_512 = "RSASSA_PSS_SHA_512"
-    ECDSA_SHA_256 = "ECDSA_SHA_256"
+    RSASSA_PSS_SHA_384 = "RSASSA_PSS_SHA_384", 48
+    RSASSA_PSS_SHA_512 = "RSASSA_PSS_SHA_512", 64
+    ECDSA_SHA_256 = "ECDSA_SHA_256", 32
     """The signature is DER (RFC 3279, section 2.2.3); so the next two."""
-    ECDSA_SHA_384 = "ECDSA_SHA_384"
-    ECDSA_SHA_512 = "ECDSA_SHA_512"
-    ED25519_SHA_512 = "ED25519_SHA_512"
+    ECDSA_SHA_384 = "ECDSA_SHA_384", 48
+    ECDSA_SHA_512 = "ECDSA_SHA_512", 64
+    ED25519_SHA_512 = "ED25519_SHA_512", None
     """Pure Ed25519 (RFC 8032) of the message itself."""
 
-    @property
-    def digest_len_bytes(self) -> int | None:
-        """Length of the digest that is signed; None for Ed25519, which takes the message."""
-        if self is SigningAlgorithm.ED25519_SHA_512:
-            return None
-        return int(self.value[-3:]) // 8
+    def __new__(cls, name: str, digest_len_bytes: int | None = None) -> Self:
+        """Make one; what is looked up at each signature is kept, not computed."""
+        member = str.__new__(cls, name)
+        member._value_ = name
+        member.digest_len_bytes = digest_len_bytes
+        return member
 
 
 class MacAlgorithm(StrEnum):
@@ -73,87 +76,62 @@ class OaepAlgorithm(StrEnum):
     RSAES_OAEP_SHA_256 = "RSAES_OAEP_SHA_256"
 
 
+_RSA_SIGNING = tuple(algorithm for algorithm in SigningAlgorithm if algorithm.startswith("RSASSA_"))
+_RSA_USAGES = (KeyUsage.SIGN_VERIFY, KeyUsage.ENCRYPT_DECRYPT)
+_CURVE_USAGES = (KeyUsage.SIGN_VERIFY, KeyUsage.KEY_AGREEMENT)
+_SIGNS = (KeyUsage.SIGN_VERIFY,)
+_MACS = (KeyUsage.GENERATE_VERIFY_MAC,)
+
+
 class KeySpec(StrEnum):
     """Kind and size of a Direct key."""
 
-    AES_256 = "AES_256"
-    RSA_2048 = "RSA_2048"
-    RSA_3072 = "RSA_3072"
-    RSA_4096 = "RSA_4096"
-    ECC_NIST_P256 = "ECC_NIST_P256"
-    ECC_NIST_P384 = "ECC_NIST_P384"
-    ECC_NIST_P521 = "ECC_NIST_P521"
-    ECC_SECG_P256K1 = "ECC_SECG_P256K1"
-    ECC_NIST_EDWARDS25519 = "ECC_NIST_EDWARDS25519"
-    HMAC_224 = "HMAC_224"
-    HMAC_256 = "HMAC_256"
-    HMAC_384 = "HMAC_384"
-    HMAC_512 = "HMAC_512"
+    bits: int
+    """Bits of an AES or HMAC key, of an RSA modulus, or of the field of a curve."""
+    usages: tuple[KeyUsage, ...]
+    """What a key of this spec can be made for."""
+    signing_algorithms: tuple[SigningAlgorithm, ...]
+    """How a key of this spec signs: on a curve with one hash only, so that no digest is cut off."""
+    is_rsa: bool
+    """Whether this is an RSA pair."""
+    is_curve: bool
+    """Whether this is a pair over an elliptic curve."""
+    is_pair: bool
+    """Whether the key has a public half."""
 
-    @property
-    def usages(self) -> frozenset[KeyUsage]:
-        """What a key of this spec can be made for."""
-        if self in _SYMMETRIC:
-            return frozenset({_SYMMETRIC[self]})
-        if self.is_rsa:
-            return frozenset({KeyUsage.SIGN_VERIFY, KeyUsage.ENCRYPT_DECRYPT})
-        if self in {KeySpec.ECC_SECG_P256K1, KeySpec.ECC_NIST_EDWARDS25519}:
-            return frozenset({KeyUsage.SIGN_VERIFY})
-        return frozenset({KeyUsage.SIGN_VERIFY, KeyUsage.KEY_AGREEMENT})
+    AES_256 = "AES_256", 256, (KeyUsage.ENCRYPT_DECRYPT,)
+    RSA_2048 = "RSA_2048", 2048, _RSA_USAGES, _RSA_SIGNING
+    RSA_3072 = "RSA_3072", 3072, _RSA_USAGES, _RSA_SIGNING
+    RSA_4096 = "RSA_4096", 4096, _RSA_USAGES, _RSA_SIGNING
+    ECC_NIST_P256 = "ECC_NIST_P256", 256, _CURVE_USAGES, (SigningAlgorithm.ECDSA_SHA_256,)
+    ECC_NIST_P384 = "ECC_NIST_P384", 384, _CURVE_USAGES, (SigningAlgorithm.ECDSA_SHA_384,)
+    ECC_NIST_P521 = "ECC_NIST_P521", 521, _CURVE_USAGES, (SigningAlgorithm.ECDSA_SHA_512,)
+    ECC_SECG_P256K1 = "ECC_SECG_P256K1", 256, _SIGNS, (SigningAlgorithm.ECDSA_SHA_256,)
+    ECC_NIST_EDWARDS25519 = "ECC_NIST_EDWARDS25519", 255, _SIGNS, (SigningAlgorithm.ED25519_SHA_512,)
+    HMAC_224 = "HMAC_224", 224, _MACS
+    HMAC_256 = "HMAC_256", 256, _MACS
+    HMAC_384 = "HMAC_384", 384, _MACS
+    HMAC_512 = "HMAC_512", 512, _MACS
 
-    @property
-    def is_rsa(self) -> bool:
-        """Whether this is an RSA pair."""
-        return self.value.startswith("RSA_")
-
-    @property
-    def is_pair(self) -> bool:
-        """Whether the key has a public half."""
-        return self not in _SYMMETRIC
-
-    @property
-    def bits(self) -> int:
-        """Bits of an AES or HMAC key, of an RSA modulus, or of the field of a curve."""
-        return _CURVE_BITS.get(self) or int(self.value.rpartition("_")[2])
-
-    @property
-    def is_curve(self) -> bool:
-        """Whether this is a pair over an elliptic curve."""
-        return self.value.startswith("ECC_")
-
-    @property
-    def signing_algorithms(self) -> tuple[SigningAlgorithm, ...]:
-        """How a key of this spec signs: on a curve with one hash only, so that no digest is cut off."""
-        return _SIGNING.get(self, _RSA_SIGNING if self.is_rsa else ())
+    def __new__(
+        cls,
+        name: str,
+        bits: int = 0,
+        usages: tuple[KeyUsage, ...] = (),
+        signing_algorithms: tuple[SigningAlgorithm, ...] = (),
+    ) -> Self:
+        """Make one; what is looked up at each use is kept, not computed."""
+        member = str.__new__(cls, name)
+        member._value_ = name
+        member.bits, member.usages, member.signing_algorithms = bits, usages, signing_algorithms
+        member.is_rsa, member.is_curve = name.startswith("RSA_"), name.startswith("ECC_")
+        member.is_pair = member.is_rsa or member.is_curve
+        return member
 
     @property
     def mac_algorithm(self) -> MacAlgorithm | None:
         """How a key of this spec makes MACs; None when it makes none."""
-        return MacAlgorithm(f"HMAC_SHA_{self.value[-3:]}") if self.value.startswith("HMAC_") else None
-
-
-_CURVE_BITS = {
-    KeySpec.ECC_NIST_P256: 256,
-    KeySpec.ECC_NIST_P384: 384,
-    KeySpec.ECC_NIST_P521: 521,
-    KeySpec.ECC_SECG_P256K1: 256,
-    KeySpec.ECC_NIST_EDWARDS25519: 255,
-}
-_SYMMETRIC = {
-    KeySpec.AES_256: KeyUsage.ENCRYPT_DECRYPT,
-    KeySpec.HMAC_224: KeyUsage.GENERATE_VERIFY_MAC,
-    KeySpec.HMAC_256: KeyUsage.GENERATE_VERIFY_MAC,
-    KeySpec.HMAC_384: KeyUsage.GENERATE_VERIFY_MAC,
-    KeySpec.HMAC_512: KeyUsage.GENERATE_VERIFY_MAC,
-}
-_RSA_SIGNING = tuple(algorithm for algorithm in SigningAlgorithm if algorithm.value.startswith("RSASSA_"))
-_SIGNING = {
-    KeySpec.ECC_NIST_P256: (SigningAlgorithm.ECDSA_SHA_256,),
-    KeySpec.ECC_NIST_P384: (SigningAlgorithm.ECDSA_SHA_384,),
-    KeySpec.ECC_NIST_P521: (SigningAlgorithm.ECDSA_SHA_512,),
-    KeySpec.ECC_SECG_P256K1: (SigningAlgorithm.ECDSA_SHA_256,),
-    KeySpec.ECC_NIST_EDWARDS25519: (SigningAlgorithm.ED25519_SHA_512,),
-}
+        return MacAlgorithm(f"HMAC_SHA_{self.bits}") if KeyUsage.GENERATE_VERIFY_MAC in self.usages else None
 
 
 class HsmKey(NamedTuple):
