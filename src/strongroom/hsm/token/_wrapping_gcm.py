@@ -23,6 +23,7 @@ class GcmWrapping:
         self._module = module
         self._rule = profile.iv_rule
         self._iv_len = profile.iv_len
+        self._last_iv = b""  # read and set whole; threads may overwrite each other's
         standard = profile.gcm_mechanism == MechanismType.AES_GCM
         self._vendor_number = None if standard else profile.gcm_mechanism
         self._general_error_is_bad_tag = profile.general_error_is_bad_tag
@@ -86,4 +87,7 @@ class GcmWrapping:
                 "the token made no IV of its own: it left the zeros that it was given",
                 next_step=f"the profile says iv_rule {self._rule!r}; this token needs another one",
             )
+        if iv == self._last_iv:  # not a test of its generator: only what a stuck one or a stale buffer gives
+            raise ModuleContractError("the token gave the same IV twice running")
+        self._last_iv = iv
         return iv
