@@ -252,8 +252,8 @@ class MemberKeeper:
         self._mismatches += isinstance(error, HsmIntegrityError)
         is_final = isinstance(error, PinRefusedError) or self._mismatches >= _MISMATCHES_TO_STOP
         state = MemberState.STOPPED if is_final else MemberState.EJECTED
-        generation = self._entry.generation
-        self._publish(state, reason=str(error))
+        generation = self._entry.generation  # of the one that failed: its successor may have been on the way
+        self._publish(state, reason=str(error), generation=generation)
         fields = {"next_step": error.next_step} if error.next_step else {}
         name = "member.stopped" if is_final else "member.failed"
         self._events.emit(name, member=self.name, generation=generation, cause=error.message, **fields)
@@ -282,15 +282,19 @@ class MemberKeeper:
             **fields,
         )
 
-    def _publish(self, state: MemberState, life: Life | None = None, reason: str = "") -> None:
-        self._entry = self._entry_of(state, life, reason)
+    def _publish(
+        self, state: MemberState, life: Life | None = None, reason: str = "", *, generation: int = 0
+    ) -> None:
+        self._entry = self._entry_of(state, life, reason, generation)
         self._changed()
 
-    def _entry_of(self, state: MemberState, life: Life | None = None, reason: str = "") -> WorkerEntry:
+    def _entry_of(
+        self, state: MemberState, life: Life | None = None, reason: str = "", generation: int = 0
+    ) -> WorkerEntry:
         return WorkerEntry(
             self.name,
             0,
-            self._generation if life is None else life.generation,
+            generation or (self._generation if life is None else life.generation),
             state,
             "" if life is None else life.use_path,
             reason=reason[:_MAX_REASON],

@@ -17,9 +17,10 @@ class Routing:
     """The published workers, and the choice among them.
 
     In this order a worker is preferred that: has a closed breaker; is not degraded; has not just said that it is
-    busy; has no call under way that takes longer than it should; is not held back while its share grows; has the
-    lowest priority; has the least outstanding calls; had its last turn the longest ago. So the lowest priority with
-    a member fit to serve has all the calls, and an unfit member is asked rather than none. Belongs to the event loop.
+    busy; has no call under way that takes longer than it should; has the lowest priority; has the least outstanding
+    calls; had its last turn the longest ago. So the lowest priority with a member fit to serve has all the calls, and
+    an unfit member is asked rather than none. One whose share still grows lets some of its calls pass to the next.
+    Belongs to the event loop.
     """
 
     def __init__(
@@ -70,26 +71,38 @@ class Routing:
 
     def choose(self, excluded: Collection[Place]) -> Worker | None:
         """The best worker for a call, but for those excluded."""
+        best = self._best(excluded)
+        if best is not None and best.is_held_back():
+            self._take_turn(best)
+            other = self._best({*excluded, best.place})
+            if other is not None and self._doubts(other) <= self._doubts(best):
+                best = other
+        if best is not None:
+            self._take_turn(best)
+        return best
+
+    def _best(self, excluded: Collection[Place]) -> Worker | None:
         best, best_rank = None, None
         for worker in self._workers.values():
             if worker.entry.state not in SERVING or worker.place in excluded:
                 continue
             rank = (
-                not worker.breaker.is_closed,
-                worker.is_degraded,
-                worker.is_busy,
-                worker.late > 0,
-                worker.is_held_back(),
+                self._doubts(worker),
                 worker.entry.priority,
                 worker.member.outstanding,
                 worker.last_turn,
             )
             if best_rank is None or rank < best_rank:
                 best, best_rank = worker, rank
-        if best is not None:
-            self._turn += 1
-            best.last_turn = self._turn
         return best
+
+    @staticmethod
+    def _doubts(worker: Worker) -> tuple[bool, bool, bool, bool]:
+        return (not worker.breaker.is_closed, worker.is_degraded, worker.is_busy, worker.late > 0)
+
+    def _take_turn(self, worker: Worker) -> None:
+        self._turn += 1
+        worker.last_turn = self._turn
 
     def due_for_probe(self, asked: Worker) -> Worker | None:
         """A worker that is to be sent the same call as the healthy ``asked``, to see how it is; to be asked once a call."""

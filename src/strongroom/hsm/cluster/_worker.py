@@ -90,9 +90,9 @@ class Worker:
         self._busy_until = self._clock.monotonic() + _BUSY_FOR_S
 
     def is_held_back(self) -> bool:
-        """Whether this call is not for a worker whose share still grows: from a tenth to all of it, in 10 s.
+        """Whether to let this call pass that would be ours, as our share still grows: from a tenth to all, in 10 s.
 
-        To be asked once for each call, since the share adds up from call to call.
+        To be asked once for each such call, since the share adds up from call to call.
         """
         if self._ramp_from is None:
             return False
