@@ -56,6 +56,8 @@ class ClusterConfig(_Section, frozen=True):
     """The HSM cluster."""
 
     members: list[MemberConfig]
+    min_copies: Annotated[int, msgspec.Meta(ge=1, le=16)] = 2
+    """On how many members a Direct key that may leave its member must be before it is acknowledged."""
 
 
 class ClientConfig(_Section, frozen=True):
@@ -140,8 +142,8 @@ def load_config(home: Path) -> Config:
 
 def _check(config: Config, path: Path) -> None:
     names = [member.name for member in config.cluster.members]
-    if len(names) < 2:
-        raise ConfigError(f"{path}: a cluster has at least two members, this one has {len(names)}")
+    if not names:
+        raise ConfigError(f"{path}: a cluster has members, this one has none")
     if len(set(names)) != len(names):
         raise ConfigError(f"{path}: two members have the same name")
     for member in config.cluster.members:
@@ -183,7 +185,9 @@ def _is_loopback(host: str) -> bool:
 def render_config(config: Config) -> str:
     """Write a configuration as TOML; ``load_config`` reads it back as the same object."""
     tables = msgspec.to_builtins(config)
-    members = tables.pop("cluster")["members"]
+    members = tables["cluster"].pop("members")
+    if not tables["cluster"]:
+        del tables["cluster"]
     lines = [f"{key} = {_value(value)}" for key, value in tables.items() if not isinstance(value, dict)]
     for name, table in tables.items():
         if isinstance(table, dict):

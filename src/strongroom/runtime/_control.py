@@ -3,15 +3,16 @@
 import asyncio
 import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import msgspec
 
 from strongroom.core import StrongroomError
 from strongroom.hsm.cluster import ClusterTable, Suspicion
-from strongroom.hsm.wire import Connection, FrameBuffer, FrameServer, frame, peer_uid
+from strongroom.hsm.wire import Connection, FrameBuffer, FrameServer, failure_from, frame, peer_uid
 from strongroom.runtime._metrics import add_expositions
+from strongroom.wiring.members_door import MembersAnswer, MembersRequest
 
 _READ_BYTES = 1 << 16
 
@@ -38,7 +39,7 @@ class PublishedTable(msgspec.Struct, frozen=True, array_like=True, tag=True):
     table: ClusterTable
 
 
-_FROM_API = ReportedSuspicion | ProcessMetrics
+_FROM_API = ReportedSuspicion | ProcessMetrics | MembersRequest
 _FROM_MAIN = PublishedTable | ProcessMetrics
 
 
@@ -48,8 +49,16 @@ class ControlServer:
     It also passes on the metrics of the API processes and its own, so that each can tell those of all.
     """
 
-    def __init__(self, suspect: Callable[[Suspicion], None], own_metrics: Callable[[], str] = str) -> None:
+    def __init__(
+        self,
+        suspect: Callable[[Suspicion], None],
+        own_metrics: Callable[[], str] = str,
+        members: Callable[[MembersRequest], Awaitable[MembersAnswer]] | None = None,
+    ) -> None:
+        """``members`` does what an operator of this user asks (``strongroom members``)."""
         self._suspect = suspect
+        self._members = members
+        self._answering: set[asyncio.Task[None]] = set()
         self._own_metrics = own_metrics
         self._messages = msgspec.msgpack.Decoder(_FROM_API)
         self._connections: dict[Connection, str] = {}
@@ -87,10 +96,24 @@ class ControlServer:
         if isinstance(message, ReportedSuspicion):
             self._suspect(message.suspicion)
             return
+        if isinstance(message, MembersRequest):
+            task = asyncio.ensure_future(self._answer(connection, message))
+            self._answering.add(task)
+            task.add_done_callback(self._answering.discard)
+            return
         self._connections[connection] = message.text
         others = [text for other, text in self._connections.items() if other is not connection]
         others.append(self._own_metrics())
         connection.send(ProcessMetrics(add_expositions(others)))
+
+    async def _answer(self, connection: Connection, request: MembersRequest) -> None:
+        try:
+            if self._members is None:
+                raise ControlError("this process answers no questions about members")
+            answer = await self._members(request)
+        except Exception as error:  # noqa: BLE001  # whoever asks gets words
+            answer = MembersAnswer(failure=failure_from(error))
+        connection.send(answer)
 
     def lost(self, connection: Connection) -> None:
         """Forget an API process that has gone."""
@@ -100,6 +123,8 @@ class ControlServer:
         """Stop listening and cut everybody off."""
         if self._server is not None:
             self._server.close()
+        for task in self._answering:
+            task.cancel()
         for connection in list(self._connections):
             connection.drop()
 

@@ -10,6 +10,7 @@ from strongroom.core import (
     EventSink,
     HsmError,
     HsmIntegrityError,
+    MemberFailedError,
     PinRefusedError,
     RootId,
     Secret,
@@ -21,16 +22,19 @@ from strongroom.hsm.cluster import (
     ClusterTable,
     MemberState,
     RemoteMember,
+    Rules,
     Suspicion,
     prove_same_root,
     prove_use,
 )
 from strongroom.runtime._control import ControlServer
 from strongroom.runtime._keeper import MemberKeeper
+from strongroom.runtime._reconciling import Reconciling
 from strongroom.runtime._watch import StartedWorker
-from strongroom.storage import RootRecord
+from strongroom.storage import RootRecord, Store
 from strongroom.wiring.exposition import supervisor_metrics
 from strongroom.wiring.home import restore_runtime_folder
+from strongroom.wiring.members_door import MembersAnswer, MembersRequest
 from strongroom.wiring.pin_refusals import refuse_known_pin, remember_refused_pin
 from strongroom.wiring.workers import Child, member_bootstrap, member_environment, start_member
 
@@ -54,9 +58,26 @@ class Supervisor:
         self._version = 0
         self._did_nobody_serve = True
         self._changed = asyncio.Event()
-        self.control = ControlServer(self._suspect, self._metrics)
+        self.control = ControlServer(self._suspect, self._metrics, self._answer)
+        self._reconciling: Reconciling | None = None
         self._keepers = {member.name: self._keeper(member) for member in config.cluster.members}
         self._tasks: list[asyncio.Task[None]] = []
+
+    async def reconcile_by(self, store: Store, rules: Rules) -> Reconciling:
+        """Have members compared with the records before they serve; returns what also makes and destroys keys.
+
+        Call before ``start``. Raises StorageError.
+        """
+        self._reconciling = Reconciling(
+            store,
+            lambda: [keeper.entry for keeper in self._keepers.values()],
+            rules=rules,
+            revive=self._revive,
+            events=self._events,
+            clock=self._clock,
+        )
+        await self._reconciling.start()
+        return self._reconciling
 
     async def start(self) -> None:
         """Open the control socket and start every member. Raises ControlError and HomeError."""
@@ -88,6 +109,8 @@ class Supervisor:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._reconciling is not None:
+            self._reconciling.close()
         self.control.close()
 
     def _keeper(self, member: MemberConfig) -> MemberKeeper:
@@ -147,11 +170,15 @@ class Supervisor:
         Raises HsmIntegrityError when it holds another key, HsmKeyNotFoundError when it holds none, and other
         HsmErrors when it does not work.
         """
+        if self._reconciling is not None:
+            await self._reconciling.check(member)
         await self._prove(member, Deadline.after(self._clock, _CHECK_LIMIT_S))
         keepers = self._keepers.values()
         peer = next((keeper for keeper in keepers if keeper.entry.state in _FULLY_FIT), None)
         if peer is not None:
             await self._compare(member, peer)
+        if self._reconciling is not None:
+            await self._reconciling.catch_up(member)  # the last: it serves before anything else is awaited
 
     async def _prove(self, member: RemoteMember, deadline: Deadline) -> None:
         for root in self._roots:
@@ -188,6 +215,23 @@ class Supervisor:
     def _nobody_serves(self) -> bool:
         return not any(keeper.entry.state in SERVING for keeper in self._keepers.values())
 
+    async def _answer(self, request: MembersRequest) -> MembersAnswer:
+        if self._reconciling is None:
+            raise MemberFailedError("members are not compared with any records")
+        if request.member is not None and request.member not in self._keepers:
+            raise MemberFailedError(
+                f"there is no member {request.member!r}",
+                next_step=f"the members are: {', '.join(self._keepers)}",
+            )
+        return await self._reconciling.answer(request)
+
+    def _revive(self, name: str) -> None:
+        """Start a member again that was given up, or let it try without another pause."""
+        keeper = self._keepers[name]
+        keeper.hurry()
+        if keeper.entry.state is MemberState.STOPPED and not isinstance(keeper.failure, PinRefusedError):
+            self._tasks.append(asyncio.ensure_future(keeper.run()))
+
     def _metrics(self) -> str:
         return supervisor_metrics({name: keeper.counts for name, keeper in self._keepers.items()})
 
@@ -200,5 +244,7 @@ class Supervisor:
                 keeper.hurry()
         self._did_nobody_serve = nobody_serves
         self.control.publish(ClusterTable(self._version, entries))
+        if self._reconciling is not None:
+            self._reconciling.member_serves()
         self._changed.set()
         self._changed = asyncio.Event()

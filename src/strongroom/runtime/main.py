@@ -30,10 +30,11 @@ from strongroom.core import (
 from strongroom.runtime._api_fleet import ApiFleet
 from strongroom.runtime._protect import protect_process
 from strongroom.runtime._supervisor import Supervisor
-from strongroom.storage import ReadOnlyStore, RootRecord, upgrade_database
+from strongroom.storage import ReadOnlyStore, RootRecord, Store, upgrade_database
 from strongroom.wiring.development_tls import renew_development_tls
 from strongroom.wiring.events import AuditedEvents, configure_logging
 from strongroom.wiring.home import locked_home, remove_runtime_folder, require_complete, runtime_folder
+from strongroom.wiring.replication_rules import replication_rules
 
 T = TypeVar("T")
 
@@ -63,10 +64,12 @@ async def _serve(home: Home) -> int:
         runtime_folder(home)  # empty: what a killed service left is removed
         audit = AuditLog.open(home.audit, "main", clock=clock)
         events = AuditedEvents("main", audit)
+        store = Store.open(home.database)
         try:
-            return await _run(config, home, roots, listeners=listeners, events=events)
+            return await _run(config, home, roots, store=store, listeners=listeners, events=events)
         finally:
             await events.settle()
+            store.close()
             audit.close()
             for listener in listeners:
                 listener.close()
@@ -74,7 +77,13 @@ async def _serve(home: Home) -> int:
 
 
 async def _run(
-    config: Config, home: Home, roots: list[RootRecord], *, listeners: list[socket.socket], events: EventSink
+    config: Config,
+    home: Home,
+    roots: list[RootRecord],
+    *,
+    store: Store,
+    listeners: list[socket.socket],
+    events: EventSink,
 ) -> int:
     stopping = _stop_signals()
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to reload
@@ -82,6 +91,7 @@ async def _run(
         events.emit("main.unprotected", what=refused)
     supervisor = Supervisor(config, home, roots, events=events, clock=SystemClock())
     api = ApiFleet(home, listeners, control=supervisor.restore_sockets, events=events, clock=SystemClock())
+    await supervisor.reconcile_by(store, replication_rules(config.cluster))
     await supervisor.start()
     serving: asyncio.Task[None] | None = None
     try:

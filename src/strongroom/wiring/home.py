@@ -79,7 +79,7 @@ def restore_runtime_folder(home: Home) -> Path:
 
     What cleans temporary folders may remove it while the service runs. Raises HomeError as ``runtime_folder``.
     """
-    folder = _runtime_path(home)
+    folder = runtime_folder_path(home)
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
         status = folder.lstat()
@@ -99,14 +99,15 @@ def restore_runtime_folder(home: Home) -> Path:
 
 def remove_runtime_folder(home: Home) -> None:
     """Remove the folder and what is left in it. Never fails: what stays is removed at the next start."""
-    folder = _runtime_path(home)
+    folder = runtime_folder_path(home)
     with contextlib.suppress(OSError):
         for left_over in folder.iterdir():
             left_over.unlink(missing_ok=True)
         folder.rmdir()
 
 
-def _runtime_path(home: Home) -> Path:
+def runtime_folder_path(home: Home) -> Path:
+    """Where the sockets of a home's service are; nothing is made or looked at."""
     digest = hashlib.sha256(os.fsencode(home.root)).hexdigest()[:12]
     return runtime_base() / f"strongroom-{os.geteuid()}-{digest}"
 

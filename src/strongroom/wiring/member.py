@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 from strongroom.core import (
     ApprovalGate,
-    ClosedGate,
     ConfigError,
     Secret,
     SystemClock,
@@ -31,6 +30,7 @@ from strongroom.hsm.worker import Admission, MemberWorker, TokenPerformer, Worke
 from strongroom.wiring.bootstrap import MemberBootstrap, TokenFound, WrapTried
 from strongroom.wiring.events import LoggedEvents
 from strongroom.wiring.pin_refusals import leave_marker
+from strongroom.wiring.standing_gate import StandingGate
 
 
 class InitialisationGate:
@@ -81,7 +81,7 @@ def build_member(bootstrap: MemberBootstrap) -> BuiltMember:
         )
     if role is Role.USER:  # the security officer can make no key
         _prove(token)
-    gate: ApprovalGate = ClosedGate() if bootstrap.mode == "serve" else InitialisationGate()
+    gate: ApprovalGate = StandingGate() if bootstrap.mode == "serve" else InitialisationGate()
     performer = TokenPerformer(
         token,
         gate,
@@ -98,6 +98,7 @@ def build_member(bootstrap: MemberBootstrap) -> BuiltMember:
         admission=Admission(
             clock, calls_per_s=bootstrap.calls_per_s or profile.calls_per_s, burst=profile.burst
         ),
+        admin_pid=bootstrap.parent_pid,
     )
     return BuiltMember(worker, _found(token.identity))
 

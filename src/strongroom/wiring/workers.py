@@ -177,6 +177,11 @@ def member_bootstrap(
     )
 
 
+def admin_path_beside(use_path: str) -> str:
+    """The admin socket of the worker that has this use socket (``member_bootstrap``)."""
+    return f"{use_path.removesuffix('.use')}.admin"
+
+
 def _home_filled_in(text: str | None, home: Home) -> str | None:
     return None if text is None else text.replace("{home}", str(home.root))
 

@@ -118,9 +118,18 @@ def test_an_impossible_value_is_refused_by_name(load, found, bad, named):
     assert named in refused(load, GOOD.replace(found, bad, 1))
 
 
-def test_a_single_member_is_refused(load):
-    alone = GOOD[: GOOD.rindex("[[cluster.members]]")]
-    assert "at least two members, this one has 1" in refused(load, alone)
+def test_a_cluster_without_members_is_refused(load):
+    nobody = "cluster = { members = [] }\n" + GOOD[: GOOD.index("[[cluster.members]]")]
+    assert "this one has none" in refused(load, nobody)
+
+
+def test_how_many_copies_a_key_has_survives_being_written(load):
+    assert load(GOOD).cluster.min_copies == 2
+    config = load(GOOD.replace("[[cluster.members]]", "[cluster]\nmin_copies = 1\n\n[[cluster.members]]", 1))
+    assert config.cluster.min_copies == 1
+    assert load(render_config(config)) == config
+    too_few = GOOD.replace("[[cluster.members]]", "[cluster]\nmin_copies = 0\n\n[[cluster.members]]", 1)
+    assert "min_copies" in refused(load, too_few)
 
 
 def test_two_members_of_one_name_are_refused(load):

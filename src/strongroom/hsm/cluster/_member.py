@@ -50,6 +50,11 @@ class RemoteMember(RemoteDirectUse):
         return self._name
 
     @property
+    def use_path(self) -> str:
+        """The worker's use socket."""
+        return self._use_path
+
+    @property
     def outstanding(self) -> int:
         """Calls that wait for an answer, or for a connection."""
         sent = 0 if self._client is None else self._client.outstanding

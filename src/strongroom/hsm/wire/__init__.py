@@ -11,7 +11,7 @@ Threading: everything here belongs to one event loop. It never loads a PKCS#11 l
 a lost connection is a MemberFailedError, a late answer is dropped.
 """
 
-from strongroom.hsm.wire._client import WireClient, peer_uid
+from strongroom.hsm.wire._client import WireClient, peer_pid, peer_uid
 from strongroom.hsm.wire._direct_messages import (
     DestroyDirect,
     DirectDecrypt,
@@ -115,6 +115,7 @@ __all__ = [
     "Wrapped",
     "failure_from",
     "frame",
+    "peer_pid",
     "peer_uid",
     "raise_failure",
 ]

@@ -98,6 +98,13 @@ def peer_uid(sock: socket.socket) -> int:
     return cast("int", uid)
 
 
+def peer_pid(sock: socket.socket) -> int:
+    """Return the id of the process that connected a Unix socket (SO_PEERCRED: as it was then)."""
+    raw = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER_CREDENTIALS.size)
+    pid, _uid, _gid = _PEER_CREDENTIALS.unpack(raw)
+    return cast("int", pid)
+
+
 class WireClient(asyncio.Protocol):
     """One connection to one worker. Made by ``connect``; once lost it stays lost.
 

@@ -11,7 +11,7 @@ from typing import Protocol, cast
 
 import msgspec
 
-from strongroom.hsm.wire._client import peer_uid
+from strongroom.hsm.wire._client import peer_pid, peer_uid
 from strongroom.hsm.wire._frames import FrameBuffer, FrameError, frame
 
 
@@ -94,14 +94,16 @@ class FrameHandler(Protocol):
 
 
 class _Peer(asyncio.Protocol):
-    def __init__(self, handler: FrameHandler) -> None:
+    def __init__(self, handler: FrameHandler, only_pid: int | None) -> None:
         self._handler = handler
+        self._only_pid = only_pid
         self._frames = FrameBuffer()
         self._connection: Connection | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         stream = cast("asyncio.Transport", transport)
-        if peer_uid(stream.get_extra_info("socket")) != os.geteuid():
+        sock = stream.get_extra_info("socket")
+        if peer_uid(sock) != os.geteuid() or self._only_pid not in {None, peer_pid(sock)}:
             stream.abort()
             return
         self._connection = Connection(stream)
@@ -144,14 +146,17 @@ class FrameServer:
         self._path = path
 
     @classmethod
-    async def listen(cls, path: Path, make_handler: Callable[[], FrameHandler]) -> "FrameServer":
+    async def listen(
+        cls, path: Path, make_handler: Callable[[], FrameHandler], *, only_pid: int | None = None
+    ) -> "FrameServer":
         """Listen at ``path``; a socket left there by a process that died is replaced.
 
+        With ``only_pid`` callers of every other process are cut off, though they run as the same user.
         Raises OSError when the path is too long (107 bytes, unix(7)) or its folder is absent.
         """
         listener = _bind(path)
         loop = asyncio.get_running_loop()
-        server = await loop.create_unix_server(lambda: _Peer(make_handler()), sock=listener)
+        server = await loop.create_unix_server(lambda: _Peer(make_handler(), only_pid), sock=listener)
         return cls(server, path)
 
     def close(self) -> None:

@@ -41,6 +41,7 @@ class MemberWorker:
     ``broken`` is set when the token met an error that only a new process can cure: whoever runs the worker
     then ends the process, and the main process starts another. ``ended`` is set some time after ``close``, when
     the last call has come to its end and the performer was closed; a call that hangs keeps it from being set.
+    With ``admin_pid`` only that process (main) is heard at the admin socket: API processes run as the same user.
     ``admission`` limits the use verbs; those of the admin socket are few, and none of them is to be refused.
     """
 
@@ -52,8 +53,10 @@ class MemberWorker:
         clock: Clock,
         health: WorkerHealth | None = None,
         admission: Admission | None = None,
+        admin_pid: int | None = None,
     ) -> None:
         self._admission = admission
+        self._admin_pid = admin_pid
         self._runner = CallRunner(performer, threads=threads, clock=clock, health=health)
         self.broken = self._runner.broken
         self.ended = self._runner.ended
@@ -62,10 +65,10 @@ class MemberWorker:
 
     async def listen(self, use_path: Path, admin_path: Path) -> None:
         """Open both sockets. Raises OSError."""
-        doors = ((use_path, UseCall, self._admission), (admin_path, AdminCall, None))
-        for path, calls, admission in doors:
+        doors = ((use_path, UseCall, self._admission, None), (admin_path, AdminCall, None, self._admin_pid))
+        for path, calls, admission, only_pid in doors:
             door = partial(_Door, self._runner, self._connections, calls, admission)
-            self._servers.append(await FrameServer.listen(path, door))
+            self._servers.append(await FrameServer.listen(path, door, only_pid=only_pid))
 
     def close(self) -> None:
         """Stop listening, cut callers off so that they move on at once, and let the HSM threads end."""

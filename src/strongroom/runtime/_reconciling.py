@@ -1,0 +1,251 @@
+"""Reconcile in the running service: members that come back, keys that are made, and what operators ask."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from contextlib import contextmanager
+
+from strongroom.core import (
+    Clock,
+    Deadline,
+    EventSink,
+    HsmError,
+    HsmKeyId,
+    KeySpec,
+    KeyUsage,
+    MemberDeadlineError,
+    MemberFailedError,
+    RootId,
+    StrongroomError,
+)
+from strongroom.hsm.cluster import (
+    SERVING,
+    Allowed,
+    Canary,
+    Destroyed,
+    DriftReport,
+    KeyReplication,
+    MemberState,
+    Reconciler,
+    RemoteKeys,
+    RemoteMember,
+    Replica,
+    Rules,
+    Turns,
+    WorkerEntry,
+    prove_key,
+    prove_use,
+)
+from strongroom.storage import CopyState, HsmKeyRecord, HsmKeyState, Store
+from strongroom.wiring.cluster_setup import ROOT_LABEL
+from strongroom.wiring.members_door import MembersAnswer, MembersRequest, MemberTest, TestStep
+from strongroom.wiring.workers import admin_path_beside
+
+_TEST_LIMIT_S = 10.0
+_MOST_KEYS_TESTED = 100
+_COME_BACK_LIMIT_S = 30.0
+_LOOK_EVERY_S = 0.1
+
+
+class _Connected:
+    """The two connections to one worker, and the replica that they make."""
+
+    def __init__(self, entry: WorkerEntry) -> None:
+        self.use = RemoteMember(entry.member, entry.use_path)
+        self.keys = RemoteKeys(entry.member, admin_path_beside(entry.use_path))
+
+    def replica(self, *, takes_creations: bool) -> Replica:
+        return Replica(self.use.name, self.keys, self.use, takes_creations)
+
+    def close(self) -> None:
+        self.use.close()
+        self.keys.close()
+
+
+class Reconciling:
+    """Keeps the keys of the members as the records say. Belongs to the event loop of main.
+
+    ``entries()`` are the workers as last published. A member passes ``check`` and then ``catch_up`` before it
+    serves; when one has begun to serve, those that lacked something are looked at again.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        entries: Callable[[], Iterable[WorkerEntry]],
+        *,
+        rules: Rules,
+        revive: Callable[[str], None],
+        events: EventSink,
+        clock: Clock,
+    ) -> None:
+        """``revive`` has a member started again that was given up."""
+        self._store = store
+        self._entries = entries
+        self._revive = revive
+        self._may_replace: set[str] = set()
+        self._events = events
+        self._clock = clock
+        self._connected: dict[tuple[str, str], _Connected] = {}
+        self._helping: set[asyncio.Task[None]] = set()
+        turns = Turns()
+        self._replication = KeyReplication(
+            store, self.serving, rules=rules, turns=turns, events=events, clock=clock
+        )
+        self._reconciler = Reconciler(
+            store, self.serving, root_label=ROOT_LABEL, turns=turns, events=events, clock=clock
+        )
+
+    async def start(self) -> None:
+        """Undo what an earlier service was making when it ended. Call before a member is checked."""
+        await self._replication.resolve_pending()
+
+    def serving(self) -> list[Replica]:
+        """Return the members that serve, in the order of their priority."""
+        entries = list(self._entries())
+        current = {(entry.member, entry.use_path) for entry in entries}
+        for stale in self._connected.keys() - current:
+            self._connected.pop(stale).close()
+        serving = sorted((e for e in entries if e.state in SERVING), key=lambda entry: entry.priority)
+        return [self._replica(entry) for entry in serving]
+
+    async def check(self, member: RemoteMember) -> None:
+        """Look at a member that wants to serve, and repair it.
+
+        Raises HsmIntegrityError when it holds another key under a name, and HsmError when it does not answer.
+        """
+        allowed = Allowed(replace_different=member.name in self._may_replace)
+        self._may_replace.discard(member.name)
+        with _replica_of(member) as replica:
+            self._reconciler.require_same_keys(await self._reconciler.reconcile(replica, allowed))
+
+    async def catch_up(self, member: RemoteMember) -> None:
+        """Make good what was changed since ``check``; then the member serves without another await."""
+        with _replica_of(member) as replica:
+            await self._reconciler.catch_up(replica)
+
+    def member_serves(self) -> None:
+        """Take notice that a member has begun to serve: others may get from it what they lack."""
+        needing = set(self._reconciler.needing_others())
+        if needing and not self._helping:
+            task = asyncio.ensure_future(self._help(needing))
+            self._helping.add(task)
+            task.add_done_callback(self._helping.discard)
+
+    async def create(
+        self, spec: KeySpec, usage: KeyUsage, label: str, *, may_leave: bool, deadline: Deadline
+    ) -> HsmKeyRecord:
+        """Make a Direct key (``KeyReplication.create``)."""
+        return await self._replication.create(spec, usage, label, may_leave=may_leave, deadline=deadline)
+
+    async def destroy(self, key_id: HsmKeyId, *, deadline: Deadline) -> Destroyed:
+        """Destroy a Direct key (``KeyReplication.destroy``)."""
+        return await self._replication.destroy(key_id, deadline=deadline)
+
+    async def answer(self, request: MembersRequest) -> MembersAnswer:
+        """Do what an operator asks of one member, or of all."""
+        chosen = [entry for entry in self._entries() if request.member in {None, entry.member}]
+        self._events.emit(
+            f"members.{request.action}", member=request.member or "all", repair=str(request.repair).lower()
+        )
+        if request.action == "test":
+            return MembersAnswer(tests=[await self._test(entry) for entry in chosen])
+        return await self._reconcile(chosen, Allowed(replace_different=request.repair))
+
+    def close(self) -> None:
+        """Drop every connection."""
+        for task in self._helping:
+            task.cancel()
+        for connected in self._connected.values():
+            connected.close()
+
+    async def _reconcile(self, entries: list[WorkerEntry], allowed: Allowed) -> MembersAnswer:
+        answer = MembersAnswer(reports=[], failures={})
+        for entry in entries:
+            try:
+                if entry.use_path:
+                    report = await self._reconciler.reconcile(self._replica(entry), allowed)
+                else:
+                    report = await self._reconcile_absent(entry, allowed)
+                answer.reports.append(report)
+            except StrongroomError as error:
+                answer.failures[entry.member] = error.message
+        return answer
+
+    async def _reconcile_absent(self, entry: WorkerEntry, allowed: Allowed) -> DriftReport:
+        """Tell what was seen last; to repair, have the member started and looked at as it comes."""
+        last = self._reconciler.reports.get(entry.member)
+        if not allowed.replace_different and last is not None:
+            return last
+        reason = f"member {entry.member} is {entry.state}" + (f": {entry.reason}" if entry.reason else "")
+        if not allowed.replace_different:
+            raise MemberFailedError(reason)
+        self._may_replace.add(entry.member)
+        self._revive(entry.member)
+        until = Deadline.after(self._clock, _COME_BACK_LIMIT_S)
+        while not until.has_passed():
+            await asyncio.sleep(_LOOK_EVERY_S)
+            report = self._reconciler.reports.get(entry.member)
+            if report is not None and report is not last:
+                return report
+        raise MemberDeadlineError(f"{reason}; it did not come back within {_COME_BACK_LIMIT_S:.0f} s")
+
+    async def _test(self, entry: WorkerEntry) -> MemberTest:
+        test = MemberTest(entry.member, entry.state.value, [])
+        if not entry.use_path:
+            return MemberTest(entry.member, entry.state.value, [], entry.reason or f"it is {entry.state}")
+        try:
+            await self._prove(self._replica(entry), test.steps)
+        except HsmError as error:
+            return MemberTest(entry.member, entry.state.value, test.steps, error.message)
+        return test
+
+    async def _prove(self, member: Replica, steps: list[TestStep]) -> None:
+        deadline = Deadline.after(self._clock, _TEST_LIMIT_S)
+        for root in self._store.list_roots():
+            canary = Canary(root.canary, root.canary_digest)
+            root_id = RootId(root.root_id)
+            await self._timed(
+                steps, f"root {root_id.hex()}", prove_use(root_id, canary, member.use, deadline=deadline)
+            )
+        await self._timed(steps, "random bytes", member.use.random(32, deadline=deadline))
+        await self._timed(steps, "list of objects", member.keys.list_objects(deadline=deadline))
+        for record in self._held_by(member.name)[:_MOST_KEYS_TESTED]:
+            proof = prove_key(record.key, record.public_key, member.use, None, deadline=deadline)
+            await self._timed(steps, f"key {record.key_id.hex()} ({record.spec})", proof)
+
+    async def _timed(self, steps: list[TestStep], what: str, work: Awaitable[object]) -> None:
+        began = self._clock.monotonic()
+        await work
+        steps.append(TestStep(what, round((self._clock.monotonic() - began) * 1000, 3)))
+
+    def _held_by(self, member: str) -> list[HsmKeyRecord]:
+        held = {
+            copy.key_id
+            for copy in self._store.list_hsm_key_copies()
+            if copy.member == member and copy.state is CopyState.HELD
+        }
+        return [record for record in self._store.list_hsm_keys(HsmKeyState.ACTIVE) if record.key_id in held]
+
+    async def _help(self, names: set[str]) -> None:
+        for replica in self.serving():
+            if replica.name in names:
+                try:
+                    await self._reconciler.reconcile(replica)
+                except StrongroomError as error:
+                    self._events.emit("reconcile.failed", member=replica.name, cause=error.message)
+
+    def _replica(self, entry: WorkerEntry) -> Replica:
+        key = (entry.member, entry.use_path)
+        if key not in self._connected:
+            self._connected[key] = _Connected(entry)
+        return self._connected[key].replica(takes_creations=entry.state is not MemberState.READ_ONLY)
+
+
+@contextmanager
+def _replica_of(member: RemoteMember) -> Iterator[Replica]:
+    """The replica of a worker that is not published yet."""
+    keys = RemoteKeys(member.name, admin_path_beside(member.use_path))
+    try:
+        yield Replica(member.name, keys, member)
+    finally:
+        keys.close()
