@@ -1,5 +1,6 @@
 """The recovery ladder: which rung heals which failure, in which order, and when the token is given up."""
 
+import os
 import threading
 import time
 from pathlib import Path
@@ -290,6 +291,14 @@ def test_no_rung_is_taken_when_the_time_is_over_and_the_next_call_takes_it_first
     assert not token.is_broken
     token.random(8)
     assert counted(token) == {"reinitialisations": 1}
+
+
+def test_a_process_made_by_fork_makes_no_call(token, module, monkeypatch):
+    parent, calls = os.getpid(), module.calls
+    monkeypatch.setattr(os, "getpid", lambda: parent + 1)
+    with pytest.raises(MemberFailedError, match="fork"):
+        token.wrap(ROOT, KEY, AAD)
+    assert module.calls == calls
 
 
 def test_work_inside_work_is_an_error_and_no_deadlock(token):

@@ -11,6 +11,7 @@ module was started anew, a failure after that is another one: the module is star
 call fails alone.
 """
 
+import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -74,6 +75,7 @@ class Ladder:
     ) -> None:
         self.generation = GenerationLock()
         self.broken_because: str | None = None  # set once; reading it needs no lock
+        self._process_id = os.getpid()
         self._link = link  # belongs to who holds _climbing
         self._climbing = threading.Lock()
         self._pool = pool
@@ -108,6 +110,9 @@ class Ladder:
 
         Raises MemberFailedError when the token was given up, MemberBusyError when it takes too long.
         """
+        if os.getpid() != self._process_id:
+            # Its parent's connection would be used by both; modules that allow this mix up their answers.
+            raise MemberFailedError("a process made by fork has no token; start one anew instead")
         self._refuse_when_broken()
         self._throttle.wait(deadline)
         if self._due:
