@@ -20,7 +20,7 @@ from strongroom.hsm.cluster import SERVING, MemberState, RemoteMember, Suspicion
 from strongroom.hsm.wire import Pong
 from strongroom.runtime._failure import as_failure
 from strongroom.runtime._lives import Life, Lives
-from strongroom.runtime._standing import Restriction, Standing
+from strongroom.runtime._standing import Standing
 from strongroom.runtime._watch import Prove, StartedWorker, WorkerWatch
 from strongroom.wiring.exposition import MemberCounts
 
@@ -264,23 +264,16 @@ class MemberKeeper:
         """Publish a serving member as degraded or read-only, or as neither any more."""
         if self._serving is None or self._entry.state not in SERVING:
             return
-        state, reason = self._standing.now()
-        if (state, reason[:_MAX_REASON]) == (self._entry.state, self._entry.reason):
+        standing = self._standing.now()
+        state, reason = standing.state, standing.reason[:_MAX_REASON]
+        if (state, reason) == (self._entry.state, self._entry.reason):
             return
         is_news = state is not self._entry.state
         self._publish(state, self._serving, reason)
         if is_news:
-            self._tell_standing(Restriction(state, reason))
-
-    def _tell_standing(self, now: Restriction) -> None:
-        names = {MemberState.DEGRADED: "member.degraded", MemberState.READ_ONLY: "member.read_only"}
-        fields = {"cause": now.reason} if now.reason else {}
-        self._events.emit(
-            names.get(now.state, "member.restored"),
-            member=self.name,
-            generation=self._entry.generation,
-            **fields,
-        )
+            fields = {"cause": reason} if reason else {}
+            generation = self._entry.generation
+            self._events.emit(standing.event, member=self.name, generation=generation, **fields)
 
     def _publish(
         self, state: MemberState, life: Life | None = None, reason: str = "", *, generation: int = 0

@@ -10,6 +10,7 @@ _LEASE_S = 60.0
 _SHORTEST_SLOW_S = 2.0
 _LONGEST_SLOW_S = 60.0
 _FORGIVEN_AFTER_S = 300.0
+_EVENTS = {MemberState.DEGRADED: "member.degraded", MemberState.READ_ONLY: "member.read_only"}
 
 
 class Restriction(NamedTuple):
@@ -17,6 +18,11 @@ class Restriction(NamedTuple):
 
     state: MemberState
     reason: str
+
+    @property
+    def event(self) -> str:
+        """What the beginning of it is called in log and audit."""
+        return _EVENTS.get(self.state, "member.restored")
 
 
 _NONE = Restriction(MemberState.ACTIVE, "")
