@@ -26,6 +26,7 @@ COMMANDS: Mapping[str, _Entry] = MappingProxyType(
         "serve": _Entry("_serve", "serve", "Run the key service on this home."),
         "env": _Entry("_env", "env", "Print the shell lines that point AWS clients here."),
         "status": _Entry("_status", "status", "Show whether the service is ready, and its members."),
+        "members": _Entry("_members", "members", "List, test and reconcile the HSMs of the cluster."),
         "keys": _Entry("_keys", "keys", "List, create and show keys."),
         "encrypt": _Entry("_files", "encrypt", "Encrypt a file or a pipe of any size."),
         "decrypt": _Entry("_files", "decrypt", "Decrypt it, or a range of it."),

@@ -37,7 +37,7 @@ from strongroom.hsm.cluster import (
 )
 from strongroom.storage import CopyState, HsmKeyRecord, HsmKeyState, Store
 from strongroom.wiring.cluster_setup import ROOT_LABEL
-from strongroom.wiring.members_door import MembersAnswer, MembersRequest, MemberTest, TestStep
+from strongroom.wiring.members_door import MembersAnswer, MembersRequest, MemberTest, ProofStep
 from strongroom.wiring.workers import admin_path_beside
 
 _TEST_LIMIT_S = 10.0
@@ -199,7 +199,7 @@ class Reconciling:
             return MemberTest(entry.member, entry.state.value, test.steps, error.message)
         return test
 
-    async def _prove(self, member: Replica, steps: list[TestStep]) -> None:
+    async def _prove(self, member: Replica, steps: list[ProofStep]) -> None:
         deadline = Deadline.after(self._clock, _TEST_LIMIT_S)
         for root in self._store.list_roots():
             canary = Canary(root.canary, root.canary_digest)
@@ -213,10 +213,10 @@ class Reconciling:
             proof = prove_key(record.key, record.public_key, member.use, None, deadline=deadline)
             await self._timed(steps, f"key {record.key_id.hex()} ({record.spec})", proof)
 
-    async def _timed(self, steps: list[TestStep], what: str, work: Awaitable[object]) -> None:
+    async def _timed(self, steps: list[ProofStep], what: str, work: Awaitable[object]) -> None:
         began = self._clock.monotonic()
         await work
-        steps.append(TestStep(what, round((self._clock.monotonic() - began) * 1000, 3)))
+        steps.append(ProofStep(what, round((self._clock.monotonic() - began) * 1000, 3)))
 
     def _held_by(self, member: str) -> list[HsmKeyRecord]:
         held = {

@@ -29,7 +29,7 @@ class MembersRequest(msgspec.Struct, frozen=True, array_like=True, tag=True):
     """Of ``reconcile``: replace keys that are not the same, too."""
 
 
-class TestStep(msgspec.Struct, frozen=True):
+class ProofStep(msgspec.Struct, frozen=True):
     """One thing that a member was asked, and how long it took."""
 
     what: str
@@ -41,7 +41,7 @@ class MemberTest(msgspec.Struct, frozen=True):
 
     member: str
     state: str
-    steps: list[TestStep] = []
+    steps: list[ProofStep] = []
     failure: str = ""
     """Why it did not; empty: it did."""
 

@@ -1,0 +1,133 @@
+"""``strongroom members``: the HSMs of the cluster, what they hold, and how they prove themselves.
+
+``list`` asks the service over HTTP like every other client; ``test`` and ``reconcile`` ask main at its control
+socket, which only the user that owns the home can reach: main alone has the doors by which keys are made.
+"""
+
+import asyncio
+
+import click
+
+from strongroom.cli._answers import MemberEntry
+from strongroom.cli._endpoint import find_service
+from strongroom.cli._errors import NotDoneError, NotReadyError
+from strongroom.cli._output import Output, visible
+from strongroom.cli._reporting import reporting
+from strongroom.cli._status import read_status
+from strongroom.client import ServiceClient
+from strongroom.config import Home, home_from_environment
+from strongroom.core import SystemClock
+from strongroom.wiring.home import require_complete
+from strongroom.wiring.members_door import (
+    MembersAnswer,
+    MembersNotReachableError,
+    MembersRequest,
+    MemberTest,
+    ask_members,
+)
+
+_LIMIT_S = 300.0
+_SERVING = ("active", "read-only", "degraded")
+
+_one_member = click.option("--member", default=None, metavar="NAME", help="Only this one; else all.")
+
+
+@click.group
+def members() -> None:
+    """List, test and reconcile the HSMs of the cluster."""
+
+
+@members.command("list")
+@reporting
+def list_members(output: Output) -> None:
+    """List the members and their states.
+
+    Ends with exit status 1 when one of them does not serve.
+    """
+    with ServiceClient(find_service(Home(home_from_environment())), clock=SystemClock()) as client:
+        entries = read_status(client).members
+    output.document({"members": entries})
+    output.table(
+        ["MEMBER", "STATE", "PRIORITY", "GENERATION", "REASON"],
+        [[e.name, e.state, str(e.priority), str(e.generation), e.reason or "-"] for e in entries],
+    )
+    _complain_of_absent(entries)
+    output.say("", "Try next: strongroom members test")
+
+
+@members.command("test")
+@_one_member
+@reporting
+def test_members(output: Output, *, member: str | None) -> None:
+    """Have members prove that they hold the root and their Direct keys, and tell how long each step took.
+
+    Ends with exit status 1 when one of them fails, 3 when the service does not answer.
+    """
+    answer = _ask(MembersRequest("test", member))
+    output.document({"tests": answer.tests})
+    for test in answer.tests:
+        _show_test(output, test)
+    failed = [test.member for test in answer.tests if test.failure]
+    if failed:
+        raise NotDoneError(
+            f"{len(failed)} of {len(answer.tests)} members failed: {', '.join(failed)}",
+            next_step="see 'strongroom members reconcile', and the log of the service",
+        )
+
+
+@members.command("reconcile")
+@_one_member
+@click.option(
+    "--repair",
+    is_flag=True,
+    help="Also destroy keys that are not the same as those of the others, and copy these.",
+)
+@reporting
+def reconcile(output: Output, *, member: str | None, repair: bool) -> None:
+    """Compare what members hold with the records, and repair it.
+
+    What is missing is copied from a member that has it, what was destroyed is destroyed again, what is strange is
+    reported and left alone. Ends with exit status 1 when something is left to do, 3 when the service does not
+    answer.
+    """
+    answer = _ask(MembersRequest("reconcile", member, repair))
+    output.document({"reports": answer.reports, "failures": answer.failures})
+    for report in answer.reports:
+        output.say(*map(visible, report.in_words()))
+        steps = {drift.next_step for drift in report.drifts if drift.next_step and drift.is_open}
+        output.say(*(f"  what to do: {visible(step)}" for step in sorted(steps)))
+    output.say(*(f"{visible(name)}: not looked at: {visible(why)}" for name, why in answer.failures.items()))
+    unclean = [report.member for report in answer.reports if not report.is_clean] + list(answer.failures)
+    if unclean:
+        raise NotDoneError(
+            f"something is left to do on: {', '.join(unclean)}",
+            next_step="see above; docs/operations.md tells more",
+        )
+
+
+def _ask(request: MembersRequest) -> MembersAnswer:
+    home = Home(home_from_environment())
+    require_complete(home)
+    try:
+        answer = asyncio.run(ask_members(home, request, timeout_s=_LIMIT_S))
+    except MembersNotReachableError as error:
+        raise NotReadyError(error.message, next_step=error.next_step) from error
+    if answer.failure is not None:
+        raise NotDoneError(answer.failure.message, next_step=answer.failure.next_step)
+    return answer
+
+
+def _show_test(output: Output, test: MemberTest) -> None:
+    output.say(f"{visible(test.member)} ({visible(test.state)}): {'FAILED' if test.failure else 'ok'}")
+    output.say(*(f"  {step.took_ms:9.3f} ms  {visible(step.what)}" for step in test.steps))
+    if test.failure:
+        output.say(f"  because {visible(test.failure)}")
+
+
+def _complain_of_absent(entries: list[MemberEntry]) -> None:
+    absent = [entry.name for entry in entries if entry.state not in _SERVING]
+    if absent:
+        raise NotDoneError(
+            f"{len(absent)} of {len(entries)} members do not serve: {', '.join(absent)}",
+            next_step="see their reasons above, and 'strongroom members reconcile'",
+        )
