@@ -19,8 +19,10 @@ from strongroom.core import (
     random_bytes,
 )
 from strongroom.hsm.cluster import HsmCluster
+from strongroom.hsm.cluster._absences import Absences
+from strongroom.hsm.cluster._worker import Place
 from strongroom.hsm.public_keys import verify_signature
-from strongroom.testing import FakeHsm, RecordingEvents
+from strongroom.testing import FakeClock, FakeHsm, RecordingEvents
 from worker_in_process import running_worker, table
 
 ALGORITHM = SigningAlgorithm.ECDSA_SHA_256
@@ -80,13 +82,48 @@ async def test_signing_goes_on_when_a_member_hangs(three):
     await all_verify(cluster, key, spki, 20)
 
 
-async def test_a_key_that_one_member_holds_is_used_from_everywhere(three):
+async def test_a_key_that_one_member_holds_is_asked_of_that_one(three):
     cluster, workers, _ = three
     key, spki = signing_key(workers, on=slice(2, 3))
-    for _ in range(6):
-        await all_verify(cluster, key, spki, 5)
+    for _ in range(300):
+        signature = await cluster.sign(key, ALGORITHM, bytes(32), deadline=in_s(10))
+    verify_signature(key.spec, spki, ALGORITHM, bytes(32), signature)
+    asked = [len(worker.performer.performed) for worker in workers]
+    assert asked[2] == 300
+    assert asked[0] + asked[1] <= 2 * 2, "who does not hold it is asked once, and after a while again"
+    assert cluster.statistics.retries_delayed == 0
     everywhere, its_spki = signing_key(workers)
-    await all_verify(cluster, everywhere, its_spki, 20)
+    await all_verify(cluster, everywhere, its_spki, 30)
+    assert all(len(worker.performer.performed) > count for worker, count in zip(workers, asked, strict=True))
+
+
+async def test_a_copy_is_used_when_the_member_that_held_the_key_alone_is_gone(three):
+    cluster, workers, _ = three
+    key, spki = signing_key(workers, on=slice(2, 3))
+    await all_verify(cluster, key, spki, 10)
+    workers[2].hsm.direct.copy_to(workers[0].hsm.direct, key)
+    workers[2].crash()
+    await all_verify(cluster, key, spki, 10)
+
+
+def test_an_absence_is_remembered_for_a_while_and_of_so_many_keys():
+    clock = FakeClock()
+    absences = Absences(clock)
+    alpha, beta = Place("alpha", 0, 1), Place("beta", 0, 1)
+    absences.note(b"key", alpha)
+    clock.advance(6)
+    absences.note(b"key", beta)
+    assert set(absences.of(b"key")) == {alpha, beta}
+    assert not absences.of(b"another")
+    clock.advance(5)
+    assert set(absences.of(b"key")) == {beta}
+    clock.advance(6)
+    assert not absences.of(b"key")
+    for n in range(5000):
+        absences.note(b"%d" % n, alpha)
+    assert not absences.of(b"0")
+    assert absences.of(b"4999")
+    assert len(absences._until) == 4096
 
 
 async def test_what_no_member_holds_is_told_in_time(three):

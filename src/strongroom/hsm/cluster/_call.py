@@ -76,6 +76,8 @@ class Call(Generic[T]):
         report: Callable[[Suspicion], None],
         keep: Callable[[asyncio.Future[Any]], None],
         wait_for_table: Callable[[float], Awaitable[bool]],
+        absent: Collection[Place] = (),
+        note_absent: Callable[[Place], None] | None = None,
     ) -> None:
         self._verb_name = verb_name
         self._verb = verb
@@ -87,7 +89,8 @@ class Call(Generic[T]):
         self._report = report
         self._keep = keep
         self._wait_for_table = wait_for_table
-        self._tried: set[Place] = set()
+        self._tried: set[Place] = set(absent)
+        self._note_absent = note_absent
         self._running: dict[asyncio.Task[T], _Attempt] = {}
         self._woken: asyncio.Future[None] | None = None
         self._last: HsmError | None = None
@@ -199,7 +202,8 @@ class Call(Generic[T]):
             self._tried.add(attempt.worker.place)
             if self._last is None or not _is_hurry(error, attempt, self._limits.attempt_s):
                 self._last = error
-            self._is_retry = not attempt.is_shadow
+            # Asking where a key is spends nothing: it is over once all were asked, and not asked again for a while.
+            self._is_retry = not attempt.is_shadow and not isinstance(error, HsmKeyNotFoundError)
         return False
 
     def _ask_second(self) -> None:
@@ -267,6 +271,8 @@ class Call(Generic[T]):
         if isinstance(error, MemberReadOnlyError):
             self._report(Suspicion(*worker.place, error.message, "read-only"))
         elif isinstance(error, HsmKeyNotFoundError):  # it may hold all others: main finds out
+            if self._note_absent is not None:
+                self._note_absent(worker.place)
             if worker.may_report_missing():
                 self._report(Suspicion(*worker.place, error.message, kind))
         elif worker.breaker.failed(is_probe=is_probe):

@@ -1,10 +1,12 @@
 """``HsmCluster``: use verbs on whichever member can, moving on when one cannot."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
+from functools import partial
 from typing import TypeVar
 
 from strongroom.core import Clock, Deadline, EventSink, RandomPool, RootId, Secret, WrappedBytes
+from strongroom.hsm.cluster._absences import Absences
 from strongroom.hsm.cluster._call import Call, CallLimits
 from strongroom.hsm.cluster._direct_cluster import ClusterDirectUse
 from strongroom.hsm.cluster._hedging import Budget, HedgeDelays
@@ -13,7 +15,7 @@ from strongroom.hsm.cluster._routing import Routing
 from strongroom.hsm.cluster._statistics import ClusterStatistics
 from strongroom.hsm.cluster._suspicion import Suspicion
 from strongroom.hsm.cluster._table import ClusterTable, WorkerEntry
-from strongroom.hsm.cluster._worker import Worker, close_when_idle
+from strongroom.hsm.cluster._worker import Place, Worker, close_when_idle
 
 T = TypeVar("T")
 
@@ -41,6 +43,7 @@ class HsmCluster(ClusterDirectUse):
         self._attempt_s = attempt_s
         self._changed = asyncio.Event()
         self._background: set[asyncio.Future[object]] = set()
+        self._absences = Absences(clock)
         self._routing = Routing(clock=clock, jitter=lambda: pool.take(1)[0] / 255)
         self.statistics = ClusterStatistics()
         self._limits = CallLimits(
@@ -105,13 +108,18 @@ class HsmCluster(ClusterDirectUse):
             worker.member.close()
 
     async def _use(
-        self, verb_name: str, verb: Callable[[RemoteMember, Deadline], Awaitable[T]], deadline: Deadline
+        self,
+        verb_name: str,
+        verb: Callable[[RemoteMember, Deadline], Awaitable[T]],
+        deadline: Deadline,
+        *,
+        key_id: bytes = b"",
     ) -> T:
         """Have some member do an idempotent verb before the deadline.
 
         ``verb_name`` tells apart what takes different time (``sign RSA_2048``, not ``sign``): latencies are kept and
-        compared under it, so it must be one of few. ``verb`` may run on two members at once. Raises NoMemberError
-        and HsmRequestError.
+        compared under it, so it must be one of few. ``verb`` may run on two members at once. With ``key_id``, members
+        that lately said that they do not hold that key are asked last. Raises NoMemberError and HsmRequestError.
         """
         call = Call(
             verb_name,
@@ -123,8 +131,17 @@ class HsmCluster(ClusterDirectUse):
             report=self._suspect,
             keep=self._keep,
             wait_for_table=self._wait_for_table,
+            absent=self._absent(key_id) if key_id else (),
+            note_absent=partial(self._absences.note, key_id) if key_id else None,
         )
         return await call.run()
+
+    def _absent(self, key_id: bytes) -> Collection[Place]:
+        """Return who need not be asked for a key; nobody, when that would leave nobody."""
+        absent = self._absences.of(key_id)
+        if absent and all(worker.place in absent for worker in self._routing.workers):
+            return ()
+        return absent
 
     def _suspect(self, suspicion: Suspicion) -> None:
         if suspicion.kind in ("timeout", "failure"):

@@ -31,12 +31,16 @@ class ClusterDirectUse(ABC):
             f"sign {key.spec}",
             lambda member, attempt: member.sign(key, algorithm, signed, deadline=attempt),
             deadline,
+            key_id=key.key_id,
         )
 
     async def mac(self, key: HsmKey, message: bytes, *, deadline: Deadline) -> bytes:
         """Make a MAC (``core.HsmDirectUse.mac``)."""
         return await self._use(
-            f"mac {key.spec}", lambda member, attempt: member.mac(key, message, deadline=attempt), deadline
+            f"mac {key.spec}",
+            lambda member, attempt: member.mac(key, message, deadline=attempt),
+            deadline,
+            key_id=key.key_id,
         )
 
     async def encrypt(
@@ -47,6 +51,7 @@ class ClusterDirectUse(ABC):
             f"encrypt {key.spec}",
             lambda member, attempt: member.encrypt(key, plaintext, aad, deadline=attempt),
             deadline,
+            key_id=key.key_id,
         )
 
     async def decrypt(self, key: HsmKey, sealed: WrappedBytes, aad: bytes, *, deadline: Deadline) -> Secret:
@@ -55,6 +60,7 @@ class ClusterDirectUse(ABC):
             f"decrypt {key.spec}",
             lambda member, attempt: member.decrypt(key, sealed, aad, deadline=attempt),
             deadline,
+            key_id=key.key_id,
         )
 
     async def decrypt_oaep(
@@ -65,6 +71,7 @@ class ClusterDirectUse(ABC):
             f"decrypt {key.spec}",
             lambda member, attempt: member.decrypt_oaep(key, algorithm, ciphertext, deadline=attempt),
             deadline,
+            key_id=key.key_id,
         )
 
     async def derive(self, key: HsmKey, peer_spki_der: bytes, *, deadline: Deadline) -> Secret:
@@ -73,6 +80,7 @@ class ClusterDirectUse(ABC):
             f"derive {key.spec}",
             lambda member, attempt: member.derive(key, peer_spki_der, deadline=attempt),
             deadline,
+            key_id=key.key_id,
         )
 
     async def public_key(self, key: HsmKey, *, deadline: Deadline) -> bytes:
@@ -81,9 +89,15 @@ class ClusterDirectUse(ABC):
             f"public key {key.spec}",
             lambda member, attempt: member.public_key(key, deadline=attempt),
             deadline,
+            key_id=key.key_id,
         )
 
     @abstractmethod
     async def _use(
-        self, verb_name: str, verb: Callable[[HsmDirectUse, Deadline], Awaitable[T]], deadline: Deadline
+        self,
+        verb_name: str,
+        verb: Callable[[HsmDirectUse, Deadline], Awaitable[T]],
+        deadline: Deadline,
+        *,
+        key_id: bytes = b"",
     ) -> T: ...
