@@ -173,7 +173,7 @@ async def make_root(doors: Doors, clock: Clock, progress: Progress) -> MadeRoot:
     made = MadeRoot(root_id, doors.algorithm, check, canary, transports)
     if transports:
         await _copy_by_transport(doors, made, clock, progress)
-    else:
+    elif len(doors.users) > 1:
         await _copy_by_import_keys(doors, made, clock, progress)
     return made
 
