@@ -352,6 +352,7 @@ def run_sequences(world, n_sequences, n_steps):
     return {**Machine.seen, "respawns": world.respawns}
 
 
+@pytest.mark.slow
 def test_a_few_sequences_of_trouble_lose_no_key_and_bring_none_back(shimmed_cluster):
     seen = run_sequences(shimmed_cluster, 6, 12)
     assert seen["sequences"] >= 6
