@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 from strongroom.core import (
     Clock,
@@ -49,9 +50,9 @@ _LOOK_EVERY_S = 0.1
 class _Connected:
     """The two connections to one worker, and the replica that they make."""
 
-    def __init__(self, entry: WorkerEntry) -> None:
+    def __init__(self, entry: WorkerEntry, refused: Callable[[str], None]) -> None:
         self.use = RemoteMember(entry.member, entry.use_path)
-        self.keys = RemoteKeys(entry.member, admin_path_beside(entry.use_path))
+        self.keys = RemoteKeys(entry.member, admin_path_beside(entry.use_path), refused=refused)
 
     def replica(self, *, takes_creations: bool) -> Replica:
         return Replica(self.use.name, self.keys, self.use, takes_creations)
@@ -75,13 +76,15 @@ class Reconciling:
         *,
         rules: Rules,
         revive: Callable[[str], None],
+        refused: Callable[[WorkerEntry, str], None],
         events: EventSink,
         clock: Clock,
     ) -> None:
-        """``revive`` has a member started again that was given up."""
+        """``revive`` has a member started again that was given up; ``refused`` is told who takes no changes."""
         self._store = store
         self._entries = entries
         self._revive = revive
+        self._refused = refused
         self._may_replace: set[str] = set()
         self._events = events
         self._clock = clock
@@ -237,7 +240,7 @@ class Reconciling:
     def _replica(self, entry: WorkerEntry) -> Replica:
         key = (entry.member, entry.use_path)
         if key not in self._connected:
-            self._connected[key] = _Connected(entry)
+            self._connected[key] = _Connected(entry, partial(self._refused, entry))
         return self._connected[key].replica(takes_creations=entry.state is not MemberState.READ_ONLY)
 
 

@@ -24,6 +24,7 @@ from strongroom.hsm.cluster import (
     RemoteMember,
     Rules,
     Suspicion,
+    WorkerEntry,
     prove_same_root,
     prove_use,
 )
@@ -73,6 +74,7 @@ class Supervisor:
             lambda: [keeper.entry for keeper in self._keepers.values()],
             rules=rules,
             revive=self._revive,
+            refused=self._refused_write,
             events=self._events,
             clock=self._clock,
         )
@@ -224,6 +226,9 @@ class Supervisor:
                 next_step=f"the members are: {', '.join(self._keepers)}",
             )
         return await self._reconciling.answer(request)
+
+    def _refused_write(self, entry: WorkerEntry, reason: str) -> None:
+        self._keepers[entry.member].suspect(entry.generation, reason, "read-only")
 
     def _revive(self, name: str) -> None:
         """Start a member again that was given up, or let it try without another pause."""

@@ -1,8 +1,19 @@
 """Main's way to the keys of a member: list, make, destroy, and copy under transport keys."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import NamedTuple, Protocol
 
-from strongroom.core import Deadline, HsmDirectUse, HsmKey, HsmUse, MemberDeadlineError, RootId, TransportKind
+from strongroom.core import (
+    Deadline,
+    HsmDirectUse,
+    HsmKey,
+    HsmUse,
+    MemberDeadlineError,
+    MemberReadOnlyError,
+    RootId,
+    TransportKind,
+)
 from strongroom.hsm.cluster._direct_member import seconds_left
 from strongroom.hsm.wire import (
     DestroyDirect,
@@ -90,9 +101,13 @@ class RemoteKeys:
     Connects at the first call, and again after a loss.
     """
 
-    def __init__(self, name: str, admin_path: str) -> None:
+    def __init__(
+        self, name: str, admin_path: str, *, refused: Callable[[str], None] = lambda _reason: None
+    ) -> None:
+        """``refused`` is told when the member takes no changes at the moment, and in what words it said so."""
         self._name = name
         self._admin_path = admin_path
+        self._refused = refused
         self._client: WireClient | None = None
 
     @property
@@ -108,12 +123,14 @@ class RemoteKeys:
     async def generate_direct(self, key: HsmKey, label: str, *, may_leave: bool, deadline: Deadline) -> bytes:
         """Make a Direct key (``KeyDoor.generate_direct``)."""
         client = await self._connected(deadline)
-        return await client.call(GenerateDirect(key, label, may_leave), timeout_s=seconds_left(deadline))
+        with self._telling():
+            return await client.call(GenerateDirect(key, label, may_leave), timeout_s=seconds_left(deadline))
 
     async def destroy_direct(self, key: HsmKey, *, deadline: Deadline) -> None:
         """Destroy a Direct key (``KeyDoor.destroy_direct``)."""
         client = await self._connected(deadline)
-        await client.call(DestroyDirect(key), timeout_s=seconds_left(deadline))
+        with self._telling():
+            await client.call(DestroyDirect(key), timeout_s=seconds_left(deadline))
 
     async def wrap_out(
         self, cka_id: bytes, kind: TransportKind, transport_id: bytes, *, deadline: Deadline
@@ -135,7 +152,8 @@ class RemoteKeys:
         """Take in a root (``KeyDoor.take_in_root``)."""
         client = await self._connected(deadline)
         call = TakeInRoot(root_id, label, transport_id, wrapped, check.kind, check.value)
-        await client.call(call, timeout_s=seconds_left(deadline))
+        with self._telling():
+            await client.call(call, timeout_s=seconds_left(deadline))
 
     async def take_in_key(
         self,
@@ -150,13 +168,22 @@ class RemoteKeys:
         """Take in a Direct key (``KeyDoor.take_in_key``)."""
         client = await self._connected(deadline)
         call = TakeInKey(key, label, transport_id, wrapped, spki_der)
-        await client.call(call, timeout_s=seconds_left(deadline))
+        with self._telling():
+            await client.call(call, timeout_s=seconds_left(deadline))
 
     def close(self) -> None:
         """Drop the connection."""
         client, self._client = self._client, None
         if client is not None:
             client.close()
+
+    @contextmanager
+    def _telling(self) -> Iterator[None]:
+        try:
+            yield
+        except MemberReadOnlyError as error:
+            self._refused(error.message)
+            raise
 
     async def _connected(self, deadline: Deadline) -> WireClient:
         if deadline.has_passed():
