@@ -31,6 +31,7 @@ def check_member(home: Home, member: MemberConfig) -> Iterator[Finding]:
         return
     wanted = member.token_serial or member.token_label
     fitting = [token for token in answer.tokens if wanted in {token.serial, token.label}]
+    yield from _said_of_profile(name, member, answer)
     if len(fitting) == 1:
         token = fitting[0]
         yield Finding(name, "ok", f"{answer.module} shows token {token.label!r} (serial {token.serial})")
@@ -47,12 +48,35 @@ def check_member(home: Home, member: MemberConfig) -> Iterator[Finding]:
     )
 
 
+def _said_of_profile(name: str, member: MemberConfig, answer: ProbeAnswer) -> Iterator[Finding]:
+    if answer.warning is not None:
+        yield Finding(
+            name,
+            "warn",
+            answer.warning,
+            "look the module's certificate up in the list of CMVP, and plan its successor",
+        )
+    if not answer.is_tested:
+        yield Finding(
+            name,
+            "note",
+            f"the profile {member.profile} was made from the vendor's documents and not tried on such an HSM",
+            "a worker proves it on the token before it serves; correct what differs by profile_changes",
+        )
+
+
 def _ask(home: Home, member: MemberConfig) -> ProbeAnswer | str:
     """Run the probe; returns what went wrong with the process as words."""
     from strongroom.wiring.workers import member_environment
 
     module = member.module or (softhsm_module() if member.profile == "softhsm2" else None)
-    question = ProbeQuestion(profile=member.profile, module=module)
+    parameters = member.library_parameters
+    question = ProbeQuestion(
+        profile=member.profile,
+        module=module,
+        profile_changes=member.profile_changes,
+        library_parameters=None if parameters is None else parameters.replace("{home}", str(home.root)),
+    )
     try:
         done = subprocess.run(
             [sys.executable, "-m", _PROBE_PROGRAM],

@@ -9,8 +9,8 @@ from strongroom.cli._errors import CliError, NotReadyError
 from strongroom.cli._output import Output, visible
 from strongroom.cli._reporting import reporting
 from strongroom.client import RequestRefusedError, ServiceClient, read_answer
-from strongroom.config import Home, home_from_environment
-from strongroom.core import SystemClock
+from strongroom.config import Home, home_from_environment, load_config
+from strongroom.core import ConfigError, SystemClock
 
 
 @click.command
@@ -20,7 +20,8 @@ def status(output: Output) -> None:
 
     Ends with exit status 3 when the service does not answer or is not ready.
     """
-    service = find_service(Home(home_from_environment()))
+    home = Home(home_from_environment())
+    service = find_service(home)
     with ServiceClient(service, clock=SystemClock()) as client:
         readiness = read_readiness(client)
         try:
@@ -31,9 +32,16 @@ def status(output: Output) -> None:
             raw = {}  # a service without its credentials recognises nobody, but says so at /readyz
     document = _convert(raw) if raw else StatusDocument(members=[])
     output.document(
-        {"endpoint": service.endpoint.url, "ready": readiness.ready, "reasons": readiness.reasons, **raw}
+        {
+            "endpoint": service.endpoint.url,
+            "ready": readiness.ready,
+            "reasons": readiness.reasons,
+            "warnings": (warnings := _warnings(home)),
+            **raw,
+        }
     )
     _show(output, service.endpoint.url, readiness, document)
+    output.say(*(f"Warning: {warning}" for warning in warnings))
     if not readiness.ready:
         raise NotReadyError(
             "the service is not ready", next_step="see the reasons above, and the log of the service"
@@ -49,6 +57,16 @@ def read_readiness(client: ServiceClient) -> Readiness:
 def read_status(client: ServiceClient) -> StatusDocument:
     """Ask for the operator's view. Raises as ``ServiceClient.read``."""
     return client.read("/api/v1/status", StatusDocument)
+
+
+def _warnings(home: Home) -> list[str]:
+    """What the profiles of the members say of their validation; nothing where this home has no readable configuration."""
+    from strongroom.wiring.profile_warnings import profile_warnings
+
+    try:
+        return profile_warnings(load_config(home.root).cluster.members)
+    except ConfigError:
+        return []
 
 
 def _convert(raw: Anything) -> StatusDocument:

@@ -22,6 +22,8 @@ class ProbeQuestion(msgspec.Struct, frozen=True):
     profile: str
     module: str | None
     """Path; None for the first that the profile names."""
+    profile_changes: dict[str, str | int | float | bool | list[str]] = {}
+    library_parameters: str | None = None
 
 
 class FoundToken(msgspec.Struct, frozen=True):
@@ -36,6 +38,10 @@ class ProbeAnswer(msgspec.Struct, frozen=True):
 
     module: str = ""
     tokens: list[FoundToken] = []
+    warning: str | None = None
+    """What the profile says about the standard of the validation (``Profile.standard_warning``)."""
+    is_tested: bool = True
+    """Whether the conformance tests run on such tokens."""
     failure: str | None = None
     next_step: str | None = None
 
@@ -46,14 +52,14 @@ def look(question: ProbeQuestion) -> ProbeAnswer:
     from strongroom.hsm.token import load_profile
 
     try:
-        path = question.module or load_profile(question.profile).find_module()
-        load_profile(question.profile)
-        module = Module.load(path)
+        profile = load_profile(question.profile, question.profile_changes)
+        path = question.module or profile.find_module()
+        module = Module.load(path, library_parameters=question.library_parameters)
         infos = [module.token_info(slot) for slot in module.slots(with_token=True)]
     except StrongroomError as error:
         return ProbeAnswer(failure=error.message, next_step=error.next_step)
     tokens = [FoundToken(i.serial, i.label) for i in infos if TokenFlag.TOKEN_INITIALIZED in i.flags]
-    return ProbeAnswer(path, tokens)
+    return ProbeAnswer(path, tokens, profile.standard_warning, profile.evidence == "tested")
 
 
 def main() -> None:

@@ -19,6 +19,8 @@ from strongroom.cli._checks_hsm import check_member
 from strongroom.cli._checks_machine import check_clock, check_labels, check_memory, check_port
 from strongroom.config import PinSource, load_config
 from strongroom.core import StrongroomError, SystemClock
+from strongroom.hsm.token import load_profile
+from strongroom.wiring.profile_warnings import profile_warnings
 
 YEAR_S = 365 * 86_400
 
@@ -221,6 +223,23 @@ def test_a_member_whose_module_does_not_load_fails_with_the_reason(home, changes
     [finding] = check_member(home, _member(home, **changes))
     assert finding.level == "fail"
     assert words in finding.message
+
+
+def test_a_profile_with_a_historical_validation_is_warned_about_by_doctor_and_status(home):
+    if not any(Path(path).is_file() for path in load_profile("nss").module_paths):
+        pytest.skip("NSS softokn is missing: install the package libnss3")
+    member = _member(
+        home,
+        profile="nss",
+        library_parameters="configdir='' certPrefix='' keyPrefix='' secmod='' flags=noCertDB,noModDB",
+        profile_changes={"standard": "FIPS 140-2", "level": 3, "evidence": "documents"},
+    )
+    found = {finding.level: finding for finding in check_member(home, member)}
+    assert "historical since 21 September 2026" in found["warn"].message
+    assert "not tried on such an HSM" in found["note"].message
+    (warning,) = profile_warnings([_member(home), member])
+    assert warning.startswith(f"member {member.name}: ")
+    assert "historical since 21 September 2026" in warning
 
 
 @pytest.mark.parametrize(("program", "words"), [
