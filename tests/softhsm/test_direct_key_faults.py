@@ -131,6 +131,23 @@ def test_a_key_whose_making_was_not_confirmed_is_undone(open_new, error):
     assert token.direct.generate(key, "test", may_leave=True)
 
 
+@pytest.mark.parametrize("error", [cryptoki.GeneralError, cryptoki.DeviceMemoryError])
+def test_making_a_key_again_that_fails_half_way_does_no_harm_to_the_one_that_is_there(open_new, error):
+    failing = []
+
+    def mechanisms(real, slot):
+        if failing:
+            raise error(function="C_GetMechanismList")
+        return real(slot)
+
+    token = open_new(mechanisms=mechanisms)
+    key, _ = made(token, KeySpec.HMAC_256)
+    failing.append(True)
+    with pytest.raises(HsmError):
+        token.direct.generate(key, "again", may_leave=True)
+    assert token.direct.holds(key)
+
+
 @pytest.mark.parametrize("error", [cryptoki.SessionClosedError, cryptoki.GeneralError])
 def test_what_is_left_when_destroying_broke_off_can_be_destroyed(open_new, error):
     token = open_new(destroy_object=then_fail_once(error(function="C_DestroyObject")))

@@ -60,6 +60,8 @@ FAILING = {
     "sign": "C_Sign",
     "encrypt": "C_Encrypt",
     "open_session": "C_OpenSession",
+    "mechanisms": "C_GetMechanismList",
+    "session_info": "C_GetSessionInfo",
 }
 
 
@@ -119,6 +121,13 @@ class LivesOfKeys(RuleBasedStateMachine):
             return
         except HsmError:
             self.gone.add(key)
+
+    @precondition(lambda self: self.made)
+    @rule(data=st.data())
+    def generate_again_under_a_name_that_is_taken(self, data):
+        key = data.draw(st.sampled_from(list(self.made)))
+        with pytest.raises(HsmError):
+            self.token.direct.generate(key, "again", may_leave=True)
 
     @precondition(lambda self: self.made)
     @rule(data=st.data())

@@ -74,9 +74,10 @@ class DirectAdmin:
             )
 
         def make(session: int) -> bytes:
+            # First of all: what fails after this line is undone by name, and a key that was there must not be.
+            self._making.refuse_existing(session, key.key_id)
             slot = self._module.session_info(session).slot
             refuse_what_token_lacks(key, self._module.mechanisms(slot), gcm_mechanism=self._gcm_mechanism)
-            self._making.refuse_existing(session, key.key_id)
             try:
                 if key.spec.is_pair:
                     return self._generate_pair(session, key, LABEL_PREFIX + label, may_leave=may_leave)
