@@ -48,6 +48,7 @@ async def members_of(home, store):
         lambda: list(entries),
         rules=replication_rules(config.cluster),
         revive=lambda name: None,
+        refused=lambda entry, reason: None,
         events=RecordingEvents(),
         clock=CLOCK,
     )
