@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from contextlib import ExitStack
 
-from strongroom.core import HsmIntegrityError, HsmRequestError, RootId, WrapAlgorithm, root_object_ids
+from strongroom.core import Clock, HsmIntegrityError, HsmRequestError, RootId, WrapAlgorithm, root_object_ids
 from strongroom.hsm.cryptoki import (
     Attribute,
     HashAlgorithm,
@@ -24,6 +24,7 @@ from strongroom.hsm.token._templates import (
     may_be_root_length,
     trusted_public,
 )
+from strongroom.hsm.token._usable import when_usable
 from strongroom.hsm.token._values import KeyCheckValue, ObjectSummary, Role
 from strongroom.hsm.token._work import Workshop
 from strongroom.hsm.token._wrapping import Handles, check_root_id, root_parts
@@ -44,6 +45,7 @@ class AdminVerbs:
         profile: Profile,
         role: Role,
         wrap_algorithm: WrapAlgorithm,
+        clock: Clock,
     ) -> None:
         self._module = module
         self._finder = finder
@@ -52,6 +54,8 @@ class AdminVerbs:
         self._oaep_hash = HashAlgorithm[profile.oaep_hash.upper()]
         self._role = role
         self._algorithm = wrap_algorithm
+        self._usable_within_s = profile.usable_within_s
+        self._clock = clock
         self._making = ObjectMaking(module, finder)
         self._roots = RootMaker(module, self._making, profile, wrap_algorithm)
 
@@ -64,7 +68,11 @@ class AdminVerbs:
             self._refuse_existing(session, root_id)
             handles = self._roots.generate(session, root_id, label)
             with self._making.destroyed_on_failure(session, *handles):
-                return self._roots.check_value(session, handles)
+                return when_usable(
+                    lambda: self._roots.check_value(session, handles),
+                    within_s=self._usable_within_s,
+                    clock=self._clock,
+                )
 
         undo = self._making.undoing(*root_object_ids(root_id, self._algorithm))
         return self._workshop.change("generating a root", generate, outcome=undo)

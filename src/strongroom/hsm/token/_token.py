@@ -78,7 +78,7 @@ class Token:
         self._wrap_algorithm = algorithm
         self._use = UseVerbs(module, finder, self._workshop, wrapping=wrapping)
         self._admin = AdminVerbs(
-            module, finder, self._workshop, profile=profile, role=role, wrap_algorithm=algorithm
+            module, finder, self._workshop, profile=profile, role=role, wrap_algorithm=algorithm, clock=clock
         )
         self._self_test = SelfTest(module, ObjectMaking(module, finder), self._workshop, profile=profile)
         self._removal = RemovalVerbs(module, finder, self._workshop, role=role)
