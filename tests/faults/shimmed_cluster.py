@@ -93,7 +93,7 @@ class ShimmedCluster:
             write_private(home.pins / name, PIN)
             write_private(home.pins / f"{name}-so", SO_PIN)
         runtime_folder(home)
-        set_up = [SetUpMember(member.config, None, ()) for member in self.members.values()]  # type: ignore[arg-type]
+        set_up = [SetUpMember(member.config, None, ()) for member in self.members.values()]
         async with open_doors(home, set_up, WrapAlgorithm.HSM_AES_GCM) as doors:
             self.root: MadeRoot = await make_root(doors, CLOCK, lambda step: None)
         create_database(home.database)
