@@ -3,7 +3,6 @@
 from contextlib import contextmanager
 from itertools import count
 
-from fixtures_token import softhsm_module
 from strongroom.core import HsmKey, HsmKeyId, Secret, random_bytes
 from strongroom.hsm.token import Token, TokenSelector, initialise_token, load_profile
 
@@ -41,13 +40,6 @@ def token_maker(module):
     finally:
         for token in opened:
             token.close()
-
-
-@contextmanager
-def direct_tokens(folder):
-    """The same on a SoftHSM of its own."""
-    with softhsm_module(folder) as module, token_maker(module) as make:
-        yield make
 
 
 def a_key(spec, usage=None):

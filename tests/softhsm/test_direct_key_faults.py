@@ -4,7 +4,8 @@ import hashlib
 
 import pytest
 
-from fixtures_direct_keys import a_key, direct_tokens, made
+from fixtures_direct_keys import a_key, made, token_maker
+from fixtures_token import softhsm_module
 from strongroom.core import (
     HsmError,
     HsmRequestError,
@@ -24,8 +25,14 @@ A = Attribute
 
 
 @pytest.fixture(scope="module")
-def open_new(tmp_path_factory):
-    with direct_tokens(tmp_path_factory.mktemp("softhsm")) as make:
+def module(tmp_path_factory):
+    with softhsm_module(tmp_path_factory.mktemp("softhsm")) as loaded:
+        yield loaded
+
+
+@pytest.fixture(scope="module")
+def open_new(module):
+    with token_maker(module) as make:
         yield make
 
 
@@ -205,3 +212,15 @@ def test_a_token_that_decrypts_nothing_is_to_blame_not_the_ciphertext(open_new, 
     failing.clear()
     if not gives_up:
         assert call().matches(secret)
+
+
+def test_a_lost_login_does_not_make_a_key_that_is_there_look_absent(module, open_new):
+    token = open_new()
+    key, _ = made(token, KeySpec.HMAC_256)
+    slot = next(s for s in module.slots() if module.token_info(s).serial == token.identity.serial)
+    session = module.open_session(slot)
+    module.logout(session)  # of the whole process: PKCS#11 2.40, section 5.6
+    module.close_session(session)
+    with pytest.raises(HsmRequestError, match="already holds"):
+        token.direct.generate(key, "again", may_leave=True)
+    assert token.direct.holds(key)
