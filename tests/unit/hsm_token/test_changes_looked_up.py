@@ -190,10 +190,9 @@ def test_a_look_up_that_finds_nothing_is_a_failure_that_may_be_repeated(token):
     assert caught.value.retryable
 
 
-def test_a_wrong_request_is_not_looked_up(token):
-    with pytest.raises(HsmRequestError):
-        token._workshop.change(
-            "changing",
-            failing(cryptoki.TemplateInconsistentError, "C_CreateObject"),
-            outcome=lambda _session: "never asked",
-        )
+@pytest.mark.parametrize("error", [cryptoki.TemplateInconsistentError, cryptoki.SessionCountError])
+def test_even_a_token_that_says_that_nothing_was_done_is_looked_at(token, module, error):
+    module.late_faults["generate_key"].append(error)
+    with pytest.raises((HsmRequestError, MemberFailedError)):
+        token.generate_root(ROOT, "root")
+    assert objects(module) == {}

@@ -164,8 +164,10 @@ class DirectVerbs:
         work: Callable[[int, int], Secret],
         probe: Callable[[int, int, Secret], Secret],
     ) -> Secret:
-        # Two tries before the probe: a stray CKR_GENERAL_ERROR must not be reported as tampering.
-        for _ in range(2):
+        # Two tries before the probe and one after it: stray CKR_GENERAL_ERRORs must not be reported as tampering.
+        for attempt in range(3):
+            if attempt == 2:
+                self._prove_decryption(key, probe)
             try:
                 return self._workshop.use(
                     "decrypting", lambda session: work(session, self._find(session, key))
@@ -174,7 +176,6 @@ class DirectVerbs:
                 continue
             except HsmIntegrityError as error:
                 raise _does_not_decrypt(error.ckr) from error
-        self._prove_decryption(key, probe)
         raise _does_not_decrypt()
 
     def _prove_decryption(self, key: HsmKey, probe: Callable[[int, int, Secret], Secret]) -> None:

@@ -61,15 +61,16 @@ class UseVerbs:
             )
         self._wrapping.check(wrapped)
         check_length("AAD", len(aad), 0, MAX_AAD_BYTES)
-        # Two tries before the probe: a stray CKR_GENERAL_ERROR must not be reported as tampering.
-        for _ in range(2):
+        # Two tries before the probe and one after it: stray CKR_GENERAL_ERRORs must not be reported as tampering.
+        for attempt in range(3):
+            if attempt == 2:
+                self._probe(root_id)
             try:
                 return self._workshop.use(
                     "unwrapping", lambda session: self._decrypt(session, root_id, wrapped, aad)
                 )
             except UnexplainedError:
                 continue
-        self._probe(root_id)
         raise does_not_authenticate(GeneralError.code)
 
     def random(self, n_bytes: int) -> Secret:

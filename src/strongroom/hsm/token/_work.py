@@ -48,7 +48,7 @@ _LOOKING: Final = frozenset(
 )
 """Functions without an effect. Changes search before they act, so when one of these failed nothing was done."""
 _REFUSED: Final = (SessionCountError, SessionReadOnlyError, TokenWriteProtectedError)
-"""The token did not even begin."""
+"""The token says that it did not even begin."""
 _UNCERTAIN: Final = frozenset({Handling.REINITIALISE, Handling.UNSURE, Handling.BACK_OFF})
 _PROBE_BYTES: Final = 8
 
@@ -136,14 +136,10 @@ class Workshop:
             return self._run(work, deadline, new=True, is_change=True)
         except CryptokiError as error:
             failure = self._failure(error, doing, is_change=True)
-            if isinstance(error, _REFUSED) or handling_of(error) in {Handling.CALLER, Handling.PIN}:
-                raise failure from error
-            if error.function in _LOOKING:
+            if error.function in _LOOKING or handling_of(error) is Handling.PIN:
                 raise failure from error
             if outcome is None:
-                if handling_of(error) in _UNCERTAIN or isinstance(error, SessionClosedError):
-                    failure = _unknown(failure)
-                raise failure from error
+                raise (_unknown(failure) if _is_uncertain(error) else failure) from error
         self._tally.add("outcomes_looked_up")
         try:
             return self.use(f"looking what became of {doing}", outcome)
@@ -216,6 +212,13 @@ class Workshop:
             # The PIN ran out while in service. Another member may do better; opening this one again will say more.
             kind = MemberFailedError
         return kind(failure.message, ckr=error.ckr, next_step=failure.next_step) if kind else failure
+
+
+def _is_uncertain(error: CryptokiError) -> bool:
+    """Whether a change may have happened although the token says so."""
+    if isinstance(error, SessionClosedError):
+        return True
+    return handling_of(error) in _UNCERTAIN and not isinstance(error, _REFUSED)
 
 
 def _unknown(failure: HsmError) -> HsmOutcomeUnknownError:
