@@ -6,11 +6,12 @@ import tempfile
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from running_service import copy_home
 from strongroom.config import Home, load_config, read_pin
-from strongroom.core import Deadline, MemberFailedError, SystemClock
+from strongroom.core import Deadline, MemberFailedError, StrongroomError, SystemClock
 from strongroom.hsm.cluster import RemoteMember
 from strongroom.wiring.workers import member_bootstrap, member_environment, start_member
 
@@ -28,8 +29,8 @@ def sockets():
 
 
 @contextlib.asynccontextmanager
-async def worker_of(home: Home, sockets: Path):
-    member = load_config(home.root).cluster.members[0]
+async def worker_of(home: Home, sockets: Path, **changes):
+    member = msgspec.structs.replace(load_config(home.root).cluster.members[0], **changes)
     pin = read_pin(member.pin, home.root).reveal()
     bootstrap = member_bootstrap(member, home, "serve", pin=pin, sockets=sockets, generation=1)
     child = await start_member(bootstrap, member_environment(member, home))
@@ -58,3 +59,13 @@ async def test_sockets_that_cannot_be_opened_are_said(home: Home, sockets: Path)
     with pytest.raises(MemberFailedError, match="cannot open the worker's sockets: No such file"):
         async with worker_of(home, sockets):
             pass
+
+
+async def test_a_worker_whose_token_does_not_fit_the_profile_does_not_serve_and_names_the_field(
+    home: Home, sockets: Path
+) -> None:
+    for changes, field in (({"iv_rule": "hsm-in-parameter"}, "iv_rule"), ({"threads": 0}, "threads")):
+        with pytest.raises(StrongroomError, match=field):
+            async with worker_of(home, sockets, profile_changes=changes):
+                pass
+    assert list(sockets.iterdir()) == []

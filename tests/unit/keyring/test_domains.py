@@ -6,9 +6,17 @@ from contextlib import closing
 
 import pytest
 
-from strongroom.core import HsmIntegrityError, NoMemberError, RootId, Secret, StorageError
+from strongroom.core import (
+    HsmIntegrityError,
+    NoMemberError,
+    RootId,
+    Secret,
+    StorageError,
+    WrapAlgorithm,
+)
 from strongroom.envelope import EnvelopeIntegrityError
-from strongroom.keyring import CREDENTIALS, MAX_KEYS_IN_DOMAIN, KeyById
+from strongroom.keyring import CREDENTIALS, MAX_KEYS_IN_DOMAIN, KeyById, MissingRecordError
+from strongroom.storage import RootRecord
 
 
 @pytest.fixture
@@ -118,3 +126,18 @@ async def test_a_domain_kek_moved_to_another_domain_does_not_open(bench, keyring
     await fresh.encrypt(KeyById(mine), Secret(b"data"), {})
     with pytest.raises(HsmIntegrityError):
         await fresh.encrypt(KeyById(theirs), Secret(b"data"), {})
+
+
+async def test_a_domain_is_not_kept_that_was_wrapped_by_another_algorithm_than_its_root_s(bench, keyring):
+    """Its AAD names the root's algorithm: nobody could ever open it again."""
+    root_id = RootId(bytes(16))
+    root = RootRecord(root_id, int(WrapAlgorithm.HSM_AES_CBC_HMAC), "x", "00", b"canary", bytes(32), 2.0)
+    bench.cluster.hsm.generate_root(root_id, "root")
+    await bench.stores[0].write(lambda tx: tx.insert_root(root))
+    with pytest.raises(HsmIntegrityError, match="another algorithm"):
+        await keyring.ciphers.new_domain(root_id, CREDENTIALS)
+
+
+async def test_a_domain_needs_a_root_that_is_known(keyring):
+    with pytest.raises(MissingRecordError, match="root"):
+        await keyring.ciphers.new_domain(RootId(b"\7" * 16), CREDENTIALS)
