@@ -37,11 +37,10 @@ def test_f1_a_link_that_stays_down_gives_the_token_up_and_a_new_process_heals_it
 
 def test_f5_f6_handles_outlive_no_reinitialisation_and_no_session(failing):
     failing.token.generate_root(b"found by others.", "second")
-    for _ in range(3):
+    for _ in range(2):
         failing.shim.cut_link()
         assert failing.serves()
         assert failing.token.has_root(b"found by others.")
-        time.sleep(1.2)  # what initialises again and again is slowed down
     assert not failing.is_broken
 
 

@@ -120,7 +120,7 @@ def test_a_call_hangs_until_it_is_released_and_others_go_on(shim, module, sessio
 def test_two_calls_at_once_in_one_session_are_counted(shim, module, session):
     before = shim.count("overlaps")
     started = shim.calls("C_GenerateKeyPair")
-    public = {A.MODULUS_BITS: 4096, A.PUBLIC_EXPONENT: b"\x01\x00\x01", A.TOKEN: False}
+    public = {A.MODULUS_BITS: 3072, A.PUBLIC_EXPONENT: b"\x01\x00\x01", A.TOKEN: False}
     slow = {"public": public, "private": {A.TOKEN: False}}
     thread = threading.Thread(target=lambda: module.generate_key_pair(session, RsaKeyPairGen(), **slow))
     thread.start()
