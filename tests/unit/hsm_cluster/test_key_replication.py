@@ -5,7 +5,7 @@ import contextlib
 
 import pytest
 
-from fakes_replication import FakeCluster, Killed, soon
+from fakes_replication import CLOCK, FakeCluster, Killed, soon
 from strongroom.core import (
     HsmKeyNotFoundError,
     HsmRequestError,
@@ -107,6 +107,22 @@ async def test_without_members_no_key_is_made(cluster):
     with pytest.raises(NoMemberError):
         await cluster.create()
     assert cluster.store.list_hsm_keys() == []
+
+
+async def test_a_member_that_hangs_does_not_hold_up_a_creation_beyond_its_deadline(cluster):
+    cluster.rules = Rules(min_copies=3)
+    await cluster.start()
+    await cluster.join_all()
+    cluster.hsms["gamma"].faults.hang()
+    began = CLOCK.monotonic()
+    with pytest.raises(TooFewCopiesError):
+        await cluster.create(seconds=0.5)
+    assert CLOCK.monotonic() - began < 2.5  # a step at a member that hangs takes 5 s
+    cluster.hsms["gamma"].faults.release()
+    (record,) = cluster.store.list_hsm_keys()
+    while cluster.holders(record) or record.state is not HsmKeyState.DESTROYED:
+        await asyncio.sleep(0.01)
+        record = cluster.store.get_hsm_key(record.key_id)
 
 
 async def test_a_creation_that_is_cancelled_leaves_nothing(cluster):

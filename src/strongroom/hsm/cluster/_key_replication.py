@@ -37,6 +37,8 @@ from strongroom.storage import CopyState, HsmKeyCopyRecord, HsmKeyRecord, HsmKey
 _SOURCE_SHARE: Final = 0.5
 """The part of a creation's time that one member may take to generate: so that another one can be tried."""
 _UNDO_LIMIT_S: Final = 10.0
+_UNDO_AT_ONCE_S: Final = 0.05
+"""How long a creation that failed waits for that before it is tried elsewhere, or beyond its deadline."""
 _FIRST_PAUSE_S: Final = 0.05
 _LONGEST_PAUSE_S: Final = 2.0
 
@@ -91,6 +93,7 @@ class KeyReplication:
         self._turns = turns
         self._events = events
         self._clock = clock
+        self._undoing: set[asyncio.Future[None]] = set()
 
     async def resolve_pending(self) -> list[HsmKeyId]:
         """Undo what was being made when an earlier service ended: nobody was told of it. Returns what it was.
@@ -126,10 +129,12 @@ class KeyReplication:
                 try:
                     return await self._make(record, source, deadline)
                 except BaseException as error:
-                    await asyncio.shield(asyncio.ensure_future(self._undo(record, str(error))))
-                    if not isinstance(error, HsmError) or isinstance(
+                    is_final = not isinstance(error, HsmError) or isinstance(
                         error, HsmRequestError | TooFewCopiesError
-                    ):
+                    )
+                    waits_s = max(deadline.remaining_s() if is_final else 0.0, _UNDO_AT_ONCE_S)
+                    await self._begin_to_undo(record, str(error), waits_s)
+                    if is_final or not isinstance(error, HsmError):
                         raise
                     failure = error
         raise NoMemberError(
@@ -222,15 +227,25 @@ class KeyReplication:
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
 
+    async def _begin_to_undo(self, record: HsmKeyRecord, cause: str, waits_s: float) -> None:
+        """Undo a creation; what takes longer goes on alone: a member that hangs costs the caller no time."""
+        undoing = asyncio.ensure_future(self._undo(record, cause))
+        self._undoing.add(undoing)
+        undoing.add_done_callback(self._undoing.discard)
+        await asyncio.wait({undoing}, timeout=waits_s)
+        if undoing.done():
+            undoing.result()
+
     async def _undo(self, record: HsmKeyRecord, cause: str) -> None:
         """Make the tombstone, then destroy what may be there. Whatever fails here is done at a later start."""
-        try:
-            await self._entomb(record)
-        except Exception as error:  # noqa: BLE001  # the failure that is on its way says more
-            self._events.emit("key.undo_failed", key=record.key_id.hex(), cause=str(error))
-            return
-        await self._sweep(record, Deadline.after(self._clock, _UNDO_LIMIT_S))
-        self._events.emit("key.undone", key=record.key_id.hex(), cause=cause)
+        async with self._turns.change():  # a returning member sees the tombstone, or is swept
+            try:
+                await self._entomb(record)
+                await self._sweep(record, Deadline.after(self._clock, _UNDO_LIMIT_S))
+            except Exception as error:  # noqa: BLE001  # the failure that is on its way says more
+                self._events.emit("key.undo_failed", key=record.key_id.hex(), cause=str(error))
+            else:
+                self._events.emit("key.undone", key=record.key_id.hex(), cause=cause)
 
     async def _entomb(self, record: HsmKeyRecord) -> HsmKeyRecord:
         tombstone = record._replace(state=HsmKeyState.DESTROYED, destroyed_at=self._clock.now())
