@@ -106,6 +106,7 @@ class KeptMember:
             self.task.cancel()
             await asyncio.wait({self.task})
         await self.worker.stop()
+        await asyncio.sleep(0.02)  # a connection that was being made just then is made, and seen to be closed
 
     @property
     def child(self):
