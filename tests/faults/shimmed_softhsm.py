@@ -34,16 +34,18 @@ def module(shim):
 
 
 @pytest.fixture
-def token(shim):
-    return shim.tokens.new()
+def token(shim, module):
+    made = shim.tokens.new()
+    yield made
+    shim.heal()
+    module.close_all_sessions(slot_of(module, made))
 
 
 @pytest.fixture
 def session(module, token):
     session = module.open_session(token.slot)
     module.login(session, UserType.USER, token.user_pin)
-    yield session
-    module.close_all_sessions(slot_of(module, token))
+    return session
 
 
 def slot_of(module, token):
