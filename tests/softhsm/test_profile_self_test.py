@@ -82,6 +82,22 @@ def test_the_field_that_is_wrong_is_named_and_nothing_is_left(open_token, algori
     assert not token.is_broken
 
 
+@pytest.mark.parametrize(
+    ("algorithm", "changes", "advice"),
+    [
+        (GCM, {"iv_rule": "hsm-in-parameter"}, 'profile_changes = { iv_rule = "caller", iv_len = 12 }'),
+        (GCM, {"general_error_is_bad_tag": False}, "profile_changes = { general_error_is_bad_tag = true }"),
+        (OAEP, {"oaep_hash": "sha512"}, 'profile_changes = { oaep_hash = "sha1" }'),
+    ],
+)
+def test_the_change_that_fits_is_found_on_the_token(open_token, algorithm, changes, advice):
+    token = open_token(algorithm, **changes)
+    with pytest.raises(HsmError) as refused:
+        token.prove_profile()
+    assert advice in refused.value.next_step
+    assert token.list_objects() == []
+
+
 def test_what_a_token_lacks_is_said_of_each_algorithm(open_token):
     token = open_token(gcm_mechanism=0x80001087, mac_key_gen=0xDE436997, oaep_hash="sha512")
     reasons = {one.algorithm: one.missing for one in token.wrap_abilities()}

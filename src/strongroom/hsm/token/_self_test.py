@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Final, NamedTuple
 
+import msgspec
+
 from strongroom.core import (
     HsmError,
     HsmIntegrityError,
@@ -23,6 +25,7 @@ from strongroom.hsm.cryptoki import CryptokiError, MechanismType, Module, Module
 from strongroom.hsm.token._classification import Handling, handling_of
 from strongroom.hsm.token._making import ObjectMaking
 from strongroom.hsm.token._profile import WRAP_PREFERENCE, Profile
+from strongroom.hsm.token._profile_fit import Changes, as_setting, find_fit
 from strongroom.hsm.token._roots import RootMaker
 from strongroom.hsm.token._work import Workshop
 from strongroom.hsm.token._wrapping import Handles, UnexplainedError, Wrapping
@@ -48,6 +51,13 @@ _TRANSIENT: Final = frozenset(
 """Failures that say nothing about the profile."""
 
 
+_CORRECT: Final = "correct these fields of the profile (profile_changes of the member), or take the profile that fits this token"
+
+
+class LacksMechanismError(HsmError):
+    """The token does not even offer what a wrap algorithm needs, so no other field of the profile would help."""
+
+
 class WrapAbility(NamedTuple):
     """Whether a token can do a wrap algorithm, as it was tried on the token itself."""
 
@@ -70,13 +80,34 @@ class SelfTest:
     def prove(self, algorithm: WrapAlgorithm) -> None:
         """Generate, wrap, unwrap, compare, spoil, destroy.
 
-        Raises HsmError that names the field of the profile, and MemberFailedError when the token does not answer.
+        Raises HsmError that names the field of the profile and, where one change is found that fits, says which; and
+        MemberFailedError when the token does not answer.
         """
-        wrapping = wrapping_for(self._module, self._profile, algorithm)
-        maker = RootMaker(self._module, self._making, self._profile, algorithm)
+        try:
+            self._prove_once(self._profile, algorithm)
+        except (MemberFailedError, LacksMechanismError):
+            raise
+        except HsmError as error:
+            changes = find_fit(self._profile, algorithm, lambda tried: self._fits(tried, algorithm))
+            if changes is None:
+                raise
+            raise HsmError(
+                error.message, next_step=f"with this the token passes: {as_setting(changes)}"
+            ) from error
+
+    def _fits(self, changes: Changes, algorithm: WrapAlgorithm) -> bool:
+        try:
+            self._prove_once(msgspec.structs.replace(self._profile, **changes), algorithm)
+        except HsmError:
+            return False
+        return True
+
+    def _prove_once(self, profile: Profile, algorithm: WrapAlgorithm) -> None:
+        wrapping = wrapping_for(self._module, profile, algorithm)
+        maker = RootMaker(self._module, self._making, profile, algorithm)
         self._workshop.use(
             "the self-test",
-            lambda session: self._prove(session, wrapping, maker),
+            lambda session: self._prove(session, wrapping, maker, on_token=not profile.session_keys),
             new_session=True,
             blames_caller=True,
         )
@@ -96,24 +127,19 @@ class SelfTest:
     def _ability(self, algorithm: WrapAlgorithm) -> WrapAbility:
         variant = self._profile.oaep_hash if algorithm is WrapAlgorithm.HSM_RSA_OAEP else ""
         try:
-            self.prove(algorithm)
+            self._prove_once(self._profile, algorithm)
         except MemberFailedError:
             raise
         except HsmError as error:
             return WrapAbility(algorithm, variant, error.message)
         return WrapAbility(algorithm, variant, None)
 
-    def _prove(self, session: int, wrapping: Wrapping, maker: RootMaker) -> None:
+    def _prove(self, session: int, wrapping: Wrapping, maker: RootMaker, *, on_token: bool) -> None:
         self._require_mechanisms(session, wrapping)
         algorithm = wrapping.algorithm
         with ExitStack() as undo:
             with _blaming(algorithm, "making a root", "unknown_attributes, replication or session_keys"):
-                handles = maker.generate(
-                    session,
-                    RootId(random_bytes(16)),
-                    _LABEL,
-                    on_token=not self._profile.session_keys,
-                )
+                handles = maker.generate(session, RootId(random_bytes(16)), _LABEL, on_token=on_token)
             undo.callback(self._destroy, session, handles)
             proof = random_bytes(min(_PROOF_BYTES, wrapping.max_key_bytes))
             with _blaming(algorithm, "wrapping", _FIELDS[algorithm]):
@@ -132,8 +158,9 @@ class SelfTest:
         offered = self._module.mechanisms(self._module.session_info(session).slot)
         lacking = [_name(number) for number in wrapping.mechanisms if number not in offered]
         if lacking:
-            raise _unfit(
-                wrapping.algorithm, f"the token does not offer {', '.join(lacking)}", "wrap_algorithm"
+            what = f"the token does not offer {', '.join(lacking)}"
+            raise LacksMechanismError(
+                _message(wrapping.algorithm, what, "wrap_algorithm"), next_step=_CORRECT
             )
 
     def _refuses(
@@ -176,10 +203,11 @@ def _blaming(algorithm: WrapAlgorithm, step: str, fields: str) -> Iterator[None]
 
 
 def _unfit(algorithm: WrapAlgorithm, what: str, fields: str) -> HsmError:
-    return HsmError(
-        f"the self-test of {algorithm.name} failed: {what} (profile: {fields})",
-        next_step="correct these fields of the member's profile, or take the profile that fits this token",
-    )
+    return HsmError(_message(algorithm, what, fields), next_step=_CORRECT)
+
+
+def _message(algorithm: WrapAlgorithm, what: str, fields: str) -> str:
+    return f"the self-test of {algorithm.name} failed: {what} (profile: {fields})"
 
 
 def _spoilt(wrapped: WrappedBytes) -> WrappedBytes:
