@@ -95,7 +95,7 @@ class FakePerformer:
         """Log out, as far as a fake has to: another worker may go on with the same fake."""
         self.is_closed = True
 
-    def perform(self, call: msgspec.Struct) -> object:
+    def perform(self, call: msgspec.Struct, *, within_s: float | None = None) -> object:  # noqa: ARG002
         """Do what a call asks, or what the switches say. Raises HsmError, ApprovalRequiredError."""
         self.performed.append(call)
         self._hsm.faults.hold_up()

@@ -386,3 +386,17 @@ def test_a_link_that_fails_again_after_others_were_served_is_started_anew_again(
 def test_every_counter_is_explained_to_operators():
     page = (Path(__file__).parents[3] / "docs" / "recovery.md").read_text()
     assert all(f"| `{name}` |" in page for name in RecoveryCounters._fields)
+
+
+def test_recovery_takes_no_longer_than_whoever_asks_will_wait(token, module):
+    module.dead = cryptoki.DeviceError
+    token.random(8)  # and so the next new start has to wait for half a second
+    module.dead = cryptoki.DeviceError
+    token.have_time(0.3)
+    began = time.monotonic()
+    with pytest.raises(MemberBusyError):
+        token.random(8)
+    assert time.monotonic() - began < 0.3
+    token.have_time(None)
+    token.random(8)
+    assert token.recoveries.reinitialisations == 2

@@ -41,7 +41,7 @@ class SticksAt13:
     def limit_s(self, call):
         return 2.5
 
-    def perform(self, call):
+    def perform(self, call, *, within_s=None):
         self.began.append(call.n_bytes)
         if call.n_bytes == STUCK:
             self.let_go.wait()
@@ -254,7 +254,7 @@ async def test_a_fatal_error_sets_broken_and_its_caller_still_gets_the_answer(wo
 
 async def test_an_answer_too_long_for_a_frame_fails_alone(hsm, tmp_path, connect):
     class Talkative(SticksAt13):
-        def perform(self, call):
+        def perform(self, call, *, within_s=None):
             return bytes(300_000 if isinstance(call, Random) else 2_000_000)
 
     async with running_worker(hsm, tmp_path, performer=Talkative()) as worker:
@@ -267,7 +267,7 @@ async def test_an_answer_too_long_for_a_frame_fails_alone(hsm, tmp_path, connect
 
 async def test_an_answer_that_cannot_be_encoded_is_a_failure_of_the_member(hsm, tmp_path, connect):
     class Wrong(SticksAt13):
-        def perform(self, call):
+        def perform(self, call, *, within_s=None):
             return object()
 
     async with running_worker(hsm, tmp_path, performer=Wrong()) as worker:

@@ -36,7 +36,7 @@ from strongroom.hsm.token._wrappings import wrapping_for
 
 _CLOSE_LIMIT_S: Final = 0.5
 _RECOVERY_SHARE: Final = 0.8
-"""Of the time after which main takes a use verb for hung: recovery begins no rung later than that."""
+"""Of the time that a caller waits, or after which main takes a use verb for hung: no rung begins later than that."""
 _SYSTEM_CLOCK: Final = SystemClock()
 
 
@@ -157,6 +157,13 @@ class Token:
     def direct(self) -> DirectVerbs:
         """Keys that live in the token, and every use of them."""
         return self._direct
+
+    def have_time(self, seconds: float | None) -> None:
+        """Give the verbs that this thread calls from now on so long for recovery, all together.
+
+        None: the limits of the profile alone, which hold besides.
+        """
+        self._workshop.have_time(None if seconds is None else seconds * _RECOVERY_SHARE)
 
     def wrap(self, root_id: RootId, key_bytes: Secret, aad: bytes) -> WrappedBytes:
         """Encrypt 1 to 4,096 bytes under a root inside the token, with a fresh random IV, bound to ``aad``.

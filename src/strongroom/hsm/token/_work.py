@@ -5,7 +5,9 @@ creates or destroys: a failure before anything was done heals in the same way, a
 a second try, but by a look at what became of it.
 """
 
+import threading
 from collections.abc import Callable
+from math import inf
 from typing import Final, TypeVar
 
 from strongroom.core import (
@@ -57,6 +59,13 @@ class NotDoneError(Exception):
     """Raised by the look-up of an outcome: the change did not happen, or was undone now."""
 
 
+class _Thread(threading.local):
+    """What is known of each thread."""
+
+    ends_at = inf
+    """On the monotonic clock: when whoever waits for it is gone."""
+
+
 class Workshop:
     """Runs work on one token. Safe to use from any thread; work must not start other work."""
 
@@ -78,6 +87,7 @@ class Workshop:
         self._change_limit_s = change_limit_s
         self._tally = tally
         self._clock = clock
+        self._thread = _Thread()
 
     @property
     def broken_because(self) -> str | None:
@@ -88,6 +98,10 @@ class Workshop:
     def recoveries(self) -> RecoveryCounters:
         """What recovery did so far."""
         return self._tally.read()
+
+    def have_time(self, seconds: float | None) -> None:
+        """Give what this thread runs from now on so long, all together; None: no limit but the usual ones."""
+        self._thread.ends_at = inf if seconds is None else self._clock.monotonic() + seconds
 
     def mark_broken(self, reason: str) -> None:
         """Give this process up: every later call raises MemberFailedError."""
@@ -103,11 +117,12 @@ class Workshop:
     ) -> _Result:
         """Run idempotent work; run it again after each rung of recovery that may help, while there is time.
 
-        ``new_session`` insists on one that nobody used before. Its arguments were checked before. So what the token calls a wrong request (a mechanism that it lacks, a
-        length that it does not take, a root that may not encrypt) is this member's drift or limit, and a
-        MemberFailedError: another one may do it. With ``blames_caller`` it is the request's fault: HsmRequestError.
+        ``new_session`` insists on one that nobody used before. Its arguments were checked before. So what the token
+        calls a wrong request (a mechanism that it lacks, a length that it does not take, a root that may not encrypt)
+        is this member's drift or limit, and a MemberFailedError: another one may do it. With ``blames_caller`` it is
+        the request's fault: HsmRequestError.
         """
-        deadline = Deadline.after(self._clock, self._use_limit_s)
+        deadline = self._deadline(self._use_limit_s)
         try:
             return self._run(work, deadline, new=new_session)
         except CryptokiError as error:
@@ -131,7 +146,7 @@ class Workshop:
         is left of it and raises NotDoneError (or HsmKeyNotFoundError). It may run several times. Raises
         HsmOutcomeUnknownError when nobody can tell, MemberReadOnlyError when the token takes no changes.
         """
-        deadline = Deadline.after(self._clock, self._change_limit_s)
+        deadline = self._deadline(self._change_limit_s)
         try:
             return self._run(work, deadline, new=True, is_change=True)
         except CryptokiError as error:
@@ -141,12 +156,16 @@ class Workshop:
             if outcome is None:
                 raise (_unknown(failure) if _is_uncertain(error) else failure) from error
         self._tally.add("outcomes_looked_up")
+        self.have_time(None)  # whoever waits: what became of a change is worth knowing
         try:
             return self.use(f"looking what became of {doing}", outcome)
         except (NotDoneError, HsmKeyNotFoundError):
             raise failure from None
         except HsmError as error:
             raise _unknown(failure) from error
+
+    def _deadline(self, limit_s: float) -> Deadline:
+        return Deadline(self._clock, min(self._clock.monotonic() + limit_s, self._thread.ends_at))
 
     def _run(
         self, work: Callable[[int], _Result], deadline: Deadline, *, new: bool, is_change: bool = False

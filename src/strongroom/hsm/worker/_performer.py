@@ -35,8 +35,8 @@ READ_ONLY_ADMIN_CALLS = (ListObjects, RootCheck, HoldsDirect)
 class Performer(Protocol):
     """Does what a call asks. Called by HSM threads, never by the event loop."""
 
-    def perform(self, call: msgspec.Struct) -> object:
-        """Do it and return the answer. Raises StrongroomError."""
+    def perform(self, call: msgspec.Struct, *, within_s: float | None = None) -> object:
+        """Do it and return the answer; who asked waits so long for it. Raises StrongroomError."""
         ...
 
     def limit_s(self, call: msgspec.Struct) -> float:
@@ -94,8 +94,9 @@ class TokenPerformer:
         """Log out and close every session of the token."""
         self._token.close()
 
-    def perform(self, call: msgspec.Struct) -> object:
+    def perform(self, call: msgspec.Struct, *, within_s: float | None = None) -> object:
         """Do what the call asks. Raises StrongroomError, and HsmRequestError for a call it does not know."""
+        self._token.have_time(within_s)
         use = self._use.get(type(call))
         if use is not None:
             return use(call)

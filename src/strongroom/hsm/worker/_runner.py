@@ -30,6 +30,7 @@ class _Waiting(NamedTuple):
     connection: Connection
     request: Request[Any]
     start_by: float
+    end_by: float
 
 
 class CallRunner:
@@ -84,7 +85,7 @@ class CallRunner:
                 answers.append(Reply(request.id, _NOTHING, limited))
             else:
                 start_by = now + request.timeout_s * _STARTED_WITHIN
-                self._queue.put(_Waiting(connection, request, start_by))
+                self._queue.put(_Waiting(connection, request, start_by, now + request.timeout_s))
         if not self._is_watching:
             self._is_watching = True
             self._loop.call_later(_HELD_AT_MOST_S, self._watch)
@@ -147,7 +148,9 @@ class CallRunner:
         call = request.call
         self._running[slot] = (type(call).__name__, started_at, self._performer.limit_s(call))
         try:
-            return Reply(request.id, _encode(self._performer.perform(call)))
+            return Reply(
+                request.id, _encode(self._performer.perform(call, within_s=waiting.end_by - started_at))
+            )
         except Exception as error:  # noqa: BLE001  # whatever happens, the caller gets an answer
             return Reply(request.id, _NOTHING, failure_from(error))
         finally:
