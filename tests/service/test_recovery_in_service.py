@@ -82,6 +82,8 @@ def test_a_pin_that_is_refused_in_service_is_sent_once_and_by_no_later_worker(
 
         until(service, stopped)
         assert "refused this PIN before" in service.events("member.stopped")[0]["cause"]
+        (gave_up,) = service.events("worker.gave_up")
+        assert (gave_up["member"], "CKR_PIN_INCORRECT" in gave_up["cause"]) == ("alpha", True)
         assert shim.calls("C_Login") == logins + 1
         assert service.stop() == 0
 

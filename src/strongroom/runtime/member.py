@@ -74,6 +74,8 @@ async def _serve(bootstrap: MemberBootstrap, protections: list[str], answer_fd: 
     if bootstrap.mode != "serve":
         sync_store(bootstrap)
     if built.worker.broken.is_set():
+        cause = built.broken_because() or "a thread of the worker ended"
+        LoggedEvents(bootstrap.name).emit("worker.gave_up", member=bootstrap.name, cause=cause)
         await asyncio.sleep(_FLUSH_S)  # the answers that tell callers so are on their way
         return _BROKEN_STATUS
     await _log_out(built)

@@ -1,6 +1,6 @@
 """Builds a member worker: module, token, gate and sockets."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -55,6 +55,8 @@ class BuiltMember(NamedTuple):
 
     worker: MemberWorker
     token: TokenFound
+    broken_because: Callable[[], str | None]
+    """Why the token was given up, once it was."""
 
 
 def build_member(bootstrap: MemberBootstrap) -> BuiltMember:
@@ -100,7 +102,7 @@ def build_member(bootstrap: MemberBootstrap) -> BuiltMember:
         ),
         admin_pid=bootstrap.parent_pid,
     )
-    return BuiltMember(worker, _found(token.identity))
+    return BuiltMember(worker, _found(token.identity), lambda: token.broken_because)
 
 
 def initialise_member(bootstrap: MemberBootstrap) -> MadeToken:
