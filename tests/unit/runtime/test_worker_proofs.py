@@ -148,7 +148,9 @@ async def load(kept, n_callers):
 
 async def test_a_member_that_is_overloaded_is_not_taken_for_one_that_cannot_serve(kept, monkeypatch):
     monkeypatch.setattr(_watch, "_PING_EVERY_S", 0.1)
-    monkeypatch.setattr(_watch, "_PING_LIMIT_S", 10.0)  # this process is busy itself, and so may the machine be
+    monkeypatch.setattr(
+        _watch, "_PING_LIMIT_S", 10.0
+    )  # this process is busy itself, and so may the machine be
     kept.run()
     await kept.active()
     kept.hsm.faults.slow_s = 0.01
