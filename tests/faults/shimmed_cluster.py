@@ -5,7 +5,6 @@ answer or hangs is killed and started again, and serves once it was reconciled w
 """
 
 import asyncio
-import os
 import shutil
 import signal
 import time
@@ -19,7 +18,7 @@ import pytest
 
 from faults.shimmed_members import PIN, SO_PIN, ShimmedMember, shimmed_members
 from strongroom.config import Home
-from strongroom.core import Deadline, HsmError, HsmKeyId, MemberFailedError, SystemClock, WrapAlgorithm
+from strongroom.core import Deadline, HsmError, MemberFailedError, SystemClock, WrapAlgorithm
 from strongroom.hsm.cluster import (
     Canary,
     ClusterTable,
@@ -215,8 +214,8 @@ class ShimmedCluster:
 
     def kill(self, name: str) -> None:
         """Kill a worker, and tell nobody."""
-        if name in self.workers and not self.workers[name].child.has_ended:
-            os.kill(self.workers[name].child.pid, signal.SIGKILL)
+        if name in self.workers:
+            self.workers[name].child.signal(signal.SIGKILL)
 
     async def leave(self, name: str) -> None:
         """A member is gone until ``away`` forgets it."""
@@ -256,13 +255,12 @@ class ShimmedCluster:
             assert time.monotonic() < deadline, "not every member came back"
             await asyncio.sleep(0.05)
 
-    async def holders(self, key_id: HsmKeyId) -> set[str]:
-        """The members whose token shows an object of a key."""
-        found = set()
+    async def held(self) -> dict[str, set[bytes]]:
+        """The CKA_IDs of all objects of Direct keys, by member that serves."""
+        found = {}
         for replica in self.replicas():
             listed = await replica.keys.list_objects(deadline=soon(30))
-            if any(entry.cka_id == key_id for entry in listed):
-                found.add(replica.name)
+            found[replica.name] = {entry.cka_id for entry in listed if entry.label.startswith("direct-")}
         return found
 
 

@@ -324,13 +324,10 @@ class Machine(RuleBasedStateMachine):
             for replica in self.world.replicas():
                 opened = self.run(replica.use.unwrap(self.world.root.root_id, wrapped, aad, deadline=soon()))
                 assert opened.matches(key)
-        for record in self.destroyed:
-            assert self.run(self.world.holders(record.key_id)) == set()
+        assert self.run(self.world.held()) == {name: set(self.acknowledged) for name in NAMES}
         for key_id in self.acknowledged:
             self.run(self.world.replication.destroy(key_id, deadline=soon()))
-        for replica in self.world.replicas():
-            left = self.run(replica.keys.list_objects(deadline=soon(30)))
-            assert [entry.label for entry in left if entry.label.startswith("direct-")] == []
+        assert self.run(self.world.held()) == {name: set() for name in NAMES}
 
 
 def run_sequences(world, n_sequences, n_steps):
