@@ -11,7 +11,7 @@ import pytest
 
 from running_service import copy_home
 from strongroom.config import Home, load_config, read_pin
-from strongroom.core import Deadline, MemberFailedError, StrongroomError, SystemClock
+from strongroom.core import Deadline, MemberFailedError, StrongroomError, SystemClock, WrapAlgorithm
 from strongroom.hsm.cluster import RemoteMember
 from strongroom.wiring.workers import member_bootstrap, member_environment, start_member
 
@@ -29,10 +29,12 @@ def sockets():
 
 
 @contextlib.asynccontextmanager
-async def worker_of(home: Home, sockets: Path, **changes):
+async def worker_of(home: Home, sockets: Path, wrap_algorithm: int | None = None, **changes):
     member = msgspec.structs.replace(load_config(home.root).cluster.members[0], **changes)
     pin = read_pin(member.pin, home.root).reveal()
-    bootstrap = member_bootstrap(member, home, "serve", pin=pin, sockets=sockets, generation=1)
+    bootstrap = member_bootstrap(
+        member, home, "serve", pin=pin, sockets=sockets, generation=1, wrap_algorithm=wrap_algorithm
+    )
     child = await start_member(bootstrap, member_environment(member, home))
     try:
         yield child, bootstrap
@@ -69,3 +71,15 @@ async def test_a_worker_whose_token_does_not_fit_the_profile_does_not_serve_and_
             async with worker_of(home, sockets, profile_changes=changes):
                 pass
     assert list(sockets.iterdir()) == []
+
+
+async def test_a_member_that_lacks_what_its_cluster_wraps_by_does_not_join_and_names_the_mechanism(
+    home: Home, sockets: Path
+) -> None:
+    without = {"gcm_mechanism": 0x80001087, "wrap_algorithm": "HSM_AES_CBC_HMAC"}
+    cluster_s = int(WrapAlgorithm.HSM_AES_GCM)
+    with pytest.raises(StrongroomError, match=r"HSM_AES_GCM.*does not offer mechanism 0x80001087"):
+        async with worker_of(home, sockets, cluster_s, profile_changes=without):
+            pass
+    async with worker_of(home, sockets, profile_changes=without) as (child, _):
+        assert not child.has_ended, "in a cluster that wraps by what it can it would serve"

@@ -1,4 +1,8 @@
-"""Choosing the wrap algorithm of a cluster: the best one that every member can do, as tried on the tokens themselves."""
+"""Choosing the wrap algorithm of a cluster: the best one that every member can do, as tried on the tokens themselves.
+
+Once the cluster has one, nobody chooses any more: a worker is told which it is, proves it on its token, and a member that
+cannot do it does not serve.
+"""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
@@ -33,22 +37,6 @@ async def choose_wrap_algorithm(
             next_step="; ".join(f"{name}: {_complaints(tried)}" for name, tried in answers.items()),
         )
     return WrapAlgorithm(common.algorithm)
-
-
-def require_wrap_algorithm(
-    member: str, tried: Sequence[WrapTried], algorithm: WrapAlgorithm, variant: str
-) -> None:
-    """Raise ConfigError unless a member that wants to join can do what its cluster does."""
-    answer = next((one for one in tried if one.algorithm == algorithm), None)
-    if answer is not None and answer.missing is None and answer.variant == variant:
-        return
-    reason = "it was not tried" if answer is None else answer.missing
-    if reason is None and answer is not None:
-        reason = f"its OAEP hash is {answer.variant}, the cluster's is {variant}"
-    raise ConfigError(
-        f"member {member} cannot join: the cluster wraps by {algorithm.name}, and {reason}",
-        next_step="take another token, or correct the profile of the member where it does not fit the token",
-    )
 
 
 async def try_member(member: MemberConfig, home: Home, sockets: Path) -> list[WrapTried]:
