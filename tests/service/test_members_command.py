@@ -11,11 +11,12 @@ import pytest
 from fixtures_token import softhsm_module
 from running_service import RunningService, copy_home
 from strongroom.config import Home
-from strongroom.core import Secret
+from strongroom.core import HsmKey, HsmKeyId, KeySpec, KeyUsage, Secret
 from strongroom.hsm.cryptoki import AesKeyGen, Attribute
 from strongroom.hsm.token import Token, TokenSelector, load_profile
 
 A = Attribute
+PROGRAM = Path(__file__).parents[1] / "softhsm" / "replicating_program.py"
 
 
 @pytest.fixture
@@ -35,7 +36,7 @@ def strongroom(service: RunningService, *arguments: str) -> tuple[int, object]:
     return done.returncode, json.loads(done.stdout)
 
 
-def change_token(home: Home, member: str, folder: Path, change) -> None:
+def change_token(home: Home, member: str, folder: Path, change, use=lambda token: None) -> None:
     """Do something as the user of a member's token, behind the service's back; it must not run."""
     folder.mkdir()
     (folder / "tokens").symlink_to(home.tokens / member)
@@ -45,7 +46,15 @@ def change_token(home: Home, member: str, folder: Path, change) -> None:
         token = Token.open(module, selector, pin, profile=load_profile("softhsm2"))
         session = module.open_session(module.slots()[0])
         change(module, session)
+        use(token)
         token.close()
+
+
+def make_keys(home: Home, count: int) -> list[bytes]:
+    """Make Direct keys on both members; returns their ids."""
+    command = [sys.executable, PROGRAM, home.root, "make", str(count)]
+    said = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=100, check=True).stdout
+    return [bytes.fromhex(line.split()[1]) for line in said.splitlines() if line.startswith("made ")]
 
 
 def destroy_root(module, session) -> None:
@@ -89,3 +98,33 @@ def test_a_lost_root_is_copied_back_and_a_stranger_left_alone(home: Home, tmp_pa
         assert "alpha, beta" in answer["error"]["next_step"]
     status, answer = strongroom(service, "members", "reconcile")
     assert (status, answer["error"]["kind"]) == (3, "NotReadyError")
+
+
+def test_a_key_that_is_not_the_same_keeps_its_member_out_until_it_is_repaired_on_command(
+    home: Home, tmp_path: Path
+) -> None:
+    _, key_id = make_keys(home, 2)
+    key = HsmKey(HsmKeyId(key_id), KeySpec.ECC_NIST_P256, KeyUsage.SIGN_VERIFY)
+
+    def put_another_key_in_its_place(token: Token) -> None:
+        token.direct.destroy(key)
+        token.direct.generate(key, "key 2", may_leave=True)
+
+    change_token(home, "beta", tmp_path / "first", lambda module, session: None, put_another_key_in_its_place)
+    with RunningService(home) as service:
+        service.start()
+        service.wait_for("member.stopped")
+        status, answer = strongroom(service, "members", "list")
+        assert (status, answer["members"][1]["state"]) == (1, "stopped")
+        for arguments, found in (
+            ((), ("not the same key", "")),
+            (("--repair",), ("not the same key", "copied from alpha")),
+        ):
+            status, answer = strongroom(service, "members", "reconcile", "--member", "beta", *arguments)
+            assert status == (0 if arguments else 1), answer
+            (report,) = answer["reports"]
+            assert [(drift["kind"], drift["repair"]) for drift in report["drifts"]] == [found]
+        service.wait_for('"member": "beta", "generation"', since=service.log().rfind("members.reconcile"))
+        status, answer = strongroom(service, "members", "test")
+        assert status == 0, answer
+        assert all(len(test["steps"]) == 5 for test in answer["tests"])

@@ -1,6 +1,6 @@
 """A service that does nothing but make and destroy Direct keys on the members of a home, to be killed in the middle.
 
-python replicating_program.py HOME make     prints what it was told: ready, made ID, destroying ID, destroyed ID
+python replicating_program.py HOME make [N] makes N keys, or on and on; prints what it was told: ready, made ID, destroying ID, destroyed ID
 python replicating_program.py HOME check    reconciles, proves every key on every member, prints one JSON document
 """
 
@@ -73,7 +73,8 @@ async def members_of(home, store):
 async def make(home, store):
     async with members_of(home, store) as reconciling:
         say("ready")
-        for number, (spec, usage) in zip(count(1), cycle(KINDS), strict=False):
+        numbers = range(1, int(sys.argv[3]) + 1) if len(sys.argv) > 3 else count(1)
+        for number, (spec, usage) in zip(numbers, cycle(KINDS), strict=False):
             record = await reconciling.create(spec, usage, f"key {number}", may_leave=True, deadline=soon())
             say("made", record.key_id.hex())
             if number % 3 == 0:
