@@ -400,3 +400,20 @@ def test_recovery_takes_no_longer_than_whoever_asks_will_wait(token, module):
     token.have_time(None)
     token.random(8)
     assert token.recoveries.reinitialisations == 2
+
+
+def test_a_login_restored_by_another_thread_between_search_and_question_makes_no_key_absent(token, module):
+    keep = module.find_objects
+
+    def blind_once(session, template, *, limit=1024):
+        module.find_objects = keep
+        return []  # the login was lost when this was asked, and is there again when its state is
+
+    module.find_objects = blind_once
+    assert token.has_root(ROOT)
+
+
+def test_a_list_made_without_a_login_is_not_believed(token, module):
+    module.tokens[0].user = None
+    assert [found.cka_id for found in token.list_objects()] == [ROOT]
+    assert token.recoveries.logins == 1

@@ -68,6 +68,7 @@ class ObjectFinder:
     def summaries(self, session: int) -> list[ObjectSummary]:
         """List every token object that this role may see."""
         handles = self._module.find_objects(session, {Attribute.TOKEN: True}, limit=_LIST_LIMIT)
+        self._require_login(session)  # else it is a list of the public ones
         summaries = (self._summary(session, handle) for handle in handles)
         return [summary for summary in summaries if summary is not None]
 
@@ -88,10 +89,18 @@ class ObjectFinder:
     def matching(self, session: int, template: Template, *, limit: int = 1024) -> list[int]:
         """Ask the token for every object with these attributes; an empty list means that there is none."""
         handles = self._module.find_objects(session, template, limit=limit)
-        # To a session whose login is gone, private objects do not exist.
-        if not handles and self._module.session_info(session).state not in LOGGED_IN_STATES:
-            raise UserNotLoggedInError(function="C_FindObjects")
+        if not handles:
+            self._require_login(session)
+            # Another thread may have restored the login since the search.
+            handles = self._module.find_objects(session, template, limit=limit)
+            if not handles:
+                self._require_login(session)
         return handles
+
+    def _require_login(self, session: int) -> None:
+        """To a session whose login is gone, private objects do not exist. Raises UserNotLoggedInError."""
+        if self._module.session_info(session).state not in LOGGED_IN_STATES:
+            raise UserNotLoggedInError(function="C_FindObjects")
 
     def _summary(self, session: int, handle: int) -> ObjectSummary | None:
         wanted = (Attribute.CLASS, Attribute.ID, Attribute.LABEL)
