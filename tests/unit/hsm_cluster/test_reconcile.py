@@ -216,3 +216,12 @@ def _soon():
     from fakes_replication import soon
 
     return soon()
+
+
+async def test_a_key_that_a_member_holds_twice_is_to_be_made_anew(cluster):
+    record = await cluster.create()
+    once = ObjectEntry("secret_key", record.key_id, "a key", is_ghost=False)
+    records = Records([], [record], [], [])
+    assert compare("beta", [once], records).present_keys == [record]
+    found = compare("beta", [once, once], records)
+    assert (found.present_keys, found.partial_keys) == ([], [record])

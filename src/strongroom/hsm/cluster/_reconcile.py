@@ -7,6 +7,7 @@
 5. Whatever is not known is reported and never touched: it may be somebody else's.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import NamedTuple
@@ -114,7 +115,7 @@ class Comparison(NamedTuple):
     present_keys: list[HsmKeyRecord]
     """Whole, by their name; whether they are the same keys is another question."""
     partial_keys: list[HsmKeyRecord]
-    """Of which one half is there."""
+    """Of which one half is there, or something is there twice, so that the token cannot tell which is meant."""
     buried_keys: list[HsmKeyRecord]
     """With a tombstone, and there."""
     others: list[Drift]
@@ -123,17 +124,17 @@ class Comparison(NamedTuple):
 
 def compare(member: str, inventory: Sequence[ObjectEntry], records: Records) -> Comparison:
     """Compare what a member lists with the records."""
-    held: dict[bytes, set[str]] = {}
+    held: dict[bytes, Counter[str]] = {}
     for entry in inventory:
         if not entry.is_ghost:
-            held.setdefault(entry.cka_id, set()).add(entry.object_class)
+            held.setdefault(entry.cka_id, Counter())[entry.object_class] += 1
     found = Comparison([], [], [], [], [], [])
     for root in records.roots:
         if any(part not in held for part in _root_parts(root)):
             found.missing_roots.append(root)
     copies = {(copy.key_id, copy.member): copy.state for copy in records.copies}
     for record in records.keys:
-        classes = held.get(record.key_id, set())
+        classes = held.get(record.key_id, Counter())
         is_known = copies.get((record.key_id, member)) is CopyState.HELD
         _sort(record, classes, found, is_known=is_known)
     found.others.extend(_strangers(inventory, records))
@@ -141,14 +142,14 @@ def compare(member: str, inventory: Sequence[ObjectEntry], records: Records) -> 
     return found
 
 
-def _sort(record: HsmKeyRecord, classes: set[str], found: Comparison, *, is_known: bool) -> None:
+def _sort(record: HsmKeyRecord, classes: Counter[str], found: Comparison, *, is_known: bool) -> None:
     if record.state is HsmKeyState.PENDING:
         return
     if record.state is HsmKeyState.DESTROYED:
         if classes:
             found.buried_keys.append(record)
         return
-    if _classes(record.spec) <= classes:
+    if _classes(record.spec) <= classes.keys() and max(classes.values()) == 1:
         found.present_keys.append(record)
     elif classes:
         found.partial_keys.append(record)
@@ -185,7 +186,7 @@ def _strangers(inventory: Sequence[ObjectEntry], records: Records) -> list[Drift
     return drifts
 
 
-def _missing_transports(member: str, held: Mapping[bytes, set[str]], records: Records) -> list[Drift]:
+def _missing_transports(member: str, held: Mapping[bytes, Counter[str]], records: Records) -> list[Drift]:
     return [
         Drift(
             DriftKind.NO_TRANSPORT,
