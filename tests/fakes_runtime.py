@@ -102,11 +102,15 @@ class KeptMember:
         self.task = asyncio.ensure_future(self.keeper.run())
 
     async def stop(self):
+        # asyncio loses the socket of a caller whom it accepts while its server is being closed.
+        member = self.keeper.member
+        while member is not None and member._connecting is not None and self.task is not None:
+            await asyncio.sleep(0.002)
+        await asyncio.sleep(0.005)
         if self.task is not None:
             self.task.cancel()
             await asyncio.wait({self.task})
         await self.worker.stop()
-        await asyncio.sleep(0.02)  # a connection that was being made just then is made, and seen to be closed
 
     @property
     def child(self):
