@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from fixtures_token import AAD, KEY, PIN, ROOT, FakeModule, open_token
-from strongroom.core import MemberBusyError, MemberFailedError, Secret
+from fixtures_token import AAD, KEY, ROOT, FakeModule, open_token
+from strongroom.core import MemberBusyError, MemberFailedError
 from strongroom.hsm import cryptoki
-from strongroom.hsm.cryptoki import TokenFlag
 from strongroom.hsm.token import RecoveryCounters
 
 OF_THE_SESSION = [
@@ -305,61 +304,6 @@ def test_work_inside_work_is_an_error_and_no_deadlock(token):
     with pytest.raises(RuntimeError):
         token._workshop.use("outer", lambda _: token.random(8))
     token.random(8)
-
-
-# --- the PIN ---------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("lose", ["login", "link"])
-def test_a_pin_refused_in_recovery_is_told_once_and_never_sent_again(module, lose):
-    refused = []
-    token = open_token(module, pin_refused=lambda pin: refused.append(pin.reveal()))
-    module.pin = b"changed"
-    if lose == "login":
-        module.tokens[0].user = None
-        module.faults["generate_random"].append(cryptoki.UserNotLoggedInError)
-    else:
-        module.dead = cryptoki.DeviceError
-    for _ in range(3):
-        with pytest.raises(MemberFailedError):
-            token.random(8)
-    assert token.is_broken
-    assert refused == [PIN.reveal()]
-    assert module.login_tries == 2  # at the start, and the one that was refused
-    assert PIN.reveal().decode() not in token.broken_because
-
-
-def test_a_pin_near_its_lock_is_not_tried_in_recovery(token, module):
-    module.tokens[0].user = None
-    module.tokens[0].flags |= TokenFlag.USER_PIN_FINAL_TRY
-    with pytest.raises(MemberFailedError):
-        token.wrap(ROOT, KEY, AAD)
-    assert token.is_broken
-    assert module.login_tries == 1
-
-
-def test_an_unclear_answer_to_a_pin_that_was_right_before_is_left_to_the_next_process(module):
-    refused = []
-    token = open_token(module, pin_refused=refused.append)
-    module.tokens[0].user = None
-    module.faults["login"].append(cryptoki.GeneralError)
-    with pytest.raises(MemberFailedError):
-        token.has_root(ROOT)
-    assert token.is_broken
-    assert refused == []
-    assert module.login_tries == 2
-
-
-def test_a_pin_that_was_refused_at_the_start_is_told_and_overwritten(module):
-    refused = []
-    with pytest.raises(Exception, match="PIN"):
-        open_token(module, pin=Secret(b"9999"), pin_refused=lambda pin: refused.append(pin.reveal()))
-    assert refused == [b"9999"]
-
-
-def test_a_closed_token_knows_no_pin(token):
-    token.close()
-    assert token._ladder._link._pin._secret.reveal() == bytes(4)
 
 
 def test_a_link_that_fails_again_after_others_were_served_is_started_anew_again(token, module):
