@@ -12,6 +12,7 @@ import random
 import time
 from collections import Counter
 from contextlib import asynccontextmanager
+from functools import partial
 
 import pytest
 
@@ -61,8 +62,9 @@ SOME_CODES = (
     ("C_EncryptInit", "CKR_GENERAL_ERROR"),
     ("C_EncryptInit", 0x8000_0BAD),
 )
-CHANCE = 1 / 2000
-"""Of each of these, at each call of its function."""
+CHANCE = 1 / 5000
+"""Of each of these, at each call of its function. A call that fails three times over, or again right after the module was
+initialised anew, ends the worker, as it should; here it must live."""
 
 
 def soon(seconds=CALL_LIMIT_S):
@@ -86,6 +88,7 @@ class Trouble:
         self._passing = []
         self._kinds = [
             self._log_out,
+            self._forget_handles,
             self._lose_sessions,
             self._cut_link,
             self._lose_token,
@@ -95,8 +98,14 @@ class Trouble:
         ]
 
     def start(self):
-        for function, code in SOME_CODES:
-            self.shim.fail(function, code, chance=CHANCE)
+        self._chances = [self.shim.fail(function, code, chance=CHANCE) for function, code in SOME_CODES]
+
+    async def _recovered(self):
+        """Have one call recover from what was lost, with nothing else going wrong meanwhile."""
+        for fault in self._chances:
+            fault.lift()
+        await self._call()
+        self.start()
 
     async def next(self):
         """End what passes, and let the next thing go wrong: each kind in turn, in an order by chance."""
@@ -112,21 +121,26 @@ class Trouble:
         self.lost_logins += 1
         self.shim.log_out()
 
+    async def _forget_handles(self):
+        self.shim.fail("C_DecryptInit", "CKR_KEY_HANDLE_INVALID", last=1)
+
     async def _lose_sessions(self):
         """Every session dies of idleness, the one that holds the login among them; the next call finds out."""
         self.lost_logins += 1
         await asyncio.sleep(IDLE_S * 1.2)
         self.shim.drop_idle_sessions(IDLE_S)
-        await self._call()
+        await self._recovered()
         self.shim.drop_idle_sessions(0)
 
     async def _cut_link(self):
         self.lost_logins += 1
         self.shim.cut_link()
+        await self._recovered()
 
     async def _lose_token(self):
         self.lost_logins += 1
         self.shim.lose_token()
+        await self._recovered()
 
     async def _throttle(self):
         self.shim.throttle(2000, burst=50)
@@ -174,6 +188,10 @@ async def settled(cluster, use_path):
         member.close()
 
 
+async def one_wrap(cluster):
+    await cluster.wrap(ROOT, Secret(bytes(32)), AAD, deadline=soon())
+
+
 async def one(cluster, wrapped, key, outcomes, *, is_wrap):
     """A wrap or an unwrap; a wrapped key is kept, and opened by a later call."""
     try:
@@ -202,7 +220,7 @@ async def batch_of(cluster, blobs, outcomes, *, n_wraps):
     blobs.append(blobs.pop(0))  # so that each place is wrapped anew in its turn
 
 
-async def worked(cluster, n_operations, trouble, outcomes, *, every):
+async def worked(child, cluster, n_operations, trouble, outcomes, *, every):
     """Do so many operations, with something new going wrong ``every`` so many; gives how many are done."""
     keys = [Secret(random_bytes(32)) for _ in range(BATCH)]
     blobs = [(await cluster.wrap(ROOT, key, AAD, deadline=soon()), key) for key in keys]
@@ -212,6 +230,7 @@ async def worked(cluster, n_operations, trouble, outcomes, *, every):
         if done >= trouble_at:
             trouble_at += every
             await trouble.next()
+        assert not child.has_ended, f"the worker ended after {done} operations and {trouble.had}"
         yield done
 
 
@@ -246,11 +265,11 @@ async def run(member, n_operations, *, every, seed):
     """The whole of it; returns what is worth telling."""
     async with serving(member) as (child, cluster, use_path):
         shim, outcomes = member.shim, Counter()
-        trouble = Trouble(shim, random.Random(seed), lambda: cluster.random(8, deadline=soon()))
+        trouble = Trouble(shim, random.Random(seed), partial(one_wrap, cluster))
         samples = Samples({"worker": child.pid, "caller": os.getpid()}, shim)
         logins, began, sample_at = shim.calls("C_Login"), time.monotonic(), WARM_UP * n_operations
         trouble.start()
-        async for done in worked(cluster, n_operations, trouble, outcomes, every=every):
+        async for done in worked(child, cluster, n_operations, trouble, outcomes, every=every):
             if done >= sample_at:
                 samples.take()
                 sample_at += 0.1 * n_operations
@@ -313,7 +332,7 @@ def member(tmp_path):
 
 
 def test_memory_and_handles_stay_flat_over_twenty_thousand_operations_with_faults_on(member):
-    asyncio.run(run(member, 20_000, every=3_000, seed=random.randrange(2**32)))
+    asyncio.run(run(member, 20_000, every=2_000, seed=random.randrange(2**32)))
 
 
 @pytest.mark.slow
