@@ -13,6 +13,7 @@ import pytest
 
 from faults.fault_shim import FaultShim
 from running_service import RunningService
+from strongroom.audit import read_entries
 from strongroom.hsm.cluster import MemberState
 from three_members import MEMBERS, Load, all_active, make_three_member_home, reaches, softhsm_library
 
@@ -103,6 +104,9 @@ async def test_one_member_crashes_while_another_hangs_and_no_call_fails(trio) ->
     assert back["member"] == "alpha"
     assert 0 < back["outage_s"] < 60
     assert "-9" in back["cause"]
+    audited = [entry for entry in read_entries(trio.service.home.audit) if entry.kind == "event"]
+    (told,) = [entry for entry in audited if entry.detail.get("outage_s") == str(back["outage_s"])]
+    assert (told.member, told.detail["cause"]) == ("alpha", back["cause"])
 
 
 @slow_lane

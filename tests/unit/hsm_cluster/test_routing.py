@@ -14,8 +14,8 @@ ACTIVE, DEGRADED = MemberState.ACTIVE, MemberState.DEGRADED
 class Connection:
     """What routing knows of a ``RemoteMember``."""
 
-    def __init__(self, name, path):
-        self.name, self.path = name, path
+    def __init__(self, name, path, pid):
+        self.name, self.path, self.pid = name, path, pid
         self.outstanding = 0
         self.is_closed = False
 
