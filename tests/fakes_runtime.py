@@ -1,6 +1,7 @@
 """What the tests of runtime share: a child that is no process, a keeper over it, and a clock for its pauses."""
 
 import asyncio
+import os
 from collections import deque
 
 from strongroom.core import Secret
@@ -133,7 +134,7 @@ class KeptMember:
         if self.start_errors:
             raise self.start_errors.popleft()
         await self.worker.start()
-        self.children.append(ChildInProcess(7_000 + generation, self.worker.crash))
+        self.children.append(ChildInProcess(os.getpid(), self.worker.crash))
         return StartedWorker(self.child, str(self.worker.use_path))
 
     async def _check(self, member):

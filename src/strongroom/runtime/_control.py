@@ -10,7 +10,7 @@ import msgspec
 
 from strongroom.core import StrongroomError
 from strongroom.hsm.cluster import ClusterTable, Suspicion
-from strongroom.hsm.wire import Connection, FrameBuffer, FrameServer, failure_from, frame, peer_uid
+from strongroom.hsm.wire import Connection, FrameBuffer, FrameServer, failure_from, frame, peer_pid, peer_uid
 from strongroom.runtime._metrics import add_expositions
 from strongroom.wiring.members_door import MembersAnswer, MembersRequest
 
@@ -137,8 +137,11 @@ class ControlClient:
         self._writer = writer
 
     @classmethod
-    async def connect(cls, path: str) -> "ControlClient":
-        """Connect to main. Raises ControlError when nobody of our own user listens there."""
+    async def connect(cls, path: str, *, only_pid: int = 0) -> "ControlClient":
+        """Connect to main. Raises ControlError when nobody of our own user listens there.
+
+        With ``only_pid`` it must be that process: others of our user can put a socket of theirs in its place.
+        """
         try:
             reader, writer = await asyncio.open_unix_connection(path)
         except OSError as error:
@@ -146,6 +149,9 @@ class ControlClient:
         if peer_uid(writer.get_extra_info("socket")) != os.geteuid():
             writer.close()
             raise ControlError("the control socket belongs to another user")
+        if only_pid and peer_pid(writer.get_extra_info("socket")) != only_pid:
+            writer.close()
+            raise ControlError("another process than main listens at the control socket")
         return cls(reader, writer)
 
     def report(self, suspicion: Suspicion) -> None:

@@ -50,7 +50,7 @@ class Lives:
         A worker whose HSM takes no more calls for the moment is checked later: that it is busy is no fault.
         """
         worker = await self._start(generation)
-        member = RemoteMember(self._name, worker.use_path)
+        member = RemoteMember(self._name, worker.use_path, worker.child.pid)
         life = Life(generation, worker.child, worker.use_path, member)
         self._lives.append(life)
         started(life)

@@ -51,8 +51,9 @@ class _Connected:
     """The two connections to one worker, and the replica that they make."""
 
     def __init__(self, entry: WorkerEntry, refused: Callable[[str], None]) -> None:
-        self.use = RemoteMember(entry.member, entry.use_path)
-        self.keys = RemoteKeys(entry.member, admin_path_beside(entry.use_path), refused=refused)
+        self.use = RemoteMember(entry.member, entry.use_path, entry.pid)
+        admin_path = admin_path_beside(entry.use_path)
+        self.keys = RemoteKeys(entry.member, admin_path, entry.pid, refused=refused)
 
     def replica(self, *, takes_creations: bool) -> Replica:
         return Replica(self.use.name, self.keys, self.use, takes_creations)
@@ -247,7 +248,7 @@ class Reconciling:
 @contextmanager
 def _replica_of(member: RemoteMember) -> Iterator[Replica]:
     """The replica of a worker that is not published yet."""
-    keys = RemoteKeys(member.name, admin_path_beside(member.use_path))
+    keys = RemoteKeys(member.name, admin_path_beside(member.use_path), member.pid)
     try:
         yield Replica(member.name, keys, member)
     finally:

@@ -134,7 +134,7 @@ class WorkerWatch:
         """Have the worker prove itself, to a caller who connects anew; returns what is wrong."""
         self._is_accused = False
         began = self._clock.monotonic()
-        caller = RemoteMember(self._member.name, self._worker.use_path)
+        caller = RemoteMember(self._member.name, self._worker.use_path, self._worker.child.pid)
         try:
             await self._prove(caller, self._in(_PROOF_LIMIT_S))
         except MemberBusyError:

@@ -64,7 +64,7 @@ async def _run(bootstrap: ApiBootstrap, protections: list[str]) -> None:
     events = LoggedEvents(bootstrap.writer)
     home = Home(Path(bootstrap.home))
     config = load_config(home.root)
-    control = await ControlClient.connect(bootstrap.control_path)
+    control = await ControlClient.connect(bootstrap.control_path, only_pid=bootstrap.parent_pid)
     cluster = HsmCluster(
         clock=clock, events=events, attempt_s=config.deadlines.attempt_s, report=control.report
     )

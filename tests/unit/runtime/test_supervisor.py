@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import hashlib
+import os
 import shutil
 
 import pytest
@@ -92,7 +93,7 @@ class Cluster:
         worker = self.workers[bootstrap.name]
         worker.bootstrap = bootstrap
         await worker.start()
-        child = ChildInProcess(7_000 + len(self.bootstraps), worker.crash)
+        child = ChildInProcess(os.getpid(), worker.crash)
         child.started = Started(protections=["memory is not locked"])
         self.children[bootstrap.name] = child
         return child

@@ -102,11 +102,20 @@ class RemoteKeys:
     """
 
     def __init__(
-        self, name: str, admin_path: str, *, refused: Callable[[str], None] = lambda _reason: None
+        self,
+        name: str,
+        admin_path: str,
+        pid: int = 0,
+        *,
+        refused: Callable[[str], None] = lambda _reason: None,
     ) -> None:
-        """``refused`` is told when the member takes no changes at the moment, and in what words it said so."""
+        """``refused`` is told when the member takes no changes at the moment, and in what words it said so.
+
+        ``pid`` is the worker's process: nobody else is spoken to at its socket; 0: whoever listens there.
+        """
         self._name = name
         self._admin_path = admin_path
+        self._pid = pid
         self._refused = refused
         self._client: WireClient | None = None
 
@@ -189,5 +198,5 @@ class RemoteKeys:
         if deadline.has_passed():
             raise MemberDeadlineError(f"no time was left to ask member {self._name}")
         if self._client is None or self._client.is_lost:
-            self._client = await WireClient.connect(self._admin_path)
+            self._client = await WireClient.connect(self._admin_path, only_pid=self._pid)
         return self._client

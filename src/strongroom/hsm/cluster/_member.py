@@ -37,9 +37,11 @@ class RemoteMember(RemoteDirectUse):
     A call that the deadline cuts short is a MemberDeadlineError; the caller decides what that means.
     """
 
-    def __init__(self, name: str, use_path: str) -> None:
+    def __init__(self, name: str, use_path: str, pid: int = 0) -> None:
+        """``pid`` is the worker's process: nobody else is spoken to at its socket; 0: whoever listens there."""
         self._name = name
         self._use_path = use_path
+        self._pid = pid
         self._client: WireClient | None = None
         self._connecting: asyncio.Task[WireClient] | None = None
         self._without_connection = 0
@@ -53,6 +55,11 @@ class RemoteMember(RemoteDirectUse):
     def use_path(self) -> str:
         """The worker's use socket."""
         return self._use_path
+
+    @property
+    def pid(self) -> int:
+        """The worker's process id; 0 where nobody said it."""
+        return self._pid
 
     @property
     def outstanding(self) -> int:
@@ -113,7 +120,7 @@ class RemoteMember(RemoteDirectUse):
 
     async def _connect(self) -> WireClient:
         try:
-            client = await WireClient.connect(self._use_path)
+            client = await WireClient.connect(self._use_path, only_pid=self._pid)
             if self._connecting is not asyncio.current_task():
                 client.close()
                 raise MemberFailedError("the connection was closed")

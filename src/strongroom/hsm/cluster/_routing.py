@@ -28,7 +28,7 @@ class Routing:
         *,
         clock: Clock,
         jitter: Callable[[], float],
-        connect: Callable[[str, str], RemoteMember] = RemoteMember,
+        connect: Callable[[str, str, int], RemoteMember] = RemoteMember,
     ) -> None:
         self._clock = clock
         self._jitter = jitter
@@ -61,7 +61,7 @@ class Routing:
                     idle_soon.append(known.member)
                 else:
                     known.member.close()
-            member = self._connect(entry.member, entry.use_path)
+            member = self._connect(entry.member, entry.use_path, entry.pid)
             self._workers[key] = Worker(entry, member, clock=self._clock, jitter=self._jitter)
         return idle_soon
 

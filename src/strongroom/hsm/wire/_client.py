@@ -99,7 +99,7 @@ def peer_uid(sock: socket.socket) -> int:
 
 
 def peer_pid(sock: socket.socket) -> int:
-    """Return the id of the process that connected a Unix socket (SO_PEERCRED: as it was then)."""
+    """Return the id of the process that connected a Unix socket, or listens at it (SO_PEERCRED: as it was then)."""
     raw = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER_CREDENTIALS.size)
     pid, _uid, _gid = _PEER_CREDENTIALS.unpack(raw)
     return cast("int", pid)
@@ -124,8 +124,11 @@ class WireClient(asyncio.Protocol):
         self._lost: str | None = None
 
     @classmethod
-    async def connect(cls, path: Path | str) -> Self:
-        """Connect to a worker's socket. Raises MemberFailedError when nobody of our own user listens there."""
+    async def connect(cls, path: Path | str, *, only_pid: int = 0) -> Self:
+        """Connect to a worker's socket. Raises MemberFailedError when nobody of our own user listens there.
+
+        With ``only_pid`` it must be that process: others of our user can put a socket of theirs in its place.
+        """
         loop = asyncio.get_running_loop()
         try:
             transport, client = await loop.create_unix_connection(cls, str(path))
@@ -135,6 +138,9 @@ class WireClient(asyncio.Protocol):
         if peer_uid(sock) != os.geteuid():
             transport.close()
             raise MemberFailedError("the worker's socket belongs to another user")
+        if only_pid and peer_pid(sock) != only_pid:
+            transport.close()
+            raise MemberFailedError("another process than the worker listens at its socket")
         return client
 
     @property
