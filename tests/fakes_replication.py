@@ -221,10 +221,15 @@ class FakeCluster:
         self.reconciler.require_same_keys(report)
         await self.reconciler.catch_up(self.replica(name))
         self.serving.append(name)
+        await self.help()
+        return report
+
+    async def help(self):
+        """What the service does from time to time with members that serve and lack something."""
         for other in self.reconciler.needing_others():
             if other in self.serving:
                 await self.reconciler.reconcile(self.replica(other))
-        return report
+                await self.reconciler.catch_up(self.replica(other))
 
     async def join_all(self):
         for name in self.hsms:

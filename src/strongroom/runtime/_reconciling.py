@@ -45,6 +45,8 @@ _TEST_LIMIT_S = 10.0
 _MOST_KEYS_TESTED = 100
 _COME_BACK_LIMIT_S = 30.0
 _LOOK_EVERY_S = 0.1
+_FIRST_HELP_PAUSE_S = 15.0
+_LONGEST_HELP_PAUSE_S = 3_600.0
 
 
 class _Connected:
@@ -67,7 +69,8 @@ class Reconciling:
     """Keeps the keys of the members as the records say. Belongs to the event loop of main.
 
     ``entries()`` are the workers as last published. A member passes ``check`` and then ``catch_up`` before it
-    serves; when one has begun to serve, those that lacked something are looked at again.
+    serves. Members that lack something while they serve, since nobody could give it to them or they failed at that
+    moment, are looked at again: when another one begins to serve, and ever more seldom meanwhile.
     """
 
     def __init__(
@@ -90,7 +93,8 @@ class Reconciling:
         self._events = events
         self._clock = clock
         self._connected: dict[tuple[str, str], _Connected] = {}
-        self._helping: set[asyncio.Task[None]] = set()
+        self._helping: asyncio.Task[None] | None = None
+        self._may_help = asyncio.Event()
         turns = Turns()
         self._replication = KeyReplication(
             store, self.serving, rules=rules, turns=turns, events=events, clock=clock
@@ -100,8 +104,9 @@ class Reconciling:
         )
 
     async def start(self) -> None:
-        """Undo what an earlier service was making when it ended. Call before a member is checked."""
+        """Undo what an earlier service was making when it ended, and begin to help. Call before a member is checked."""
         await self._replication.resolve_pending()
+        self._helping = asyncio.ensure_future(self._help())
 
     def serving(self) -> list[Replica]:
         """Return the members that serve, in the order of their priority."""
@@ -128,12 +133,8 @@ class Reconciling:
             await self._reconciler.catch_up(replica)
 
     def member_serves(self) -> None:
-        """Take notice that a member has begun to serve: others may get from it what they lack."""
-        needing = set(self._reconciler.needing_others())
-        if needing and not self._helping:
-            task = asyncio.ensure_future(self._help(needing))
-            self._helping.add(task)
-            task.add_done_callback(self._helping.discard)
+        """Take notice that a member may have begun to serve: others may get from it what they lack."""
+        self._may_help.set()
 
     async def create(
         self, spec: KeySpec, usage: KeyUsage, label: str, *, may_leave: bool, deadline: Deadline
@@ -157,8 +158,8 @@ class Reconciling:
 
     def close(self) -> None:
         """Drop every connection."""
-        for task in self._helping:
-            task.cancel()
+        if self._helping is not None:
+            self._helping.cancel()
         for connected in self._connected.values():
             connected.close()
 
@@ -168,6 +169,7 @@ class Reconciling:
             try:
                 if entry.use_path:
                     report = await self._reconciler.reconcile(self._replica(entry), allowed)
+                    await self._reconciler.catch_up(self._replica(entry))
                 else:
                     report = await self._reconcile_absent(entry, allowed)
                 answer.reports.append(report)
@@ -230,13 +232,31 @@ class Reconciling:
         }
         return [record for record in self._store.list_hsm_keys(HsmKeyState.ACTIVE) if record.key_id in held]
 
-    async def _help(self, names: set[str]) -> None:
-        for replica in self.serving():
-            if replica.name in names:
-                try:
-                    await self._reconciler.reconcile(replica)
-                except StrongroomError as error:
-                    self._events.emit("reconcile.failed", member=replica.name, cause=error.message)
+    async def _help(self) -> None:
+        """Look at members that need others, until cancelled."""
+        pause_s = _FIRST_HELP_PAUSE_S
+        while True:
+            try:
+                async with asyncio.timeout(pause_s):
+                    await self._may_help.wait()
+                pause_s = _FIRST_HELP_PAUSE_S
+            except TimeoutError:
+                pause_s = min(2 * pause_s, _LONGEST_HELP_PAUSE_S)
+            self._may_help.clear()
+            try:
+                needing = set(self._reconciler.needing_others())
+                for replica in self.serving():
+                    if replica.name in needing:
+                        await self._reconcile_serving(replica)
+            except StrongroomError as error:  # the database; it is tried again
+                self._events.emit("reconcile.failed", member="", cause=error.message)
+
+    async def _reconcile_serving(self, replica: Replica) -> None:
+        try:
+            await self._reconciler.reconcile(replica)
+            await self._reconciler.catch_up(replica)
+        except HsmError as error:
+            self._events.emit("reconcile.failed", member=replica.name, cause=error.message)
 
     def _replica(self, entry: WorkerEntry) -> Replica:
         key = (entry.member, entry.use_path)

@@ -225,3 +225,26 @@ async def test_a_key_that_a_member_holds_twice_is_to_be_made_anew(cluster):
     assert compare("beta", [once], records).present_keys == [record]
     found = compare("beta", [once, once], records)
     assert (found.present_keys, found.partial_keys) == ([], [record])
+
+
+async def test_a_member_that_failed_while_a_key_was_made_or_destroyed_is_made_whole_while_it_serves(cluster):
+    cluster.hsms["beta"].faults.fail_next(1)
+    record = await cluster.create()
+    assert cluster.holders(record) == {"alpha", "gamma"}
+    assert cluster.reconciler.needing_others() == ["beta"]
+    await cluster.help()
+    assert cluster.holders(record) == set(cluster.hsms)
+
+    cluster.hsms["gamma"].faults.fail_next(1)
+    destroyed = await cluster.replication.destroy(record.key_id, deadline=_soon())
+    assert destroyed.left_on == ("gamma",)
+    assert cluster.reconciler.needing_others() == ["gamma"]
+    await cluster.help()
+    assert (cluster.holders(record), cluster.reconciler.needing_others()) == (set(), [])
+
+
+async def test_nobody_is_asked_for_a_key_that_could_not_be_copied_anyway(cluster):
+    old = Contents(cluster.hsms["alpha"])
+    await cluster.create(may_leave=False)
+    await back(cluster, "alpha", old)
+    assert cluster.reconciler.needing_others() == []

@@ -151,6 +151,8 @@ class Losses(RuleBasedStateMachine):
                     with contextlib.suppress(HsmError):
                         self.run(self.cluster.join(name))
         assert sorted(self.cluster.serving) == sorted(NAMES)
+        self.run(self.cluster.help())
+        assert self.cluster.reconciler.needing_others() == []
         self.check_keys()
         self.lost_since_together = False
 

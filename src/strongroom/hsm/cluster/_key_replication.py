@@ -264,9 +264,9 @@ class KeyReplication:
                 self._events.emit(
                     "key.not_destroyed", key=record.key_id.hex(), member=member.name, cause=error.message
                 )
+                await self._note(record, member, CopyState.HELD)  # as far as anybody knows: it is told again
                 return False
-            gone = HsmKeyCopyRecord(record.key_id, member.name, CopyState.GONE)
-            await self._store.write(lambda tx: tx.put_hsm_key_copy(gone))
+            await self._note(record, member, CopyState.GONE)
             return True
 
         done = await asyncio.gather(*map(destroy, members))
@@ -274,6 +274,10 @@ class KeyReplication:
         left = {copy.member for copy in copies if copy.state is CopyState.HELD}
         left |= {member.name for member, is_done in zip(members, done, strict=True) if not is_done}
         return tuple(sorted(left))
+
+    async def _note(self, record: HsmKeyRecord, member: Replica, state: CopyState) -> None:
+        copy = HsmKeyCopyRecord(record.key_id, member.name, state)
+        await self._store.write(lambda tx: tx.put_hsm_key_copy(copy))
 
 
 def _activate(transaction: Transaction, record: HsmKeyRecord, held: Sequence[str]) -> None:

@@ -118,6 +118,8 @@ class Comparison(NamedTuple):
     """Of which one half is there, or something is there twice, so that the token cannot tell which is meant."""
     buried_keys: list[HsmKeyRecord]
     """With a tombstone, and there."""
+    gone_keys: list[HsmKeyRecord]
+    """With a tombstone, and not there, though the records still say that it is."""
     others: list[Drift]
     """Strangers, ghosts and missing transport keys."""
 
@@ -128,7 +130,7 @@ def compare(member: str, inventory: Sequence[ObjectEntry], records: Records) -> 
     for entry in inventory:
         if not entry.is_ghost:
             held.setdefault(entry.cka_id, Counter())[entry.object_class] += 1
-    found = Comparison([], [], [], [], [], [])
+    found = Comparison([], [], [], [], [], [], [])
     for root in records.roots:
         if any(part not in held for part in _root_parts(root)):
             found.missing_roots.append(root)
@@ -148,6 +150,8 @@ def _sort(record: HsmKeyRecord, classes: Counter[str], found: Comparison, *, is_
     if record.state is HsmKeyState.DESTROYED:
         if classes:
             found.buried_keys.append(record)
+        elif is_known:
+            found.gone_keys.append(record)
         return
     if _classes(record.spec) <= classes.keys() and max(classes.values()) == 1:
         found.present_keys.append(record)

@@ -3,12 +3,12 @@
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
-from strongroom.core import Clock, Deadline, EventSink, HsmIntegrityError
+from strongroom.core import Clock, Deadline, EventSink, HsmIntegrityError, HsmKeyId
 from strongroom.hsm.cluster._key_door import Replica
 from strongroom.hsm.cluster._reconcile import Drift, DriftKind, DriftReport, Records, compare
 from strongroom.hsm.cluster._repairs import Allowed, Outcome, Repairs
 from strongroom.hsm.cluster._turns import Turns
-from strongroom.storage import CopyState, HsmKeyCopyRecord, Store, Transaction
+from strongroom.storage import CopyState, HsmKeyCopyRecord, HsmKeyState, Store, Transaction
 
 _LIST_LIMIT_S: Final = 10.0
 
@@ -84,12 +84,39 @@ class Reconciler:
             )
 
     def needing_others(self) -> list[str]:
-        """Return the members whose last report has something that another member might repair."""
-        return [
+        """Return the members that another one might help, or that still have to destroy what has a tombstone.
+
+        Those whose last report says that something is missing; and those that serve and were passed over when a key
+        was made or destroyed, since they failed at that moment.
+        """
+        missing = {
             name
             for name, report in self.reports.items()
-            if any(drift.kind is DriftKind.MISSING and drift.is_open for drift in report.drifts)
-        ]
+            if any(self._can_be_copied(drift) for drift in report.drifts)
+        }
+        return sorted(missing | self._passed_over())
+
+    def _can_be_copied(self, drift: Drift) -> bool:
+        if drift.kind is not DriftKind.MISSING or not drift.is_open:
+            return False
+        if drift.what != "key":
+            return True
+        record = self._store.get_hsm_key(HsmKeyId(bytes.fromhex(drift.object_id)))
+        return record is not None and record.state is HsmKeyState.ACTIVE and record.may_leave
+
+    def _passed_over(self) -> set[str]:
+        store = self._store
+        held = {
+            (copy.key_id, copy.member) for copy in store.list_hsm_key_copies() if copy.state is CopyState.HELD
+        }
+        wanted = [key.key_id for key in store.list_hsm_keys(HsmKeyState.ACTIVE) if key.may_leave]
+        buried = [key.key_id for key in store.list_hsm_keys(HsmKeyState.DESTROYED)]
+        return {
+            member.name
+            for member in self._peers()
+            if any((key_id, member.name) not in held for key_id in wanted)
+            or any((key_id, member.name) in held for key_id in buried)
+        }
 
     async def _work_off(
         self, member: Replica, records: Records, allowed: Allowed, *, is_part: bool = False

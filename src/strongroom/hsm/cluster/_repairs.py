@@ -46,6 +46,7 @@ class Outcome(NamedTuple):
     drifts: list[Drift]
     proved: list[HsmKeyRecord]
     buried: list[HsmKeyRecord]
+    """Keys with a tombstone that the member does not hold, or not any more."""
 
 
 class Repairs:
@@ -72,6 +73,7 @@ class Repairs:
     async def work_off(self, found: Comparison, root_label: str) -> None:
         """Do all that follows from a comparison, what must go first."""
         self.outcome.drifts.extend(found.others)
+        self.outcome.buried.extend(found.gone_keys)
         for record in found.buried_keys:
             await self._bury(record)
         for root in found.missing_roots:
