@@ -3,6 +3,7 @@
 import os
 import shutil
 from contextlib import suppress
+from itertools import count
 
 import pytest
 
@@ -10,7 +11,15 @@ from fixtures_token import softhsm_module
 from fixtures_transport import PAD
 from fixtures_two_tokens import PIN, new_token, opened
 from strongroom.core import HsmError, TransportKind, random_bytes
-from strongroom.hsm.cryptoki import Attribute, CryptokiError, Module, UserType
+from strongroom.hsm.cryptoki import (
+    Attribute,
+    CryptokiError,
+    DeviceError,
+    GeneralError,
+    Module,
+    SessionHandleInvalidError,
+    UserType,
+)
 from strongroom.hsm.token import Role
 from strongroom.hsm.token._transport_setup import TransportName
 
@@ -75,6 +84,34 @@ def _logged_in(module, label):
     with suppress(CryptokiError):
         module.login(session, UserType.USER, PIN.reveal())
     return session
+
+
+@pytest.mark.parametrize(
+    ("error", "at"), [(SessionHandleInvalidError, 2), (DeviceError, 3), (GeneralError, 4)]
+)
+def test_nothing_stays_of_transport_keys_that_could_not_be_wrapped_for_the_others(
+    module, monkeypatch, error, at
+):
+    officer = opened(module, new_token(module), Role.SECURITY_OFFICER)
+    beta = opened(module, new_token(module))
+    calls = count(1)
+
+    def failing(self, session, mechanism, **keys):
+        if next(calls) == at:
+            raise error(function="C_WrapKey")
+        return wrap_key(self, session, mechanism, **keys)
+
+    wrap_key = Module.wrap_key
+    monkeypatch.setattr(Module, "wrap_key", failing)
+    try:
+        offer = beta.transport.offer(b"an offer of beta")
+        names = [TransportName(random_bytes(16), kind) for kind in (TransportKind.AES, TransportKind.MAC)]
+        with pytest.raises(HsmError, match=r"C_WrapKey|CKR_"):
+            officer.transport.make_keys(names, "t", mechanism=offer.mechanisms[0], targets=[offer.spki_der])
+        assert officer.list_objects() == []
+    finally:
+        beta.close()
+        officer.close()
 
 
 def test_a_token_that_drops_a_template_gets_no_transport_key(module, monkeypatch):

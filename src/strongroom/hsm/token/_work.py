@@ -45,7 +45,6 @@ _LOOKING: Final = frozenset(
         "C_FindObjectsInit",
         "C_FindObjects",
         "C_FindObjectsFinal",
-        "C_WrapKey",
     }
 )
 """Functions without an effect. Changes search before they act, so when one of these failed nothing was done."""
