@@ -82,5 +82,6 @@ def test_killed_once(home):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_killed_again_and_again(home):
     assert len(go_through(home, 25)) > 25
