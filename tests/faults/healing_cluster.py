@@ -94,6 +94,7 @@ class HealingCluster:
         self._folder = folder
         create_database(folder / "empty.db")
         self._empty = (folder / "empty.db").read_bytes()
+        self._opened: Store | None = None
         self._version = 0
         self.n_starts = 0
         self._keepers: dict[str, MemberKeeper] = {}
@@ -105,8 +106,8 @@ class HealingCluster:
         """Begin with records of nothing but the root and the transport keys, and see that every member is kept."""
         self._path = self._folder / f"{random_bytes(6).hex()}.db"
         self._path.write_bytes(self._empty)
-        self._opened = Store.open(self._path)
-        self.store = store = TimedStore(self._opened)
+        self._opened = opened = Store.open(self._path)
+        self.store = store = TimedStore(opened)
         turns: Any = Turns()
         self.reconciler = Reconciler(
             store, self.replicas, root_label="root", turns=turns, events=self.events, clock=CLOCK
@@ -128,7 +129,10 @@ class HealingCluster:
 
     def end(self) -> None:
         """Close the database and remove it."""
+        if self._opened is None:
+            return
         self._opened.close()
+        self._opened = None
         for path in self._folder.glob(f"{self._path.name}*"):
             path.unlink()
 
@@ -140,6 +144,7 @@ class HealingCluster:
         for path in list(self._replicas):
             self._forget_replica(path)
         self.cluster.close()
+        self.end()
         await asyncio.sleep(0.05)  # for what was cancelled and closed
 
     # --- members -----------------------------------------------------------------------------------------------

@@ -91,16 +91,15 @@ def _described(home: Home, name: str, stack: ExitStack) -> ShimmedMember:
 
 
 async def _initialised(members: list[ShimmedMember]) -> list[ShimmedMember]:
-    made = []
-    for member in members:
-        child = await member.start(member.bootstrap("initialise"))
-        await child.end()
-        assert child.started.token is not None
-        config = msgspec.structs.replace(
-            member.config, token_serial=child.started.token.serial, token_label=None
-        )
-        made.append(member._replace(config=config))
-    return made
+    return await asyncio.gather(*(_with_token(member) for member in members))
+
+
+async def _with_token(member: ShimmedMember) -> ShimmedMember:
+    child = await member.start(member.bootstrap("initialise"))
+    await child.end()
+    assert child.started.token is not None
+    config = msgspec.structs.replace(member.config, token_serial=child.started.token.serial, token_label=None)
+    return member._replace(config=config)
 
 
 class Footprint(NamedTuple):

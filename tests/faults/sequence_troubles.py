@@ -1,0 +1,165 @@
+"""What goes wrong in a random sequence, and what must hold at its end (``test_sequences_of_trouble``)."""
+
+import asyncio
+import shutil
+
+from hypothesis import strategies as st
+from hypothesis.stateful import precondition, rule
+
+from faults.healing_cluster import soon
+from faults.sequence_operations import AAD, KINDS, NAMES, Operations, names
+from faults.shimmed_faults import ENDING, HANGING, PASSING
+from faults.shimmed_setup import ROOT
+from strongroom.core import HsmKeyId, random_bytes
+from strongroom.hsm.cluster import MemberState
+from strongroom.storage import CopyState
+
+
+class Sequence(Operations):
+    """One sequence of operations, faults, losses and returns."""
+
+    @rule(
+        name=names, fault=st.sampled_from(sorted(PASSING)), then=st.sampled_from(["use", "create", "destroy"])
+    )
+    def fault(self, name, fault, then):
+        """Something goes wrong, and somebody is about to notice."""
+        self.story.append(f"{name}: {fault}")
+        PASSING[fault](self.shim(name))
+        if then == "use":
+            self.use_all()
+        elif then == "create":
+            self.create(next(spec for spec in KINDS if spec.is_pair == (len(self.story) % 2 == 0)), 2.0)
+        elif self.keys:
+            self.destroy_one(next(iter(self.keys)), 1.0)
+
+    @precondition(lambda self: len(self.story) % 3 == 0)  # each may cost a worker
+    @rule(name=names, fault=st.sampled_from(sorted(HANGING | ENDING)))
+    def grave_fault(self, name, fault):
+        self.story.append(f"{name}: {fault}")
+        (HANGING | ENDING)[fault](self.shim(name))
+
+    @rule(name=names)
+    def heal(self, name):
+        self.story.append(f"{name}: healed")
+        self.shim(name).heal()
+
+    @precondition(lambda self: not self.refused and len(self.story) % 3 == 1)
+    @rule(name=names)
+    def refuse_pin(self, name):
+        """As if somebody had changed the PIN: the next login is refused, once, so that a second one would show."""
+        self.story.append(f"{name}: the PIN is changed")
+        self.refused[name] = self.shim(name).calls("C_Login")
+        self.shim(name).fail("C_Login", "CKR_PIN_INCORRECT", last=1)
+        self.shim(name).log_out()
+
+    @rule(name=names)
+    def copy_token(self, name):
+        """Copy a token's files for later."""
+        if name in self.copies or not self.cluster.is_serving(name):
+            return
+        folder = self.harness.folder / f"{name}-{random_bytes(4).hex()}"
+        shutil.copytree(self.cluster.members[name].token_folder, folder)
+        self.copies[name] = folder, set(self.keys)
+        self.story.append(f"{name}: copied")
+
+    @precondition(lambda self: len(self.cluster.away) < 2 and len(self.story) % 2)
+    @rule(name=names)
+    def lose(self, name):
+        self.run(self.cluster.lose(name), told=f"{name}: lost")
+
+    @precondition(lambda self: self.cluster.away)
+    @rule()
+    def bring_back(self):
+        name = min(self.cluster.away)
+        if name in self.copies and self.may_lose_its_keys(name):
+            folder, then = self.copies.pop(name)
+            self.cluster.restore_token(name, folder)
+            shutil.rmtree(folder)
+            self.dropped[name] |= set(self.keys) - then
+            self.story.append(f"{name}: an older copy in place")
+            self.harness.seen["an older copy in place"] += 1
+        self.cluster.away.discard(name)
+        self.story.append(f"{name}: back")
+
+    @rule(seconds=st.sampled_from([0.05, 0.5]))
+    def wait(self, seconds):
+        self.run(asyncio.sleep(seconds), told=f"{seconds} s pass")
+
+    def may_lose_its_keys(self, name):
+        """Whether each acknowledged key is on another member too: else ``min_copies`` members would have lost it."""
+        return all(self.holders(key_id) - {name} for key_id in self.keys)
+
+    def holders(self, key_id):
+        copies = self.cluster.store.list_hsm_key_copies(HsmKeyId(key_id))
+        held = {copy.member for copy in copies if copy.state is CopyState.HELD}
+        return {name for name in held if key_id not in self.dropped[name]}
+
+    @rule(name=names)
+    def reconcile(self, name):
+        if self.cluster.is_serving(name):
+            self.run(self.reconciled(name), told=f"{name}: reconciled")
+
+    async def reconciled(self, name):
+        report = await self.cluster.reconcile(name)
+        if report is not None:
+            is_open = {drift.object_id for drift in report.drifts if drift.is_open}
+            self.dropped[name] = {key for key in self.dropped[name] if key.hex() in is_open}
+        return report
+
+    # --- the end -----------------------------------------------------------------------------------------------
+
+    def teardown(self):
+        if self.story and not self.harness.is_broken:
+            self.harness.n_sequences += 1
+            self.run(self.ended(), told="the end")
+
+    async def ended(self):
+        """Everything is healed and every member reconciled: all that must be there is there, and nothing else."""
+        for member in self.cluster.members.values():
+            member.shim.heal()
+        self.cluster.away.clear()
+        for name in NAMES:
+            await self.put_right(name)
+        self.check_logins()
+        self.refused.clear()
+        for name in NAMES:
+            await self.require_clean(name)
+        for key_id in list(self.keys):
+            self.keys.pop(key_id)
+            left = await self.cluster.replication.destroy(HsmKeyId(key_id), deadline=soon(20))
+            assert not left.left_on, left
+        for name in NAMES:
+            await self.require_clean(name)
+        for folder, _ in self.copies.values():
+            shutil.rmtree(folder)
+        self.harness.seen.update(event.name for event in self.cluster.events.events)
+        self.cluster.end()
+
+    async def put_right(self, name):
+        """Have the member serve; where its PIN was refused, a person looks at it and lets it be tried again."""
+        until = soon(60)
+        while not await self.cluster.serves(name):
+            assert not until.has_passed(), f"{name} does not serve: {self.cluster.entry(name)}"
+            if self.cluster.state(name) is MemberState.STOPPED:
+                self.check_logins()
+                self.refused.pop(name)
+                self.cluster.members[name].refusal_marker.unlink()
+                self.cluster.keep(name)
+
+    async def require_clean(self, name):
+        """One member holds every acknowledged key, the same as ever, and none that was destroyed or undone."""
+        for _ in range(20):  # one that is busy recovering is looked at again
+            report = await self.reconciled(name)
+            if report is not None and report.is_clean:
+                break
+            await self.put_right(name)
+        assert report is not None, f"{name} does not answer"
+        assert not [drift for drift in report.drifts if not drift.repair], report.in_words()
+        replica = self.cluster.replica(name)
+        held = {entry.cka_id for entry in await replica.keys.list_objects(deadline=soon(20))}
+        expected = {ROOT, *(record.transport_id for record in self.cluster.joined.transports), *self.keys}
+        assert held == expected, (name, held - expected, expected - held)
+        for key_id in self.keys:
+            await self.used(key_id, replica.use, 20)
+        for blob, key in self.blobs:
+            assert (await replica.use.unwrap(ROOT, blob, AAD, deadline=soon(20))).matches(key)
