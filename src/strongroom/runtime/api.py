@@ -47,7 +47,7 @@ def main() -> None:
     configure_logging()
     protections = protect_process()
     _raise_descriptor_limit()
-    bootstrap = read_bootstrap(sys.stdin.buffer, ApiBootstrap)
+    bootstrap = read_bootstrap(sys.stdin.fileno(), ApiBootstrap)
     die_with_parent(bootstrap.parent_pid)
     # Main alone decides when we end, through our standard input; a signal would cut calls short.
     signal.signal(signal.SIGINT, signal.SIG_IGN)

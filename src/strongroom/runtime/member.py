@@ -35,7 +35,7 @@ def main() -> None:
     os.dup2(2, 1)
     protections = protect_process()  # before the PIN is here
     configure_logging()
-    bootstrap = read_bootstrap(sys.stdin.buffer, MemberBootstrap)
+    bootstrap = read_bootstrap(sys.stdin.fileno(), MemberBootstrap)
     die_with_parent(bootstrap.parent_pid)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     try:

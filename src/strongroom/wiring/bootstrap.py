@@ -3,7 +3,8 @@
 One frame each way (``hsm.wire``). Nothing of it ever stands in an argument or in the environment.
 """
 
-from typing import BinaryIO, Literal, TypeVar
+import os
+from typing import Literal, TypeVar
 
 import msgspec
 
@@ -100,19 +101,30 @@ def failed_frame(error: Exception) -> bytes:
     return started_frame(Started(failure=failure_from(error)))
 
 
-def read_bootstrap(stream: BinaryIO, kind: type[T]) -> T:
-    """Read the one frame on standard input. Raises FrameError when it is no such frame."""
-    length = int.from_bytes(_exactly(stream, 4), "big")
+def read_bootstrap(descriptor: int, kind: type[T]) -> T:
+    """Read the one frame on standard input. Raises FrameError when it is no such frame.
+
+    Past Python's own buffer of standard input, which would keep a PIN for as long as the process lives; the frame
+    is overwritten once it was decoded.
+    """
+    length = int.from_bytes(_exactly(descriptor, 4), "big")
     if length > MAX_FRAME_BYTES:
         raise FrameError("the bootstrap frame is too long")
+    payload = _exactly(descriptor, length)
     try:
-        return msgspec.msgpack.decode(_exactly(stream, length), type=kind)
+        return msgspec.msgpack.decode(payload, type=kind)
     except msgspec.MsgspecError as error:
         raise FrameError("the bootstrap frame has the wrong form") from error
+    finally:
+        payload[:] = bytes(length)
 
 
-def _exactly(stream: BinaryIO, n_bytes: int) -> bytes:
-    data = stream.read(n_bytes)
-    if len(data) != n_bytes:
-        raise FrameError("standard input ended before the bootstrap frame was complete")
+def _exactly(descriptor: int, n_bytes: int) -> bytearray:
+    data, filled = bytearray(n_bytes), 0
+    with memoryview(data) as view:
+        while filled < n_bytes:
+            came = os.readv(descriptor, [view[filled:]])
+            if not came:
+                raise FrameError("standard input ended before the bootstrap frame was complete")
+            filled += came
     return data
