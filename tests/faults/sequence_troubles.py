@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+from typing import NamedTuple
 
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
@@ -13,6 +14,15 @@ from faults.shimmed_setup import ROOT
 from strongroom.core import HsmKeyId, random_bytes
 from strongroom.hsm.cluster import MemberState
 from strongroom.storage import CopyState
+
+
+class Tried(NamedTuple):
+    """How often a wrong PIN was tried, once the fault itself is lifted."""
+
+    hits: int
+
+
+NEVER = Tried(0)
 
 
 class Sequence(Operations):
@@ -41,37 +51,57 @@ class Sequence(Operations):
     @rule(name=names)
     def heal(self, name):
         self.story.append(f"{name}: healed")
+        self.healed(name)
+
+    def healed(self, name):
+        """Undo every fault; a PIN that nobody has tried yet is the right one again."""
+        before, fault = self.refused.pop(name, (0, NEVER))
+        if fault.hits:
+            self.refused[name] = before, Tried(1)
         self.shim(name).heal()
+
+    async def refusal_is_kept(self, name):
+        """Wait for the marker of a refusal, which takes a moment: who kills the worker before it is written, or cuts its
+        power, has the PIN tried once more by the next one."""
+        until = soon(5)
+        while name in self.refused and self.refused[name][1].hits and not until.has_passed():
+            if self.cluster.members[name].refusal_marker.exists():
+                return
+            await asyncio.sleep(0.02)
 
     @precondition(lambda self: not self.refused and len(self.story) % 3 == 1)
     @rule(name=names)
     def refuse_pin(self, name):
         """As if somebody had changed the PIN: the next login is refused, once, so that a second one would show."""
         self.story.append(f"{name}: the PIN is changed")
-        self.refused[name] = self.shim(name).calls("C_Login")
-        self.shim(name).fail("C_Login", "CKR_PIN_INCORRECT", last=1)
+        before = self.shim(name).calls("C_Login")
+        self.refused[name] = before, self.shim(name).fail("C_Login", "CKR_PIN_INCORRECT", last=1)
         self.shim(name).log_out()
 
-    @rule(name=names)
+    def between_the_first_keys(self):
+        for name in NAMES:
+            self.copy_token(name)
+
     def copy_token(self, name):
         """Copy a token's files for later."""
-        if name in self.copies or not self.cluster.is_serving(name):
-            return
         folder = self.harness.folder / f"{name}-{random_bytes(4).hex()}"
         shutil.copytree(self.cluster.members[name].token_folder, folder)
         self.copies[name] = folder, set(self.keys)
-        self.story.append(f"{name}: copied")
 
     @precondition(lambda self: len(self.cluster.away) < 2 and len(self.story) % 2)
     @rule(name=names)
     def lose(self, name):
-        self.run(self.cluster.lose(name), told=f"{name}: lost")
+        async def work():
+            await self.refusal_is_kept(name)
+            await self.cluster.lose(name)
+
+        self.run(work(), told=f"{name}: lost")
 
     @precondition(lambda self: self.cluster.away)
-    @rule()
-    def bring_back(self):
+    @rule(is_older=st.booleans())
+    def bring_back(self, is_older):
         name = min(self.cluster.away)
-        if name in self.copies and self.may_lose_its_keys(name):
+        if is_older and name in self.copies and self.may_lose_its_keys(name):
             folder, then = self.copies.pop(name)
             self.cluster.restore_token(name, folder)
             shutil.rmtree(folder)
@@ -115,8 +145,9 @@ class Sequence(Operations):
 
     async def ended(self):
         """Everything is healed and every member reconciled: all that must be there is there, and nothing else."""
-        for member in self.cluster.members.values():
-            member.shim.heal()
+        for name in NAMES:
+            self.healed(name)
+            await self.refusal_is_kept(name)
         self.cluster.away.clear()
         for name in NAMES:
             await self.put_right(name)
