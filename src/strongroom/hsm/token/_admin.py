@@ -75,7 +75,7 @@ class AdminVerbs:
                 )
 
         undo = self._making.undoing(*root_object_ids(root_id, self._algorithm))
-        return self._workshop.change("generating a root", generate, outcome=undo)
+        return self._workshop.change("generating a root", generate, name=root_id, outcome=undo)
 
     def generate_import_pair(self, cka_id: bytes, label: str) -> bytes:
         """See ``Token.generate_import_pair``."""
@@ -161,7 +161,7 @@ class AdminVerbs:
                 return arrived
 
         undo = self._making.undoing(*root_object_ids(root_id, self._algorithm))
-        return self._workshop.change("unwrapping a root", unwrap, outcome=undo)
+        return self._workshop.change("unwrapping a root", unwrap, name=root_id, outcome=undo)
 
     def root_check_value(self, root_id: RootId) -> KeyCheckValue:
         """See ``Token.root_check_value``."""

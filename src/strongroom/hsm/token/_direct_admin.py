@@ -90,7 +90,10 @@ class DirectAdmin:
                 ) from error
 
         return self._workshop.change(
-            f"generating a key of {key.spec}", make, outcome=self._making.undoing(key.key_id)
+            f"generating a key of {key.spec}",
+            make,
+            name=key.key_id,
+            outcome=self._making.undoing(key.key_id),
         )
 
     def destroy(self, key: HsmKey) -> None:
@@ -116,7 +119,7 @@ class DirectAdmin:
             if self._held(session, key):
                 raise NotDoneError
 
-        self._workshop.change("destroying a Direct key", destroy, outcome=became_of_it)
+        self._workshop.change("destroying a Direct key", destroy, name=key.key_id, outcome=became_of_it)
         self._finder.forget_all()
         # Some tokens forget the handle before the object is gone, so the question is asked in a new session.
         self._workshop.use("looking whether the Direct key is gone", confirm, new_session=True)

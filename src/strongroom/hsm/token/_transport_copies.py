@@ -82,7 +82,7 @@ class TransportCopies:
         check_label(label)
         check_cka_id(transport_id)
         _check_wrapped(wrapped)
-        self._workshop.change("taking a root in", take, outcome=self._make.undoing(root_id))
+        self._workshop.change("taking a root in", take, name=root_id, outcome=self._make.undoing(root_id))
 
     def take_in_key(
         self, key: HsmKey, label: str, *, transport_id: bytes, wrapped: bytes, spki_der: bytes
@@ -106,7 +106,8 @@ class TransportCopies:
                     with self._make.destroyed_on_failure(session, half):
                         self._make.read_back(session, half, public)
 
-        self._workshop.change("taking a key in", take, outcome=self._make.undoing(key.key_id))
+        undo = self._make.undoing(key.key_id)
+        self._workshop.change("taking a key in", take, name=key.key_id, outcome=undo)
 
     def _unwrap(self, session: int, plan: ObjectPlan, *, transport_id: bytes, wrapped: bytes) -> int:
         transport = self._finder.find_uncached(session, transport_id, ObjectClass.SECRET_KEY)

@@ -6,7 +6,8 @@ a second try, but by a look at what became of it.
 """
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from math import inf
 from typing import Final, TypeVar
 
@@ -87,6 +88,8 @@ class Workshop:
         self._tally = tally
         self._clock = clock
         self._thread = _Thread()
+        self._changed = threading.Condition()  # guards the next
+        self._changing: set[bytes] = set()
 
     @property
     def broken_because(self) -> str | None:
@@ -136,6 +139,7 @@ class Workshop:
         doing: str,
         work: Callable[[int], _Result],
         *,
+        name: bytes = b"",
         outcome: Callable[[int], _Result] | None = None,
     ) -> _Result:
         """Run work that creates or destroys, in a new session, and never again once anything may have been done.
@@ -144,8 +148,21 @@ class Workshop:
         tell: it returns what ``work`` would have returned when the change is there and complete, else undoes what
         is left of it and raises NotDoneError (or HsmKeyNotFoundError). It may run several times. Raises
         HsmOutcomeUnknownError when nobody can tell, MemberReadOnlyError when the token takes no changes.
+
+        Changes of one ``name`` (CKA_ID) come one after the other, look-up included: else one finds nothing while the
+        other is still making the object. Raises MemberBusyError when that takes too long; then nothing was done.
         """
         deadline = self._deadline(self._change_limit_s)
+        with self._alone_with(name, deadline):
+            return self._change(doing, work, outcome, deadline)
+
+    def _change(
+        self,
+        doing: str,
+        work: Callable[[int], _Result],
+        outcome: Callable[[int], _Result] | None,
+        deadline: Deadline,
+    ) -> _Result:
         try:
             return self._run(work, deadline, new=True, is_change=True)
         except CryptokiError as error:
@@ -162,6 +179,23 @@ class Workshop:
             raise failure from None
         except HsmError as error:
             raise _unknown(failure) from error
+
+    @contextmanager
+    def _alone_with(self, name: bytes, deadline: Deadline) -> Iterator[None]:
+        if not name:
+            yield
+            return
+        with self._changed:
+            limit_s = max(deadline.remaining_s(), 0.0)
+            if not self._changed.wait_for(lambda: name not in self._changing, limit_s):
+                raise MemberBusyError("another call is making or destroying the same object")
+            self._changing.add(name)
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._changing.discard(name)
+                self._changed.notify_all()
 
     def _deadline(self, limit_s: float) -> Deadline:
         return Deadline(self._clock, min(self._clock.monotonic() + limit_s, self._thread.ends_at))
