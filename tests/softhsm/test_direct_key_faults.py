@@ -8,6 +8,7 @@ from fixtures_direct_keys import a_key, made, token_maker
 from fixtures_token import softhsm_module
 from strongroom.core import (
     HsmError,
+    HsmIntegrityError,
     HsmRequestError,
     KeySpec,
     KeyUsage,
@@ -212,6 +213,21 @@ def test_a_token_that_decrypts_nothing_is_to_blame_not_the_ciphertext(open_new, 
     failing.clear()
     if not gives_up:
         assert call().matches(secret)
+
+
+def test_a_ciphertext_with_an_iv_of_a_length_that_the_token_refuses_costs_no_member_its_good_name(open_new):
+    def refuses_16(real, session, mechanism, *args):
+        if len(mechanism.iv) == 16:
+            raise cryptoki.MechanismParamInvalidError(function="C_DecryptInit")
+        return real(session, mechanism, *args)
+
+    token = open_new(decrypt=refuses_16)
+    key, _ = made(token, KeySpec.AES_256)
+    sealed = token.direct.encrypt(key, Secret(b"payload"), b"")
+    with pytest.raises(HsmIntegrityError, match="does not decrypt"):
+        token.direct.decrypt(key, sealed._replace(iv=bytes(16)), b"")
+    assert not token.is_broken
+    assert token.direct.decrypt(key, sealed, b"").matches(Secret(b"payload"))
 
 
 def test_a_lost_login_does_not_make_a_key_that_is_there_look_absent(module, open_new):

@@ -5,9 +5,22 @@ Source: NIST SP 800-38D; PKCS#11 3.2, section 6.13.3 (CKM_AES_GCM). In approved 
 """
 
 from strongroom.core import HsmRequestError, WrapAlgorithm, WrappedBytes, random_bytes
-from strongroom.hsm.cryptoki import AesGcm, CryptokiError, MechanismType, Module, ModuleContractError
+from strongroom.hsm.cryptoki import (
+    AesGcm,
+    CryptokiError,
+    MechanismParamInvalidError,
+    MechanismType,
+    Module,
+    ModuleContractError,
+)
 from strongroom.hsm.token._profile import Profile
-from strongroom.hsm.token._wrapping import MAX_KEY_BYTES, Handles, check_length, decryption_failure
+from strongroom.hsm.token._wrapping import (
+    MAX_KEY_BYTES,
+    Handles,
+    UnexplainedError,
+    check_length,
+    decryption_failure,
+)
 
 IV_LENGTHS = (12, 16)
 TAG_LEN_BYTES = 16
@@ -52,6 +65,9 @@ class GcmWrapping:
         try:
             opened = self._module.decrypt(session, mechanism, handles[0], sealed)
         except CryptokiError as error:
+            if isinstance(error, MechanismParamInvalidError) and len(wrapped.iv) != self._iv_len:
+                # Members that cannot open each other's IVs make no cluster: so it is the caller's, and no drift.
+                raise UnexplainedError from error
             raise decryption_failure(
                 error, general_error_is_bad_tag=self._general_error_is_bad_tag
             ) from error
