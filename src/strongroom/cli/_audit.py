@@ -2,12 +2,14 @@
 
 import datetime as dt
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import click
 
 from strongroom.audit import Entry, Finding, VerifyReport, follow_entries, inspect_log, last_entries
 from strongroom.cli._errors import CliError, NotDoneError
+from strongroom.cli._interrupt import InterruptBetween
 from strongroom.cli._output import Output, visible
 from strongroom.cli._reporting import reporting
 from strongroom.config import Home, home_from_environment
@@ -29,16 +31,22 @@ def audit() -> None:
 def tail(output: Output, *, count: int, follow: bool) -> None:
     """Show the last entries of all writers, oldest first. With --json one document per line."""
     directory = _default_log()
-    entries = follow_entries(directory, last=count) if follow else iter(last_entries(directory, count))
-    seen = False
+    if follow:
+        with InterruptBetween() as interrupt:
+            _show_entries(output, follow_entries(directory, last=count, sleep=interrupt.sleep))
+    elif not _show_entries(output, last_entries(directory, count)):
+        output.say("The audit log holds no entries yet.")
+
+
+def _show_entries(output: Output, entries: Iterable[Entry]) -> int:
+    shown = 0
     for entry in entries:
-        seen = True
+        shown += 1
         if output.is_json:
             output.record(entry)
         else:
             output.say(entry_line(entry))
-    if not seen:
-        output.say("The audit log holds no entries yet.")
+    return shown
 
 
 @audit.command
