@@ -108,6 +108,9 @@ class FakeKeys:
     async def destroy_direct(self, key, *, deadline):
         await self._call(lambda: self.hsm.direct.destroy(key), deadline)
 
+    async def inspect_direct(self, key, *, may_leave, deadline):
+        return await self._call(lambda: self.hsm.direct.inspect(key, may_leave=may_leave), deadline)
+
     async def wrap_out(self, cka_id, kind, transport_id, *, deadline):
         return await self._call(lambda: self._wrap_out(cka_id, kind, transport_id), deadline)
 

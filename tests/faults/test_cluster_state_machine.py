@@ -312,7 +312,7 @@ class Machine(RuleBasedStateMachine):
     def check_key(self, record):
         first, *_ = members = self.world.replicas()
         for member in members:
-            proof = prove_key(record.key, record.public_key, member.use, first.use, deadline=soon())
+            proof = prove_key(record, member.use, first.use, deadline=soon())
             self.run(proof)
 
     def teardown(self):

@@ -89,7 +89,7 @@ async def check(home, store):
         active = store.list_hsm_keys(HsmKeyState.ACTIVE)
         for record in active:
             for replica in replicas:
-                await prove_key(record.key, record.public_key, replica.use, replicas[0].use, deadline=soon())
+                await prove_key(record, replica.use, replicas[0].use, deadline=soon())
         known = {record.key_id for record in active}
         transports = {record.transport_id for record in store.list_transport_keys()}
         roots = {record.root_id for record in store.list_roots()}

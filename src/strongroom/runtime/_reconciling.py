@@ -216,7 +216,7 @@ class Reconciling:
         await self._timed(steps, "random bytes", member.use.random(32, deadline=deadline))
         await self._timed(steps, "list of objects", member.keys.list_objects(deadline=deadline))
         for record in self._held_by(member.name)[:_MOST_KEYS_TESTED]:
-            proof = prove_key(record.key, record.public_key, member.use, None, deadline=deadline)
+            proof = prove_key(record, member.use, None, deadline=deadline)
             await self._timed(steps, f"key {record.key_id.hex()} ({record.spec})", proof)
 
     async def _timed(self, steps: list[ProofStep], what: str, work: Awaitable[object]) -> None:

@@ -135,6 +135,9 @@ class HsmKeyRecord(NamedTuple):
     """SubjectPublicKeyInfo (DER) of a pair, once it is active; else empty."""
     created_at: float
     destroyed_at: float | None = None
+    canary: bytes | None = None
+    """A known answer (``hsm.cluster._key_canary``), 32 to 256 bytes: it tells a key that has no public half from every
+    other one. None for a pair, a key that is not active yet, and one of before until it is next proved."""
 
     @property
     def key(self) -> HsmKey:

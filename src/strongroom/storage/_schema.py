@@ -1,6 +1,6 @@
 """The tables as the queries see them. The migrations make them; a test holds the two against each other.
 
-Every table has its primary key, NOT NULL everywhere (but for dates that may not have come), foreign keys, and CHECKs for
+Every table has its primary key, NOT NULL everywhere (but for what may not have come yet), foreign keys, and CHECKs for
 what a defect in our own code could get wrong. All of it is SQL that PostgreSQL takes as well.
 """
 
@@ -23,7 +23,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-REVISIONS: Final = ("0001", "0002", "0003")
+REVISIONS: Final = ("0001", "0002", "0003", "0004")
 """Every revision this software knows, oldest first; the last one is what it works with."""
 
 metadata: Final = MetaData()
@@ -166,6 +166,7 @@ hsm_keys: Final = Table(
     Column("public_key", LargeBinary, nullable=False),
     Column("created_at", Double, nullable=False),
     Column("destroyed_at", Double, nullable=True),
+    Column("canary", LargeBinary, nullable=True),
     PrimaryKeyConstraint("key_id", name="pk_hsm_keys"),
     CheckConstraint("length(key_id) = 16", name="ck_hsm_keys_key_id"),
     CheckConstraint("length(spec) BETWEEN 1 AND 64", name="ck_hsm_keys_spec"),
@@ -174,6 +175,7 @@ hsm_keys: Final = Table(
     CheckConstraint("state IN ('pending', 'active', 'destroyed')", name="ck_hsm_keys_state"),
     CheckConstraint("length(public_key) <= 1024", name="ck_hsm_keys_public_key"),
     CheckConstraint("(destroyed_at IS NULL) = (state <> 'destroyed')", name="ck_hsm_keys_destroyed_at"),
+    CheckConstraint("canary IS NULL OR length(canary) BETWEEN 32 AND 256", name="ck_hsm_keys_canary"),
     Index("ix_hsm_keys_state", "state"),
 )
 

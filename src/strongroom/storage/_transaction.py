@@ -68,7 +68,7 @@ _DELETE_TAG: Final = delete(key_tags).where(
 _MOVE_HSM_KEY: Final = (
     update(hsm_keys)
     .where(hsm_keys.c.key_id == bindparam("of_key"), hsm_keys.c.state == bindparam("old_state"))
-    .values({name: bindparam(f"new_{name}") for name in ("state", "public_key", "destroyed_at")})
+    .values({name: bindparam(f"new_{name}") for name in ("state", "public_key", "destroyed_at", "canary")})
 )
 _DELETE_COPY: Final = delete(hsm_key_copies).where(
     hsm_key_copies.c.key_id == bindparam("of_key"), hsm_key_copies.c.member == bindparam("of_member")
@@ -118,7 +118,7 @@ class Transaction(Reader):
         self._insert(hsm_keys, record)
 
     def move_hsm_key(self, record: HsmKeyRecord, *, was: HsmKeyState) -> None:
-        """Store state, public half and date of destruction of a Direct key that is in the state ``was``.
+        """Store state, public half, canary and date of destruction of a Direct key that is in the state ``was``.
 
         Raises StorageError when there is no such key in that state: a tombstone never goes away by mistake.
         """
@@ -128,6 +128,7 @@ class Transaction(Reader):
             "new_state": record.state.value,
             "new_public_key": record.public_key,
             "new_destroyed_at": record.destroyed_at,
+            "new_canary": record.canary,
         }
         self._change_one(_MOVE_HSM_KEY, values, f"no {was} Direct key has the id {record.key_id.hex()}")
 

@@ -113,6 +113,10 @@ class FakeDirectKeys:
         held = self._held.get(key.key_id)
         return held is not None and held.key == key
 
+    def inspect(self, key: HsmKey, *, may_leave: bool) -> list[str]:
+        """Which attributes are not those of a key that was made so."""
+        return [] if self._find(key).may_leave is may_leave else ["CKA_EXTRACTABLE"]
+
     def sign(self, key: HsmKey, algorithm: SigningAlgorithm, signed: bytes) -> bytes:
         """Sign a digest, or for Ed25519 a message."""
         _check_key(key, KeyUsage.SIGN_VERIFY)

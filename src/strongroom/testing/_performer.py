@@ -20,6 +20,7 @@ from strongroom.hsm.wire import (
     GenerateRoot,
     HoldsDirect,
     ImportTrustedPublic,
+    InspectDirect,
     KeyCheck,
     ListObjects,
     ObjectEntry,
@@ -58,6 +59,7 @@ class FakePerformer:
             RootCheck: lambda call: KeyCheck(_KIND, hsm.root_check_value(RootId(call.root_id))),
             ListObjects: lambda _: [ObjectEntry(*held, is_ghost=False) for held in hsm.objects()],
             HoldsDirect: lambda call: hsm.direct.holds(call.key),
+            InspectDirect: lambda call: hsm.direct.inspect(call.key, may_leave=call.may_leave),
             **direct_use_calls(hsm.direct),
         }
         self._admin: dict[type, Callable[[Any], object]] = {

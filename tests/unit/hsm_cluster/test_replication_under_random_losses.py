@@ -161,7 +161,7 @@ class Losses(RuleBasedStateMachine):
         for record in self.acknowledged.values():
             for member in members.values():
                 peer = members["alpha"]
-                self.run(prove_key(record.key, record.public_key, member, peer, deadline=soon()))
+                self.run(prove_key(record, member, peer, deadline=soon()))
 
     @invariant()
     def nothing_destroyed_serves(self):

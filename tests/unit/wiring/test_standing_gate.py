@@ -5,11 +5,12 @@ from typing import get_args
 import pytest
 
 from strongroom.core import ApprovalRequiredError
-from strongroom.hsm.wire import AdminCall, HoldsDirect, ListObjects, Ping, RootCheck
+from strongroom.hsm.wire import AdminCall, HoldsDirect, InspectDirect, ListObjects, Ping, RootCheck
 from strongroom.wiring.standing_gate import StandingGate
 
 STANDING = {"GenerateDirect", "DestroyDirect", "WrapOut", "TakeInRoot", "TakeInKey"}
-CHANGING = [call for call in get_args(AdminCall) if call not in {Ping, ListObjects, RootCheck, HoldsDirect}]
+READING = {Ping, ListObjects, RootCheck, HoldsDirect, InspectDirect}
+CHANGING = [call for call in get_args(AdminCall) if call not in READING]
 
 
 @pytest.mark.parametrize("call", CHANGING, ids=lambda call: call.__name__)

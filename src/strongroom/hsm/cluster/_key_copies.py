@@ -39,7 +39,7 @@ class KeyCopier:
         self._clock = clock
 
     async def copy_key(
-        self, record: HsmKeyRecord, spki_der: bytes, *, source: Replica, target: Replica, deadline: Deadline
+        self, record: HsmKeyRecord, *, source: Replica, target: Replica, deadline: Deadline
     ) -> None:
         """Copy a Direct key and prove the copy; one that is not the same key is destroyed again.
 
@@ -53,11 +53,11 @@ class KeyCopier:
             record.label,
             transport_id=transport_id,
             wrapped=wrapped,
-            spki_der=spki_der,
+            spki_der=record.public_key,
             deadline=self._step(deadline),
         )
         try:
-            await prove_key(record.key, spki_der, target.use, source.use, deadline=self._step(deadline))
+            await prove_key(record, target.use, source.use, deadline=self._step(deadline))
         except HsmIntegrityError:
             await self.destroy_key(record, target, deadline=deadline)
             raise

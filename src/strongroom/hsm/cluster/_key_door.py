@@ -18,6 +18,7 @@ from strongroom.hsm.cluster._direct_member import seconds_left
 from strongroom.hsm.wire import (
     DestroyDirect,
     GenerateDirect,
+    InspectDirect,
     KeyCheck,
     ListObjects,
     ObjectEntry,
@@ -46,6 +47,10 @@ class KeyDoor(Protocol):
 
     async def destroy_direct(self, key: HsmKey, *, deadline: Deadline) -> None:
         """Destroy a Direct key, confirmed by a fresh look-up. Raises HsmKeyNotFoundError when there is none."""
+        ...
+
+    async def inspect_direct(self, key: HsmKey, *, may_leave: bool, deadline: Deadline) -> list[str]:
+        """Name the attributes (``CKA_…``) of a Direct key that are not as they were when it was made or copied."""
         ...
 
     async def wrap_out(
@@ -140,6 +145,11 @@ class RemoteKeys:
         client = await self._connected(deadline)
         with self._telling():
             await client.call(DestroyDirect(key), timeout_s=seconds_left(deadline))
+
+    async def inspect_direct(self, key: HsmKey, *, may_leave: bool, deadline: Deadline) -> list[str]:
+        """Name the attributes that changed (``KeyDoor.inspect_direct``)."""
+        client = await self._connected(deadline)
+        return await client.call(InspectDirect(key, may_leave), timeout_s=seconds_left(deadline))
 
     async def wrap_out(
         self, cka_id: bytes, kind: TransportKind, transport_id: bytes, *, deadline: Deadline

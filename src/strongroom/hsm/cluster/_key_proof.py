@@ -1,4 +1,4 @@
-"""Proof that a member holds a Direct key: by using it on a random challenge, checked by what others know of the key."""
+"""Proof that a member holds a Direct key: by using it, checked by what the key's record and other members know of it."""
 
 import hmac
 from collections.abc import Awaitable, Callable
@@ -19,23 +19,30 @@ from strongroom.core import (
     StrongroomError,
     random_bytes,
 )
+from strongroom.hsm.cluster._key_canary import prove_key_canary
 from strongroom.hsm.public_keys import curve_of, encrypt_oaep, load_public_key, verify_signature
+from strongroom.storage import HsmKeyRecord
 
 _CHALLENGE_BYTES = 32
 
 
 async def prove_key(
-    key: HsmKey, spki_der: bytes, member: HsmDirectUse, peer: HsmDirectUse | None, *, deadline: Deadline
+    record: HsmKeyRecord, member: HsmDirectUse, peer: HsmDirectUse | None, *, deadline: Deadline
 ) -> None:
-    """Have a member use a key on a random challenge. Raises HsmIntegrityError when its key is another one.
+    """Have a member use a key. Raises HsmIntegrityError when its key is another one.
 
-    A pair is compared with its public half. A secret key is compared with that of ``peer``, each opening or
-    making again what the other made; without a peer only that the member works with its own is shown. Other
-    HsmErrors are the member's own trouble.
+    A pair is compared with the public half of its record, and so is the public half that the member tells. A secret
+    key has to give the answer that its record knows (``_key_canary``), and is compared with that of ``peer``, each
+    opening or making again what the other made. Of a record without a canary and without a peer only that the member
+    works with its own key is shown. Other HsmErrors are the member's own trouble; StorageError is the record's.
     """
-    prove = _PROOFS[key.usage]
+    key = record.key
     try:
-        await prove(key, spki_der, member, peer or member, deadline)
+        if record.canary is not None:
+            await prove_key_canary(key, record.canary, member, deadline=deadline)
+        if key.spec.is_pair and await member.public_key(key, deadline=deadline) != record.public_key:
+            raise _differs(key)
+        await _PROOFS[key.usage](key, record.public_key, member, peer or member, deadline)
     except HsmIntegrityError as error:
         raise _differs(key) from error
 

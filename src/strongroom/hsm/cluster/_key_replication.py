@@ -1,6 +1,7 @@
 """Making Direct keys on several members at once, and destroying them for good.
 
-    pending, durable → generated on one member → copied to the others → each copy proved → active, durable
+    pending, durable → generated on one member, which gives its canary → copied to the others → each copy proved
+        → active, durable
 
 A key is acknowledged when it is active, on at least ``min_copies`` members. One that does not get so far is
 undone: a tombstone is made durable, and the key destroyed wherever it may be. A service that was killed in
@@ -28,6 +29,7 @@ from strongroom.core import (
     NoMemberError,
     random_bytes,
 )
+from strongroom.hsm.cluster._key_canary import make_key_canary
 from strongroom.hsm.cluster._key_copies import KeyCopier
 from strongroom.hsm.cluster._key_door import Replica
 from strongroom.hsm.cluster._key_proof import prove_key
@@ -171,16 +173,18 @@ class KeyReplication:
         spki_der = await source.keys.generate_direct(
             record.key, record.label, may_leave=record.may_leave, deadline=share
         )
-        await self._until_usable(record, spki_der, source, deadline)
-        held, failures = await self._copy(record, spki_der, source, deadline)
+        record = record._replace(public_key=spki_der)
+        await self._until_usable(record, source, deadline)
+        record = record._replace(canary=await make_key_canary(record.key, source.use, deadline=deadline))
+        held, failures = await self._copy(record, source, deadline)
         self._require_enough(record, held, failures)
-        active = record._replace(state=HsmKeyState.ACTIVE, public_key=spki_der)
+        active = record._replace(state=HsmKeyState.ACTIVE)
         await self._store.write(lambda tx: _activate(tx, active, held))  # here it is acknowledged
         self._events.emit("key.created", key=record.key_id.hex(), spec=record.spec, members=", ".join(held))
         return active
 
     async def _copy(
-        self, record: HsmKeyRecord, spki_der: bytes, source: Replica, deadline: Deadline
+        self, record: HsmKeyRecord, source: Replica, deadline: Deadline
     ) -> tuple[list[str], list[str]]:
         """Copy a new key to every member that can take it; returns who holds it, and what went wrong elsewhere."""
         if not record.may_leave or self._rules.is_native:
@@ -189,7 +193,7 @@ class KeyReplication:
 
         async def copy_to(target: Replica) -> HsmError | None:
             try:
-                await copier.copy_key(record, spki_der, source=source, target=target, deadline=deadline)
+                await copier.copy_key(record, source=source, target=target, deadline=deadline)
             except HsmError as error:
                 self._events.emit(
                     "key.not_copied", key=record.key_id.hex(), member=target.name, cause=error.message
@@ -211,15 +215,13 @@ class KeyReplication:
                 next_step="bring the other members back, or make a key that may not leave its member",
             )
 
-    async def _until_usable(
-        self, record: HsmKeyRecord, spki_der: bytes, member: Replica, deadline: Deadline
-    ) -> None:
+    async def _until_usable(self, record: HsmKeyRecord, member: Replica, deadline: Deadline) -> None:
         """Wait until the member finds and uses what it made: some show a new key only after a while."""
         until = Deadline.after(self._clock, min(self._rules.usable_within_s, deadline.remaining_s()))
         pause_s = _FIRST_PAUSE_S
         while True:
             try:
-                await prove_key(record.key, spki_der, member.use, None, deadline=deadline)
+                await prove_key(record, member.use, None, deadline=deadline)
                 return
             except MemberFailedError:
                 if until.remaining_s() <= pause_s:

@@ -8,7 +8,7 @@ from strongroom.hsm.cluster._key_door import Replica
 from strongroom.hsm.cluster._reconcile import Drift, DriftKind, DriftReport, Records, compare
 from strongroom.hsm.cluster._repairs import Allowed, Outcome, Repairs
 from strongroom.hsm.cluster._turns import Turns
-from strongroom.storage import CopyState, HsmKeyCopyRecord, HsmKeyState, Store, Transaction
+from strongroom.storage import CopyState, HsmKeyCopyRecord, HsmKeyRecord, HsmKeyState, Store, Transaction
 
 _LIST_LIMIT_S: Final = 10.0
 
@@ -134,7 +134,7 @@ class Reconciler:
         return repairs.outcome
 
     async def _keep(self, member: str, outcome: Outcome, records: Records) -> None:
-        """Note which copies were proved, and which are gone."""
+        """Note which copies were proved, which are gone, and the canaries of keys that had none."""
         known = {copy.key_id: copy.state for copy in records.copies if copy.member == member}
         copies = [
             *(HsmKeyCopyRecord(record.key_id, member, CopyState.GONE) for record in outcome.buried),
@@ -144,8 +144,10 @@ class Reconciler:
                 if known.get(record.key_id) is not CopyState.HELD
             ),
         ]
-        if copies:
-            await self._store.write(lambda tx: _put(tx, copies))
+        without = {record.key_id for record in records.keys if record.canary is None}
+        marked = [r for r in outcome.proved if r.canary is not None and r.key_id in without]
+        if copies or marked:
+            await self._store.write(lambda tx: _put(tx, copies, marked))
 
     def _report(self, member: Replica, drifts: list[Drift], proved: int) -> DriftReport:
         report = DriftReport(member.name, self._clock.now(), proved, drifts)
@@ -172,6 +174,11 @@ class Reconciler:
         )
 
 
-def _put(transaction: Transaction, copies: Iterable[HsmKeyCopyRecord]) -> None:
+def _put(
+    transaction: Transaction, copies: Iterable[HsmKeyCopyRecord], marked: Iterable[HsmKeyRecord]
+) -> None:
     for copy in copies:
         transaction.put_hsm_key_copy(copy)
+    for record in marked:
+        if transaction.get_hsm_key(record.key_id) == record._replace(canary=None):  # not destroyed meanwhile
+            transaction.move_hsm_key(record, was=record.state)

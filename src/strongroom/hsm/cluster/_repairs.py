@@ -17,13 +17,14 @@ from strongroom.core import (
     RootId,
     WrapAlgorithm,
 )
+from strongroom.hsm.cluster._key_canary import make_key_canary
 from strongroom.hsm.cluster._key_copies import KeyCopier
 from strongroom.hsm.cluster._key_door import Replica
 from strongroom.hsm.cluster._key_proof import prove_key
 from strongroom.hsm.cluster._proof import Canary, prove_use
 from strongroom.hsm.cluster._reconcile import Comparison, Drift, DriftKind, Records
 from strongroom.hsm.wire import KeyCheck
-from strongroom.storage import HsmKeyRecord, RootRecord
+from strongroom.storage import CopyState, HsmKeyRecord, RootRecord
 
 _COPY_LIMIT_S: Final = 15.0
 _PROOF_LIMIT_S: Final = 5.0
@@ -45,6 +46,7 @@ class Outcome(NamedTuple):
 
     drifts: list[Drift]
     proved: list[HsmKeyRecord]
+    """With a canary that is to be kept, where the record had none."""
     buried: list[HsmKeyRecord]
     """Keys with a tombstone that the member does not hold, or not any more."""
 
@@ -64,6 +66,7 @@ class Repairs:
     ) -> None:
         self._member = member
         self._peers = peers
+        self._copies = records.copies
         self._copier = KeyCopier(records.transports, clock=clock)
         self._allowed = allowed
         self._events = events
@@ -134,8 +137,7 @@ class Repairs:
 
     async def _copy_key_from(self, record: HsmKeyRecord, peer: Replica) -> None:
         deadline = self._in(_COPY_LIMIT_S)
-        spki_der = record.public_key
-        await self._copier.copy_key(record, spki_der, source=peer, target=self._member, deadline=deadline)
+        await self._copier.copy_key(record, source=peer, target=self._member, deadline=deadline)
 
     async def _replace(self, record: HsmKeyRecord, kind: DriftKind) -> None:
         """Destroy what is there and copy the key, but only where a member that serves shows that it has it."""
@@ -156,9 +158,9 @@ class Repairs:
         return False
 
     async def _prove(self, record: HsmKeyRecord) -> None:
-        """Prove a key that is there: a pair by its public half, a secret key by a member that serves with it."""
+        """Prove a key that is there, and that it is still as closed as it was made."""
         try:
-            await self._prove_with_a_peer(record)
+            record = await self._proved(record)
         except HsmIntegrityError as error:
             if self._allowed.replace_different:
                 await self._replace(record, DriftKind.DIFFERENT)
@@ -176,21 +178,40 @@ class Repairs:
             return
         self.outcome.proved.append(record)
 
-    async def _prove_with_a_peer(self, record: HsmKeyRecord) -> None:
-        if not record.spec.is_pair and record.may_leave:
-            for peer in self._peers:
-                try:
-                    await self._prove_alone(record, peer)
-                except HsmError:
-                    continue  # what the peer cannot do says nothing about the member
-                deadline = self._in(_PROOF_LIMIT_S)
-                await prove_key(record.key, b"", self._member.use, peer.use, deadline=deadline)
-                return
+    async def _proved(self, record: HsmKeyRecord) -> HsmKeyRecord:
+        """Prove a key by its record; one of before, without a canary, by a member that serves with it.
+
+        Returns the record, with a canary where it had none and the key was shown to be the right one.
+        """
+        deadline = self._in(_PROOF_LIMIT_S)
+        changed = await self._member.keys.inspect_direct(
+            record.key, may_leave=record.may_leave, deadline=deadline
+        )
+        if changed:
+            raise HsmIntegrityError(f"the member's key is not as it was made: {', '.join(changed)}")
+        if record.spec.is_pair or record.canary is not None:
+            await self._prove_alone(record, self._member)
+            return record
+        for peer in self._peers if record.may_leave else ():
+            try:
+                await self._prove_alone(record, peer)
+            except HsmError:
+                continue  # what the peer cannot do says nothing about the member
+            await prove_key(record, self._member.use, peer.use, deadline=self._in(_PROOF_LIMIT_S))
+            return await self._with_canary(record)
         await self._prove_alone(record, self._member)
+        is_elsewhere = any(
+            copy.key_id == record.key_id and copy.member != self._member.name and copy.state is CopyState.HELD
+            for copy in self._copies
+        )
+        return record if is_elsewhere else await self._with_canary(record)
+
+    async def _with_canary(self, record: HsmKeyRecord) -> HsmKeyRecord:
+        canary = await make_key_canary(record.key, self._member.use, deadline=self._in(_PROOF_LIMIT_S))
+        return record._replace(canary=canary)
 
     async def _prove_alone(self, record: HsmKeyRecord, member: Replica) -> None:
-        deadline = self._in(_PROOF_LIMIT_S)
-        await prove_key(record.key, record.public_key, member.use, None, deadline=deadline)
+        await prove_key(record, member.use, None, deadline=self._in(_PROOF_LIMIT_S))
 
     async def _copied(self, drift: Drift, copy_from: Callable[[Replica], Awaitable[None]]) -> Drift:
         drift = msgspec.structs.replace(drift, cause="no member that serves is there to copy it from")

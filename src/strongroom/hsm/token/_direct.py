@@ -19,6 +19,7 @@ from strongroom.hsm.cryptoki import CryptokiError, GeneralError, Module, ObjectC
 from strongroom.hsm.public_keys import MAX_MESSAGE_BYTES, check_signed, encrypt_oaep, point_of_peer
 from strongroom.hsm.token._direct_admin import DirectAdmin
 from strongroom.hsm.token._direct_checks import check_key, check_spec
+from strongroom.hsm.token._direct_inspection import changed_attributes
 from strongroom.hsm.token._direct_operations import DirectOperations
 from strongroom.hsm.token._direct_templates import secret_class
 from strongroom.hsm.token._objects import ObjectFinder
@@ -40,6 +41,8 @@ class DirectVerbs:
     def __init__(
         self, module: Module, finder: ObjectFinder, workshop: Workshop, *, profile: Profile, clock: Clock
     ) -> None:
+        self._module = module
+        self._profile = profile
         self._finder = finder
         self._workshop = workshop
         self._operations = DirectOperations(module, profile)
@@ -70,6 +73,24 @@ class DirectVerbs:
     def inventory(self) -> list[ObjectSummary]:
         """List the objects of all Direct keys."""
         return self._admin.inventory()
+
+    def inspect(self, key: HsmKey, *, may_leave: bool) -> list[str]:
+        """Name the attributes (``CKA_…``) of the secret half that are not as those of a key that was made or copied so.
+
+        Raises HsmKeyNotFoundError when there is none.
+        """
+        check_key(key)
+        return self._workshop.use(
+            "reading what a Direct key may do",
+            lambda session: changed_attributes(
+                self._module,
+                session,
+                self._find(session, key),
+                key,
+                may_leave=may_leave,
+                profile=self._profile,
+            ),
+        )
 
     def sign(self, key: HsmKey, algorithm: SigningAlgorithm, signed: bytes) -> bytes:
         """Sign (``core.HsmDirectUse.sign``)."""

@@ -23,6 +23,7 @@ from strongroom.hsm.wire._direct_messages import (
     DirectSign,
     GenerateDirect,
     HoldsDirect,
+    InspectDirect,
 )
 from strongroom.hsm.wire._errors import failure_from, raise_failure
 from strongroom.hsm.wire._frames import MAX_FRAME_BYTES, FrameBuffer, FrameError, frame
@@ -88,6 +89,7 @@ __all__ = [
     "GenerateRoot",
     "HoldsDirect",
     "ImportTrustedPublic",
+    "InspectDirect",
     "KeyCheck",
     "ListObjects",
     "MakeTransportKeys",

@@ -21,6 +21,7 @@ from strongroom.hsm.wire._direct_messages import (
     DirectSign,
     GenerateDirect,
     HoldsDirect,
+    InspectDirect,
 )
 from strongroom.hsm.wire._errors import raise_failure
 from strongroom.hsm.wire._frames import FrameBuffer, FrameError, frame
@@ -87,6 +88,7 @@ _RESULT_TYPES: dict[type, Any] = {
     GenerateDirect: bytes,
     DestroyDirect: None,
     HoldsDirect: bool,
+    InspectDirect: list[str],
 }
 _PEER_CREDENTIALS = struct.Struct("3i")
 
@@ -178,6 +180,8 @@ class WireClient(asyncio.Protocol):
     async def call(self, call: DestroyDirect, *, timeout_s: float) -> None: ...
     @overload
     async def call(self, call: HoldsDirect, *, timeout_s: float) -> bool: ...
+    @overload
+    async def call(self, call: InspectDirect, *, timeout_s: float) -> list[str]: ...
     @overload
     async def call(self, call: OfferTransport, *, timeout_s: float) -> TransportOffer: ...
     @overload

@@ -85,6 +85,13 @@ class HoldsDirect(_Message, frozen=True, array_like=True, tag="holds-direct"):
     key: HsmKey
 
 
+class InspectDirect(_Message, frozen=True, array_like=True, tag="inspect-direct"):
+    """Which attributes of the secret half are not as they were when it was made. Answered by their names, CKA_…."""
+
+    key: HsmKey
+    may_leave: bool
+
+
 DirectUseCall = (
     DirectSign
     | DirectMac
@@ -94,4 +101,4 @@ DirectUseCall = (
     | DirectDerive
     | DirectPublicKey
 )
-DirectAdminCall = GenerateDirect | DestroyDirect | HoldsDirect
+DirectAdminCall = GenerateDirect | DestroyDirect | HoldsDirect | InspectDirect

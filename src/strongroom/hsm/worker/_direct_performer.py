@@ -15,6 +15,7 @@ from strongroom.hsm.wire import (
     DirectSign,
     GenerateDirect,
     HoldsDirect,
+    InspectDirect,
 )
 
 
@@ -31,6 +32,10 @@ class DirectKeys(Protocol):
 
     def holds(self, key: HsmKey) -> bool:
         """Whether there is such a key."""
+        ...
+
+    def inspect(self, key: HsmKey, *, may_leave: bool) -> list[str]:
+        """Which attributes are not as they were when it was made."""
         ...
 
     def sign(self, key: HsmKey, algorithm: SigningAlgorithm, signed: bytes) -> bytes:
@@ -78,9 +83,10 @@ def direct_use_calls(direct: DirectKeys) -> Mapping[type, Callable[[Any], object
 
 
 def direct_admin_calls(direct: DirectKeys) -> Mapping[type, Callable[[Any], object]]:
-    """Tell how each admin call is done; all but HoldsDirect change what the token holds."""
+    """Tell how each admin call is done; all but HoldsDirect and InspectDirect change what the token holds."""
     return {
         GenerateDirect: lambda call: direct.generate(call.key, call.label, may_leave=call.may_leave),
         DestroyDirect: lambda call: direct.destroy(call.key),
         HoldsDirect: lambda call: direct.holds(call.key),
+        InspectDirect: lambda call: direct.inspect(call.key, may_leave=call.may_leave),
     }

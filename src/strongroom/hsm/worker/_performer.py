@@ -14,6 +14,7 @@ from strongroom.hsm.wire import (
     GenerateRoot,
     HoldsDirect,
     ImportTrustedPublic,
+    InspectDirect,
     KeyCheck,
     ListObjects,
     ObjectEntry,
@@ -28,7 +29,7 @@ from strongroom.hsm.wire import (
 from strongroom.hsm.worker._direct_performer import direct_admin_calls, direct_use_calls
 from strongroom.hsm.worker._transport_performer import transport_calls
 
-READ_ONLY_ADMIN_CALLS = (ListObjects, RootCheck, HoldsDirect)
+READ_ONLY_ADMIN_CALLS = (ListObjects, RootCheck, HoldsDirect, InspectDirect)
 """Admin calls that change nothing and show no key: the gate is not asked."""
 
 
