@@ -43,6 +43,7 @@ from strongroom.core._errors import (
     TokenNotFoundError,
     VerificationFailedError,
 )
+from strongroom.core._managed import KeyOrigin, ManagedKeySpec, VersionMadeBy
 from strongroom.core._protocols import ApprovalGate, ClosedGate, EventSink, HsmMember, HsmUse
 from strongroom.core._random import RandomPool, random_bytes
 from strongroom.core._secret import Secret
@@ -76,10 +77,12 @@ __all__ = [
     "HsmOutcomeUnknownError",
     "HsmRequestError",
     "HsmUse",
+    "KeyOrigin",
     "KeySpec",
     "KeyState",
     "KeyUsage",
     "MacAlgorithm",
+    "ManagedKeySpec",
     "MemberBusyError",
     "MemberDeadlineError",
     "MemberFailedError",
@@ -97,6 +100,7 @@ __all__ = [
     "TokenNotFoundError",
     "TransportKind",
     "VerificationFailedError",
+    "VersionMadeBy",
     "WrapAlgorithm",
     "WrappedBytes",
     "encode_fields",

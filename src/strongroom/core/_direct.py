@@ -28,10 +28,10 @@ class KeyUsage(StrEnum):
 
 
 class SigningAlgorithm(StrEnum):
-    """How a Direct key signs. All but the last take a digest of that hash."""
+    """How a key signs. Those that name a hash, but for Ed25519, take a digest of that hash."""
 
     digest_len_bytes: int | None
-    """Length of the digest that is signed; None for Ed25519, which takes the message."""
+    """Length of the digest that is signed; None for those that take the message."""
 
     RSASSA_PKCS1_V1_5_SHA_256 = "RSASSA_PKCS1_V1_5_SHA_256", 32
     RSASSA_PKCS1_V1_5_SHA_384 = "RSASSA_PKCS1_V1_5_SHA_384", 48
@@ -46,6 +46,8 @@ class SigningAlgorithm(StrEnum):
     ECDSA_SHA_512 = "ECDSA_SHA_512", 64
     ED25519_SHA_512 = "ED25519_SHA_512", None
     """Pure Ed25519 (RFC 8032) of the message itself."""
+    ML_DSA_SHAKE_256 = "ML_DSA_SHAKE_256", None
+    """ML-DSA (FIPS 204) of the message itself, with an empty context; no Direct key does it yet."""
 
     def __new__(cls, name: str, digest_len_bytes: int | None = None) -> Self:
         """Make one; what is looked up at each signature is kept, not computed."""

@@ -6,7 +6,16 @@ from typing import Any, Final, TypeAlias
 from sqlalchemy import Connection, Row, Select, bindparam, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from strongroom.core import HsmKeyId, KeySpec, KeyState, KeyUsage, TransportKind
+from strongroom.core import (
+    HsmKeyId,
+    KeyOrigin,
+    KeySpec,
+    KeyState,
+    KeyUsage,
+    ManagedKeySpec,
+    TransportKind,
+    VersionMadeBy,
+)
 from strongroom.storage._errors import translated
 from strongroom.storage._records import (
     AccessKeyRecord,
@@ -120,7 +129,7 @@ class Reader:
     def get_key_version(self, key_id: str, version: int) -> KeyVersionRecord | None:
         """Return one version of a key."""
         row = self._first(_KEY_VERSION, {"key_id": key_id, "version": version})
-        return None if row is None else KeyVersionRecord(*row)
+        return None if row is None else _key_version(row)
 
     def get_alias(self, name: str) -> AliasRecord | None:
         """Return an alias by its name."""
@@ -223,8 +232,24 @@ class Reader:
 
 
 def _key(row: _AnyRow) -> KeyRecord:
-    key_id, state, *rest = row
-    return KeyRecord(key_id, KeyState(state), *rest)
+    *first, spec, usage, origin, store_id, rotation_days, rotate_at = row
+    key_id, state, *rest = first
+    return KeyRecord(
+        key_id,
+        KeyState(state),
+        *rest,
+        ManagedKeySpec(spec),
+        KeyUsage(usage),
+        KeyOrigin(origin),
+        store_id,
+        rotation_days,
+        rotate_at,
+    )
+
+
+def _key_version(row: _AnyRow) -> KeyVersionRecord:
+    *rest, made_by, expires_at = row
+    return KeyVersionRecord(*rest, VersionMadeBy(made_by), expires_at)
 
 
 def _hsm_key(row: _AnyRow) -> HsmKeyRecord:

@@ -7,7 +7,17 @@ and ``canary`` are encoded envelope blobs, at most 6,144 bytes.
 from enum import StrEnum
 from typing import NamedTuple
 
-from strongroom.core import HsmKey, HsmKeyId, KeySpec, KeyState, KeyUsage, TransportKind
+from strongroom.core import (
+    HsmKey,
+    HsmKeyId,
+    KeyOrigin,
+    KeySpec,
+    KeyState,
+    KeyUsage,
+    ManagedKeySpec,
+    TransportKind,
+    VersionMadeBy,
+)
 
 
 class RootRecord(NamedTuple):
@@ -65,6 +75,15 @@ class KeyRecord(NamedTuple):
     """64 hex digits, the material of the current version."""
     destroy_at: float | None = None
     """When the key is to be destroyed, or has been; None when that is not planned. An active key has no such date."""
+    spec: ManagedKeySpec = ManagedKeySpec.SYMMETRIC_DEFAULT
+    usage: KeyUsage = KeyUsage.ENCRYPT_DECRYPT
+    origin: KeyOrigin = KeyOrigin.AWS_KMS
+    store_id: str = ""
+    """The custom key store of a Direct key; empty for all others."""
+    rotation_days: int = 0
+    """Days from one automatic rotation to the next, up to 2,560; 0: it is not rotated by itself."""
+    rotate_at: float | None = None
+    """When it is to be rotated next; None when that is not planned."""
 
 
 class KeyVersionRecord(NamedTuple):
@@ -75,7 +94,15 @@ class KeyVersionRecord(NamedTuple):
     """From 1."""
     material_id: str
     wrapped: bytes
+    """Empty where there is none: of a Direct key, and of a key that waits for its import."""
     created_at: float
+    public_key: bytes = b""
+    """SubjectPublicKeyInfo (DER) of a pair, at most 4,096 bytes; else empty."""
+    hsm_key_id: bytes = b""
+    """16 bytes, the Direct key that this version is; empty for an Envelope key."""
+    made_by: VersionMadeBy = VersionMadeBy.CREATE
+    expires_at: float | None = None
+    """When imported material is to be deleted; None: never by itself."""
 
 
 class AliasRecord(NamedTuple):

@@ -21,9 +21,10 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
-REVISIONS: Final = ("0001", "0002", "0003", "0004")
+REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005")
 """Every revision this software knows, oldest first; the last one is what it works with."""
 
 metadata: Final = MetaData()
@@ -88,16 +89,31 @@ keys: Final = Table(
     Column("current_version", Integer, nullable=False),
     Column("material_id", Text, nullable=False),
     Column("destroy_at", Double, nullable=True),
+    Column("spec", Text, nullable=False, server_default=text("'SYMMETRIC_DEFAULT'")),
+    Column("usage", Text, nullable=False, server_default=text("'ENCRYPT_DECRYPT'")),
+    Column("origin", Text, nullable=False, server_default=text("'AWS_KMS'")),
+    Column("store_id", Text, nullable=False, server_default=text("''")),
+    Column("rotation_days", Integer, nullable=False, server_default=text("0")),
+    Column("rotate_at", Double, nullable=True),
     PrimaryKeyConstraint("key_id", name="pk_keys"),
     ForeignKeyConstraint(["domain_id"], ["domains.domain_id"], name="fk_keys_domain_id"),
     CheckConstraint("length(key_id) = 36", name="ck_keys_key_id"),
-    CheckConstraint("state IN ('active', 'suspended', 'destroyed')", name="ck_keys_state"),
+    CheckConstraint(
+        "state IN ('active', 'suspended', 'pending-import', 'compromised', 'destroyed')", name="ck_keys_state"
+    ),
     CheckConstraint("destroy_at IS NULL OR state <> 'active'", name="ck_keys_destroy_at"),
     CheckConstraint("length(description) <= 8192", name="ck_keys_description"),
     CheckConstraint("current_version >= 1", name="ck_keys_current_version"),
     CheckConstraint("length(material_id) = 64", name="ck_keys_material_id"),
     Index("ix_keys_domain_id", "domain_id"),
+    CheckConstraint("length(spec) BETWEEN 1 AND 64", name="ck_keys_spec"),
+    CheckConstraint("length(usage) BETWEEN 1 AND 64", name="ck_keys_usage"),
+    CheckConstraint("length(origin) BETWEEN 1 AND 64", name="ck_keys_origin"),
+    CheckConstraint("length(store_id) <= 64", name="ck_keys_store_id"),
+    CheckConstraint("rotation_days BETWEEN 0 AND 2560", name="ck_keys_rotation_days"),
     Index("ix_keys_state_destroy_at", "state", "destroy_at"),
+    Index("ix_keys_rotate_at", "rotate_at"),
+    Index("ix_keys_store_id", "store_id"),
 )
 
 key_versions: Final = Table(
@@ -108,11 +124,20 @@ key_versions: Final = Table(
     Column("material_id", Text, nullable=False),
     Column("wrapped", LargeBinary, nullable=False),
     Column("created_at", Double, nullable=False),
+    Column("public_key", LargeBinary, nullable=False, server_default=text("''")),
+    Column("hsm_key_id", LargeBinary, nullable=False, server_default=text("''")),
+    Column("made_by", Text, nullable=False, server_default=text("'create'")),
+    Column("expires_at", Double, nullable=True),
     PrimaryKeyConstraint("key_id", "version", name="pk_key_versions"),
     ForeignKeyConstraint(["key_id"], ["keys.key_id"], name="fk_key_versions_key_id"),
     CheckConstraint("version >= 1", name="ck_key_versions_version"),
     CheckConstraint("length(material_id) = 64", name="ck_key_versions_material_id"),
-    CheckConstraint("length(wrapped) BETWEEN 1 AND 6144", name="ck_key_versions_wrapped"),
+    CheckConstraint("length(wrapped) <= 6144", name="ck_key_versions_wrapped"),
+    CheckConstraint("length(public_key) <= 4096", name="ck_key_versions_public_key"),
+    CheckConstraint("length(hsm_key_id) IN (0, 16)", name="ck_key_versions_hsm_key_id"),
+    CheckConstraint(
+        "made_by IN ('create', 'automatic', 'on-demand', 'import')", name="ck_key_versions_made_by"
+    ),
 )
 
 aliases: Final = Table(

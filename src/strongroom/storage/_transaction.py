@@ -43,6 +43,11 @@ _INSERTS: Final = {
         *(hsm_keys, hsm_key_copies, transport_keys),
     )
 }
+_CHANGEABLE: Final = (
+    *("state", "description", "destroy_at", "current_version", "material_id"),
+    *("rotation_days", "rotate_at"),
+)
+"""What may change in the life of a key; all else stays as it was made."""
 _COUNT_KEY: Final = (
     update(domains)
     .where(domains.c.domain_id == bindparam("of_domain"))
@@ -54,7 +59,7 @@ _SET_STATE: Final = (
 _CHANGE_KEY: Final = (
     update(keys)
     .where(keys.c.key_id == bindparam("of_key"))
-    .values({name: bindparam(f"new_{name}") for name in ("state", "description", "destroy_at")})
+    .values({name: bindparam(f"new_{name}") for name in _CHANGEABLE})
 )
 _MOVE_ALIAS: Final = (
     update(aliases)
@@ -155,13 +160,12 @@ class Transaction(Reader):
         self._change_one(_SET_STATE, values, f"no key has the id {key_id}")
 
     def change_key(self, record: KeyRecord) -> None:
-        """Store state, description and date of destruction of a key. Raises StorageError when there is no such key."""
-        values = {
-            "of_key": record.key_id,
-            "new_state": record.state.value,
-            "new_description": record.description,
-            "new_destroy_at": record.destroy_at,
-        }
+        """Store what may change of a key: all but id, kind, origin, domain and birth.
+
+        Raises StorageError when there is no such key.
+        """
+        values = {f"new_{name}": getattr(record, name) for name in _CHANGEABLE}
+        values |= {"of_key": record.key_id, "new_state": record.state.value}
         self._change_one(_CHANGE_KEY, values, f"no key has the id {record.key_id}")
 
     def move_alias(self, name: str, key_id: str, updated_at: float) -> None:

@@ -123,7 +123,13 @@ def test_stored_numbers_and_words_never_change():
         "HSM_RSA_OAEP": 4,
     }
     names = {member.name: str(member) for member in KeyState}
-    assert names == {"ACTIVE": "active", "SUSPENDED": "suspended", "DESTROYED": "destroyed"}
+    assert names == {
+        "ACTIVE": "active",
+        "SUSPENDED": "suspended",
+        "PENDING_IMPORT": "pending-import",
+        "COMPROMISED": "compromised",
+        "DESTROYED": "destroyed",
+    }
 
 
 def test_random_bytes_have_the_length_asked_for_and_differ():

@@ -4,7 +4,7 @@ import sqlite3
 
 import pytest
 
-from strongroom.core import KeyState, StorageError
+from strongroom.core import KeyOrigin, KeyState, KeyUsage, ManagedKeySpec, StorageError, VersionMadeBy
 from unit.storage import record_makers as make
 
 NOBODY = "00000000-0000-4000-8000-00000000dead"
@@ -12,8 +12,18 @@ NOBODY = "00000000-0000-4000-8000-00000000dead"
 
 async def test_a_key_changes_what_may_change_and_nothing_else(store):
     record, other = await make.insert_keys(store, 2)
-    changed = record._replace(state=KeyState.SUSPENDED, description="other", destroy_at=99.5)
-    forged = changed._replace(created_at=0.0, material_id="00" * 32, current_version=7)
+    changed = record._replace(
+        state=KeyState.SUSPENDED,
+        description="other",
+        destroy_at=99.5,
+        current_version=7,
+        material_id="00" * 32,
+        rotation_days=90,
+        rotate_at=99.5,
+    )
+    forged = changed._replace(
+        created_at=0.0, spec=ManagedKeySpec.RSA_2048, usage=KeyUsage.SIGN_VERIFY, origin=KeyOrigin.EXTERNAL
+    )
     await store.write(lambda transaction: transaction.change_key(forged))
     assert store.get_key(record.key_id) == changed
     assert store.get_key(other.key_id) == other
@@ -122,3 +132,31 @@ async def test_deleted_material_is_overwritten_in_the_file(store, path):
     assert material in checkpoint()
     await store.write(lambda transaction: transaction.delete_material(record.key_id))
     assert material[:40] not in checkpoint()
+
+
+async def test_what_is_known_of_a_key_and_of_its_versions_is_read_back(store):
+    record = make.key(
+        state=KeyState.PENDING_IMPORT,
+        spec=ManagedKeySpec.ECC_NIST_P256,
+        usage=KeyUsage.KEY_AGREEMENT,
+        origin=KeyOrigin.AWS_CLOUDHSM,
+        store_id="cks-0123456789abcdef0",
+        rotation_days=365,
+        rotate_at=7.5,
+    )
+    version = make.version_of(
+        record,
+        wrapped=b"",
+        public_key=b"spki",
+        hsm_key_id=bytes(range(16)),
+        made_by=VersionMadeBy.ON_DEMAND,
+        expires_at=8.5,
+    )
+
+    def work(transaction):
+        transaction.insert_key(record)
+        transaction.insert_key_version(version)
+
+    await store.write(work)
+    assert store.get_key(record.key_id) == record
+    assert store.get_key_version(record.key_id, 1) == version
