@@ -232,24 +232,18 @@ class Reader:
 
 
 def _key(row: _AnyRow) -> KeyRecord:
-    *first, spec, usage, origin, store_id, rotation_days, rotate_at = row
-    key_id, state, *rest = first
-    return KeyRecord(
-        key_id,
-        KeyState(state),
-        *rest,
-        ManagedKeySpec(spec),
-        KeyUsage(usage),
-        KeyOrigin(origin),
-        store_id,
-        rotation_days,
-        rotate_at,
+    record = KeyRecord(*row)
+    return record._replace(
+        state=KeyState(record.state),
+        spec=ManagedKeySpec(record.spec),
+        usage=KeyUsage(record.usage),
+        origin=KeyOrigin(record.origin),
     )
 
 
 def _key_version(row: _AnyRow) -> KeyVersionRecord:
-    *rest, made_by, expires_at = row
-    return KeyVersionRecord(*rest, VersionMadeBy(made_by), expires_at)
+    record = KeyVersionRecord(*row)
+    return record._replace(made_by=VersionMadeBy(record.made_by))
 
 
 def _hsm_key(row: _AnyRow) -> HsmKeyRecord:
