@@ -1,22 +1,12 @@
 """The reads, the same on a store, a read-only store and inside a transaction."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Final, TypeAlias
+from typing import Final
 
-from sqlalchemy import Connection, Row, Select, bindparam, func, select
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import bindparam, func, select
 
-from strongroom.core import (
-    HsmKeyId,
-    KeyOrigin,
-    KeySpec,
-    KeyState,
-    KeyUsage,
-    ManagedKeySpec,
-    TransportKind,
-    VersionMadeBy,
-)
-from strongroom.storage._errors import translated
+from strongroom.core import HsmKeyId, KeyState, TransportKind
+from strongroom.storage._queries import AnySelect
+from strongroom.storage._reader_lifecycle import LifecycleReads
 from strongroom.storage._records import (
     AccessKeyRecord,
     AliasRecord,
@@ -32,6 +22,7 @@ from strongroom.storage._records import (
     TagRecord,
     TransportKeyRecord,
 )
+from strongroom.storage._rows import hsm_key_of, key_of, key_version_of
 from strongroom.storage._schema import (
     access_keys,
     aliases,
@@ -45,9 +36,6 @@ from strongroom.storage._schema import (
     roots,
     transport_keys,
 )
-
-_AnyRow: TypeAlias = Row[*tuple[Any, ...]]
-_AnySelect: TypeAlias = Select[*tuple[Any, ...]]
 
 # Statements are built once: SQLAlchemy then finds their SQL in its cache by identity.
 _KEY: Final = select(keys).where(keys.c.key_id == bindparam("key_id"))
@@ -99,20 +87,17 @@ _HSM_KEY_COPIES_OF: Final = _HSM_KEY_COPIES.where(hsm_key_copies.c.key_id == bin
 _TRANSPORT_KEYS: Final = select(transport_keys).order_by(transport_keys.c.member, transport_keys.c.kind)
 
 
-class Reader:
+class Reader(LifecycleReads):
     """Looks at records, changes none. One thread at a time; every method raises StorageError on failure.
 
     ``get_…`` returns None where there is no such record. Pages come in the order of their key, starting
     behind ``after``.
     """
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-
     def get_key(self, key_id: str) -> KeyRecord | None:
         """Return a key by its id."""
         row = self._first(_KEY, {"key_id": key_id})
-        return None if row is None else _key(row)
+        return None if row is None else key_of(row)
 
     def list_keys(self, *, after: str | None, limit: int) -> list[KeyRecord]:
         """Return up to ``limit`` keys in the order of their ids, those destroyed left out."""
@@ -120,16 +105,16 @@ class Reader:
             rows = self._all(_KEYS, {"limit": limit})
         else:
             rows = self._all(_KEYS_AFTER, {"limit": limit, "after": after})
-        return [_key(row) for row in rows]
+        return [key_of(row) for row in rows]
 
     def list_keys_due(self, now: float, *, limit: int) -> list[KeyRecord]:
         """Return up to ``limit`` suspended keys whose date of destruction has come, the oldest date first."""
-        return [_key(row) for row in self._all(_KEYS_DUE, {"now": now, "limit": limit})]
+        return [key_of(row) for row in self._all(_KEYS_DUE, {"now": now, "limit": limit})]
 
     def get_key_version(self, key_id: str, version: int) -> KeyVersionRecord | None:
         """Return one version of a key."""
         row = self._first(_KEY_VERSION, {"key_id": key_id, "version": version})
-        return None if row is None else _key_version(row)
+        return None if row is None else key_version_of(row)
 
     def get_alias(self, name: str) -> AliasRecord | None:
         """Return an alias by its name."""
@@ -193,13 +178,13 @@ class Reader:
     def get_hsm_key(self, key_id: HsmKeyId) -> HsmKeyRecord | None:
         """Return a Direct key by its id."""
         row = self._first(_HSM_KEY, {"key_id": key_id})
-        return None if row is None else _hsm_key(row)
+        return None if row is None else hsm_key_of(row)
 
     def list_hsm_keys(self, state: HsmKeyState | None = None) -> list[HsmKeyRecord]:
         """Return the Direct keys of one state, or all with their tombstones, oldest first."""
         if state is None:
-            return [_hsm_key(row) for row in self._all(_HSM_KEYS, {})]
-        return [_hsm_key(row) for row in self._all(_HSM_KEYS_IN, {"state": state.value})]
+            return [hsm_key_of(row) for row in self._all(_HSM_KEYS, {})]
+        return [hsm_key_of(row) for row in self._all(_HSM_KEYS_IN, {"state": state.value})]
 
     def list_hsm_key_copies(self, key_id: HsmKeyId | None = None) -> list[HsmKeyCopyRecord]:
         """Return what is known of the copies of one Direct key, or of all."""
@@ -214,40 +199,6 @@ class Reader:
         rows = self._all(_TRANSPORT_KEYS, {})
         return [TransportKeyRecord(row[0], row[1], TransportKind(row[2]), row[3], row[4]) for row in rows]
 
-    def _count(self, statement: _AnySelect, key_id: str) -> int:
+    def _count(self, statement: AnySelect, key_id: str) -> int:
         row = self._first(statement, {"key_id": key_id})
         return 0 if row is None else int(row[0])
-
-    def _first(self, statement: _AnySelect, values: Mapping[str, object]) -> _AnyRow | None:
-        try:
-            return self._connection.execute(statement, values).first()
-        except SQLAlchemyError as error:
-            raise translated(error) from error
-
-    def _all(self, statement: _AnySelect, values: Mapping[str, object]) -> Sequence[_AnyRow]:
-        try:
-            return self._connection.execute(statement, values).all()
-        except SQLAlchemyError as error:
-            raise translated(error) from error
-
-
-def _key(row: _AnyRow) -> KeyRecord:
-    record = KeyRecord(*row)
-    return record._replace(
-        state=KeyState(record.state),
-        spec=ManagedKeySpec(record.spec),
-        usage=KeyUsage(record.usage),
-        origin=KeyOrigin(record.origin),
-    )
-
-
-def _key_version(row: _AnyRow) -> KeyVersionRecord:
-    record = KeyVersionRecord(*row)
-    return record._replace(made_by=VersionMadeBy(record.made_by))
-
-
-def _hsm_key(row: _AnyRow) -> HsmKeyRecord:
-    key_id, spec, usage, label, may_leave, state, *rest = row
-    return HsmKeyRecord(
-        HsmKeyId(key_id), KeySpec(spec), KeyUsage(usage), label, may_leave, HsmKeyState(state), *rest
-    )

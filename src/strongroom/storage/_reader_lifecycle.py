@@ -1,0 +1,47 @@
+"""Reads about the life of keys: their versions, and what is due."""
+
+from typing import Final
+
+from sqlalchemy import bindparam, func, select
+
+from strongroom.core import KeyState, VersionMadeBy
+from strongroom.storage._queries import Queries
+from strongroom.storage._records import KeyRecord, KeyVersionRecord
+from strongroom.storage._rows import key_of, key_version_of
+from strongroom.storage._schema import key_versions, keys
+
+_VERSIONS: Final = (
+    select(key_versions)
+    .where(key_versions.c.key_id == bindparam("key_id"), key_versions.c.version > bindparam("after"))
+    .order_by(key_versions.c.version)
+    .limit(bindparam("limit"))
+)
+_VERSION_COUNT: Final = (
+    select(func.count())
+    .select_from(key_versions)
+    .where(key_versions.c.key_id == bindparam("key_id"), key_versions.c.made_by == bindparam("made_by"))
+)
+_TO_ROTATE: Final = (
+    select(keys)
+    .where(keys.c.state == KeyState.ACTIVE.value, keys.c.rotate_at <= bindparam("now"))
+    .order_by(keys.c.rotate_at, keys.c.key_id)
+    .limit(bindparam("limit"))
+)
+
+
+class LifecycleReads(Queries):
+    """See ``Reader``, which has them."""
+
+    def list_key_versions(self, key_id: str, *, after: int, limit: int) -> list[KeyVersionRecord]:
+        """Return up to ``limit`` versions of a key behind version ``after``, oldest first."""
+        rows = self._all(_VERSIONS, {"key_id": key_id, "after": after, "limit": limit})
+        return [key_version_of(row) for row in rows]
+
+    def count_key_versions(self, key_id: str, made_by: VersionMadeBy) -> int:
+        """Return how many versions of a key were made in one way."""
+        row = self._first(_VERSION_COUNT, {"key_id": key_id, "made_by": made_by.value})
+        return 0 if row is None else int(row[0])
+
+    def list_keys_to_rotate(self, now: float, *, limit: int) -> list[KeyRecord]:
+        """Return up to ``limit`` active keys whose date of rotation has come, the oldest date first."""
+        return [key_of(row) for row in self._all(_TO_ROTATE, {"now": now, "limit": limit})]
