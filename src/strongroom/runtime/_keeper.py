@@ -5,7 +5,6 @@ person can help.
 """
 
 import asyncio
-from collections import Counter
 from collections.abc import Awaitable, Callable
 
 from strongroom.core import (
@@ -21,6 +20,7 @@ from strongroom.hsm.wire import Pong
 from strongroom.runtime._failure import as_failure
 from strongroom.runtime._lives import Life, Lives
 from strongroom.runtime._standing import Standing
+from strongroom.runtime._tally import MemberTally
 from strongroom.runtime._watch import Prove, StartedWorker, WorkerWatch
 from strongroom.wiring.exposition import MemberCounts
 
@@ -77,14 +77,10 @@ class MemberKeeper:
         self._successor: Life | None = None
         self._background: set[asyncio.Task[None]] = set()
         self._watch: WorkerWatch | None = None
-        self._active_since: float | None = None
-        self._lost_at: float | None = None
+        self._tally = MemberTally(clock)
         self._recycle_not_before = 0.0
         self._is_recycling = False
         self._mismatches = 0
-        self._failures = self._recycled = 0
-        self._recoveries: Counter[str] = Counter()
-        self._recoveries_before: Counter[str] = Counter()
         self._entry = self._entry_of(MemberState.STARTING)
 
     @property
@@ -95,8 +91,7 @@ class MemberKeeper:
     @property
     def counts(self) -> MemberCounts:
         """What has happened since main started."""
-        recoveries = self._recoveries_before + self._recoveries
-        return MemberCounts(self._generation, self._failures, self._recycled, recoveries)
+        return self._tally.counts(self._generation)
 
     def suspect(self, generation: int, reason: str, kind: SuspicionKind) -> None:
         """Take notice of what a caller says; of an earlier generation it says nothing about this one."""
@@ -106,11 +101,20 @@ class MemberKeeper:
             self._standing.slow(reason)
         elif kind == "recovered":
             self._standing.recovered()
-        elif kind == "read-only":
-            self._standing.refuses_writes(reason)
         else:
             self._watch.suspect(reason, kind)
         self._publish_standing()
+
+    def refuses_writes(self, generation: int, reason: str) -> None:
+        """Take notice that main itself was refused when it made, changed or destroyed a key; callers do none of that."""
+        if generation == self._entry.generation:
+            self._standing.refuses_writes(reason)
+            self._publish_standing()
+
+    def condemn(self, fault: HsmError) -> None:
+        """Take the worker out of service for what main itself found in it while it serves."""
+        if self._watch is not None:
+            self._watch.condemn(fault)
 
     async def run(self) -> None:
         """Keep the worker alive until cancelled, or until only a person can help."""
@@ -124,8 +128,8 @@ class MemberKeeper:
                     await self._discard()
                     if is_final:
                         return
-                served_s = self._served_s()
-                pause_s = _FIRST_PAUSE_S if served_s > _LIVED_WELL_S else min(pause_s * 2, _LONGEST_PAUSE_S)
+                lived_well = self._tally.served_s > _LIVED_WELL_S
+                pause_s = _FIRST_PAUSE_S if lived_well else min(pause_s * 2, _LONGEST_PAUSE_S)
                 await self._pause(pause_s)
         finally:
             await self._discard(grace_s=_GRACE_S)
@@ -148,7 +152,7 @@ class MemberKeeper:
 
     async def _live(self) -> None:
         """Workers that hand over to one another, until one fails. Raises what it failed of."""
-        self._active_since = None
+        self._tally.tries_again()
         life = await self._lives.begin(self._next_generation(), self._started)
         while True:
             self._serve(life)
@@ -170,23 +174,15 @@ class MemberKeeper:
     def _serve(self, life: Life) -> None:
         """Publish a checked worker as serving, and say how long the member did not serve."""
         self._serving, self.member = life, life.member
-        worker = StartedWorker(life.child, life.use_path)
+        worker, clock = StartedWorker(life.child, life.use_path), self._clock
         self._watch = WorkerWatch(
-            worker, life.member, prove=self._prove, clock=self._clock, answered=self._answered
+            worker, life.member, prove=self._prove, clock=clock, answered=self._answered
         )
-        self._active_since = self._clock.monotonic()
         self._standing.renewed()
         failure, self.failure, self._mismatches = self.failure, None, 0
         self._publish(self._standing.now().state, life, self._standing.now().reason)
-        outage: dict[str, object] = {}
-        if self._lost_at is not None:
-            outage["outage_s"] = round(self._clock.monotonic() - self._lost_at, 3)
-            if failure is not None:
-                outage["cause"] = failure.message
-            self._lost_at = None
-        self._events.emit(
-            "member.active", member=self.name, generation=life.generation, pid=life.child.pid, **outage
-        )
+        which = {"generation": life.generation, "pid": life.child.pid}
+        self._events.emit("member.active", member=self.name, **which, **self._tally.serves(failure))
         self.first_outcome.set()
 
     async def _until_it_ends(self, life: Life) -> HsmError | None:
@@ -194,13 +190,12 @@ class MemberKeeper:
         if self._watch is None:
             raise AssertionError(f"nobody watches generation {life.generation}")
         fault = await self._watch.until_it_fails()
-        self._recoveries_before += self._recoveries
-        self._recoveries = Counter()
+        self._tally.worker_ended()
         return fault
 
     def _answered(self, pong: Pong) -> None:
         """Take notice of what a worker says of itself."""
-        self._recoveries = Counter(pong.recoveries)
+        self._tally.recovered(pong.recoveries)
         self._publish_standing()
         now = self._clock.monotonic()
         if pong.recycle and not self._is_recycling and now >= self._recycle_not_before:
@@ -224,7 +219,7 @@ class MemberKeeper:
         if old is None or watch is None or self._serving is not old:
             return  # it failed meanwhile, and run ends every life
         self._successor = successor
-        self._recycled += 1
+        self._tally.recycled()
         watch.retire()
         self._events.emit(
             "member.recycled",
@@ -240,15 +235,10 @@ class MemberKeeper:
             raise AssertionError("a worker was retired without a successor")
         return successor
 
-    def _served_s(self) -> float:
-        return 0.0 if self._active_since is None else self._clock.monotonic() - self._active_since
-
     def _failed(self, error: StrongroomError) -> bool:
         """Publish why the worker does not serve; returns whether it must not be started again."""
         self.failure = error
-        self._failures += 1
-        if self._lost_at is None and self._active_since is not None:
-            self._lost_at = self._clock.monotonic()
+        self._tally.failed()
         self._mismatches += isinstance(error, HsmIntegrityError)
         is_final = isinstance(error, PinRefusedError) or self._mismatches >= _MISMATCHES_TO_STOP
         state = MemberState.STOPPED if is_final else MemberState.EJECTED

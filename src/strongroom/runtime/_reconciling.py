@@ -10,6 +10,7 @@ from strongroom.core import (
     Deadline,
     EventSink,
     HsmError,
+    HsmIntegrityError,
     HsmKeyId,
     KeySpec,
     KeyUsage,
@@ -81,14 +82,19 @@ class Reconciling:
         rules: Rules,
         revive: Callable[[str], None],
         refused: Callable[[WorkerEntry, str], None],
+        differs: Callable[[str, HsmIntegrityError], None] = lambda _member, _error: None,
         events: EventSink,
         clock: Clock,
     ) -> None:
-        """``revive`` has a member started again that was given up; ``refused`` is told who takes no changes."""
+        """``revive`` has a member started again that was given up; ``refused`` is told who takes no changes.
+
+        ``differs`` has a member that serves taken out of service, since it holds another key under some name.
+        """
         self._store = store
         self._entries = entries
         self._revive = revive
         self._refused = refused
+        self._differs = differs
         self._may_replace: set[str] = set()
         self._events = events
         self._clock = clock
@@ -168,8 +174,7 @@ class Reconciling:
         for entry in entries:
             try:
                 if entry.use_path:
-                    report = await self._reconciler.reconcile(self._replica(entry), allowed)
-                    await self._reconciler.catch_up(self._replica(entry))
+                    report = await self._reconcile_serving(self._replica(entry), allowed)
                 else:
                     report = await self._reconcile_absent(entry, allowed)
                 answer.reports.append(report)
@@ -247,16 +252,26 @@ class Reconciling:
                 needing = set(self._reconciler.needing_others())
                 for replica in self.serving():
                     if replica.name in needing:
-                        await self._reconcile_serving(replica)
+                        await self._help_one(replica)
             except StrongroomError as error:  # the database; it is tried again
                 self._events.emit("reconcile.failed", member="", cause=error.message)
 
-    async def _reconcile_serving(self, replica: Replica) -> None:
+    async def _help_one(self, replica: Replica) -> None:
         try:
-            await self._reconciler.reconcile(replica)
-            await self._reconciler.catch_up(replica)
+            await self._reconcile_serving(replica, Allowed())
         except HsmError as error:
             self._events.emit("reconcile.failed", member=replica.name, cause=error.message)
+
+    async def _reconcile_serving(self, replica: Replica, allowed: Allowed) -> DriftReport:
+        """Look at a member that serves; one that holds another key under some name serves no longer."""
+        report = await self._reconciler.reconcile(replica, allowed)
+        try:
+            self._reconciler.require_same_keys(report)
+        except HsmIntegrityError as error:
+            self._differs(replica.name, error)
+        else:
+            await self._reconciler.catch_up(replica)
+        return report
 
     def _replica(self, entry: WorkerEntry) -> Replica:
         key = (entry.member, entry.use_path)

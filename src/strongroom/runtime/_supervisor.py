@@ -75,6 +75,7 @@ class Supervisor:
             rules=rules,
             revive=self._revive,
             refused=self._refused_write,
+            differs=self._holds_other_keys,
             events=self._events,
             clock=self._clock,
         )
@@ -228,7 +229,10 @@ class Supervisor:
         return await self._reconciling.answer(request)
 
     def _refused_write(self, entry: WorkerEntry, reason: str) -> None:
-        self._keepers[entry.member].suspect(entry.generation, reason, "read-only")
+        self._keepers[entry.member].refuses_writes(entry.generation, reason)
+
+    def _holds_other_keys(self, member: str, error: HsmIntegrityError) -> None:
+        self._keepers[member].condemn(error)
 
     def _revive(self, name: str) -> None:
         """Start a member again that was given up, or let it try without another pause."""

@@ -63,6 +63,7 @@ class WorkerWatch:
         self._answered = answered
         self._is_retired = False
         self._suspicion = ""
+        self._condemned: HsmError | None = None
         self._is_accused = False  # of a failure that no proof has answered yet
         self._proved_at = clock.monotonic()
 
@@ -70,6 +71,11 @@ class WorkerWatch:
         """Take notice of a suspicion."""
         self._suspicion = reason
         self._is_accused = self._is_accused or kind == "failure"
+        self._suspected.set()
+
+    def condemn(self, fault: HsmError) -> None:
+        """Main itself found what is wrong: ``until_it_fails`` returns it."""
+        self._condemned = fault
         self._suspected.set()
 
     def retire(self) -> None:
@@ -91,6 +97,7 @@ class WorkerWatch:
                     suspected.cancel()
                 if self._is_retired:
                     return None
+                fault = self._condemned or fault
                 if fault is not None:
                     # A connection that breaks is how the end of a process is often noticed first.
                     await _first_of(ended, timeout_s=_END_NOTICE_S)

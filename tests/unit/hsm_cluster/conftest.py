@@ -1,4 +1,4 @@
-"""Three members over real sockets, and a cluster of them with everything it reports."""
+"""Three members over real sockets, and a cluster of them with everything it reports; fakes with records of their keys."""
 
 import asyncio
 from contextlib import AsyncExitStack
@@ -6,8 +6,10 @@ from types import SimpleNamespace
 
 import pytest
 
+from fakes_replication import FakeCluster
 from strongroom.core import SystemClock
 from strongroom.hsm.cluster import HsmCluster
+from strongroom.storage import Store, create_database
 from strongroom.testing import RecordingEvents
 from worker_in_process import running_worker, table, three_hsms
 
@@ -35,3 +37,22 @@ async def trio(tmp_path):
             suspicions=suspicions,
             performed=lambda: sum(len(worker.performer.performed) for worker in workers),
         )
+
+
+@pytest.fixture(scope="session")
+def blank(tmp_path_factory):
+    path = tmp_path_factory.mktemp("db") / "strongroom.db"
+    create_database(path)
+    return path.read_bytes()
+
+
+@pytest.fixture
+async def cluster(blank, tmp_path):
+    """Three fake members that serve, and the two that keep their keys as the records say."""
+    path = tmp_path / "strongroom.db"
+    path.write_bytes(blank)
+    with Store.open(path) as store:
+        made = FakeCluster(store)
+        await made.make()
+        await made.join_all()
+        yield made

@@ -8,7 +8,6 @@ from strongroom.core import (
     Deadline,
     HsmIntegrityError,
     MemberBusyError,
-    MemberReadOnlyError,
     NoMemberError,
     Secret,
     SystemClock,
@@ -141,15 +140,6 @@ async def test_when_all_are_busy_a_call_waits_for_room_and_says_so_at_its_deadli
         await wrap(trio, 0.3)
     assert trio.suspicions == []
     assert trio.performed() < 200, "they were asked again and again without a pause"
-
-
-async def test_a_member_that_refuses_to_write_is_told_of_and_another_asked(alpha_first):
-    trio = alpha_first
-    trio.hsms[0].faults.fail_next(1, lambda: MemberReadOnlyError("write protected"))
-    await wrap(trio)
-    (said,) = trio.suspicions
-    assert (said.member, said.kind) == ("alpha", "read-only")
-    assert trio.cluster.workers()[0].breaker.is_closed
 
 
 async def test_a_degraded_member_gets_calls_that_another_gets_too_and_its_errors_are_nobodys(trio):

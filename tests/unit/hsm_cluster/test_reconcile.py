@@ -2,30 +2,12 @@
 
 import pytest
 
-from fakes_replication import Contents, FakeCluster
+from fakes_replication import Contents
 from strongroom.core import HsmIntegrityError, HsmKeyNotFoundError, KeySpec, MemberDeadlineError
 from strongroom.hsm.cluster import Allowed, DriftKind
 from strongroom.hsm.cluster._reconcile import Records, compare
 from strongroom.hsm.wire import ObjectEntry
-from strongroom.storage import CopyState, Store, create_database
-
-
-@pytest.fixture(scope="module")
-def blank(tmp_path_factory):
-    path = tmp_path_factory.mktemp("db") / "strongroom.db"
-    create_database(path)
-    return path.read_bytes()
-
-
-@pytest.fixture
-async def cluster(blank, tmp_path):
-    path = tmp_path / "strongroom.db"
-    path.write_bytes(blank)
-    with Store.open(path) as store:
-        made = FakeCluster(store)
-        await made.make()
-        await made.join_all()
-        yield made
+from strongroom.storage import CopyState
 
 
 def kinds(report):

@@ -109,6 +109,8 @@ async def test_a_suspicion_reaches_main(follow, suspicions):
         frame(msgspec.msgpack.encode({"member": "hsm-a"})),
         frame(msgspec.msgpack.encode(table(9))),
         frame(msgspec.msgpack.encode(["ProcessMetrics", 7])),
+        # That a member takes no new keys is nothing that an API process can know.
+        frame(msgspec.msgpack.encode(["ReportedSuspicion", ["hsm-a", 0, 3, "reason", "read-only"]])),
         (MAX_FRAME_BYTES + 1).to_bytes(4, "big"),
         b"\xff" * 100,
         b"GET / HTTP/1.1\r\n\r\n",

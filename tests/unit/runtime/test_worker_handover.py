@@ -139,7 +139,9 @@ async def test_a_degraded_member_is_restored_when_nobody_says_so_any_more(kept, 
 async def test_a_member_that_refuses_writes_is_read_only(kept):
     kept.run()
     await kept.active()
-    kept.keeper.suspect(1, "CKR_TOKEN_WRITE_PROTECTED", "read-only")
+    kept.keeper.refuses_writes(2, "of a worker that is not")
+    assert kept.states[-1] == (ACTIVE, 1)
+    kept.keeper.refuses_writes(1, "CKR_TOKEN_WRITE_PROTECTED")
     assert kept.states[-1] == (READ_ONLY, 1)
     assert kept.events.named("member.read_only")[0]["cause"] == "CKR_TOKEN_WRITE_PROTECTED"
     kept.child.die(1)

@@ -16,7 +16,7 @@ KEY_ID = HsmKeyId(bytes(range(16)))
 PENDING = HsmKeyRecord(
     KEY_ID, KeySpec.RSA_2048, KeyUsage.SIGN_VERIFY, "ca", True, HsmKeyState.PENDING, b"", 1.5
 )
-ACTIVE = PENDING._replace(state=HsmKeyState.ACTIVE, public_key=b"spki")
+ACTIVE = PENDING._replace(state=HsmKeyState.ACTIVE, public_key=b"spki", canary=bytes(32))
 DESTROYED = ACTIVE._replace(state=HsmKeyState.DESTROYED, destroyed_at=2.5)
 
 
@@ -54,6 +54,8 @@ async def test_no_key_is_made_twice(store):
         {"state": HsmKeyState.DESTROYED},
         {"state": "lost"},
         {"public_key": bytes(1025)},
+        {"canary": bytes(31)},
+        {"canary": bytes(257)},
     ],
 )
 async def test_what_no_key_can_be_is_refused(store, changes):

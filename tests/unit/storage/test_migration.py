@@ -105,6 +105,22 @@ def test_a_database_of_the_first_revision_keeps_its_keys_when_it_is_upgraded(pat
             asyncio.run(store.write(lambda tx: tx.insert_alias(make.alias("nobody"))))
 
 
+def test_direct_keys_of_before_canaries_keep_all_that_was_known_of_them(path, tmp_path):
+    old = tmp_path / "old.db"
+    make_database_of(old, "0003")
+    with closing(sqlite3.connect(old)) as connection:
+        connection.executescript("""
+            INSERT INTO hsm_keys VALUES (zeroblob(16), 'AES_256', 'ENCRYPT_DECRYPT', 'k', 1, 'active', x'', 1.5, NULL);
+            INSERT INTO hsm_key_copies VALUES (zeroblob(16), 'alpha', 'held');
+        """)
+    upgrade_database(old)
+    assert schema_of(old) == schema_of(path)
+    with Store.open(old) as store:
+        (record,) = store.list_hsm_keys()
+        assert (record.label, record.may_leave, record.canary) == ("k", True, None)
+        assert [copy.member for copy in store.list_hsm_key_copies(record.key_id)] == ["alpha"]
+
+
 def test_an_upgrade_that_would_lose_a_reference_changes_nothing(tmp_path):
     old = tmp_path / "old.db"
     make_database_of(old, "0001")

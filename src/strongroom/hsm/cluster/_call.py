@@ -13,7 +13,6 @@ from strongroom.core import (
     MemberBusyError,
     MemberDeadlineError,
     MemberFailedError,
-    MemberReadOnlyError,
     NoMemberError,
     Secret,
 )
@@ -268,9 +267,7 @@ class Call(Generic[T]):
         if isinstance(error, MemberDeadlineError):
             kind = "timeout"
             self._took(attempt, took_s)
-        if isinstance(error, MemberReadOnlyError):
-            self._report(Suspicion(*worker.place, error.message, "read-only"))
-        elif isinstance(error, HsmKeyNotFoundError):  # it may hold all others: main finds out
+        if isinstance(error, HsmKeyNotFoundError):  # it may hold all others: main finds out
             if self._note_absent is not None:
                 self._note_absent(worker.place)
             if worker.may_report_missing():

@@ -1,0 +1,75 @@
+"""A member that is found with another key while it serves is taken out of service at once."""
+
+import pytest
+
+from fakes_runtime import until
+from strongroom.core import Deadline, HsmIntegrityError, KeySpec, KeyUsage, SystemClock
+from strongroom.hsm.cluster import MemberState, Rules
+from strongroom.runtime._reconciling import Reconciling
+from strongroom.storage import Store, create_database
+from strongroom.testing import FakeHsm, RecordingEvents
+from strongroom.wiring.members_door import MembersRequest
+from worker_in_process import running_worker
+
+CLOCK = SystemClock()
+
+
+@pytest.fixture
+async def served(short_folder):
+    """Main's keeping of the keys of alpha, which serves; its HSM, and who was said to differ."""
+    create_database(short_folder / "strongroom.db")
+    differing = []
+    hsm = FakeHsm("alpha")
+    with Store.open(short_folder / "strongroom.db") as store:
+        async with running_worker(hsm, short_folder) as worker:
+            made = Reconciling(
+                store,
+                lambda: [worker.entry()],
+                rules=Rules(1),
+                revive=lambda name: None,
+                refused=lambda entry, reason: None,
+                differs=lambda member, error: differing.append((member, error)),
+                events=RecordingEvents(),
+                clock=CLOCK,
+            )
+            yield made, hsm, differing
+            made.close()
+
+
+async def test_an_operators_look_takes_it_out_of_service(served):
+    reconciling, hsm, differing = served
+    record = await reconciling.create(
+        KeySpec.HMAC_256,
+        KeyUsage.GENERATE_VERIFY_MAC,
+        "k",
+        may_leave=False,
+        deadline=Deadline.after(CLOCK, 30),
+    )
+    answer = await reconciling.answer(MembersRequest("reconcile", None))
+    assert answer.reports[0].is_clean
+    assert differing == []
+
+    hsm.direct.destroy(record.key)
+    hsm.direct.generate(record.key, "k", may_leave=False)
+    answer = await reconciling.answer(MembersRequest("reconcile", None))
+    assert not answer.reports[0].is_clean
+    ((member, error),) = differing
+    assert (member, type(error)) == ("alpha", HsmIntegrityError)
+
+
+async def test_whoever_is_condemned_serves_no_longer_and_what_is_found_again_stops_it(kept):
+    kept.run()
+    await kept.active()
+    kept.check_errors.append(HsmIntegrityError("the member holds another key"))
+    kept.keeper.condemn(HsmIntegrityError("the member holds 1 keys that are not the same"))
+    entry = await kept.reaches(MemberState.STOPPED, 2)
+    assert "another key" in entry.reason
+    await until(kept.task.done)
+
+
+async def test_what_was_found_is_forgotten_once_the_next_worker_serves(kept):
+    kept.run()
+    await kept.active()
+    kept.keeper.condemn(HsmIntegrityError("the member holds 1 keys that are not the same"))
+    await kept.active(2)
+    assert kept.keeper.failure is None
