@@ -43,6 +43,7 @@ from strongroom.core._errors import (
     TokenNotFoundError,
     VerificationFailedError,
 )
+from strongroom.core._hsm_keys import DestroyedHsmKeys, HsmKeyMaker, MadeHsmKey
 from strongroom.core._managed import KeyOrigin, ManagedKeySpec, VersionMadeBy
 from strongroom.core._protocols import ApprovalGate, ClosedGate, EventSink, HsmMember, HsmUse
 from strongroom.core._random import RandomPool, random_bytes
@@ -65,6 +66,7 @@ __all__ = [
     "ClosedGate",
     "ConfigError",
     "Deadline",
+    "DestroyedHsmKeys",
     "EventSink",
     "HomeError",
     "HsmDirectUse",
@@ -72,6 +74,7 @@ __all__ = [
     "HsmIntegrityError",
     "HsmKey",
     "HsmKeyId",
+    "HsmKeyMaker",
     "HsmKeyNotFoundError",
     "HsmMember",
     "HsmOutcomeUnknownError",
@@ -82,6 +85,7 @@ __all__ = [
     "KeyState",
     "KeyUsage",
     "MacAlgorithm",
+    "MadeHsmKey",
     "ManagedKeySpec",
     "MemberBusyError",
     "MemberDeadlineError",

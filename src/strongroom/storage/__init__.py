@@ -23,6 +23,7 @@ What is SQLite's own is in ``_sqlite``; all else is SQL that PostgreSQL takes to
 """
 
 from strongroom.storage._errors import DuplicateError
+from strongroom.storage._key_stores import KeyStoreRecord
 from strongroom.storage._migrate import create_database, upgrade_database
 from strongroom.storage._reader import Reader
 from strongroom.storage._records import (
@@ -53,6 +54,7 @@ __all__ = [
     "HsmKeyRecord",
     "HsmKeyState",
     "KeyRecord",
+    "KeyStoreRecord",
     "KeyVersionRecord",
     "MemberRecord",
     "ReadOnlyStore",

@@ -165,6 +165,8 @@ class HsmKeyRecord(NamedTuple):
     canary: bytes | None = None
     """A known answer (``hsm.cluster._key_canary``), 32 to 256 bytes: it tells a key that has no public half from every
     other one. None for a pair, a key that is not active yet, and one of before until it is next proved."""
+    made_for: str = ""
+    """The version of a key of the service that it was made for, ``KEY-ID/VERSION``; empty when it was for nothing such."""
 
     @property
     def key(self) -> HsmKey:

@@ -24,7 +24,7 @@ from sqlalchemy import (
     text,
 )
 
-REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005")
+REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005", "0006")
 """Every revision this software knows, oldest first; the last one is what it works with."""
 
 metadata: Final = MetaData()
@@ -135,6 +135,7 @@ key_versions: Final = Table(
     CheckConstraint("length(wrapped) <= 6144", name="ck_key_versions_wrapped"),
     CheckConstraint("length(public_key) <= 4096", name="ck_key_versions_public_key"),
     CheckConstraint("length(hsm_key_id) IN (0, 16)", name="ck_key_versions_hsm_key_id"),
+    Index("ix_key_versions_hsm_key_id", "hsm_key_id"),
     CheckConstraint(
         "made_by IN ('create', 'automatic', 'on-demand', 'import')", name="ck_key_versions_made_by"
     ),
@@ -192,6 +193,7 @@ hsm_keys: Final = Table(
     Column("created_at", Double, nullable=False),
     Column("destroyed_at", Double, nullable=True),
     Column("canary", LargeBinary, nullable=True),
+    Column("made_for", Text, nullable=False, server_default=text("''")),
     PrimaryKeyConstraint("key_id", name="pk_hsm_keys"),
     CheckConstraint("length(key_id) = 16", name="ck_hsm_keys_key_id"),
     CheckConstraint("length(spec) BETWEEN 1 AND 64", name="ck_hsm_keys_spec"),
@@ -202,6 +204,23 @@ hsm_keys: Final = Table(
     CheckConstraint("(destroyed_at IS NULL) = (state <> 'destroyed')", name="ck_hsm_keys_destroyed_at"),
     CheckConstraint("canary IS NULL OR length(canary) BETWEEN 32 AND 256", name="ck_hsm_keys_canary"),
     Index("ix_hsm_keys_state", "state"),
+    CheckConstraint("length(made_for) <= 64", name="ck_hsm_keys_made_for"),
+    Index("ix_hsm_keys_made_for", "made_for"),
+)
+
+custom_key_stores: Final = Table(
+    "custom_key_stores",
+    metadata,
+    Column("store_id", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("cluster_id", Text, nullable=False),
+    Column("is_connected", Boolean, nullable=False),
+    Column("created_at", Double, nullable=False),
+    PrimaryKeyConstraint("store_id", name="pk_custom_key_stores"),
+    UniqueConstraint("name", name="uq_custom_key_stores_name"),
+    CheckConstraint("length(store_id) = 21", name="ck_custom_key_stores_store_id"),
+    CheckConstraint("length(name) BETWEEN 1 AND 256", name="ck_custom_key_stores_name"),
+    CheckConstraint("length(cluster_id) BETWEEN 19 AND 24", name="ck_custom_key_stores_cluster_id"),
 )
 
 hsm_key_copies: Final = Table(

@@ -7,6 +7,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from strongroom.core import HsmKeyId, KeyState, StorageError
 from strongroom.storage._errors import translated
+from strongroom.storage._key_stores import KeyStoreWrites
 from strongroom.storage._reader import Reader
 from strongroom.storage._records import (
     AccessKeyRecord,
@@ -82,7 +83,7 @@ _DELETE_VERSIONS_OF: Final = delete(key_versions).where(key_versions.c.key_id ==
 _DELETE_ALIASES_OF: Final = delete(aliases).where(aliases.c.key_id == bindparam("of_key"))
 
 
-class Transaction(Reader):
+class Transaction(Reader, KeyStoreWrites):
     """Reads and writes of one piece of work; what it reads includes what it wrote.
 
     Lives on the writer thread for the length of one ``work`` call and must not leave it. Inserting raises
