@@ -66,7 +66,6 @@ async def test_what_breaks_a_rule_is_refused(store, changes):
 
 
 async def test_the_keys_of_a_store_are_counted_until_they_are_destroyed(store):
-    await store.write(make.insert_domain_and_root)
     record = make.key(store_id=STORE.store_id)
     await store.write(lambda tx: make.insert_whole_key(tx, record))
     assert store.count_keys_in_store(STORE.store_id) == 1
@@ -76,7 +75,6 @@ async def test_the_keys_of_a_store_are_counted_until_they_are_destroyed(store):
 
 
 async def test_active_direct_keys_that_no_version_names_are_found_and_no_others(store):
-    await store.write(make.insert_domain_and_root)
     claimed, unclaimed = hsm_key(1, "a/1"), hsm_key(2, "b/1")
     others = [
         hsm_key(3, ""),
