@@ -16,18 +16,9 @@ from strongroom.keyring import (
     ReEncrypted,
     TagPage,
 )
+from strongroom.service._caller import Caller
 
-
-class Caller(NamedTuple):
-    """An authenticated caller and the request that it makes."""
-
-    principal: str
-    """Name of the principal, such as ``user/developer``."""
-    access_key_id: str
-    source_address: str
-    region: str
-    """From the credential scope of the signature; ARNs are rendered with it."""
-    request_id: str
+__all__ = ["Caller", "Credential", "KeyService", "Refusal"]
 
 
 class Credential(NamedTuple):

@@ -1,0 +1,15 @@
+"""``Caller``: who calls, in a file of its own, so that the protocols of verbs by topic and ``KeyService`` both know it."""
+
+from typing import NamedTuple
+
+
+class Caller(NamedTuple):
+    """An authenticated caller and the request that it makes."""
+
+    principal: str
+    """Name of the principal, such as ``user/developer``."""
+    access_key_id: str
+    source_address: str
+    region: str
+    """From the credential scope of the signature; ARNs are rendered with it."""
+    request_id: str
