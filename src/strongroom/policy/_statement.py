@@ -1,0 +1,153 @@
+"""``Statement``: one statement of a policy, prepared once."""
+
+import re
+from typing import Final
+
+from strongroom.policy._conditions import Condition
+from strongroom.policy._errors import MalformedPolicyError
+from strongroom.policy._patterns import Pattern, has_wildcards
+from strongroom.policy._principals import account_of_root, is_principal_arn
+from strongroom.policy._reading import StatementParts
+from strongroom.policy._request import AccessRequest
+
+_SERVICE: Final = "kms"
+_ANY_ACTION_LEN: Final = 40
+_STATEMENT_COST: Final = 300
+_RESOURCE: Final = re.compile(r"arn:aws:kms:[a-z0-9*?-]{1,40}:([0-9*?]{1,12}):key/([0-9A-Za-z*?-]{1,64})")
+_SERVICE_PRINCIPAL: Final = re.compile(r"[a-z0-9-]+(?:\.[a-z0-9-]+)*\.amazonaws\.com(?:\.cn)?")
+
+
+class Statement:
+    """What one statement says. ``concerns`` and ``holds`` together: whether it speaks of a request."""
+
+    __slots__ = (
+        *(
+            "_accounts",
+            "_actions",
+            "_any_principal",
+            "_arns",
+            "_conditions",
+            "_is_not_action",
+            "_patterns",
+            "_resources",
+            "_variable",
+        ),
+        *("action_cost", "fixed_cost", "is_deny", "not_present", "number", "sid"),
+    )
+
+    def __init__(self, parts: StatementParts) -> None:
+        """Raises MalformedPolicyError."""
+        self.number = parts.number
+        self.sid = parts.sid
+        self.is_deny = parts.is_deny
+        where = f"statement {parts.number}"
+        self._any_principal = False
+        self._accounts: frozenset[str] = frozenset()
+        self._arns: frozenset[str] = frozenset()
+        self._take_principals(parts.principals.get("AWS", []), where)
+        services = parts.principals.get("Service", [])
+        if not all(map(_SERVICE_PRINCIPAL.fullmatch, services)):
+            raise MalformedPolicyError(f"{where}: a Service principal is no name of an AWS service")
+        self._is_not_action = parts.is_not_action
+        names = [_action(text, where) for text in parts.actions]
+        self._actions = frozenset(name for name in names if not has_wildcards(name))
+        self._patterns = [Pattern(name) for name in dict.fromkeys(names) if has_wildcards(name)]
+        self.action_cost = sum(p.fixed_cost + _ANY_ACTION_LEN * p.per_char_cost for p in self._patterns)
+        resources = [_resource(text, where) for text in parts.resources]
+        self._resources = (
+            None if None in resources else [resource for resource in resources if resource is not None]
+        )
+        self._conditions = _conditions(parts, where)
+        self._variable = [condition for condition in self._conditions if condition.is_variable]
+        self.fixed_cost = _STATEMENT_COST + sum(condition.fixed_cost for condition in self._conditions)
+        self.not_present = tuple(services) + tuple(c.key_name for c in self._conditions if c.is_never_present)
+
+    @property
+    def is_plain_delegation(self) -> bool:
+        """Whether this leaves everything to the roles of one account, and says nothing else."""
+        return (
+            not self.is_deny
+            and not (self._any_principal or self._arns or self._conditions or self._is_not_action)
+            and len(self._accounts) == 1
+            and self._resources is None
+            and self.covers("anythingatall")
+        )
+
+    def covers(self, action: str) -> bool:
+        """Whether the statement is about an action, given in lower case."""
+        found = action in self._actions or any(pattern.matches(action) for pattern in self._patterns)
+        return found is not self._is_not_action
+
+    def names(self, principal_arn: str) -> bool:
+        """Whether it speaks of this principal by itself, or of everybody."""
+        return self._any_principal or principal_arn in self._arns
+
+    def names_account(self, account_id: str) -> bool:
+        """Whether it speaks of the account as a whole."""
+        return account_id in self._accounts
+
+    def cost(self, request: AccessRequest) -> int:
+        """Bound what ``holds`` costs for this request, in nanoseconds or so."""
+        cost = self.fixed_cost
+        for condition in self._variable:
+            cost += condition.further_cost(request)
+        return cost
+
+    def holds(self, request: AccessRequest) -> bool:
+        """Whether resource and conditions are as the statement says."""
+        if self._resources is not None and not any(
+            account.matches(request.account_id) and key.matches(request.key.key_id)
+            for account, key in self._resources
+        ):
+            return False
+        return all(condition.holds(request) for condition in self._conditions)
+
+    def _take_principals(self, texts: list[str], where: str) -> None:
+        accounts, arns = set(), set()
+        for text in texts:
+            account = account_of_root(text)
+            if text == "*":
+                self._any_principal = True
+            elif account is not None:
+                accounts.add(account)
+            elif is_principal_arn(text):
+                arns.add(text)
+            else:
+                raise MalformedPolicyError(
+                    f"{where}: a principal is neither '*' nor an account nor the ARN of one"
+                )
+        self._accounts, self._arns = frozenset(accounts), frozenset(arns)
+
+
+def _conditions(parts: StatementParts, where: str) -> list[Condition]:
+    try:
+        return [
+            Condition(operator, key, texts, is_deny=parts.is_deny)
+            for operator, key, texts in parts.conditions
+        ]
+    except MalformedPolicyError as error:
+        raise MalformedPolicyError(f"{where}: {error.message}") from None
+
+
+def _action(text: str, where: str) -> str:
+    """Return an action in lower case without its service. Raises MalformedPolicyError for another service's."""
+    if text == "*":
+        return text
+    service, colon, name = text.lower().partition(":")
+    if service != _SERVICE or not colon or not name or not text.isascii():
+        raise MalformedPolicyError(f"{where}: an action is neither '*' nor one of kms:")
+    return name
+
+
+def _resource(text: str, where: str) -> tuple[Pattern, Pattern] | None:
+    """Return patterns of account and key id; None for ``*``, which means the key that has the policy.
+
+    The region of an ARN is not compared: a key answers in the region that its caller signed for, whatever it is,
+    and a caller must not get round a Deny by choosing another.
+    """
+    if text == "*":
+        return None
+    found = _RESOURCE.fullmatch(text)
+    if found is None:
+        raise MalformedPolicyError(f"{where}: a resource is neither '*' nor the ARN of a key")
+    return Pattern(found[1]), Pattern(found[2])
