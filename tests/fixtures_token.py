@@ -235,6 +235,10 @@ class FakeModule:
         self._trip("encrypt")
         return AESGCM(self._object(session, key)["key"]).encrypt(mechanism.iv, data, mechanism.aad)
 
+    def decrypt_gcm_each(self, session, key, sealed, opened, *, vendor_number=None):
+        for iv, aad, data in sealed:
+            opened(self.decrypt(session, cryptoki.AesGcm(iv, aad, 128, vendor_number), key, data))
+
     def decrypt(self, session, mechanism, key, data):
         self._token(session)
         self._trip("decrypt")

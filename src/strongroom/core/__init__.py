@@ -8,6 +8,18 @@ that a ``Secret`` must not be zeroized by one thread while another reads it.
     Secret(<12 bytes>)
 """
 
+from strongroom.core._batch import (
+    MAX_BATCH_ITEMS,
+    BatchAnswer,
+    BatchDecrypt,
+    BatchEncrypt,
+    BatchItem,
+    BatchMac,
+    BatchSign,
+    BatchUnwrap,
+    BatchWrap,
+    HsmBatchUse,
+)
 from strongroom.core._clock import Clock, Deadline, SystemClock
 from strongroom.core._direct import (
     HSM_KEY_ID_BYTES,
@@ -59,9 +71,18 @@ from strongroom.core._values import (
 
 __all__ = [
     "HSM_KEY_ID_BYTES",
+    "MAX_BATCH_ITEMS",
     "ApprovalGate",
     "ApprovalRequiredError",
     "AuditUnavailableError",
+    "BatchAnswer",
+    "BatchDecrypt",
+    "BatchEncrypt",
+    "BatchItem",
+    "BatchMac",
+    "BatchSign",
+    "BatchUnwrap",
+    "BatchWrap",
     "Clock",
     "ClosedGate",
     "ConfigError",
@@ -69,6 +90,7 @@ __all__ = [
     "DestroyedHsmKeys",
     "EventSink",
     "HomeError",
+    "HsmBatchUse",
     "HsmDirectUse",
     "HsmError",
     "HsmIntegrityError",

@@ -5,12 +5,14 @@ frame belongs to whoever took it off the list until it is put back, so no two ca
 threads, nor a call and another that a signal handler makes in its middle.
 """
 
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from strongroom.hsm.cryptoki._calls import EXTRA_ROOM, Calls, take, zeroize
 from strongroom.hsm.cryptoki._declarations import BYTES_TYPE, MECHANISM_POINTER, ULONG_POINTER, ffi
 from strongroom.hsm.cryptoki._errors import ModuleContractError
 from strongroom.hsm.cryptoki._library import Function, Library
+from strongroom.hsm.cryptoki._limits import check_operation
 from strongroom.hsm.cryptoki._mechanism_types import MechanismType
 from strongroom.hsm.cryptoki._return_values import error_for
 from strongroom.hsm.cryptoki._symmetric import AesGcm
@@ -20,6 +22,10 @@ _AAD_ROOM: Final = 1024
 _IV_ROOM: Final = 256
 _ZEROS: Final = bytes(_ROOM)
 _AES_GCM: Final = int(MechanismType.AES_GCM)
+_TAG_BITS: Final = 128
+
+Sealed = tuple[bytes, bytes, bytes]
+"""IV of 1 to 256 bytes, AAD of up to 1 MiB, ciphertext with a tag of 16 bytes at its end."""
 
 
 class _Frame:
@@ -39,17 +45,17 @@ class _Frame:
         self.output: Any = ffi.new(BYTES_TYPE, _ROOM)
         self.output_view: Any = ffi.buffer(self.output)
 
-    def fill(self, mechanism: AesGcm) -> Any:
+    def fill(self, iv: bytes, aad: bytes, tag_bits: int, number: int) -> Any:
         """Set the parameter. Returns the buffer of a long AAD, which must live until the call is over."""
-        iv, aad, gcm = mechanism.iv, mechanism.aad, self.gcm
+        gcm = self.gcm
         iv_len, aad_len = len(iv), len(aad)
         self.iv_view[0:iv_len] = iv
         gcm.pIv = self.iv if iv_len else ffi.NULL
-        self.mechanism.mechanism = mechanism.vendor_number or _AES_GCM
+        self.mechanism.mechanism = number
         gcm.ulIvLen = iv_len
         gcm.ulIvBits = 8 * iv_len
         gcm.ulAADLen = aad_len
-        gcm.ulTagBits = mechanism.tag_bits
+        gcm.ulTagBits = tag_bits
         if aad_len == 0:
             gcm.pAAD = ffi.NULL
             return None
@@ -68,12 +74,50 @@ class GcmCalls(Calls):
         super().__init__(library)
         self._frames: list[_Frame] = []  # taken and put back whole: list.pop and list.append are atomic
 
+    def decrypt_gcm_each(
+        self,
+        session: int,
+        key: int,
+        sealed: Iterable[Sealed],
+        opened: Callable[[bytes], object],
+        *,
+        vendor_number: int | None = None,
+    ) -> None:
+        """``decrypt`` with AES-GCM, one ciphertext after the other, all in the same C structures.
+
+        What a ciphertext opens to is given to ``opened`` before the next one is taken from ``sealed``, which so may be a
+        generator that ends when no time is left. Raises what ``decrypt`` does at the first that fails, and
+        ModuleContractError when one opens to more or less than its length.
+        """
+        number = _AES_GCM if vendor_number is None else AesGcm(b"i", b"", _TAG_BITS, vendor_number).number
+        calls = self._c_decrypt_init, self._c_decrypt
+        frame = self._frame()
+        try:
+            for iv, aad, data in sealed:
+                check_operation(session, key, data)
+                if (
+                    type(iv) is not bytes
+                    or type(aad) is not bytes
+                    or not 0 < len(iv) <= _IV_ROOM
+                    or len(aad) > _AAD_ROOM
+                ):
+                    AesGcm(iv, aad)  # raises when they are out of bounds
+                answer = self._gcm(
+                    "C_Decrypt", calls, frame, session, key, (iv, aad, _TAG_BITS, number), data
+                )
+                if len(answer) + _TAG_BITS // 8 != len(data):
+                    raise ModuleContractError(f"AES-GCM made {len(answer)} bytes of {len(data)} with the tag")
+                opened(answer)
+        finally:
+            ffi.memmove(frame.output, _ZEROS, _ROOM)
+            self._frames.append(frame)
+
     def _gcm_encrypt(self, session: int, mechanism: AesGcm, key: int, data: bytes) -> tuple[bytes, bytes]:
         """Return the IV that was used and the ciphertext."""
         frame = self._frame()
         try:
             calls = self._c_encrypt_init, self._c_encrypt
-            ciphertext = self._gcm("C_Encrypt", calls, frame, session, mechanism, key, data)
+            ciphertext = self._gcm("C_Encrypt", calls, frame, session, key, _parameter(mechanism), data)
             iv_used: bytes = frame.iv_view[0 : len(mechanism.iv)]
         finally:
             self._frames.append(frame)
@@ -83,7 +127,7 @@ class GcmCalls(Calls):
         frame = self._frame()
         try:
             calls = self._c_decrypt_init, self._c_decrypt
-            return self._gcm("C_Decrypt", calls, frame, session, mechanism, key, data)
+            return self._gcm("C_Decrypt", calls, frame, session, key, _parameter(mechanism), data)
         finally:
             ffi.memmove(frame.output, _ZEROS, _ROOM)
             self._frames.append(frame)
@@ -100,11 +144,11 @@ class GcmCalls(Calls):
         calls: tuple[Function, Function],
         frame: _Frame,
         session: int,
-        mechanism: AesGcm,
         key: int,
+        parameter: tuple[bytes, bytes, int, int],
         data: bytes,
     ) -> bytes:
-        long_aad = frame.fill(mechanism)
+        long_aad = frame.fill(*parameter)
         size = len(data)
         output, room, length = frame.output, _ROOM, frame.length
         if size + EXTRA_ROOM > _ROOM:
@@ -125,6 +169,10 @@ class GcmCalls(Calls):
         answer = take(output, written, room, name)
         zeroize(output, len(answer))
         return answer
+
+
+def _parameter(mechanism: AesGcm) -> tuple[bytes, bytes, int, int]:
+    return mechanism.iv, mechanism.aad, mechanism.tag_bits, mechanism.vendor_number or _AES_GCM
 
 
 def iv_replaced(function: str, next_step: str) -> ModuleContractError:

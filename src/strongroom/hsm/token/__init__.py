@@ -20,6 +20,7 @@ heal marks the token as broken: the process is to exit and be started again. Thi
 for approvals or interrupt a call that hangs.
 """
 
+from strongroom.hsm.token._batch import TokenBatch
 from strongroom.hsm.token._counters import RecoveryCounters
 from strongroom.hsm.token._direct import DirectVerbs
 from strongroom.hsm.token._initialise import initialise_token
@@ -52,6 +53,7 @@ __all__ = [
     "Role",
     "StoreReport",
     "Token",
+    "TokenBatch",
     "TokenIdentity",
     "TokenSelector",
     "TransportName",

@@ -25,7 +25,7 @@ from strongroom.hsm.token._direct_templates import secret_class
 from strongroom.hsm.token._objects import ObjectFinder
 from strongroom.hsm.token._profile import Profile
 from strongroom.hsm.token._values import ObjectSummary
-from strongroom.hsm.token._work import Workshop
+from strongroom.hsm.token._work import Work, Workshop
 from strongroom.hsm.token._wrapping import MAX_AAD_BYTES, UnexplainedError, check_length
 
 _PROBE_BYTES = 32
@@ -94,51 +94,56 @@ class DirectVerbs:
 
     def sign(self, key: HsmKey, algorithm: SigningAlgorithm, signed: bytes) -> bytes:
         """Sign (``core.HsmDirectUse.sign``)."""
+        return self._workshop.use("signing", self.sign_work(key, algorithm, signed))
+
+    def sign_work(self, key: HsmKey, algorithm: SigningAlgorithm, signed: bytes) -> Work[bytes]:
+        """Check what ``sign`` takes and return what it does in a session; so the other three of this kind."""
         check_key(key, KeyUsage.SIGN_VERIFY)
         check_signed(key.spec, algorithm, signed)
-        return self._workshop.use(
-            "signing",
-            lambda session: self._operations.sign(
-                session, self._find(session, key), key.spec, algorithm, signed
-            ),
+        return lambda session: self._operations.sign(
+            session, self._find(session, key), key.spec, algorithm, signed
         )
 
     def mac(self, key: HsmKey, message: bytes) -> bytes:
         """Make a MAC (``core.HsmDirectUse.mac``)."""
+        return self._workshop.use("making a MAC", self.mac_work(key, message))
+
+    def mac_work(self, key: HsmKey, message: bytes) -> Work[bytes]:
+        """See ``sign_work``."""
         check_key(key, KeyUsage.GENERATE_VERIFY_MAC)
         check_length("message", len(message), 1, MAX_MESSAGE_BYTES)
-        return self._workshop.use(
-            "making a MAC",
-            lambda session: self._operations.mac(session, self._find(session, key), key.spec, message),
-        )
+        return lambda session: self._operations.mac(session, self._find(session, key), key.spec, message)
 
     def encrypt(self, key: HsmKey, plaintext: Secret, aad: bytes) -> WrappedBytes:
         """Encrypt with AES-GCM (``core.HsmDirectUse.encrypt``)."""
+        return self._workshop.use("encrypting", self.encrypt_work(key, plaintext, aad))
+
+    def encrypt_work(self, key: HsmKey, plaintext: Secret, aad: bytes) -> Work[WrappedBytes]:
+        """See ``sign_work``."""
         check_key(key, KeyUsage.ENCRYPT_DECRYPT)
         check_spec(key, key.spec is KeySpec.AES_256, "encrypt inside the token")
         check_length("plaintext", len(plaintext), 1, MAX_MESSAGE_BYTES)
         check_length("AAD", len(aad), 0, MAX_AAD_BYTES)
-        return self._workshop.use(
-            "encrypting",
-            lambda session: self._operations.encrypt(
-                session, self._find(session, key), plaintext.reveal(), aad
-            ),
+        return lambda session: self._operations.encrypt(
+            session, self._find(session, key), plaintext.reveal(), aad
         )
 
     def decrypt(self, key: HsmKey, sealed: WrappedBytes, aad: bytes) -> Secret:
         """Decrypt with AES-GCM (``core.HsmDirectUse.decrypt``)."""
-        check_key(key, KeyUsage.ENCRYPT_DECRYPT)
-        check_spec(key, key.spec is KeySpec.AES_256, "decrypt by AES-GCM")
-        self._operations.check_sealed(sealed)
-        check_length("AAD", len(aad), 0, MAX_AAD_BYTES)
 
         def probe(session: int, handle: int, challenge: Secret) -> Secret:
             made = self._operations.encrypt(session, handle, challenge.reveal(), b"")
             return self._operations.decrypt(session, handle, made, b"")
 
-        return self._decrypted(
-            key, lambda session, handle: self._operations.decrypt(session, handle, sealed, aad), probe
-        )
+        return self._decrypted(key, self.decrypt_work(key, sealed, aad), probe)
+
+    def decrypt_work(self, key: HsmKey, sealed: WrappedBytes, aad: bytes) -> Work[Secret]:
+        """See ``sign_work``. What it raises when the ciphertext does not authenticate need not tell so."""
+        check_key(key, KeyUsage.ENCRYPT_DECRYPT)
+        check_spec(key, key.spec is KeySpec.AES_256, "decrypt by AES-GCM")
+        self._operations.check_sealed(sealed)
+        check_length("AAD", len(aad), 0, MAX_AAD_BYTES)
+        return lambda session: self._operations.decrypt(session, self._find(session, key), sealed, aad)
 
     def decrypt_oaep(self, key: HsmKey, algorithm: OaepAlgorithm, ciphertext: bytes) -> Secret:
         """Decrypt with RSA-OAEP (``core.HsmDirectUse.decrypt_oaep``)."""
@@ -153,7 +158,9 @@ class DirectVerbs:
 
         return self._decrypted(
             key,
-            lambda session, handle: self._operations.decrypt_oaep(session, handle, algorithm, ciphertext),
+            lambda session: self._operations.decrypt_oaep(
+                session, self._find(session, key), algorithm, ciphertext
+            ),
             probe,
         )
 
@@ -173,16 +180,16 @@ class DirectVerbs:
         return self._workshop.use("reading a public key", lambda session: self._public_key(session, key))
 
     def _find(self, session: int, key: HsmKey) -> int:
-        return self._finder.find(session, key.key_id, secret_class(key.spec))
+        return self._finder.find(session, (key.key_id, secret_class(key.spec)))
 
     def _public_key(self, session: int, key: HsmKey) -> bytes:
-        public = self._finder.find(session, key.key_id, ObjectClass.PUBLIC_KEY)
+        public = self._finder.find(session, (key.key_id, ObjectClass.PUBLIC_KEY))
         return self._operations.public_key(session, public, key)
 
     def _decrypted(
         self,
         key: HsmKey,
-        work: Callable[[int, int], Secret],
+        work: Work[Secret],
         probe: Callable[[int, int, Secret], Secret],
     ) -> Secret:
         # Two tries before the probe and one after it: stray CKR_GENERAL_ERRORs must not be reported as tampering.
@@ -190,9 +197,7 @@ class DirectVerbs:
             if attempt == 2:
                 self._prove_decryption(key, probe)
             try:
-                return self._workshop.use(
-                    "decrypting", lambda session: work(session, self._find(session, key))
-                )
+                return self._workshop.use("decrypting", work)
             except UnexplainedError:
                 continue
             except HsmIntegrityError as error:

@@ -32,26 +32,25 @@ class ObjectFinder:
 
     def __init__(self, module: Module) -> None:
         self._module = module
-        self._lock = threading.Lock()  # guards the two below
+        self._lock = threading.Lock()  # for writing to the two below
         self._generation = 0
         self._handles: dict[tuple[bytes, ObjectClass], int] = {}
 
-    def find(self, session: int, cka_id: bytes, object_class: ObjectClass) -> int:
+    def find(self, session: int, name: tuple[bytes, ObjectClass]) -> int:
         """Return the handle of the one token object of this name.
 
         Raises HsmKeyNotFoundError when there is none and MemberFailedError when there are several: CKA_ID is not
         unique on a token, and taking either would be a guess. Another member may hold one of each.
         """
-        key = (cka_id, object_class)
-        with self._lock:
-            generation, handle = self._generation, self._handles.get(key)
+        handle = self._handles.get(name)
         if handle is not None:
             return handle
-        handle = self.find_uncached(session, cka_id, object_class)
+        generation = self._generation
+        handle = self.find_uncached(session, *name)
         with self._lock:
             # A session lost meanwhile made this handle as stale as those that were forgotten.
             if generation == self._generation and len(self._handles) < _MAX_CACHED:
-                self._handles[key] = handle
+                self._handles[name] = handle
         return handle
 
     def forget_all(self) -> None:

@@ -71,7 +71,10 @@ class SessionPool:
         self._tally = tally or Tally()
         self._check_after_s = min(_CHECK_AFTER_S, idle_limit_s / 2 or _CHECK_AFTER_S)
         self._pace = Pace("sessions are opened", sessions_per_s, clock)
-        self._changed = threading.Condition()  # guards what follows
+        self._lock = (
+            threading.Lock()
+        )  # guards what follows; itself quicker to take than through the condition
+        self._changed = threading.Condition(self._lock)
         self._idle: list[_Idle] = []
         self._on_loan = 0
         self._waiting = 0
@@ -145,7 +148,7 @@ class SessionPool:
 
     def _reserve(self, wait_until: float) -> _Idle | None:
         """Wait for the right to one session; returns an idle one if there is any."""
-        with self._changed:
+        with self._lock:
             if not self._has_room():
                 wait_s = max(wait_until - self._clock.monotonic(), 0)
                 self._waiting += 1
@@ -216,7 +219,7 @@ class SessionPool:
     def give_back(self, session: int) -> None:
         """Take back a session in which all went well."""
         since = self._clock.monotonic()
-        with self._changed:
+        with self._lock:
             if not self._is_closed:
                 self._idle.append(_Idle(session, since))
                 self._on_loan -= 1

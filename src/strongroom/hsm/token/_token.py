@@ -1,10 +1,11 @@
 """``Token``: one token, opened, logged in and made safe to use from many threads."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Final, Self
 
 from strongroom.core import (
+    BatchItem,
     Clock,
     Deadline,
     HsmError,
@@ -16,6 +17,7 @@ from strongroom.core import (
 )
 from strongroom.hsm.cryptoki import Module
 from strongroom.hsm.token._admin import AdminVerbs
+from strongroom.hsm.token._batch import BatchVerbs, TokenBatch
 from strongroom.hsm.token._counters import RecoveryCounters, Tally
 from strongroom.hsm.token._direct import DirectVerbs
 from strongroom.hsm.token._keep_alive import KeepAlive
@@ -84,6 +86,7 @@ class Token:
         self._removal = RemovalVerbs(module, finder, self._workshop, role=role)
         self._transport = TransportVerbs(module, finder, self._workshop, profile=profile, role=role)
         self._direct = DirectVerbs(module, finder, self._workshop, profile=profile, clock=clock)
+        self._batches = BatchVerbs(self._use, self._direct, self._workshop, clock=clock)
 
     @classmethod
     def open(
@@ -180,6 +183,10 @@ class Token:
         too, the member is at fault and MemberFailedError is raised instead.
         """
         return self._use.unwrap(root_id, wrapped, aad)
+
+    def batch(self, items: Sequence[BatchItem]) -> TokenBatch:
+        """Begin a batch; ``TokenBatch.advance`` does it, and never raises an HsmError."""
+        return TokenBatch(items, self._batches)
 
     def random(self, n_bytes: int) -> Secret:
         """Return 1 to 1,024 bytes of the token's own generator."""

@@ -35,6 +35,8 @@ from strongroom.hsm.token._pool import SessionPool
 from strongroom.hsm.token._recovery import Ladder, Rung
 
 _Result = TypeVar("_Result")
+Work = Callable[[int], _Result]
+"""What is done in the session that it is given."""
 
 _COMPARE: Final = "compare this token's mechanisms and the root's attributes with those of the other members"
 _LOOK: Final = "look by its CKA_ID whether the object is there before the change is asked for again"
@@ -112,7 +114,7 @@ class Workshop:
     def use(
         self,
         doing: str,
-        work: Callable[[int], _Result],
+        work: Work[_Result],
         *,
         blames_caller: bool = False,
         new_session: bool = False,
@@ -134,13 +136,26 @@ class Workshop:
                 failure = MemberFailedError(failure.message, ckr=error.ckr, next_step=_COMPARE)
             raise failure from error
 
+    def once(self, work: Work[_Result]) -> _Result:
+        """Run idempotent work a single time; raises what it raised. Whoever calls has ``use`` for a second try."""
+        deadline = self._deadline(self._use_limit_s)
+        ladder = self._ladder
+        ladder.begin(deadline)
+        generation = ladder.generation.enter(deadline)
+        try:
+            result = self._in_session(work, deadline, new=False)
+        finally:
+            ladder.generation.leave()
+        ladder.succeeded(generation)
+        return result
+
     def change(
         self,
         doing: str,
-        work: Callable[[int], _Result],
+        work: Work[_Result],
         *,
         name: bytes = b"",
-        outcome: Callable[[int], _Result] | None = None,
+        outcome: Work[_Result] | None = None,
     ) -> _Result:
         """Run work that creates or destroys, in a new session, and never again once anything may have been done.
 
@@ -159,8 +174,8 @@ class Workshop:
     def _change(
         self,
         doing: str,
-        work: Callable[[int], _Result],
-        outcome: Callable[[int], _Result] | None,
+        work: Work[_Result],
+        outcome: Work[_Result] | None,
         deadline: Deadline,
     ) -> _Result:
         try:
@@ -200,9 +215,7 @@ class Workshop:
     def _deadline(self, limit_s: float) -> Deadline:
         return Deadline(self._clock, min(self._clock.monotonic() + limit_s, self._thread.ends_at))
 
-    def _run(
-        self, work: Callable[[int], _Result], deadline: Deadline, *, new: bool, is_change: bool = False
-    ) -> _Result:
+    def _run(self, work: Work[_Result], deadline: Deadline, *, new: bool, is_change: bool = False) -> _Result:
         ladder = self._ladder
         ladder.begin(deadline)
         rung = Rung.GROUND
@@ -225,7 +238,7 @@ class Workshop:
                 raise failure
             rung, new = taken, True
 
-    def _in_session(self, work: Callable[[int], _Result], deadline: Deadline, *, new: bool) -> _Result:
+    def _in_session(self, work: Work[_Result], deadline: Deadline, *, new: bool) -> _Result:
         session = self._pool.take(deadline, new=new)
         try:
             result = work(session)

@@ -5,6 +5,7 @@ which objects a root is made, and turns a session, their handles and some bytes 
 nothing up, retries nothing and keeps no key.
 """
 
+from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple, Protocol
 
 from strongroom.core import (
@@ -80,6 +81,19 @@ class Wrapping(Protocol):
 
         Raises HsmIntegrityError when it does not authenticate or belongs to another ``aad``, UnexplainedError when the
         token cannot say that, and CryptokiError.
+        """
+        ...
+
+    def decrypt_each(
+        self,
+        session: int,
+        handles: Handles,
+        sealed: Iterable[tuple[WrappedBytes, bytes]],
+        opened: Callable[[bytes], object],
+    ) -> None:
+        """Unwrap one after the other what ``sealed`` yields, with its AAD; ``opened`` is given each before the next is taken.
+
+        Ends at the first that fails, with an error that need not tell why.
         """
         ...
 

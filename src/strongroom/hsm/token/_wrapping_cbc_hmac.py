@@ -7,6 +7,7 @@ bits), with a separate 256-bit key for each part and the whole 32-byte tag. CBC:
 
 import hmac
 import struct
+from collections.abc import Callable, Iterable
 
 from strongroom.core import HsmRequestError, WrapAlgorithm, WrappedBytes, random_bytes
 from strongroom.hsm.cryptoki import AesCbc, Hmac, MechanismType, Module, ModuleContractError
@@ -62,6 +63,17 @@ class CbcHmacWrapping:
         if len(padded) != len(wrapped.ciphertext):
             raise ModuleContractError(f"AES-CBC made {len(padded)} bytes of {len(wrapped.ciphertext)}")
         return unpad(padded)
+
+    def decrypt_each(
+        self,
+        session: int,
+        handles: Handles,
+        sealed: Iterable[tuple[WrappedBytes, bytes]],
+        opened: Callable[[bytes], object],
+    ) -> None:
+        """See ``Wrapping``."""
+        for wrapped, aad in sealed:
+            opened(self.decrypt(session, handles, wrapped, aad))
 
     def _tag(self, session: int, key: int, aad: bytes, iv: bytes, ciphertext: bytes) -> bytes:
         tag = self._module.sign(session, _SHA_256, key, mac_input(aad, iv, ciphertext))

@@ -4,6 +4,8 @@ Source: NIST SP 800-38D; PKCS#11 3.2, section 6.13.3 (CKM_AES_GCM). In approved 
 (FIPS 140-3 IG, C.H), and say in three ways which one they made.
 """
 
+from collections.abc import Callable, Iterable
+
 from strongroom.core import HsmRequestError, WrapAlgorithm, WrappedBytes, random_bytes
 from strongroom.hsm.cryptoki import (
     AesGcm,
@@ -44,9 +46,11 @@ class GcmWrapping:
 
     def check(self, wrapped: WrappedBytes) -> None:
         """See ``Wrapping``."""
-        if len(wrapped.iv) not in IV_LENGTHS or len(wrapped.tag) != TAG_LEN_BYTES:
+        _algorithm, iv, ciphertext, tag = wrapped
+        if len(iv) not in IV_LENGTHS or len(tag) != TAG_LEN_BYTES:
             raise HsmRequestError(f"IV and tag have 12 or 16, and {TAG_LEN_BYTES} bytes")
-        check_length("wrapped key", len(wrapped.ciphertext), 1, MAX_KEY_BYTES)
+        if not 1 <= len(ciphertext) <= MAX_KEY_BYTES:
+            check_length("wrapped key", len(ciphertext), 1, MAX_KEY_BYTES)
 
     def encrypt(self, session: int, handles: Handles, plaintext: bytes, aad: bytes) -> WrappedBytes:
         """See ``Wrapping``. Raises ModuleContractError when the token did not make the IV that the profile promises."""
@@ -74,6 +78,26 @@ class GcmWrapping:
         if len(opened) != len(wrapped.ciphertext):
             raise ModuleContractError(f"AES-GCM made {len(opened)} bytes of {len(wrapped.ciphertext)}")
         return opened
+
+    def decrypt_each(
+        self,
+        session: int,
+        handles: Handles,
+        sealed: Iterable[tuple[WrappedBytes, bytes]],
+        opened: Callable[[bytes], object],
+    ) -> None:
+        """See ``Wrapping``."""
+        if self._rule == "hsm-prepended":
+            for wrapped, aad in sealed:
+                opened(self.decrypt(session, handles, wrapped, aad))
+            return
+        self._module.decrypt_gcm_each(
+            session,
+            handles[0],
+            ((wrapped.iv, aad, wrapped.ciphertext + wrapped.tag) for wrapped, aad in sealed),
+            opened,
+            vendor_number=self._vendor_number,
+        )
 
     def _mechanism(self, iv: bytes, aad: bytes) -> AesGcm:
         return AesGcm(iv, aad, TAG_LEN_BYTES * 8, self._vendor_number, not iv)

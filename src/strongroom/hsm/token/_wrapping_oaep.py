@@ -7,6 +7,7 @@ tell who made it, since the public half suffices for that. The public half is a 
 
 import hashlib
 import hmac
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from strongroom.core import HsmRequestError, WrapAlgorithm, WrappedBytes
@@ -82,6 +83,17 @@ class OaepWrapping:
         if not hmac.compare_digest(binding, hashlib.sha256(aad).digest()) or not plaintext:
             raise does_not_authenticate()
         return plaintext
+
+    def decrypt_each(
+        self,
+        session: int,
+        handles: Handles,
+        sealed: Iterable[tuple[WrappedBytes, bytes]],
+        opened: Callable[[bytes], object],
+    ) -> None:
+        """See ``Wrapping``."""
+        for wrapped, aad in sealed:
+            opened(self.decrypt(session, handles, wrapped, aad))
 
 
 def root_modulus_bits(profile: Profile) -> int:
