@@ -3,9 +3,10 @@
 import asyncio
 import os
 from collections import deque
+from contextlib import contextmanager
 
 from strongroom.core import Secret
-from strongroom.hsm.cluster import MemberState
+from strongroom.hsm.cluster import MemberState, RemoteMember
 from strongroom.runtime._keeper import MemberKeeper
 from strongroom.runtime._watch import StartedWorker
 from strongroom.testing import FakeClock, FakeHsm, FakePerformer, RecordingEvents
@@ -13,8 +14,8 @@ from strongroom.wiring.bootstrap import Started
 from worker_in_process import WorkerInProcess
 
 
-async def until(is_so, limit_s=10.0):
-    """Wait until something is so, and no longer."""
+async def until(is_so, limit_s=60.0):
+    """Wait until something is so, and no longer; the limit is for a machine that stands still now and then."""
     async with asyncio.timeout(limit_s):
         while not is_so():
             await asyncio.sleep(0.002)
@@ -71,20 +72,21 @@ class KeptMember:
     """A keeper, the worker that it keeps, and all that happened.
 
     ``start_errors``, ``check_errors`` and ``proof_errors`` are raised one by one, before starting, checking and
-    proving work. While ``hold_start`` or ``hold_check`` is set, that step waits. ``proofs`` counts proofs.
+    proving work. Unless ``hold_start`` and ``hold_check`` are set, that step waits. ``proofs`` counts proofs that were
+    begun, ``answers`` the pings that were answered.
     """
 
     def __init__(self, folder):
         self.hsm = FakeHsm("hsm-a")
         self.root_id = self.hsm.make_root()
-        self.performer = FakePerformer(self.hsm, limit_s=5.0)
+        self.performer = FakePerformer(self.hsm, limit_s=300.0)
         self.worker = WorkerInProcess(self.hsm, folder, performer=self.performer)
         self.clock = FakeClock()
         self.events = RecordingEvents()
         self.starts, self.children, self.published = [], [], []
         self.start_errors, self.check_errors, self.proof_errors = deque(), deque(), deque()
         self.sealed = self.hsm.wrap(self.root_id, Secret(b"canary"), b"")
-        self.proofs = 0
+        self.proofs = self.answers = self._under_way = 0
         self.hold_start, self.hold_check = asyncio.Event(), asyncio.Event()
         self.hold_start.set()
         self.hold_check.set()
@@ -101,6 +103,30 @@ class KeptMember:
 
     def run(self):
         self.task = asyncio.ensure_future(self.keeper.run())
+
+    async def let_pass(self, seconds):
+        """Let time pass while no ping and no proof is under way: the clock that moves would take their time away."""
+        await self.is_idle()
+        self.clock.advance(seconds)
+
+    async def is_idle(self):
+        """Wait until the worker has answered, and is asked nothing."""
+        await until(lambda: self.answers and not self._under_way)
+
+    async def ping(self, member, *, deadline, real=RemoteMember.ping):
+        """``RemoteMember.ping``, counted."""
+        with self._counted():
+            pong = await real(member, deadline=deadline)
+        self.answers += 1
+        return pong
+
+    @contextmanager
+    def _counted(self):
+        self._under_way += 1
+        try:
+            yield
+        finally:
+            self._under_way -= 1
 
     async def stop(self):
         # asyncio loses the socket of a caller whom it accepts while its server is being closed.
@@ -146,4 +172,5 @@ class KeptMember:
         self.proofs += 1
         if self.proof_errors:
             raise self.proof_errors.popleft()
-        await member.unwrap(self.root_id, self.sealed, b"", deadline=deadline)
+        with self._counted():
+            await member.unwrap(self.root_id, self.sealed, b"", deadline=deadline)

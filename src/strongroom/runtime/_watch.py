@@ -23,6 +23,8 @@ _END_NOTICE_S = 0.1
 _PROVE_EVERY_S = 60.0
 _PROVE_ACCUSED_EVERY_S = 3.0
 _PROOF_LIMIT_S = 2.0
+_HELD_UP_S = 0.2
+_ASKED_AGAIN = 2
 _BUSY_CALLS = 16
 """A worker that finished more calls than this while its proof waited is at work; a proof itself is a few."""
 
@@ -110,7 +112,7 @@ class WorkerWatch:
 
     async def _fault(self, suspected: asyncio.Future[Any]) -> HsmError | None:
         try:
-            pong = await self._ask(suspected)
+            pong = await self._ask_again_if_held_up(suspected)
         except HsmError as error:
             return MemberFailedError(f"its worker does not answer: {error.message}")
         self._answered(pong)
@@ -123,6 +125,21 @@ class WorkerWatch:
         if since_s >= (_PROVE_ACCUSED_EVERY_S if self._is_accused else _PROVE_EVERY_S):
             return await self._unproved(pong)
         return None
+
+    async def _ask_again_if_held_up(self, suspected: asyncio.Future[Any]) -> Pong:
+        """Ask; and again, twice at most, when this process itself stood still meanwhile: then the answer may lie there.
+
+        A machine that paused as a whole would else have all workers killed at the moment when it goes on.
+        """
+        loop = asyncio.get_running_loop()
+        for _ in range(_ASKED_AGAIN):
+            began = loop.time()
+            try:
+                return await self._ask(suspected)
+            except MemberDeadlineError:
+                if loop.time() - began < _PING_LIMIT_S + _HELD_UP_S:
+                    raise
+        return await self._ask(suspected)
 
     async def _ask(self, suspected: asyncio.Future[Any]) -> Pong:
         """Ask the worker what it is at. Under suspicion, now or while we ask, it has less time to answer."""

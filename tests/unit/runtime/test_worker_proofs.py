@@ -33,7 +33,7 @@ async def test_an_accused_member_without_the_root_is_ejected_and_back_only_when_
     kept.hsm.copy_root_to(copy, kept.root_id)
     kept.hsm.forget_root(kept.root_id)
     kept.check_errors.extend(HsmKeyNotFoundError("no root") for _ in range(3))
-    kept.clock.advance(3)
+    await kept.let_pass(3)
     accuse(kept)
     ejected = await kept.reaches(EJECTED, 1)
     assert "holds no root" in ejected.reason
@@ -51,7 +51,7 @@ async def test_whatever_keeps_a_member_from_proving_itself_is_its_fault(kept, er
     kept.run()
     await kept.active()
     kept.proof_errors.append(error("CKR_DEVICE_MEMORY"))
-    kept.clock.advance(3)
+    await kept.let_pass(3)
     accuse(kept)
     assert "CKR_DEVICE_MEMORY" in (await kept.reaches(EJECTED, 1)).reason
     await kept.active(2)
@@ -61,7 +61,7 @@ async def test_an_unforeseen_error_of_a_proof_is_told_and_the_member_replaced(ke
     kept.run()
     await kept.active()
     kept.proof_errors.append(KeyError("words"))
-    kept.clock.advance(60)
+    await kept.let_pass(60)
     assert "unexpected KeyError" in (await kept.reaches(EJECTED, 1)).reason
     await kept.active(2)
 
@@ -70,10 +70,10 @@ async def test_a_member_that_proves_itself_goes_on_whatever_it_is_accused_of(kep
     kept.run()
     await kept.active()
     for n_proofs in range(1, 4):
-        kept.clock.advance(3)
+        await kept.let_pass(3)
         accuse(kept)
         await until(lambda n=n_proofs: kept.proofs == n)
-        await asyncio.sleep(0.05)  # it was counted at its beginning
+    await kept.is_idle()  # a proof is counted at its beginning
     assert kept.states[-1] == (ACTIVE, 1)
 
 
@@ -84,7 +84,7 @@ async def test_proofs_are_asked_for_every_few_seconds_at_most_and_an_early_accus
         accuse(kept)
         await asyncio.sleep(0.03)
     assert kept.proofs == 0
-    kept.clock.advance(3)
+    await kept.let_pass(3)
     await until(lambda: kept.proofs == 1)
     accuse(kept)
     await asyncio.sleep(0.1)
@@ -94,21 +94,21 @@ async def test_proofs_are_asked_for_every_few_seconds_at_most_and_an_early_accus
 async def test_a_member_has_to_prove_itself_once_a_minute_unasked(kept):
     kept.run()
     await kept.active()
-    kept.clock.advance(59)
+    await kept.let_pass(59)
     await asyncio.sleep(0.1)
     assert kept.proofs == 0
-    kept.clock.advance(1)
+    await kept.let_pass(1)
     await until(lambda: kept.proofs == 1)
-    await asyncio.sleep(0.05)  # it was counted at its beginning
+    await kept.is_idle()  # a proof is counted at its beginning
     kept.hsm.forget_root(kept.root_id)
-    kept.clock.advance(60)
+    await kept.let_pass(60)
     await kept.reaches(EJECTED, 1)
 
 
 async def test_one_that_is_only_slow_has_not_to_prove_itself(kept):
     kept.run()
     await kept.active()
-    kept.clock.advance(30)
+    await kept.let_pass(30)
     kept.keeper.suspect(1, "no answer within 1 s", "timeout")
     await asyncio.sleep(0.1)
     assert (kept.proofs, kept.states[-1]) == (0, (ACTIVE, 1))
@@ -118,9 +118,9 @@ async def test_a_worker_whose_socket_was_removed_cannot_prove_itself_to_a_new_ca
     """Those who are connected are served all the same, and so are pings; an API process that starts is not."""
     kept.run()
     await kept.active()
-    await asyncio.sleep(0.1)
+    await kept.is_idle()
     kept.worker.use_path.unlink()
-    kept.clock.advance(60)
+    await kept.let_pass(60)
     assert "no worker answers at its socket" in (await kept.reaches(EJECTED, 1)).reason
 
 
@@ -129,14 +129,14 @@ async def test_a_proof_that_another_key_came_back_is_believed_once_a_fresh_worke
     await kept.active()
     kept.proof_errors.append(HsmIntegrityError("another key"))
     kept.check_errors.append(HsmIntegrityError("another key"))
-    kept.clock.advance(60)
+    await kept.let_pass(60)
     await kept.reaches(EJECTED, 1)
     await kept.reaches(STOPPED, 2)
 
 
 async def load(kept, n_callers):
     """Callers in a loop, as many as it takes to keep the HSM from everything else."""
-    member, deadline = kept.keeper.member, Deadline.after(SystemClock(), 30)
+    member, deadline = kept.keeper.member, Deadline.after(SystemClock(), 60)
 
     async def loop():
         with contextlib.suppress(HsmError):
@@ -148,16 +148,13 @@ async def load(kept, n_callers):
 
 async def test_a_member_that_is_overloaded_is_not_taken_for_one_that_cannot_serve(kept, monkeypatch):
     monkeypatch.setattr(_watch, "_PING_EVERY_S", 0.1)
-    monkeypatch.setattr(
-        _watch, "_PING_LIMIT_S", 10.0
-    )  # this process is busy itself, and so may the machine be
+    monkeypatch.setattr(_watch, "_PROOF_LIMIT_S", 0.2)
     kept.run()
     await kept.active()
     kept.hsm.faults.slow_s = 0.01
     callers = await load(kept, 60)
     try:
-        await asyncio.sleep(0.15)  # not in the middle of a ping, whose time this clock would take away
-        kept.clock.advance(60)
+        await kept.let_pass(60)
         await until(lambda: kept.proofs == 1)
         await asyncio.sleep(0.6)
         assert kept.states[-1] == (ACTIVE, 1)
@@ -167,24 +164,25 @@ async def test_a_member_that_is_overloaded_is_not_taken_for_one_that_cannot_serv
         await asyncio.gather(*callers, return_exceptions=True)
 
 
-async def test_a_member_that_does_nothing_for_anybody_is_ejected(kept):
+async def test_a_member_that_does_nothing_for_anybody_is_ejected(kept, monkeypatch):
     """Its threads are gone, say: it answers pings, nothing runs, nothing hangs, and nothing is ever done."""
+    monkeypatch.setattr(_watch, "_PROOF_LIMIT_S", 0.2)
     kept.run()
     await kept.active()
     kept.worker.worker._runner.close()
-    await asyncio.wait_for(kept.worker.worker.ended.wait(), 5)
-    kept.clock.advance(60)
+    await asyncio.wait_for(kept.worker.worker.ended.wait(), 60)
+    await kept.let_pass(60)
     await kept.reaches(EJECTED, 1)
 
 
-async def test_a_call_that_began_earlier_and_is_within_its_limit_excuses_a_late_proof(kept):
+async def test_a_call_that_began_earlier_and_is_within_its_limit_excuses_a_late_proof(kept, monkeypatch):
+    monkeypatch.setattr(_watch, "_PROOF_LIMIT_S", 0.2)
     kept.run()
     await kept.active()
-    kept.performer._limit_s = 5.0
     kept.hsm.faults.hang()
-    call = asyncio.ensure_future(kept.keeper.member.random(1, deadline=Deadline.after(SystemClock(), 30)))
+    call = asyncio.ensure_future(kept.keeper.member.random(1, deadline=Deadline.after(SystemClock(), 60)))
     await until(lambda: kept.performer.performed)
-    kept.clock.advance(60)
+    await kept.let_pass(60)
     await until(lambda: kept.proofs == 1)
     await asyncio.sleep(0.4)
     assert kept.states[-1] == (ACTIVE, 1)
