@@ -1,5 +1,13 @@
-"""Fixtures that several folders of tests share."""
+"""Fixtures that several folders of tests share, and what every test may count on."""
+
+import signal
 
 from running_service import initialised_home
 
 __all__ = ["initialised_home"]
+
+
+def pytest_configure() -> None:
+    """A shell that runs the tests in the background has them ignore Ctrl-C, and so would every process that they start."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)

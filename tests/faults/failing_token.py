@@ -53,6 +53,11 @@ class FailingToken:
         self.process.started = started._replace(profile=msgspec.structs.replace(started.profile, **profile))
         self.process.reopen()
 
+    def change_slots(self, shift: int) -> None:
+        """Give the slots other numbers, which end with this test: the next one begins with another process."""
+        self.shim.change_slots(shift)
+        self._is_changed = True
+
     def restart(self) -> None:
         """Start another process, as main does with a worker that ended."""
         self.process.close()

@@ -78,7 +78,7 @@ def test_f17_codes_of_a_vendor_and_of_nobody_heal_and_are_never_a_bug(failing, c
 @pytest.mark.parametrize("shift", [0, 1])
 def test_f19_slots_that_change_their_numbers_lead_to_no_other_token(failing, shift):
     failing.restart()
-    failing.shim.change_slots(shift)
+    failing.change_slots(shift)
     failing.shim.cut_link()
     assert failing.serves()
     failing.shim.fail("C_Decrypt", "CKR_SESSION_HANDLE_INVALID", last=1)
@@ -88,7 +88,7 @@ def test_f19_slots_that_change_their_numbers_lead_to_no_other_token(failing, shi
 def test_f19_a_token_is_named_by_its_serial_number_or_label_and_never_by_its_slot(failing):
     serial = failing.process.call("token.identity").serial
     failing.process.token.close()
-    failing.shim.change_slots(1)
+    failing.change_slots(1)
     failing.process.open(selector=TokenSelector(serial=serial))
     assert failing.serves()
 
