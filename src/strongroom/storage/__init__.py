@@ -22,6 +22,7 @@ about keys. Creating, upgrading and opening are different verbs, and opening nev
 What is SQLite's own is in ``_sqlite``; all else is SQL that PostgreSQL takes too.
 """
 
+from strongroom.storage._access import GrantRecord, KeyPolicyRecord
 from strongroom.storage._errors import DuplicateError
 from strongroom.storage._key_stores import KeyStoreRecord
 from strongroom.storage._migrate import create_database, upgrade_database
@@ -50,9 +51,11 @@ __all__ = [
     "CopyState",
     "DomainRecord",
     "DuplicateError",
+    "GrantRecord",
     "HsmKeyCopyRecord",
     "HsmKeyRecord",
     "HsmKeyState",
+    "KeyPolicyRecord",
     "KeyRecord",
     "KeyStoreRecord",
     "KeyVersionRecord",

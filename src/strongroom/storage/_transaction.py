@@ -6,6 +6,7 @@ from sqlalchemy import Executable, Table, bindparam, delete, insert, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from strongroom.core import HsmKeyId, KeyState, StorageError
+from strongroom.storage._access import AccessWrites
 from strongroom.storage._errors import translated
 from strongroom.storage._key_stores import KeyStoreWrites
 from strongroom.storage._reader import Reader
@@ -83,7 +84,7 @@ _DELETE_VERSIONS_OF: Final = delete(key_versions).where(key_versions.c.key_id ==
 _DELETE_ALIASES_OF: Final = delete(aliases).where(aliases.c.key_id == bindparam("of_key"))
 
 
-class Transaction(Reader, KeyStoreWrites):
+class Transaction(Reader, KeyStoreWrites, AccessWrites):
     """Reads and writes of one piece of work; what it reads includes what it wrote.
 
     Lives on the writer thread for the length of one ``work`` call and must not leave it. Inserting raises
@@ -118,6 +119,7 @@ class Transaction(Reader, KeyStoreWrites):
     def insert_access_key(self, record: AccessKeyRecord) -> None:
         """Add an access key."""
         self._insert(access_keys, record)
+        self._count_change()
 
     def insert_hsm_key(self, record: HsmKeyRecord) -> None:
         """Add a Direct key."""
