@@ -18,7 +18,13 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from strongroom.core import RootId, Secret
 from strongroom.hsm import cryptoki
 from strongroom.hsm.cryptoki import Attribute, SessionState, TokenFlag, UserType
-from strongroom.hsm.token import Token, TokenSelector, load_profile, write_softhsm_config
+from strongroom.hsm.token import (
+    Token,
+    TokenSelector,
+    UnkeptAttempts,
+    load_profile,
+    write_softhsm_config,
+)
 
 USABLE = TokenFlag.TOKEN_INITIALIZED | TokenFlag.USER_PIN_INITIALIZED | TokenFlag.LOGIN_REQUIRED
 
@@ -29,11 +35,22 @@ AAD = b"domain 1, version 1"
 PIN = Secret(b"1234")
 
 
-def open_token(module, *, label="a", serial=None, pin=PIN, pin_refused=lambda pin: None, **profile):
+def open_token(
+    module,
+    *,
+    label="a",
+    serial=None,
+    pin=PIN,
+    pin_refused=lambda pin: None,
+    pin_attempts=UnkeptAttempts(),  # noqa: B008  # keeps nothing
+    **profile,
+):
     """Open a token of a fake module; ``profile`` changes fields of SoftHSM's."""
     selector = TokenSelector(serial=serial, label=None if serial else label)
     changed = msgspec.structs.replace(load_profile("softhsm2"), **profile)
-    return Token.open(module, selector, pin, profile=changed, pin_refused=pin_refused)
+    return Token.open(
+        module, selector, pin, profile=changed, pin_refused=pin_refused, pin_attempts=pin_attempts
+    )
 
 
 _FUNCTIONS = {

@@ -35,7 +35,7 @@ _HERE = Path(__file__).parent
 _ALWAYS = 0
 _NS = 1_000_000_000
 _IV_MODES = {"caller": 0, "hsm-in-parameter": 1, "hsm-appended": 2, "hsm-prepended": 3}
-_DELAY, _HANG, _FAIL, _FAIL_AFTER, _ABORT, _EXIT = range(1, 7)
+_DELAY, _HANG, _FAIL, _FAIL_AFTER, _ABORT, _EXIT, _EXIT_AFTER = range(1, 8)
 _ACTIVE, _FUNCTION, _ACTION, _ARGUMENT, _FIRST, _LAST, _CHANCE, _STATE, _UNTIL, _SEEN, _HITS, _HOLDING = (
     range(12)
 )
@@ -195,9 +195,9 @@ class FaultShim:
         """Abort the process in the n-th call from now on."""
         return self._rule(function, _ABORT, 0, first=nth, last=nth)
 
-    def exit(self, function: str, *, nth: int = 1, status: int = 3) -> Fault:
-        """End the process in the n-th call from now on, without any clean-up."""
-        return self._rule(function, _EXIT, status, first=nth, last=nth)
+    def exit(self, function: str, *, nth: int = 1, status: int = 3, after: bool = False) -> Fault:
+        """End the process in the n-th call from now on, without any clean-up; with ``after``, once the work is done."""
+        return self._rule(function, _EXIT_AFTER if after else _EXIT, status, first=nth, last=nth)
 
     def _rule(
         self,

@@ -171,7 +171,7 @@ static struct outcome obey_rules(int fn)
                 sleep_ns(1000000);
             ADD(rule + R_HOLDING, -1);
         }
-        if ((action == A_FAIL || action == A_FAIL_AFTER) && !outcome.action) {
+        if ((action == A_FAIL || action == A_FAIL_AFTER || action == A_EXIT_AFTER) && !outcome.action) {
             outcome.action = (int)action;
             outcome.code = argument;
         }
@@ -502,6 +502,8 @@ static CK_RV set_pin(CK_ULONG session, CK_BYTE *old, CK_ULONG old_len, CK_BYTE *
             rv = hooks.name ? hooks.name args : real->name args; \
         } \
         leave(s, handle); \
+        if (told.action == A_EXIT_AFTER) \
+            _exit((int)told.code); \
         return told.action == A_FAIL_AFTER ? told.code : rv; \
     }
 FUNCTIONS(WRAPPER)

@@ -69,7 +69,8 @@ enum {
     A_FAIL = 3,    /* return the argument without calling the real module */
     A_FAIL_AFTER = 4, /* call the real module, then return the argument */
     A_ABORT = 5,
-    A_EXIT = 6     /* the argument is the status */
+    A_EXIT = 6,    /* the argument is the status */
+    A_EXIT_AFTER = 7 /* call the real module, then end the process with that status */
 };
 
 #endif

@@ -1,4 +1,4 @@
-"""A member that fails under a running service: what its worker heals itself, and a PIN that is refused in service."""
+"""A member that fails under a running service: what its worker heals itself, and PINs that are refused or whose worker dies."""
 
 import contextlib
 import time
@@ -94,4 +94,52 @@ def test_a_pin_that_is_refused_in_service_is_sent_once_and_by_no_later_worker(
         with contextlib.closing(service.client()) as again:
             again.encrypt(KeyId=key_id, Plaintext=b"x")
         assert shim.calls("C_Login") == logins + 1
+        assert service.stop() == 0
+
+
+def change_pin(home: Home, pin: str) -> str:
+    """Change what stands in alpha's PIN file; returns what stood there."""
+    path = home.pins / "alpha"
+    before = path.read_text()
+    path.chmod(0o600)
+    path.write_text(pin)
+    path.chmod(0o400)
+    return before
+
+
+def test_a_wrong_pin_whose_worker_died_before_it_could_note_the_refusal_is_sent_once(
+    home: Home, shim: FaultShim
+) -> None:
+    right = change_pin(home, "not-the-pin\n")
+    shim.exit("C_Login", after=True)
+    with RunningService(home) as service:
+        service.start()
+        until(service, lambda: service.events("member.stopped"))
+        assert "wrong PIN came since the last login" in service.events("member.stopped")[0]["cause"]
+        assert (shim.calls("C_Login"), shim.count("refused_logins")) == (1, 1)
+        assert active(service) == ["beta"]
+        assert service.stop() == 0
+
+        change_pin(home, right)
+        service.start()
+        until(service, lambda: active(service) == ["alpha", "beta", "beta"])
+        assert (shim.count("refused_logins"), shim.repeated_pins) == (1, 0)
+        assert list(home.pin_refused.iterdir()) == []
+        assert service.stop() == 0
+
+
+def test_a_right_pin_whose_worker_died_in_the_middle_of_a_login_is_sent_again_and_serves(
+    home: Home, shim: FaultShim
+) -> None:
+    shim.exit("C_Login", nth=1, after=True)
+    shim.exit("C_Login", nth=3)
+    with RunningService(home) as service:
+        service.start()
+        until(service, lambda: active(service) == ["alpha", "beta"])
+        assert shim.calls("C_Login") == 2
+        assert service.stop() == 0
+        service.start()  # its first login is the one that ends the process before the token is asked
+        until(service, lambda: active(service) == ["alpha", "alpha", "beta", "beta"])
+        assert shim.calls("C_Login") == 4
+        assert service.events("member.stopped") == []
         assert service.stop() == 0

@@ -30,6 +30,11 @@ class Home(NamedTuple):
         return self.root / "pins"
 
     @property
+    def pin_attempts(self) -> Path:
+        """What is known of each member's tries to log in (``wiring.pin_attempts``)."""
+        return self.root / "pin-attempts"
+
+    @property
     def pin_refused(self) -> Path:
         """A marker per member whose token refused its PIN (``wiring.pin_refusals``)."""
         return self.root / "pin-refused"

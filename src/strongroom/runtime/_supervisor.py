@@ -157,7 +157,12 @@ class Supervisor:
         return StartedWorker(child, bootstrap.use_path)
 
     def _remember(self, member: MemberConfig, pin: Secret) -> None:
-        """See that a restart of main does not try a refused PIN again, before anybody is told of the refusal."""
+        """See that a restart of main does not try a refused PIN again, before anybody is told of the refusal.
+
+        Mostly the worker has seen to it.
+        """
+        if (self._home.pin_refused / member.name).exists():
+            return
         try:
             remember_refused_pin(self._home, member, pin)
         except OSError as error:

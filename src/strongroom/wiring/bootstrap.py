@@ -42,6 +42,8 @@ class MemberBootstrap(msgspec.Struct, frozen=True):
     """SoftHSM's configuration, when it lies in the home: to be kept pointing at ``token_store``."""
     pin_refusal_path: str | None = None
     """Where the worker leaves the marker of a refused PIN (``wiring.pin_refusals``); None: nowhere."""
+    pin_attempt_path: str | None = None
+    """Where the worker notes that it tries its PIN (``wiring.pin_attempts``); None: nowhere."""
     calls_per_s: float = 0.0
     """Use verbs a second that the worker lets through; 0 = as its profile says."""
     so_pin: bytearray = bytearray()

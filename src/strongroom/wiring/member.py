@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,6 +20,7 @@ from strongroom.hsm.token import (
     Token,
     TokenIdentity,
     TokenSelector,
+    UnkeptAttempts,
     initialise_token,
     load_profile,
     protect_softhsm_store,
@@ -29,7 +29,7 @@ from strongroom.hsm.token import (
 from strongroom.hsm.worker import Admission, MemberWorker, TokenPerformer, WorkerHealth
 from strongroom.wiring.bootstrap import MemberBootstrap, TokenFound, WrapTried
 from strongroom.wiring.events import LoggedEvents
-from strongroom.wiring.pin_refusals import leave_marker
+from strongroom.wiring.pin_attempts import PinAttemptFile
 from strongroom.wiring.standing_gate import StandingGate
 
 
@@ -71,6 +71,7 @@ def build_member(bootstrap: MemberBootstrap) -> BuiltMember:
     module = _load(bootstrap, profile)
     role = Role.SECURITY_OFFICER if bootstrap.mode == "officer" else Role.USER
     selector = TokenSelector(serial=bootstrap.token_serial, label=bootstrap.token_label)
+    attempts = _attempts(bootstrap)
     with _lent_once(bootstrap.pin) as pin:
         token = Token.open(
             module,
@@ -78,7 +79,8 @@ def build_member(bootstrap: MemberBootstrap) -> BuiltMember:
             pin,
             profile=profile,
             role=role,
-            pin_refused=partial(_remember_refused, bootstrap),
+            pin_refused=(lambda _pin: None) if attempts is None else attempts.refused,
+            pin_attempts=attempts or UnkeptAttempts(),
             wrap_algorithm=_wrap_algorithm(bootstrap),
         )
     if role is Role.USER:  # the security officer can make no key
@@ -141,19 +143,21 @@ def _tried(token: Token, *, until_first: bool) -> list[WrapTried]:
     return [WrapTried(int(ability.algorithm), ability.variant, ability.missing) for ability in abilities]
 
 
-def _remember_refused(bootstrap: MemberBootstrap, pin: Secret) -> None:
-    """Leave the marker before anybody is told, so that the PIN is not tried again whatever becomes of this worker."""
-    if bootstrap.pin_refusal_path is None:
-        return
-    try:
-        leave_marker(
-            Path(bootstrap.pin_refusal_path),
-            pin,
-            token_serial=bootstrap.token_serial,
-            token_label=bootstrap.token_label,
-        )
-    except OSError as error:
-        LoggedEvents(bootstrap.name).emit("pin.refusal_not_kept", member=bootstrap.name, cause=error.strerror)
+def _attempts(bootstrap: MemberBootstrap) -> PinAttemptFile | None:
+    """What keeps tries and refusals, so that a PIN is not sent again and again whatever becomes of this worker."""
+    if bootstrap.pin_attempt_path is None or bootstrap.pin_refusal_path is None:
+        return None
+
+    def not_kept(cause: str) -> None:
+        LoggedEvents(bootstrap.name).emit("pin.refusal_not_kept", member=bootstrap.name, cause=cause)
+
+    return PinAttemptFile(
+        Path(bootstrap.pin_attempt_path),
+        Path(bootstrap.pin_refusal_path),
+        token_serial=bootstrap.token_serial,
+        token_label=bootstrap.token_label,
+        not_kept=not_kept,
+    )
 
 
 def _prove(token: Token) -> None:

@@ -14,6 +14,7 @@ import hmac
 import os
 import re
 from pathlib import Path
+from typing import NamedTuple, Self
 
 from strongroom.config import Home, MemberConfig
 from strongroom.core import PinRefusedError, Secret, encode_fields, random_bytes
@@ -24,6 +25,26 @@ _COST, _BLOCK_SIZE, _PARALLEL = 1 << 15, 8, 1
 _MEMORY_BYTES = 64 << 20
 _MAX_BYTES = 256
 _FORM = re.compile(rb"strongroom-refused-pin-v1 ([0-9a-f]{32}) ([0-9a-f]{64})\n")
+
+
+class SaltedPin(NamedTuple):
+    """What is kept of a PIN."""
+
+    salt: bytes
+    """16 bytes."""
+    hashed: bytes
+    """32 bytes."""
+
+    @classmethod
+    def of(cls, pin: Secret, *, token_serial: str | None, token_label: str | None) -> Self:
+        """Hash a PIN, with a salt of its own. Slow: some 0.1 s."""
+        salt = random_bytes(_SALT_BYTES)
+        return cls(salt, _hash(pin, salt, token_serial=token_serial, token_label=token_label))
+
+    def is_of(self, pin: Secret, *, token_serial: str | None, token_label: str | None) -> bool:
+        """Whether this was made of that PIN and token. As slow."""
+        tried = _hash(pin, self.salt, token_serial=token_serial, token_label=token_label)
+        return hmac.compare_digest(tried, self.hashed)
 
 
 def refuse_known_pin(home: Home, member: MemberConfig, pin: Secret) -> None:
@@ -42,27 +63,28 @@ def refuse_known_pin(home: Home, member: MemberConfig, pin: Secret) -> None:
     parsed = _FORM.fullmatch(content)
     if parsed is None:
         raise _known(path, member, " (which is damaged)")
-    salt, refused = (bytes.fromhex(part.decode()) for part in parsed.groups())
-    tried = _hash(pin, salt, token_serial=member.token_serial, token_label=member.token_label)
-    if hmac.compare_digest(tried, refused):
+    refused = SaltedPin(*(bytes.fromhex(part.decode()) for part in parsed.groups()))
+    if refused.is_of(pin, token_serial=member.token_serial, token_label=member.token_label):
         raise _known(path, member, "")
     path.unlink(missing_ok=True)
 
 
 def remember_refused_pin(home: Home, member: MemberConfig, pin: Secret) -> None:
     """Leave the marker, durable before this returns. Raises OSError when the disk refuses."""
-    path = home.pin_refused / member.name
-    leave_marker(path, pin, token_serial=member.token_serial, token_label=member.token_label)
+    salted = SaltedPin.of(pin, token_serial=member.token_serial, token_label=member.token_label)
+    leave_marker(home.pin_refused / member.name, salted)
 
 
-def leave_marker(path: Path, pin: Secret, *, token_serial: str | None, token_label: str | None) -> None:
-    """Do what ``remember_refused_pin`` does, for a worker, which knows of the home only where its marker belongs.
+def leave_marker(path: Path, pin: SaltedPin) -> None:
+    """Do what ``remember_refused_pin`` does, for a worker, which made the slow hash before it sent the PIN.
 
     A worker leaves it itself, so that nothing that happens to it afterwards lets the PIN be tried again.
     """
-    salt = random_bytes(_SALT_BYTES)
-    refused = _hash(pin, salt, token_serial=token_serial, token_label=token_label)
-    line = f"strongroom-refused-pin-v1 {salt.hex()} {refused.hex()}\n"
+    write_private_line(path, f"strongroom-refused-pin-v1 {pin.salt.hex()} {pin.hashed.hex()}\n", durably=True)
+
+
+def write_private_line(path: Path, line: str, *, durably: bool) -> None:
+    """Put a line of ASCII in the place of a file of mode 0600, whole or not at all. Raises OSError."""
     folder = path.parent
     folder.mkdir(mode=0o700, exist_ok=True)
     draft = folder / f".{path.name}.new"
@@ -71,9 +93,10 @@ def leave_marker(path: Path, pin: Secret, *, token_serial: str | None, token_lab
     with os.fdopen(descriptor, "wb") as file:
         file.write(line.encode())
         file.flush()
-        os.fsync(file.fileno())
+        if durably:
+            os.fsync(file.fileno())
     draft.replace(path)
-    for changed in (folder, folder.parent):
+    for changed in (folder, folder.parent) if durably else ():
         _sync(changed)
 
 

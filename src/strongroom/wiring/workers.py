@@ -172,6 +172,7 @@ def member_bootstrap(
         token_store=str(home.tokens / member.name) if is_softhsm else None,
         token_config=_own_softhsm_config(member, home) if is_softhsm else None,
         pin_refusal_path=str(home.pin_refused / member.name) if mode == "serve" else None,
+        pin_attempt_path=str(home.pin_attempts / member.name) if mode == "serve" else None,
         calls_per_s=member.calls_per_s,
         so_pin=bytearray(so_pin),
     )

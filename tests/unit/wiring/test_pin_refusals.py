@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from strongroom.config import Home, MemberConfig, PinSource
 from strongroom.core import PinRefusedError, Secret
-from strongroom.wiring.pin_refusals import leave_marker, refuse_known_pin, remember_refused_pin
+from strongroom.wiring.pin_refusals import SaltedPin, leave_marker, refuse_known_pin, remember_refused_pin
 
 PIN = Secret(b"83920174")
 MEMBER = MemberConfig(name="alpha", profile="softhsm2", pin=PinSource(file="x"), token_serial="0123")
@@ -99,6 +99,6 @@ def test_a_marker_that_cannot_be_read_counts_as_one_of_this_pin(home):
 
 def test_a_marker_left_by_a_worker_is_one_that_main_knows(home):
     path = home.pin_refused / MEMBER.name
-    leave_marker(path, PIN, token_serial=MEMBER.token_serial, token_label=MEMBER.token_label)
+    leave_marker(path, SaltedPin.of(PIN, token_serial=MEMBER.token_serial, token_label=MEMBER.token_label))
     with pytest.raises(PinRefusedError):
         refuse_known_pin(home, MEMBER, PIN)

@@ -24,6 +24,7 @@ from strongroom.hsm.token._batch import TokenBatch
 from strongroom.hsm.token._counters import RecoveryCounters
 from strongroom.hsm.token._direct import DirectVerbs
 from strongroom.hsm.token._initialise import initialise_token
+from strongroom.hsm.token._pin import PinAttempts, UnkeptAttempts
 from strongroom.hsm.token._profile import WRAP_PREFERENCE, Profile, known_profiles, load_profile
 from strongroom.hsm.token._self_test import WrapAbility
 from strongroom.hsm.token._softhsm_store import (
@@ -48,6 +49,7 @@ __all__ = [
     "DirectVerbs",
     "KeyCheckValue",
     "ObjectSummary",
+    "PinAttempts",
     "Profile",
     "RecoveryCounters",
     "Role",
@@ -58,6 +60,7 @@ __all__ = [
     "TokenSelector",
     "TransportName",
     "TransportVerbs",
+    "UnkeptAttempts",
     "WrapAbility",
     "initialise_token",
     "known_profiles",

@@ -24,7 +24,7 @@ from strongroom.hsm.token._keep_alive import KeepAlive
 from strongroom.hsm.token._link import Link
 from strongroom.hsm.token._making import ObjectMaking
 from strongroom.hsm.token._objects import ObjectFinder
-from strongroom.hsm.token._pin import Pin
+from strongroom.hsm.token._pin import Pin, PinAttempts, UnkeptAttempts
 from strongroom.hsm.token._pool import SessionPool
 from strongroom.hsm.token._profile import Profile
 from strongroom.hsm.token._recovery import Ladder
@@ -40,6 +40,7 @@ _CLOSE_LIMIT_S: Final = 0.5
 _RECOVERY_SHARE: Final = 0.8
 """Of the time that a caller waits, or after which main takes a use verb for hung: no rung begins later than that."""
 _SYSTEM_CLOCK: Final = SystemClock()
+_UNKEPT_ATTEMPTS: Final = UnkeptAttempts()
 
 
 def _tell_nobody(_pin: Secret) -> None:
@@ -100,16 +101,18 @@ class Token:
         wrap_algorithm: WrapAlgorithm | None = None,
         clock: Clock = _SYSTEM_CLOCK,
         pin_refused: Callable[[Secret], None] = _tell_nobody,
+        pin_attempts: PinAttempts = _UNKEPT_ATTEMPTS,
     ) -> Self:
         """Select exactly one token and log in, with one try.
 
         ``wrap_algorithm`` is the cluster's; None takes the profile's own.
         Keeps a copy of the PIN until ``close``, to log in again when the login is lost. ``pin_refused`` is called
-        with the PIN once it was refused, now or later, before anybody else is told; it must not raise. Raises
+        with the PIN once it was refused, now or later, before anybody else is told; it must not raise. ``pin_attempts`` keeps
+        that a try is under way, in case that this process ends in the middle of it. Raises
         TokenNotFoundError, PinRefusedError (the PIN must not be tried again before it was checked by hand) and
         MemberFailedError.
         """
-        owned = Pin(pin, refused=pin_refused)
+        owned = Pin(pin, refused=pin_refused, attempts=pin_attempts)
         try:
             link = Link.open(module, selector, owned, role)
             return cls(link, profile=profile, clock=clock, wrap_algorithm=wrap_algorithm)

@@ -1,0 +1,122 @@
+"""Remembers across a crash that a PIN was on its way to the token, so that a wrong one is not sent again and again.
+
+A worker that is killed between the HSM's refusal and the marker of it (``wiring.pin_refusals``) would leave no trace.
+So it notes the try before C_Login, durably, in ``pin-attempts/<member>`` (mode 0600), one line of ASCII::
+
+    strongroom-pin-attempt-v1 <salt, 32 hex digits> <hash, 64 hex digits> <unknown> <accepted>
+
+Salt and hash are those of ``wiring.pin_refusals``; ``unknown`` (0 to 9) counts tries of this PIN in a row whose outcome
+nobody knows, the one under way included; ``accepted`` is 1 once the token took this PIN. After a login ``unknown`` is 0.
+
+What follows from a try without an outcome is up to the token: where it says that a wrong PIN came since the last login
+(CKF_USER_PIN_COUNT_LOW) that was most likely ours, and the PIN is not sent. Where it says nothing, it may be right or
+may not tell: a PIN that the token never took is tried once more, one that it took before up to five times in a row.
+So killing a worker while it logs in, which may happen to any, does not lock the member out.
+"""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from strongroom.core import PinRefusedError, Secret
+from strongroom.wiring.pin_refusals import SaltedPin, leave_marker, write_private_line
+
+_MAX_BYTES: Final = 256
+_FORM: Final = re.compile(rb"strongroom-pin-attempt-v1 ([0-9a-f]{32}) ([0-9a-f]{64}) ([0-9]) ([01])\n")
+_MOST_UNKNOWN: Final = 2
+_MOST_UNKNOWN_OF_ACCEPTED: Final = 5
+"""Tries in a row whose outcome nobody knows: of HSMs that lock a PIN, most do so after 10 wrong ones, some after 3."""
+
+
+class PinAttemptFile:
+    """``hsm.token.PinAttempts`` of a worker. Belongs to whoever holds the PIN."""
+
+    def __init__(
+        self,
+        path: Path,
+        refusal_path: Path,
+        *,
+        token_serial: str | None,
+        token_label: str | None,
+        not_kept: Callable[[str], None],
+    ) -> None:
+        """``not_kept`` is told why something could not be kept; the login goes on."""
+        self._path = path
+        self._refusal_path = refusal_path
+        self._serial, self._label = token_serial, token_label
+        self._not_kept = not_kept
+        self._pin: SaltedPin | None = None
+        self._unknown = 0  # before the try that is under way
+        self._is_accepted = False
+
+    def begin(self, pin: Secret, *, is_count_low: bool) -> None:
+        """Note the try. Raises PinRefusedError (``hsm.token.PinAttempts.begin``)."""
+        salted = self._pin or self._recall(pin)
+        most = _MOST_UNKNOWN_OF_ACCEPTED if self._is_accepted else _MOST_UNKNOWN
+        if self._unknown and (is_count_low or self._unknown >= most):
+            raise _not_risked(self._unknown, is_count_low=is_count_low)
+        self._write(salted, self._unknown + 1, durably=True)
+
+    def accepted(self) -> None:
+        """The token took the PIN."""
+        self._unknown, self._is_accepted = 0, True
+        self._settle()
+
+    def not_tried(self) -> None:
+        """The token did not look at the PIN."""
+        self._settle()
+
+    def refused(self, pin: Secret) -> None:
+        """Leave the marker of a refusal, by the hash that was made before the PIN was sent."""
+        salted = self._pin or SaltedPin.of(pin, token_serial=self._serial, token_label=self._label)
+        try:
+            leave_marker(self._refusal_path, salted)
+            self._path.unlink(
+                missing_ok=True
+            )  # the marker says more, and whoever removes it allows a fresh try
+        except OSError as error:
+            self._not_kept(error.strerror or "unknown")
+
+    def _recall(self, pin: Secret) -> SaltedPin:
+        """Read what is known of this PIN; what is damaged counts as one try without an outcome."""
+        self._unknown, self._is_accepted = 0, False
+        try:
+            with self._path.open("rb") as file:
+                content = file.read(_MAX_BYTES)
+        except FileNotFoundError:
+            content = None
+        except OSError:
+            content = b""
+        parsed = None if content is None else _FORM.fullmatch(content)
+        if parsed is not None:
+            known = SaltedPin(bytes.fromhex(parsed[1].decode()), bytes.fromhex(parsed[2].decode()))
+            if known.is_of(pin, token_serial=self._serial, token_label=self._label):
+                self._unknown, self._is_accepted = int(parsed[3]), parsed[4] == b"1"
+                self._pin = known
+                return known
+        elif content is not None:
+            self._unknown = 1
+        self._pin = SaltedPin.of(pin, token_serial=self._serial, token_label=self._label)
+        return self._pin
+
+    def _settle(self) -> None:
+        if self._pin is not None:
+            self._write(self._pin, self._unknown, durably=False)
+
+    def _write(self, pin: SaltedPin, unknown: int, *, durably: bool) -> None:
+        state = f"{min(unknown, 9)} {int(self._is_accepted)}"
+        line = f"strongroom-pin-attempt-v1 {pin.salt.hex()} {pin.hashed.hex()} {state}\n"
+        try:
+            write_private_line(self._path, line, durably=durably)
+        except OSError as error:
+            self._not_kept(error.strerror or "unknown")
+
+
+def _not_risked(unknown: int, *, is_count_low: bool) -> PinRefusedError:
+    said = " and the token says that a wrong PIN came since the last login:" if is_count_low else ""
+    return PinRefusedError(
+        f"this PIN was sent {unknown} times without anybody knowing its outcome,{said} it was not tried again",
+        next_step="log in by hand with the vendor's tool; if the PIN is right, remove the marker in pin-refused,"
+        " then start again",
+    )
