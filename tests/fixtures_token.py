@@ -99,6 +99,7 @@ class FakeModule:
         self.faults = defaultdict(deque)
         self.late_faults = defaultdict(deque)
         self.dead = None
+        self.unseen = set()  # handles of what others made, of a module that looks when it is initialised only
         self.is_initialized = True
         self.initialisations = 1
         self.calls = 0
@@ -134,6 +135,7 @@ class FakeModule:
         self.is_initialized = True
         self.initialisations += 1
         self.dead = None
+        self.unseen.clear()
 
     def _check(self):
         self.calls += 1
@@ -214,6 +216,7 @@ class FakeModule:
         token = self._token(session)
         visible = token.objects.items() if token.user is UserType.USER else ()
         fitting = [h for h, o in visible if all(o.get(name) == value for name, value in template.items())]
+        fitting = [handle for handle in fitting if handle not in self.unseen]
         return fitting[:limit]
 
     def get_attributes(self, session, handle, names):

@@ -54,6 +54,7 @@ _LIMITS = {
     "A call hangs after": lambda profile: _seconds(profile.operation_limit_s, ""),
     "Calls a second": lambda profile: _number(profile.calls_per_s, "any"),
     "Busy": lambda profile: ", ".join(profile.throttled) or "none",
+    "Keys that others make": lambda profile: "after a new start" if profile.reads_keys_once else "seen",
     "C_Finalize in place": lambda profile: "yes" if profile.may_reinitialise else "no",
 }
 

@@ -77,7 +77,7 @@ def test_what_a_new_session_does_not_heal_a_new_start_of_the_module_does(token, 
 
 @pytest.mark.parametrize("error", [*OF_THE_SESSION, *OF_THE_HANDLE, *OF_THE_LINK])
 def test_what_a_new_start_of_the_module_does_not_heal_gives_the_token_up(token, module, error):
-    module.faults["encrypt"].extend([error] * 3)
+    module.faults["encrypt"].extend([error] * 4)
     with pytest.raises(MemberFailedError):
         token.wrap(ROOT, KEY, AAD)
     assert token.is_broken

@@ -77,6 +77,9 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     """A session unused for so long is dead; 0 is never. Keep-alive runs at a third of it."""
     may_reinitialise: bool = True
     """Whether C_Finalize and C_Initialize in a running process are safe; otherwise the worker is restarted."""
+    reads_keys_once: bool = False
+    """Whether the module knows only the keys that there were when it was initialised: a miss is then followed by a new
+    start of it, once a minute at most."""
     calls_per_s: _Rate = 0.0
     """Admission: use verbs a second that one member is given; 0 is no limit."""
     burst: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] = 0

@@ -3,6 +3,7 @@
     new session, handles found again
     → login anew, once, when the token says that the login is gone
     → C_Finalize and C_Initialize, alone in the module, where the profile allows it
+    → a new session once more, where it was only the session
     → the token is given up: the worker exits and is started again
 
 Each further failure of one call takes at least the next rung. A failure that says that module and token have lost
@@ -45,8 +46,9 @@ class Rung(IntEnum):
     NEW_SESSION = 1
     LOG_IN = 2
     REINITIALISE = 3
-    REINITIALISE_AGAIN = 4
-    GIVE_UP = 5
+    NEW_SESSION_AGAIN = 4
+    REINITIALISE_AGAIN = 5
+    GIVE_UP = 6
 
 
 _FIRST_RUNG: Final = {
@@ -58,6 +60,8 @@ _FIRST_RUNG: Final = {
 }
 _THROTTLE_FIRST_S, _THROTTLE_LONGEST_S = 0.02, 1.0
 _REINITIALISE_FIRST_S, _REINITIALISE_LONGEST_S = 0.5, 1.2
+_LOOK_ANEW_EVERY_S: Final = 60.0
+"""A key that is nowhere must not cost everybody a new start each time that it is asked for."""
 
 
 class Ladder:
@@ -81,6 +85,9 @@ class Ladder:
         self._pool = pool
         self._finder = finder
         self._may_reinitialise = profile.may_reinitialise
+        self._reads_once = profile.reads_keys_once
+        self._look_anew_at = clock.monotonic()
+        self._clock = clock
         self._throttled = frozenset(profile.throttled)
         self._tally = tally
         self._due = Rung.GROUND  # what the last call had no time for
@@ -154,7 +161,9 @@ class Ladder:
         if first is Rung.REINITIALISE and above is Rung.GROUND and self._is_alive(deadline):
             first = Rung.NEW_SESSION
         rung = max(first, Rung(min(above + 1, Rung.GIVE_UP)))
-        if rung > Rung.REINITIALISE:
+        if rung is Rung.NEW_SESSION_AGAIN and (first is not Rung.NEW_SESSION or handling is Handling.UNSURE):
+            rung = Rung.REINITIALISE_AGAIN
+        if rung > Rung.NEW_SESSION_AGAIN:
             others_were_served = self._proved == generation
             if handling is Handling.UNSURE or (others_were_served and rung is Rung.GIVE_UP):
                 return None  # not even a module fresh from its start does better: ``Workshop`` asks whose fault it is
@@ -162,12 +171,27 @@ class Ladder:
                 rung = Rung.GIVE_UP
         return self._climb_from(rung, error.message, generation, deadline, handling=handling)
 
+    def look_anew(self, generation: int, deadline: Deadline) -> bool:
+        """After a key was not found: start the module anew, where it reads what there is only then, once a minute at most.
+
+        Returns whether looking again has a point. Raises MemberBusyError when there is no time for it.
+        """
+        if not self._reads_once:
+            return False
+        if self.generation.number == generation:
+            now = self._clock.monotonic()
+            if now < self._look_anew_at:
+                return False
+            self._look_anew_at = now + _LOOK_ANEW_EVERY_S
+        return self._reinitialise(generation, deadline)
+
     def _climb_from(
         self, rung: Rung, why: str, generation: int, deadline: Deadline, *, handling: Handling | None = None
     ) -> Rung | None:
         while rung is not Rung.GIVE_UP:
             if deadline.has_passed():
-                self._due = max(rung, self._due)
+                if rung is not Rung.NEW_SESSION_AGAIN:  # the next call takes a session anyway
+                    self._due = max(rung, self._due)
                 return None
             if self._take(rung, generation, deadline, handling):
                 return rung
@@ -179,7 +203,7 @@ class Ladder:
 
     def _take(self, rung: Rung, generation: int, deadline: Deadline, handling: Handling | None) -> bool:
         """Take one rung; returns whether it may have helped."""
-        if rung is Rung.NEW_SESSION:
+        if rung in {Rung.NEW_SESSION, Rung.NEW_SESSION_AGAIN}:
             self._tally.add("found_again" if handling is Handling.FIND_AGAIN else "new_sessions")
             return True
         if rung is Rung.LOG_IN:

@@ -221,15 +221,20 @@ class Workshop:
         rung = Rung.GROUND
         while True:
             generation = ladder.generation.enter(deadline)
+            failure: CryptokiError | HsmKeyNotFoundError
             try:
                 result = self._in_session(work, deadline, new=new)
-            except CryptokiError as error:
+            except (CryptokiError, HsmKeyNotFoundError) as error:
                 failure = error
             else:
                 ladder.succeeded(generation)
                 return result
             finally:
                 ladder.generation.leave()
+            if isinstance(failure, HsmKeyNotFoundError):
+                if is_change or not ladder.look_anew(generation, deadline):
+                    raise failure
+                continue
             if is_change and failure.function not in _LOOKING:
                 ladder.notice(failure)
                 raise failure
