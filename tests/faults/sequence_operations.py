@@ -10,7 +10,16 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from faults.healing_cluster import soon
 from faults.shimmed_setup import ROOT
-from strongroom.core import HsmKeyId, KeySpec, KeyUsage, NoMemberError, Secret, SigningAlgorithm, random_bytes
+from strongroom.core import (
+    HsmIntegrityError,
+    HsmKeyId,
+    KeySpec,
+    KeyUsage,
+    NoMemberError,
+    Secret,
+    SigningAlgorithm,
+    random_bytes,
+)
 from strongroom.hsm.cluster import TooFewCopiesError
 from strongroom.hsm.public_keys import verify_signature
 from strongroom.storage import CopyState, HsmKeyRecord
@@ -18,6 +27,7 @@ from strongroom.storage import CopyState, HsmKeyRecord
 NAMES = ("alpha", "beta", "gamma")
 AAD = b"domain 1, version 1"
 LATE_BY_S = 0.1
+ANSWERED = "answered"
 KINDS = {
     KeySpec.AES_256: KeyUsage.ENCRYPT_DECRYPT,
     KeySpec.HMAC_256: KeyUsage.GENERATE_VERIFY_MAC,
@@ -64,6 +74,7 @@ class Operations(RuleBasedStateMachine):
         super().__init__()
         self.cluster, self.loop = self.harness.cluster, self.harness.loop
         self.story, self.keys, self.blobs = [], {}, []
+        self.destroyed = []
         self.copies = {}  # of a token's files: member → folder, keys of then
         self.dropped = {
             name: set() for name in NAMES
@@ -90,6 +101,7 @@ class Operations(RuleBasedStateMachine):
             began = time.monotonic()
             try:
                 result = await work
+                self.harness.seen[ANSWERED] += 1
             except may_fail as error:
                 self.story.append(f"   -> {type(error).__name__}: {error}"[:300])
                 self.harness.seen[type(error).__name__] += 1
@@ -114,6 +126,8 @@ class Operations(RuleBasedStateMachine):
 
     @initialize()
     def begin(self):
+        assert not self.harness.is_broken, "an earlier sequence failed, and left the cluster as it was then"
+
         async def work():
             await self.cluster.begin()
             await self.created(KeySpec.HMAC_256, 10, may_fail=())
@@ -139,7 +153,7 @@ class Operations(RuleBasedStateMachine):
     @precondition(lambda self: self.blobs)
     @rule(data=st.data(), seconds=limits)
     def unwrap(self, data, seconds):
-        blob, key = self.blobs[data.draw(st.integers(0, len(self.blobs) - 1))]
+        blob, key = self.a_blob(data)
 
         async def work():
             call = self.cluster.cluster.unwrap(ROOT, blob, AAD, deadline=soon(seconds))
@@ -147,6 +161,23 @@ class Operations(RuleBasedStateMachine):
             assert opened is None or opened.matches(key)
 
         self.run(work(), told=f"unwrap within {seconds} s")
+
+    @precondition(lambda self: self.blobs)
+    @rule(data=st.data(), seconds=limits)
+    def unwrap_what_was_spoilt(self, data, seconds):
+        """Whatever else goes wrong at a member, nobody opens what is not what was sealed."""
+        blob, _ = self.a_blob(data)
+        spoilt = blob._replace(tag=bytes(len(blob.tag)))
+        call = self.cluster.cluster.unwrap(ROOT, spoilt, AAD, deadline=soon(seconds))
+
+        async def work():
+            opened = await self.timed(call, seconds, may_fail=(HsmIntegrityError, NoMemberError))
+            assert opened is None, "a spoilt blob was opened"
+
+        self.run(work(), told=f"unwrap what was spoilt within {seconds} s")
+
+    def a_blob(self, data):
+        return self.blobs[data.draw(st.integers(0, len(self.blobs) - 1))]
 
     @rule(n_calls=st.integers(2, 24))
     def many_at_once(self, n_calls):
@@ -210,6 +241,7 @@ class Operations(RuleBasedStateMachine):
 
     def destroy_one(self, key_id, seconds):
         record = self.keys.pop(key_id).record
+        self.destroyed.append(key_id)
         call = self.cluster.replication.destroy(HsmKeyId(key_id), deadline=soon(seconds))
         self.run(self.timed(call, seconds, may_fail=()), told=f"destroy {record.spec} within {seconds} s")
 

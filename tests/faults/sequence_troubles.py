@@ -11,9 +11,9 @@ from faults.healing_cluster import soon
 from faults.sequence_operations import AAD, KINDS, NAMES, Operations, names
 from faults.shimmed_faults import ENDING, HANGING, PASSING
 from faults.shimmed_setup import ROOT
-from strongroom.core import HsmKeyId, random_bytes
+from strongroom.core import HsmKeyId, MemberFailedError, random_bytes
 from strongroom.hsm.cluster import MemberState
-from strongroom.storage import CopyState
+from strongroom.storage import CopyState, HsmKeyState
 
 
 class Tried(NamedTuple):
@@ -56,27 +56,24 @@ class Sequence(Operations):
     def healed(self, name):
         """Undo every fault; a PIN that nobody has tried yet is the right one again."""
         before, fault = self.refused.pop(name, (0, NEVER))
+        self.shim(name).heal()
         if fault.hits:
             self.refused[name] = before, Tried(1)
-        self.shim(name).heal()
-
-    async def refusal_is_kept(self, name):
-        """Wait for the marker of a refusal, which takes a moment: who kills the worker before it is written, or cuts its
-        power, has the PIN tried once more by the next one."""
-        until = soon(5)
-        while name in self.refused and self.refused[name][1].hits and not until.has_passed():
-            if self.cluster.members[name].refusal_marker.exists():
-                return
-            await asyncio.sleep(0.02)
+        else:
+            self.shim(name).count_pins(0, user_wrong=0)
 
     @precondition(lambda self: not self.refused and len(self.story) % 3 == 1)
     @rule(name=names)
     def refuse_pin(self, name):
         """As if somebody had changed the PIN: the next login is refused, once, so that a second one would show."""
         self.story.append(f"{name}: the PIN is changed")
-        before = self.shim(name).calls("C_Login")
-        self.refused[name] = before, self.shim(name).fail("C_Login", "CKR_PIN_INCORRECT", last=1)
-        self.shim(name).log_out()
+        shim = self.shim(name)
+        before = shim.calls("C_Login")
+        shim.count_pins(
+            10, user_wrong=1
+        )  # as the token tells after the refusal, also a worker that died in it
+        self.refused[name] = before, shim.fail("C_Login", "CKR_PIN_INCORRECT", last=1)
+        shim.log_out()
 
     def between_the_first_keys(self):
         for name in NAMES:
@@ -91,11 +88,7 @@ class Sequence(Operations):
     @precondition(lambda self: len(self.cluster.away) < 2 and len(self.story) % 2)
     @rule(name=names)
     def lose(self, name):
-        async def work():
-            await self.refusal_is_kept(name)
-            await self.cluster.lose(name)
-
-        self.run(work(), told=f"{name}: lost")
+        self.run(self.cluster.lose(name), told=f"{name}: lost")
 
     @precondition(lambda self: self.cluster.away)
     @rule(is_older=st.booleans())
@@ -147,7 +140,6 @@ class Sequence(Operations):
         """Everything is healed and every member reconciled: all that must be there is there, and nothing else."""
         for name in NAMES:
             self.healed(name)
-            await self.refusal_is_kept(name)
         self.cluster.away.clear()
         for name in NAMES:
             await self.put_right(name)
@@ -155,10 +147,13 @@ class Sequence(Operations):
         self.refused.clear()
         for name in NAMES:
             await self.require_clean(name)
+        for key_id in self.destroyed:
+            assert self.cluster.store.get_hsm_key(HsmKeyId(key_id)).state is HsmKeyState.DESTROYED
         for key_id in list(self.keys):
             self.keys.pop(key_id)
+            before = self.workers()
             left = await self.cluster.replication.destroy(HsmKeyId(key_id), deadline=soon(20))
-            assert not left.left_on, left
+            assert all(self.workers()[name] != before[name] for name in left.left_on), left
         for name in NAMES:
             await self.require_clean(name)
         for folder, _ in self.copies.values():
@@ -174,11 +169,26 @@ class Sequence(Operations):
             if self.cluster.state(name) is MemberState.STOPPED:
                 self.check_logins()
                 self.refused.pop(name)
-                self.cluster.members[name].refusal_marker.unlink()
+                self.cluster.members[name].let_pin_be_tried()
                 self.cluster.keep(name)
+
+    def workers(self):
+        """Who serves for each member: a worker may still be replaced for what it was accused of before it was healed."""
+        entries = map(self.cluster.entry, NAMES)
+        return {entry.member: (entry.generation, entry.state) for entry in entries}
 
     async def require_clean(self, name):
         """One member holds every acknowledged key, the same as ever, and none that was destroyed or undone."""
+        while True:
+            before = self.workers()[name]
+            try:
+                await self.require_reconciled(name)
+                return await self.require_the_same_keys(name)
+            except MemberFailedError:
+                assert self.workers()[name] != before, f"{name} fails"
+                await self.put_right(name)
+
+    async def require_reconciled(self, name):
         for _ in range(20):  # one that is busy recovering is looked at again
             report = await self.reconciled(name)
             if report is not None and report.is_clean:
@@ -186,6 +196,8 @@ class Sequence(Operations):
             await self.put_right(name)
         assert report is not None, f"{name} does not answer"
         assert not [drift for drift in report.drifts if not drift.repair], report.in_words()
+
+    async def require_the_same_keys(self, name):
         replica = self.cluster.replica(name)
         held = {entry.cka_id for entry in await replica.keys.list_objects(deadline=soon(20))}
         expected = {ROOT, *(record.transport_id for record in self.cluster.joined.transports), *self.keys}

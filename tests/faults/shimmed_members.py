@@ -44,7 +44,7 @@ class ShimmedMember(NamedTuple):
     def bootstrap(
         self, mode: MemberMode, generation: int = 0, *, wrap_algorithm: int | None = 1
     ) -> MemberBootstrap:
-        """Describe a worker; one that takes admin verbs leaves the marker of a refused PIN too."""
+        """Describe a worker; one that takes admin verbs keeps what became of its PIN too."""
         is_new = mode == "initialise"
         made = member_bootstrap(
             self.config,
@@ -56,8 +56,21 @@ class ShimmedMember(NamedTuple):
             generation=generation,
             wrap_algorithm=None if is_new else wrap_algorithm,
         )
-        marker = str(self.refusal_marker) if mode in {"serve", "administer"} else None
-        return msgspec.structs.replace(made, pin_refusal_path=marker)
+        if mode not in {"serve", "administer"}:
+            return made
+        return msgspec.structs.replace(
+            made, pin_refusal_path=str(self.refusal_marker), pin_attempt_path=str(self._attempts)
+        )
+
+    @property
+    def _attempts(self) -> Path:
+        return self.home.pin_attempts / self.name
+
+    def let_pin_be_tried(self) -> None:
+        """What a person does who has looked why the PIN was refused."""
+        self.refusal_marker.unlink(missing_ok=True)
+        self._attempts.unlink(missing_ok=True)
+        self.shim.count_pins(0, user_wrong=0)
 
     async def start(self, bootstrap: MemberBootstrap) -> Child:
         """Start a worker. Raises as ``start_member``."""

@@ -3,9 +3,8 @@
 What must hold in each: a key that was acknowledged is there as long as fewer than ``min_copies`` members lost it for
 good; a key that was destroyed is nowhere once members were reconciled, also where a token came back from an older
 copy; no answer is wrong; no operation takes longer than its deadline and 100 ms; a PIN that was refused is never
-sent again. The workers live on from sequence to sequence, but for those that a sequence kills.
-
-Here the members heal by the keepers of main alone; ``test_cluster_state_machine`` tends them step by step.
+sent again. The workers live on from sequence to sequence, but for those that a sequence kills; the members heal by the
+keepers of main alone.
 """
 
 import asyncio
@@ -22,10 +21,11 @@ from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from faults.healing_cluster import HealingCluster, impatient_keepers
-from faults.sequence_operations import NAMES
+from faults.sequence_operations import ANSWERED, NAMES
 from faults.sequence_troubles import Sequence
 from faults.shimmed_members import shimmed_members
 from faults.shimmed_setup import join
+from strongroom.core import NoMemberError
 
 pytestmark = pytest.mark.softhsm
 
@@ -117,3 +117,5 @@ def test_twenty_sequences_of_operations_faults_losses_and_returns(fit_harness):
 @pytest.mark.parametrize("part", range(40))
 def test_two_thousand_sequences_of_operations_faults_losses_and_returns(fit_harness, part):
     fit_harness.run(50, 14)
+    seen = fit_harness.seen
+    assert seen[ANSWERED] > 10 * seen[NoMemberError.__name__], "few answers prove little"
