@@ -19,7 +19,7 @@ class Serving(NamedTuple):
     loop: asyncio.AbstractEventLoop
 
     def connect(self) -> socket.socket:
-        return socket.create_connection(("127.0.0.1", self.port), timeout=10)
+        return socket.create_connection(("127.0.0.1", self.port), timeout=60)
 
     def exchange(self, *chunks: bytes, pause_s: float = 0.0) -> bytes:
         """Send chunks, close our side, and return everything that came back."""
@@ -91,10 +91,10 @@ def serve(
 
     thread = threading.Thread(target=lambda: asyncio.run(run()), daemon=True)
     thread.start()
-    assert ready.wait(10)
+    assert ready.wait(60)
     try:
         yield running[0]
     finally:
         running[0].loop.call_soon_threadsafe(stop[0].set)
-        thread.join(10)
+        thread.join(60)
         assert not thread.is_alive()

@@ -174,7 +174,7 @@ class RunningService:
             aws_secret_access_key=settings.pop("secret", key["secret_access_key"]),
             verify=str(self.home.tls / "ca.pem"),
             config=BotoConfig(
-                retries={"total_max_attempts": settings.pop("attempts", 1)}, read_timeout=30, **settings
+                retries={"total_max_attempts": settings.pop("attempts", 1)}, read_timeout=60, **settings
             ),
         )
 
@@ -213,7 +213,7 @@ class RunningService:
     def stop(self) -> int:
         assert self._process is not None
         self._process.terminate()
-        status = self._process.wait(30)
+        status = self._process.wait(60)
         self._process = None
         return status
 

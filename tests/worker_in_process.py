@@ -49,7 +49,7 @@ class WorkerInProcess:
         self.crash()
         self.hsm.faults.clear()
         threads = [thread for worker in self._all for thread in worker._runner._threads]
-        await asyncio.to_thread(lambda: [thread.join(10) for thread in threads])
+        await asyncio.to_thread(lambda: [thread.join(60) for thread in threads])
         assert not any(thread.is_alive() for thread in threads)
 
 

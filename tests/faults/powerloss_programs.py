@@ -36,7 +36,7 @@ def run_and_cut(layer, program):
         env={**os.environ, **layer.environment()},
         cwd=layer.root,
         check=True,
-        timeout=30,
+        timeout=60,
     )
     layer.cut_power()
 

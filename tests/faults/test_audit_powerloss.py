@@ -58,7 +58,7 @@ def _die_before_a_sync(layer, run, nth):
     ]
     environment = {**os.environ, **layer.environment()}
     done = subprocess.run(
-        command, cwd=layer.root, env=environment, stdout=subprocess.PIPE, check=False, timeout=30
+        command, cwd=layer.root, env=environment, stdout=subprocess.PIPE, check=False, timeout=60
     )
     assert done.returncode == -signal.SIGKILL
     return done.stdout.decode().split()

@@ -112,7 +112,7 @@ def test_a_call_hangs_until_it_is_released_and_others_go_on(shim, module, sessio
         assert got == []
     finally:
         fault.lift()
-        thread.join(30)
+        thread.join(60)
     assert len(got) == 1
     assert fault.holding == 0
 

@@ -39,7 +39,7 @@ def test_pages_appended_and_not_synced_survive_as_chance_decides(layer, root):
     program = python_command(
         "file = open('file', 'wb', buffering=0); file.write(b'durable'); os.fsync(file.fileno()); file.write(b'x' * 200_000)"
     )
-    subprocess.run(program, env={**os.environ, **layer.environment()}, cwd=root, check=True, timeout=30)
+    subprocess.run(program, env={**os.environ, **layer.environment()}, cwd=root, check=True, timeout=60)
     layer.cut_power(pages=random.Random(7))
     content = (root / "file").read_bytes()
     assert content.startswith(b"durable")
@@ -149,7 +149,7 @@ def test_the_root_may_be_made_by_the_program(tmp_path, build_dir):
         "root = sys.argv[1]; os.mkdir(root); write(root + '/kept', 'x'); write(root + '/lost', 'x', synced=False)"
     )
     subprocess.run(
-        [*program, str(layer.root)], env={**os.environ, **layer.environment()}, check=True, timeout=30
+        [*program, str(layer.root)], env={**os.environ, **layer.environment()}, check=True, timeout=60
     )
     layer.cut_power()
     assert _files(tmp_path / "later") == {"kept": "x"}

@@ -29,7 +29,7 @@ class SlowGeneration:
 
     def __call__(self, real, *args, **kwargs):
         self.began.set()
-        assert self.may_end.wait(20)
+        assert self.may_end.wait(60)
         return real(*args, **kwargs)
 
 
@@ -44,7 +44,7 @@ def test_a_key_that_is_destroyed_while_it_is_being_made_does_not_come_later(open
     token, key = open_new(generate_key=slow), a_key(KeySpec.AES_256)
     with ThreadPoolExecutor() as threads:
         making = threads.submit(token.direct.generate, key, "k", may_leave=False)
-        assert slow.began.wait(20)
+        assert slow.began.wait(60)
         destroying = threads.submit(token.direct.destroy, key)
         slow.may_end.set()
         making.result(20)
@@ -61,7 +61,7 @@ def test_who_has_no_time_to_wait_for_the_other_change_is_told_that_it_was_not_do
 
     with ThreadPoolExecutor() as threads:
         making = threads.submit(token.direct.generate, key, "k", may_leave=False)
-        assert slow.began.wait(20)
+        assert slow.began.wait(60)
         with pytest.raises(MemberBusyError):
             threads.submit(destroy_soon).result(20)
         slow.may_end.set()
@@ -74,7 +74,7 @@ def test_of_two_that_make_the_same_key_one_is_refused_and_the_other_keeps_it(ope
     token, key = open_new(generate_key=slow), a_key(KeySpec.AES_256)
     with ThreadPoolExecutor() as threads:
         first = threads.submit(token.direct.generate, key, "k", may_leave=False)
-        assert slow.began.wait(20)
+        assert slow.began.wait(60)
         second = threads.submit(token.direct.generate, key, "k", may_leave=False)
         slow.may_end.set()
         first.result(20)
@@ -87,7 +87,7 @@ def test_changes_of_other_keys_do_not_wait(open_new, slow):
     token, key, other = open_new(generate_key=slow), a_key(KeySpec.AES_256), a_key(KeySpec.ECC_NIST_P256)
     with ThreadPoolExecutor() as threads:
         making = threads.submit(token.direct.generate, key, "k", may_leave=False)
-        assert slow.began.wait(20)
+        assert slow.began.wait(60)
         assert threads.submit(token.direct.generate, other, "o", may_leave=False).result(20)
         slow.may_end.set()
         making.result(20)

@@ -57,10 +57,10 @@ def test_init_survives_an_interruption_and_a_repetition(tmp_path):
             assert line, seen
             seen += line
         process.send_signal(signal.SIGINT)
-        _, rest = process.communicate(timeout=30)
+        _, rest = process.communicate(timeout=60)
     finally:
         process.kill()
-        process.wait(10)
+        process.wait(60)
     assert (process.returncode, rest.splitlines()[-1]) == (130, "strongroom: interrupted")
     assert "Traceback" not in rest
     assert processes_of(home.root) == []
@@ -135,10 +135,10 @@ def served(initialised_home, tmp_path_factory):
             time.sleep(0.2)
         yield running
         process.send_signal(signal.SIGINT)
-        assert process.wait(30) == 0
+        assert process.wait(60) == 0
     finally:
         process.kill()
-        process.wait(10)
+        process.wait(60)
 
 
 def test_status_shows_two_active_members_with_processes_that_live(served):

@@ -59,7 +59,7 @@ async def test_a_worker_in_service_holds_one_copy_and_a_closed_one_none(bootstra
     assert serving.pin == bytes(len(PIN))
     assert copies_of(PIN) == 1
     built.worker.close()
-    await asyncio.wait_for(built.worker.ended.wait(), 10)
+    await asyncio.wait_for(built.worker.ended.wait(), 60)
     assert copies_of(PIN) == 0
 
 

@@ -60,7 +60,7 @@ def _module() -> Path:
         pytest.skip(
             "opencryptoki's store is one for the machine: only root can give it namespaces of its own"
         )
-    allowed = subprocess.run(["unshare", *_NAMESPACES, "true"], capture_output=True, timeout=30, check=False)
+    allowed = subprocess.run(["unshare", *_NAMESPACES, "true"], capture_output=True, timeout=60, check=False)
     if allowed.returncode != 0:
         pytest.skip(f"opencryptoki needs namespaces of its own: {allowed.stderr.decode().strip()}")
     return found[0]
@@ -109,7 +109,7 @@ def opencryptoki_tokens(folder: Path, profile: Profile, *, n_tokens: int = 1) ->
             ]
         finally:
             holder.kill()
-            holder.wait(30)
+            holder.wait(60)
             for pipe in (holder.stdin, holder.stdout):
                 assert pipe is not None
                 pipe.close()

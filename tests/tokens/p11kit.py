@@ -84,7 +84,7 @@ class P11KitServer:
         self.cut()
         if self._process is not None:
             self._process.kill()
-            self._process.wait(30)
+            self._process.wait(60)
             self._process = None
 
     def _signal(self, number: signal.Signals) -> int:

@@ -105,7 +105,7 @@ class TokenProcess:
     def kill(self) -> None:
         """Kill the process, as main does with a worker that hangs."""
         self._process.kill()
-        self._process.wait(30)
+        self._process.wait(60)
 
     def call(self, path: str, /, *arguments: Any, **keywords: Any) -> Any:
         """Call what a dotted path leads to; raises what it raised."""
@@ -122,7 +122,7 @@ class TokenProcess:
         return answer
 
     def _ending(self) -> str:
-        status = self._process.wait(30)
+        status = self._process.wait(60)
         self._errors.seek(0)
         return f"status {status}, it said: {self._errors.read()[-2000:].decode(errors='replace')}"
 
@@ -132,8 +132,8 @@ class TokenProcess:
             if pipe is not None and not pipe.closed:
                 pipe.close()
         try:
-            self._process.wait(5)
+            self._process.wait(60)
         except subprocess.TimeoutExpired:
             self._process.kill()
-            self._process.wait(30)
+            self._process.wait(60)
         self._errors.close()

@@ -87,7 +87,7 @@ def _call(serving, folder: Path, name: str | None, *headers: bytes):
         b"POST / HTTP/1.1\r\n" + b"".join(line + b"\r\n" for line in lines) + b"Connection: close\r\n\r\n{}"
     )
     with (
-        socket.create_connection(("127.0.0.1", serving[0].port), timeout=10) as plain,
+        socket.create_connection(("127.0.0.1", serving[0].port), timeout=60) as plain,
         context.wrap_socket(plain, server_hostname="localhost") as sock,
     ):
         sock.sendall(request)

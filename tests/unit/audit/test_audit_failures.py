@@ -216,7 +216,7 @@ _LIMITED = Path(__file__).with_name("limited_writer.py")
 def test_a_file_size_limit_of_the_system_refuses_and_heals(tmp_path):
     """RLIMIT_FSIZE makes the kernel cut a write short and then refuse it: a real partial write and a real error."""
     done = subprocess.run(
-        [sys.executable, str(_LIMITED), str(tmp_path)], capture_output=True, text=True, timeout=30, check=True
+        [sys.executable, str(_LIMITED), str(tmp_path)], capture_output=True, text=True, timeout=60, check=True
     )
     committed = done.stdout.split()
     assert committed[-1] == "after-lifting"

@@ -179,7 +179,7 @@ async def test_a_disk_that_does_not_answer_is_a_failure_that_refuses_what_comes_
     def hang(call):
         if call == "sync":
             entered.set()
-            released.wait(10)
+            released.wait(60)
 
     log = open_log(clock=clock)
     disk.decide = hang

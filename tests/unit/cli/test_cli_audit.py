@@ -131,7 +131,7 @@ def _on_a_terminal(*arguments, every=None):
     finally:
         os.close(mine)
         process.kill()
-        process.wait(10)
+        process.wait(60)
     return written.decode()
 
 
@@ -170,11 +170,11 @@ def test_a_reader_that_goes_away_leaves_no_traceback(log):
                 break
             run("audit", "verify")
             _write_one(log)
-        assert process.wait(10) == 1
+        assert process.wait(60) == 1
         assert process.stderr.read() == b""
     finally:
         process.kill()
-        process.wait(10)
+        process.wait(60)
         process.stderr.close()
 
 
@@ -194,11 +194,11 @@ def test_ctrl_c_ends_following_with_130_and_one_line(log):
     try:
         assert process.stdout.readline()
         process.send_signal(signal.SIGINT)
-        _, complaint = process.communicate(timeout=10)
+        _, complaint = process.communicate(timeout=60)
         assert (process.returncode, complaint) == (130, b"strongroom: interrupted\n")
     finally:
         process.kill()
-        process.wait(10)
+        process.wait(60)
 
 
 def test_following_shows_entries_as_they_come(log):
@@ -211,4 +211,4 @@ def test_following_shows_entries_as_they_come(log):
             seen.add(json.loads(process.stdout.readline())["event"])
     finally:
         process.kill()
-        process.communicate(timeout=10)
+        process.communicate(timeout=60)

@@ -89,9 +89,9 @@ def test_only_a_process_that_is_a_worker_is_killed(tmp_path):
                 break
             time.sleep(0.01)
         assert kill_worker(MemberEntry("alpha", "active", pid=worker.pid)) == worker.pid
-        assert worker.wait(10) == -signal.SIGKILL
+        assert worker.wait(60) == -signal.SIGKILL
         assert bystander.poll() is None
     finally:
         for process in (bystander, worker):
             process.kill()
-            process.wait(10)
+            process.wait(60)

@@ -138,7 +138,7 @@ def _answering(answer, context=None):
         stopping.set()
         listener.shutdown(socket.SHUT_RDWR)
         listener.close()
-        thread.join(10)
+        thread.join(60)
 
 
 def test_a_service_that_does_not_run_is_said_so_with_3(home):

@@ -34,7 +34,7 @@ async def _play(actors):
     for task, (_, _, _, is_cancelled) in zip(tasks, actors, strict=True):
         if is_cancelled and not task.done() and not inside:
             task.cancel()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await asyncio.gather(*tasks, return_exceptions=True)
         async with turns.alone(), asyncio.timeout(1):
             pass

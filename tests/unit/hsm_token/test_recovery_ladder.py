@@ -248,7 +248,7 @@ def test_a_new_start_waits_for_the_calls_of_others_and_they_for_it(token, module
 
     def slow_random(session, n_bytes):
         inside.set()
-        assert leave.wait(10)
+        assert leave.wait(60)
         made = keep_random(session, n_bytes)
         order.append("random")
         return made
@@ -260,7 +260,7 @@ def test_a_new_start_waits_for_the_calls_of_others_and_they_for_it(token, module
     module.generate_random, module.finalize = slow_random, finalize
     slow = threading.Thread(target=token.random, args=(8,))
     slow.start()
-    assert inside.wait(10)
+    assert inside.wait(60)
     module.faults["encrypt"].extend([cryptoki.DeviceError] * 2)
     climbing = threading.Thread(target=token.wrap, args=(ROOT, KEY, AAD))
     climbing.start()

@@ -28,7 +28,7 @@ def in_threads(n_threads, call):
     errors, start = [], threading.Barrier(n_threads)
 
     def run():
-        start.wait(10)
+        start.wait(60)
         try:
             call()
         except Exception as error:
@@ -214,5 +214,5 @@ def test_keep_alive_drops_what_is_dead_and_the_next_call_finds_everything_in_ord
 def test_keep_alive_ends_with_the_token(module):
     token = open_token(module, idle_limit_s=0.09)
     token.close()
-    token._keep_alive._thread.join(10)
+    token._keep_alive._thread.join(60)
     assert not token._keep_alive._thread.is_alive()

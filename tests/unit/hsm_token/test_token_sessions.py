@@ -37,14 +37,14 @@ def test_waiting_for_a_session_ends(module):
 
     def slow_random(session, n_bytes):
         inside.set()
-        leave.wait(10)
+        leave.wait(60)
         return bytes(n_bytes)
 
     module.generate_random = slow_random
     busy = threading.Thread(target=token.random, args=(8,))
     busy.start()
     try:
-        assert inside.wait(10)
+        assert inside.wait(60)
         with pytest.raises(MemberFailedError, match="busy"):
             token.random(8)
         assert not token.is_broken

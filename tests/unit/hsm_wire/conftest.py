@@ -41,7 +41,7 @@ class Peer:
 
     async def requests_after(self, n_calls):
         """Wait until so many calls have come."""
-        async with asyncio.timeout(5), self.came:
+        async with asyncio.timeout(60), self.came:
             await self.came.wait_for(lambda: len(self.requests) >= n_calls)
         return self.requests
 
@@ -62,7 +62,7 @@ async def peer(tmp_path):
     peer.server = await FrameServer.listen(peer.path, lambda: peer)
     yield peer
     peer.server.close()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while peer.connection is not None:
             peer.connection.drop()
             await asyncio.sleep(0.001)

@@ -12,7 +12,7 @@ from strongroom.hsm.wire import FrameServer, Ping, WireClient
 
 CONNECT = """
 import socket, sys
-end = socket.socket(socket.AF_UNIX); end.settimeout(20)
+end = socket.socket(socket.AF_UNIX); end.settimeout(60)
 end.connect(sys.argv[1])
 try:
     print("cut off" if end.recv(1) == b"" else "answered")

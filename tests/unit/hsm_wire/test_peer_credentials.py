@@ -17,7 +17,7 @@ NOBODY = 65534
 CONNECT = """
 import os, socket, sys
 os.setgroups([]); os.setgid(65534); os.setuid(65534)
-end = socket.socket(socket.AF_UNIX); end.settimeout(10)
+end = socket.socket(socket.AF_UNIX); end.settimeout(60)
 try:
     end.connect(sys.argv[1])
 except PermissionError:
@@ -66,7 +66,7 @@ async def test_a_caller_of_another_user_is_refused_by_the_mode_and_by_its_creden
     path.chmod(mode)
     try:
         process = await as_nobody(CONNECT, path)
-        said, _ = await asyncio.wait_for(process.communicate(), 30)
+        said, _ = await asyncio.wait_for(process.communicate(), 60)
     finally:
         server.close()
     assert said.strip() == outcome
@@ -77,7 +77,7 @@ async def test_a_client_does_not_speak_to_a_worker_of_another_user(open_folder):
     path = open_folder / "s"
     process = await as_nobody(LISTEN, path)
     try:
-        await asyncio.wait_for(process.stdout.readline(), 30)
+        await asyncio.wait_for(process.stdout.readline(), 60)
         with pytest.raises(MemberFailedError, match="another user"):
             await WireClient.connect(path)
     finally:

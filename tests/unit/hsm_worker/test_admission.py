@@ -54,7 +54,7 @@ async def limited(tmp_path):
     use.close()
     admin.close()
     worker.close()
-    await asyncio.wait_for(worker.ended.wait(), 10)
+    await asyncio.wait_for(worker.ended.wait(), 60)
 
 
 async def test_a_call_too_many_is_told_so_at_once_and_later_there_is_room_again(limited):

@@ -113,7 +113,7 @@ async def test_one_that_cannot_start_is_told_and_tried_again(started, pauses, cl
         keeper = keeper_of(listener, clock)
         task = asyncio.ensure_future(keeper.run())
         try:
-            await asyncio.wait_for(keeper.first_outcome.wait(), 10)
+            await asyncio.wait_for(keeper.first_outcome.wait(), 60)
             assert isinstance(keeper.failure, MemberFailedError)
             assert keeper.failure.__traceback__ is None
             assert not keeper.first_success.is_set()

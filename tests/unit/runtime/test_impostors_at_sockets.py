@@ -114,4 +114,4 @@ async def test_an_api_process_takes_no_table_from_another_process_than_main(shor
         await until(lambda: tables)
     finally:
         server.close()
-    await asyncio.wait_for(following, 10)
+    await asyncio.wait_for(following, 60)

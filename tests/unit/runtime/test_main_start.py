@@ -39,7 +39,7 @@ async def test_a_start_that_works_is_told_once_and_nobody_complains(start, capsy
     assert events.events == []
     api.outcome.set()
     api.success.set()
-    await asyncio.wait_for(task, 5)
+    await asyncio.wait_for(task, 60)
     assert [fields["endpoint"] for fields in events.named("service.started")] == ["https://localhost:8443"]
     assert capsys.readouterr().err == ""
 
@@ -55,5 +55,5 @@ async def test_a_first_failure_is_said_at_the_terminal_and_the_start_told_only_o
     assert events.events == []
     api.failure = None
     api.success.set()
-    await asyncio.wait_for(task, 5)
+    await asyncio.wait_for(task, 60)
     assert len(events.named("service.started")) == 1

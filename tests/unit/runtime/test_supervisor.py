@@ -111,7 +111,7 @@ class Cluster:
         if self.supervisor is not None:
             await self.supervisor.stop()
         if self.follower is not None:
-            await asyncio.wait_for(self.follower, 10)
+            await asyncio.wait_for(self.follower, 60)
         for worker in self.workers.values():
             await worker.stop()
 
@@ -257,14 +257,14 @@ async def test_a_member_that_lost_the_root_is_ejected_and_tried_again(cluster):
 async def test_when_no_member_serves_the_reasons_are_told(cluster):
     cluster.start_errors = {"hsm-a": PinRefusedError("refused"), "hsm-b": TokenNotFoundError("none")}
     await cluster.start()
-    failures = await asyncio.wait_for(cluster.supervisor.first_outcomes(), 10)
+    failures = await asyncio.wait_for(cluster.supervisor.first_outcomes(), 60)
     assert [type(failure) for failure in failures] == [PinRefusedError, TokenNotFoundError]
 
 
 async def test_a_member_that_hangs_at_its_start_holds_up_nobody(cluster):
     cluster.starting["hsm-a"].clear()
     await cluster.start()
-    assert await asyncio.wait_for(cluster.supervisor.first_outcomes(), 10) == []
+    assert await asyncio.wait_for(cluster.supervisor.first_outcomes(), 60) == []
     assert cluster.states()["hsm-b"] is ACTIVE
     assert len(cluster.bootstraps) == 2
 
@@ -278,7 +278,7 @@ async def test_a_member_that_failed_first_and_serves_then_is_not_held_up_by_one_
     await asyncio.sleep(0.1)
     assert not waiting.done(), "one failed, but the other may serve any moment"
     cluster.start_errors = {}
-    assert await asyncio.wait_for(waiting, 10) == []
+    assert await asyncio.wait_for(waiting, 60) == []
 
 
 async def test_a_pin_that_was_refused_is_not_tried_again_by_another_main_either(cluster):
@@ -350,7 +350,7 @@ async def test_a_socket_folder_that_was_cleaned_away_costs_a_restart_and_nothing
     following = asyncio.ensure_future(follower.follow(tables.append))
     await until(lambda: tables and tables[-1] == cluster.tables[-1])
     await cluster.supervisor.stop()
-    await asyncio.wait_for(following, 10)
+    await asyncio.wait_for(following, 60)
 
 
 async def test_a_pin_file_that_others_may_read_keeps_its_member_out_until_it_is_private_again(cluster):
@@ -383,7 +383,7 @@ async def test_stopping_ends_every_worker_and_the_control_socket(cluster):
     await cluster.supervisor.stop()
     assert {child.status for child in cluster.children.values()} == {0}
     assert list(cluster.folder.rglob("control")) == []
-    await asyncio.wait_for(cluster.follower, 10)
+    await asyncio.wait_for(cluster.follower, 60)
 
 
 async def test_stopping_before_anything_was_started_is_no_error(cluster):

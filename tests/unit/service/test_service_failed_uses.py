@@ -207,7 +207,7 @@ async def test_a_caller_that_goes_away_while_the_outcome_is_synced_has_had_that_
     def hold(asked):
         if asked == "sync":
             syncing.set()
-            go_on.wait(30)
+            go_on.wait(60)
 
     bench.disk.decide = hold
     caller = bench.caller()

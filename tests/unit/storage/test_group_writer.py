@@ -19,7 +19,7 @@ async def held_writer(store):
 
     def hold(_transaction):
         started.set()
-        assert release.wait(30)
+        assert release.wait(60)
 
     task = asyncio.ensure_future(store.write(hold))
     try:

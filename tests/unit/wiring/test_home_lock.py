@@ -75,7 +75,7 @@ def test_a_second_process_is_kept_out_until_the_first_is_gone(home, holder, how)
         holder.stdin.close()
     else:
         holder.send_signal(signal.SIGKILL)
-    holder.wait(30)
+    holder.wait(60)
     take(home)
 
 
