@@ -19,7 +19,7 @@ from strongroom.api._errors import ApiError
 from strongroom.api._handler import Handler, HealthSource
 from strongroom.api._http import Request, RequestHandler, Response
 from strongroom.api._identities import ClientIdentities
-from strongroom.api._sigv4 import sign_request
+from strongroom.api._sign_request import sign_request
 
 __all__ = [
     "ApiError",

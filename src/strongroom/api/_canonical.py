@@ -9,6 +9,7 @@ import hashlib
 import hmac
 import re
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from typing import NamedTuple
 from urllib.parse import quote, unquote_to_bytes
 
@@ -31,6 +32,11 @@ class Scope(NamedTuple):
     def text(self) -> str:
         """Return the scope as it stands in a credential."""
         return f"{self.date}/{self.region}/{self.service}/{_TERMINATOR}"
+
+
+def amz_date_of(seconds: float) -> str:
+    """Return a time as ``X-Amz-Date`` has it: ``yyyymmddThhmmssZ``."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y%m%dT%H%M%SZ")
 
 
 def canonical_path(path: str, *, normalize: bool = True) -> str:

@@ -3,6 +3,7 @@
 import asyncio
 
 from strongroom.api._connection import HttpConnection, Timeouts
+from strongroom.api._express import ExpressLane
 from strongroom.api._http import RequestHandler
 
 MAX_CONNECTIONS = 4_096
@@ -19,7 +20,9 @@ class HttpConnections:
         *,
         timeouts: Timeouts = Timeouts(),  # noqa: B008  # immutable
         max_connections: int = MAX_CONNECTIONS,
+        lane: ExpressLane | None = None,
     ) -> None:
+        """``lane`` is the handler's, if it has one: what it can do at once does not become the handler's."""
         self.refused = 0
         """Connections that were closed at once because there were too many; a metric."""
         self._handler = handler
@@ -27,13 +30,14 @@ class HttpConnections:
         self._max_connections = max_connections
         self._open: set[HttpConnection] = set()
         self._is_draining = False
+        self._lane = lane
 
     def __len__(self) -> int:
         return len(self._open)
 
     def protocol(self) -> HttpConnection:
         """Make the protocol of one connection."""
-        return HttpConnection(self._handler, self, timeouts=self._timeouts)
+        return HttpConnection(self._handler, self, timeouts=self._timeouts, lane=self._lane)
 
     def opened(self, connection: HttpConnection) -> bool:
         """Take notice of a connection; False when there are too many."""

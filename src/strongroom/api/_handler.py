@@ -6,14 +6,15 @@ The audit rule, visible in ``Handler._answer``: what fails before a service func
 
 import asyncio
 from collections.abc import Callable, Mapping
-from email.utils import formatdate
 from types import MappingProxyType
 from typing import Protocol
 
 from msgspec import Struct
 
+from strongroom.api._answers import AMZ_JSON, Answers
 from strongroom.api._arns import Arns, arns_of
 from strongroom.api._errors import ApiError, Where, to_api_error, unsupported_error
+from strongroom.api._express import ExpressLane
 from strongroom.api._failure_log import log_failure
 from strongroom.api._http import Request, Response
 from strongroom.api._identities import ClientIdentities
@@ -32,14 +33,13 @@ from strongroom.api._sts import (
     render_identity,
     sts_operation,
 )
-from strongroom.core import Clock, RandomPool, Secret
+from strongroom.core import Clock, Secret
 from strongroom.keyring import KeyringError
-from strongroom.service import Caller, KeyService, Refusal
+from strongroom.service import Caller, ImmediateService, KeyService, Refusal
 
 _TARGET_PREFIX = "TrentService."
 _READ_STATUS = "ReadStatus"
 _STATUS_PATH = "/api/v1/status"
-_AMZ_JSON = b"application/x-amz-json-1.1"
 _JSON = b"application/json"
 _TEXT = b"text/plain; version=0.0.4; charset=utf-8"
 _METHODS: Mapping[str, str] = MappingProxyType(
@@ -97,8 +97,13 @@ class Handler:
         self._account_id = account_id
         self._verifier = SignatureVerifier(service.find_credential, clock)
         self._metrics = ApiMetrics()
-        self._dated = (-1, b"")  # a second, and the header lines that all its answers have
-        self._random = RandomPool()
+        self._answers = Answers(clock)
+        self.lane: ExpressLane | None = None
+        """Answers usual requests in groups, where the service can: for the connections."""
+        if isinstance(service, ImmediateService):
+            self.lane = ExpressLane(
+                service, self._verifier, self._answers, self._metrics, clock=clock, account_id=account_id
+            )
         self._probes: dict[str, Callable[[], tuple[int, bytes, bytes]]] = {
             "/healthz": self._healthz,
             "/readyz": self._readyz,
@@ -112,14 +117,14 @@ class Handler:
             return self._probe(probe)
         started = self._clock.monotonic()
         operation, service = _operation_of(request)
-        call = _Call(request, _new_request_id(self._random), operation, service)
+        call = _Call(request, self._answers.new_request_id(), operation, service)
         code, response = await self._answer(call)
         self._metrics.record(operation, code, self._clock.monotonic() - started)
         return response
 
     async def reject(self, request: Request, error: ApiError) -> Response:
         """Answer a request that broke a limit of the transport."""
-        call = _Call(request, _new_request_id(self._random), *_operation_of(request))
+        call = _Call(request, self._answers.new_request_id(), *_operation_of(request))
         code, response = await self._refuse(call, error)
         self._metrics.record(call.operation, code, 0.0)
         return response
@@ -188,42 +193,34 @@ class Handler:
     def _success(self, call: _Call, document: Document | None) -> Response:
         if call.service == STS_SERVICE and document is not None:
             body = render_identity(document, call.request_id)
-            return self._response(200, STS_CONTENT_TYPE, body, call.request_id)
-        kind = _JSON if call.operation == _READ_STATUS else _AMZ_JSON
+            return self._answers.response(200, STS_CONTENT_TYPE, body, call.request_id)
+        kind = _JSON if call.operation == _READ_STATUS else AMZ_JSON
         if document is None:
-            return self._response(200, kind, b"", call.request_id)
+            return self._answers.response(200, kind, b"", call.request_id)
         body = encode_document(document)
         for value in document.values():
             if type(value) is Secret:  # ours since the service returned it, and no longer needed
                 value.zeroize()
-        return self._response(200, kind, body, call.request_id)
+        return self._answers.response(200, kind, body, call.request_id)
 
     def _failure(self, call: _Call, error: Exception, arns: Arns) -> tuple[str, Response]:
-        answer = to_api_error(error, Where(arns, call.operation))
+        where = Where(arns, call.operation)
+        if call.service != STS_SERVICE:
+            return self._answers.failure(error, where, call.request_id)
+        answer = to_api_error(error, where)
         if answer.status >= 500:
             log_failure(error, operation=call.operation, request_id=call.request_id, code=answer.code)
-        if call.service == STS_SERVICE:
-            status, body = render_error(answer, call.request_id)
-            return answer.code, self._response(status, STS_CONTENT_TYPE, body, call.request_id)
-        body = encode_document({"__type": answer.code, "message": answer.message})
-        return answer.code, self._response(answer.status, _AMZ_JSON, body, call.request_id)
-
-    def _response(self, status: int, kind: bytes, body: bytes, request_id: str) -> Response:
-        now = int(self._clock.now())
-        if self._dated[0] != now:
-            date = formatdate(now, usegmt=True).encode()
-            self._dated = (now, b"\r\ndate: " + date + b"\r\ncache-control: no-store\r\n")
-        head = b"content-type: %b\r\nx-amzn-requestid: %b%b" % (kind, request_id.encode(), self._dated[1])
-        return Response(status, head, body)
+        status, body = render_error(answer, call.request_id)
+        return answer.code, self._answers.response(status, STS_CONTENT_TYPE, body, call.request_id)
 
     def _probe(self, probe: Callable[[], tuple[int, bytes, bytes]]) -> Response:
-        request_id = _new_request_id(self._random)
+        request_id = self._answers.new_request_id()
         try:
             status, kind, body = probe()
         except Exception as error:  # noqa: BLE001  # a broken probe is a failed probe
             log_failure(error, operation="-", request_id=request_id, code="KMSInternalException")
             status, kind, body = 500, _JSON, encode_document({"error": "the probe failed"})
-        return self._response(status, kind, body, request_id)
+        return self._answers.response(status, kind, body, request_id)
 
     def _healthz(self) -> tuple[int, bytes, bytes]:
         return 200, _JSON, encode_document({"healthy": True})
@@ -240,12 +237,6 @@ class Handler:
 
     def _metrics_text(self) -> tuple[int, bytes, bytes]:
         return 200, _TEXT, self._of_all_processes(self.own_metrics()).encode()
-
-
-def _new_request_id(pool: RandomPool) -> str:
-    """Make a random UUID (RFC 9562, version 4)."""
-    digits = pool.take(16).hex()
-    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-8{digits[17:20]}-{digits[20:]}"
 
 
 def _operation_of(request: Request) -> tuple[str, str]:

@@ -8,13 +8,16 @@ that is not plainly such a one, or does not verify, is for the full verifier, wh
 import hashlib
 import hmac
 from collections import OrderedDict
+from collections.abc import Callable
 from hashlib import sha256 as _sha256
+from operator import itemgetter
 from typing import NamedTuple
 
 from msgspec import Struct
 
 from strongroom.api._canonical import ALGORITHM, Scope
 from strongroom.api._http import Request
+from strongroom.api._plain_request import PlainRequest, Shape
 from strongroom.core import Secret
 from strongroom.service import Credential
 
@@ -43,6 +46,15 @@ class Verified(NamedTuple):
     region: str
 
 
+class Layout(NamedTuple):
+    """How a signer's canonical request is made of a plain request of one shape."""
+
+    text: str
+    """The canonical request up to the hash of the payload, with a ``%s`` for each value."""
+    signed_values: Callable[[tuple[str, ...]], tuple[str, ...]]
+    """Picks the values of the signed headers, in their order."""
+
+
 class Signer(Struct, frozen=True):
     """What the head of an Authorization header means, and the key that its signatures are made with."""
 
@@ -60,6 +72,25 @@ class Signer(Struct, frozen=True):
     """HMAC-SHA256 states after the two pads (RFC 2104): copying them is half the cost of a keyed start."""
     seen: set[tuple[str, ...]]
     """Names of headers that were sent with it, and of which every ``x-amz-`` one is signed."""
+
+    layouts: dict[Shape, Layout]
+    """Of the shapes in which verified requests came. A shape is a key by identity: see ``PlainReader.keep``."""
+
+    def layout_for(self, shape: Shape) -> Layout | None:
+        """Return how to write the canonical request; None when a header that has to be signed is not."""
+        if not self.signs(shape.names) or not {"host", "x-amz-date"} <= set(self.signed_headers):
+            return None
+        if not set(self.signed_headers) <= set(shape.names):
+            return None
+        lines = "".join(f"{name}:%s\n" for name in self.signed_headers)
+        places = [shape.names.index(name) for name in self.signed_headers]
+        return Layout(f"POST\n/\n\n{lines}\n{self.names_line}\n", itemgetter(*places))
+
+    def keep(self, shape: Shape, layout: Layout) -> None:
+        """Remember the layout of a request that verified."""
+        self.layouts[shape] = layout
+        if len(self.layouts) > _MAX_SEEN:
+            del self.layouts[next(iter(self.layouts))]
 
     def signs(self, names: tuple[str, ...]) -> bool:
         """Whether all headers of these names that have to be signed are."""
@@ -96,6 +127,7 @@ class KnownSigners:
             hashlib.sha256(block.translate(_INNER_PAD)),
             hashlib.sha256(block.translate(_OUTER_PAD)),
             set(),
+            {},
         )
         if len(self._known) > MAX_KNOWN:
             self._known.popitem(last=False)
@@ -131,8 +163,22 @@ def has_signed(signer: Signer, request: Request, signature: str) -> bool:
     if "  " in values or "\t" in values or ": " in values or " \n" in values or values.endswith(" "):
         return False
     canonical = f"{request.method}\n/\n\n{values}\n\n{signer.names_line}\n{payload_hash}"
+    return _matches(signer, headers["x-amz-date"], canonical, signature)
+
+
+def has_signed_plain(signer: Signer, layout: Layout, plain: PlainRequest, signature: str) -> bool:
+    """Whether this signer signed this plain request, whose shape the layout is for."""
+    shape, values, body = plain
+    payload_hash = _sha256(body).hexdigest()
+    if shape.payload_hash is not None and values[shape.payload_hash] != payload_hash:
+        return False
+    canonical = layout.text % layout.signed_values(values) + payload_hash
+    return _matches(signer, values[shape.date], canonical, signature)
+
+
+def _matches(signer: Signer, amz_date: str, canonical: str, signature: str) -> bool:
     digest = _sha256(canonical.encode("latin-1")).hexdigest()
-    to_sign = f"{ALGORITHM}\n{headers['x-amz-date']}\n{signer.scope_text}\n{digest}"
+    to_sign = f"{ALGORITHM}\n{amz_date}\n{signer.scope_text}\n{digest}"
     inner = signer.inner.copy()
     inner.update(to_sign.encode("latin-1"))
     outer = signer.outer.copy()

@@ -23,14 +23,14 @@ class ApiMetrics:
         self._requests: Counter[tuple[str, str]] = Counter()
         self._seconds: dict[str, _Histogram] = {}
 
-    def record(self, operation: str, code: str, elapsed_s: float) -> None:
-        """Count one answered request."""
-        self._requests[operation, code] += 1
+    def record(self, operation: str, code: str, elapsed_s: float, count: int = 1) -> None:
+        """Count answered requests that took as long."""
+        self._requests[operation, code] += count
         histogram = self._seconds.get(operation)
         if histogram is None:
             histogram = self._seconds[operation] = _Histogram()
-        histogram.counts[bisect_left(BUCKETS_S, elapsed_s)] += 1
-        histogram.sum_s += elapsed_s
+        histogram.counts[bisect_left(BUCKETS_S, elapsed_s)] += count
+        histogram.sum_s += elapsed_s * count
 
     def text(self) -> str:
         """Return the exposition."""

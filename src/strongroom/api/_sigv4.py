@@ -1,4 +1,4 @@
-"""AWS Signature Version 4: the verifier of the server, and the signer of our own clients.
+"""AWS Signature Version 4: the verifier of the server.
 
 Only header signing, services ``kms`` and ``sts``. Presigned URLs, unsigned payloads, chunked signing, SigV4a and session
 tokens are refused. Every failure is an ApiError with the code that AWS gives it. There is no replay guard in
@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from strongroom.api._canonical import (
     ALGORITHM,
     Scope,
+    amz_date_of,
     canonical_request,
     signature,
     signing_key,
@@ -26,8 +27,10 @@ from strongroom.api._known_signers import (
     KnownSigners,
     Verified,
     has_signed,
+    has_signed_plain,
     split_signature,
 )
+from strongroom.api._plain_request import PlainReader, PlainRequest
 from strongroom.api._signing_keys import SigningKeys
 from strongroom.core import Clock, Secret, random_bytes
 from strongroom.service import Credential
@@ -50,6 +53,7 @@ class SignatureVerifier:
         self._clock = clock
         self._keys = SigningKeys()
         self._signers = KnownSigners()
+        self._plain = PlainReader()
         self._dates: tuple[str, float] = ("", 0.0)  # the newest x-amz-date and what it means
         # Stand in for a secret and a signing key that do not exist, so that refusing costs the same work.
         self._no_secret = Secret(random_bytes(40))
@@ -75,19 +79,45 @@ class SignatureVerifier:
         if self._find_credential(credential.access_key_id) is not credential:
             self._signers.forget(head)
             return None
-        if not self._is_timely(headers.get("x-amz-date", ""), signer.scope_date):
+        if not self._is_timely(headers.get("x-amz-date", ""), signer.scope_date, self._clock.now()):
             return None
         if "x-amz-security-token" in headers or not has_signed(signer, request, signature_text):
             return None
         return signer.verified
 
-    def _is_timely(self, amz_date: str, scope_date: str) -> bool:
+    def read_plain(self, data: bytes) -> PlainRequest | None:
+        """Read what may be a plain request (``PlainReader.read``)."""
+        return self._plain.read(data)
+
+    def verify_plain(self, plain: PlainRequest, now: float) -> Verified | None:
+        """Verify a plain request, at a time, if it is signed as one before it was; None when ``verify`` has to look.
+
+        Raises what ``find_credential`` raises.
+        """
+        shape, values, _ = plain
+        head, signature_text = split_signature(values[shape.authorization])
+        signer = self._signers.find(head)
+        if signer is None or self._find_credential(signer.credential.access_key_id) is not signer.credential:
+            return None
+        if not self._is_timely(values[shape.date], signer.scope_date, now):
+            return None
+        layout = signer.layouts.get(shape)
+        if layout is not None:
+            return signer.verified if has_signed_plain(signer, layout, plain, signature_text) else None
+        layout = signer.layout_for(shape)
+        if layout is None or not has_signed_plain(signer, layout, plain, signature_text):
+            return None
+        self._plain.keep(shape)
+        signer.keep(shape, layout)
+        return signer.verified
+
+    def _is_timely(self, amz_date: str, scope_date: str, now: float) -> bool:
         if self._dates[0] != amz_date:
             try:
                 self._dates = (amz_date, _parse_amz_date(amz_date))
             except ValueError:
                 return False
-        return amz_date[:8] == scope_date and abs(self._dates[1] - self._clock.now()) <= MAX_SKEW_S
+        return amz_date[:8] == scope_date and abs(self._dates[1] - now) <= MAX_SKEW_S
 
     def _verify_any(self, request: Request, service: str) -> Verified:
         headers = _single_headers(request)
@@ -243,14 +273,10 @@ def _parse_amz_date(text: str) -> float:
     return datetime(*date, int(text[9:11]), int(text[11:13]), int(text[13:15]), tzinfo=UTC).timestamp()
 
 
-def _amz_date(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y%m%dT%H%M%SZ")
-
-
 def _window(now: float, side: int) -> str:
     """Write one end of the window of time as AWS does: the limit, and how it was reckoned."""
-    limit, sign = _amz_date(now + side * MAX_SKEW_S), "-" if side < 0 else "+"
-    return f"{limit} ({_amz_date(now)} {sign} {MAX_SKEW_S // 60} min.)"
+    limit, sign = amz_date_of(now + side * MAX_SKEW_S), "-" if side < 0 else "+"
+    return f"{limit} ({amz_date_of(now)} {sign} {MAX_SKEW_S // 60} min.)"
 
 
 def _incomplete(message: str) -> ApiError:
@@ -266,40 +292,3 @@ def _mismatch() -> ApiError:
         "The request signature we calculated does not match the signature you provided. Check your AWS Secret "
         "Access Key and signing method. Consult the service documentation for details."
     )
-
-
-def sign_request(
-    *,
-    method: str,
-    path: str,
-    host: str,
-    headers: Mapping[str, str],
-    body: bytes,
-    access_key_id: str,
-    secret_access_key: Secret,
-    region: str,
-    clock: Clock,
-    query: str = "",
-    service: str = SERVICE,
-) -> dict[str, str]:
-    """Sign a request of our own clients; returns all headers to send, those given included.
-
-    ``host`` is what the HTTP client will send as Host, with the port when it is not the scheme's own.
-    """
-    amz_date = _amz_date(clock.now())
-    scope = Scope(amz_date[:8], region, service)
-    sent = {**headers, "Host": host, "X-Amz-Date": amz_date}
-    lowered = [(name.lower(), value) for name, value in sent.items()]
-    names = sorted(name for name, _ in lowered)
-    canonical = canonical_request(
-        method=method,
-        path=path,
-        query=query,
-        headers=lowered,
-        signed_headers=names,
-        payload_hash=hashlib.sha256(body).hexdigest(),
-    )
-    made = signature(signing_key(secret_access_key, scope), string_to_sign(amz_date, scope, canonical))
-    credential = f"Credential={access_key_id}/{scope.text()}"
-    sent["Authorization"] = f"{ALGORITHM} {credential}, SignedHeaders={';'.join(names)}, Signature={made}"
-    return sent

@@ -7,6 +7,8 @@ Each process appends to a write-ahead log of its own, ``<audit>/wal/<writer>/``:
     await log.commit(ticket)      # durable from here on: the answer may go out
     log.close()
 
+What one turn of an event loop did is appended together, and nobody waits in a task (``record_uses``).
+
 and anybody reads and checks it without a server and without keys:
 
     verify_log(home / "audit")    # raises AuditCorruptError, naming the first bad entry
@@ -31,7 +33,8 @@ from strongroom.audit._entry import (
 from strongroom.audit._errors import AuditCorruptError, AuditWriterInUseError
 from strongroom.audit._log import AuditLog
 from strongroom.audit._read import follow_entries, last_entries, read_entries
-from strongroom.audit._values import AuditStats, EntryFields
+from strongroom.audit._tickets import Decided
+from strongroom.audit._values import AuditStats, EntryFields, UseEntry
 from strongroom.audit._verify import Finding, VerifyReport, WriterReport, inspect_log, verify_log
 
 __all__ = [
@@ -42,10 +45,12 @@ __all__ = [
     "AuditLog",
     "AuditStats",
     "AuditWriterInUseError",
+    "Decided",
     "Entry",
     "EntryFields",
     "Finding",
     "Kind",
+    "UseEntry",
     "VerifyReport",
     "WriterReport",
     "decode_entry",

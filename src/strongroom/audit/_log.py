@@ -8,7 +8,7 @@ Everything under ``_lock`` is memory; no system call is made while it is held.
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -19,8 +19,8 @@ from strongroom.audit._files import WalFolder
 from strongroom.audit._format import is_writer_name
 from strongroom.audit._queue import EntryQueue
 from strongroom.audit._segments import SegmentWriter, recover
-from strongroom.audit._tickets import wake
-from strongroom.audit._values import AuditStats, EntryFields
+from strongroom.audit._tickets import Decided, wake
+from strongroom.audit._values import AuditStats, EntryFields, UseEntry
 from strongroom.core import AuditUnavailableError, Clock
 
 SEGMENT_BYTES = 64 * 1024 * 1024
@@ -144,6 +144,21 @@ class AuditLog:
                 self._is_rung = True
                 loop.call_soon(self._bell.put, None)
         await waiter
+
+    def record_uses(self, entries: Sequence[UseEntry], decided: Decided) -> None:
+        """Append the entries of one turn of the event loop, all or none; nobody waits for them in a task.
+
+        ``decided`` is called in this event loop once they are durable or have failed: with how many more of them,
+        in their order, and the error if they failed, for a group commit need not take all of them. An entry that
+        failed is not in the log. Raises AuditUnavailableError as ``append`` does; ``decided`` is never called then.
+        """
+        loop = asyncio.get_running_loop()
+        with self._lock:
+            self._queue.admit_all(entries)
+            self._queue.tickets.wait_for_newest_batch(len(entries), loop, decided)
+            if not self._is_rung:
+                self._is_rung = True
+                loop.call_soon(self._bell.put, None)
 
     async def wait_dead(self) -> str:
         """Return why the log can never be written again, once its thread has died; wait until then.

@@ -1,22 +1,21 @@
 """What of a log is memory: entries that wait for the disk, who waits for them, and why nothing may be appended."""
 
-import asyncio
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from strongroom.audit._cursor import MAX_GROUP_BYTES
 from strongroom.audit._entry import ENTRY_VERSION, Entry, Kind, encode_entry
 from strongroom.audit._format import FRAME_EXTRA_BYTES
-from strongroom.audit._tickets import Tickets
+from strongroom.audit._tickets import Tickets, Waiter
 from strongroom.audit._torn import RECOVERED_EVENT, Cut
-from strongroom.audit._values import AuditStats, EntryFields
+from strongroom.audit._values import AuditStats, EntryFields, UseEntry
 from strongroom.core import AuditUnavailableError, Clock
 
 SLOW_AFTER_S = 5.0
 """A disk that has not answered for so long counts as failed."""
 MAX_PENDING_ENTRIES = 65_536
 
-Waiters = list[asyncio.Future[None]]
+Waiters = list[Waiter]
 
 
 class EntryQueue:
@@ -78,6 +77,39 @@ class EntryQueue:
         if reason is not None or len(self._pending) >= MAX_PENDING_ENTRIES:
             raise self._refusal(reason)
         return self._add(kind, event, fields)
+
+    def admit_all(self, entries: Sequence[UseEntry]) -> None:
+        """Number and encode entries that were made in one turn, all or none. Raises AuditUnavailableError."""
+        reason = self.why_not()
+        if reason is not None or len(self._pending) + len(entries) > MAX_PENDING_ENTRIES:
+            self._refused += len(entries) - 1
+            raise self._refusal(reason)
+        at = int(self._clock.now() * 1_000_000)
+        writer, boot = self._writer, self._boot
+        for seq, entry in enumerate(entries, self._seq):
+            event, principal, access_key_id, source_address, request_id, key_id, key_version, detail = entry
+            payload = encode_entry(
+                Entry(
+                    version=ENTRY_VERSION,
+                    writer=writer,
+                    seq=seq,
+                    boot=boot,
+                    at=at,
+                    kind="outcome",
+                    event=event,
+                    principal=principal,
+                    access_key_id=access_key_id,
+                    source_address=source_address,
+                    request_id=request_id,
+                    key_id=key_id,
+                    key_version=key_version,
+                    outcome="ok",
+                    detail=detail,
+                )
+            )
+            self._pending.append(payload)
+        self._seq += len(entries)
+        self.tickets.issue_many(len(entries))
 
     def take_group(self) -> list[bytes]:
         """Return the oldest entries that fit into one write; the disk counts as busy from now on."""

@@ -27,3 +27,16 @@ class AuditStats(NamedTuple):
     failed_groups: int
     refused: int
     """Appends refused because the log could not be written."""
+
+
+class UseEntry(NamedTuple):
+    """The entry of one use of a key that went well: an ``outcome`` entry whose outcome is ``ok``; see ``Entry``."""
+
+    event: str
+    principal: str
+    access_key_id: str
+    source_address: str
+    request_id: str
+    key_id: str
+    key_version: str
+    detail: dict[str, str]

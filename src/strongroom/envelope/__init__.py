@@ -38,6 +38,7 @@ from strongroom.envelope._blob import MAX_BLOB_BYTES, Blob, Purpose
 from strongroom.envelope._chunk_cipher import CHUNK_BYTES, ENCRYPTED_CHUNK_BYTES, PROLOGUE_BYTES
 from strongroom.envelope._chunk_reader import ChunkReader, SeekableBytes
 from strongroom.envelope._chunked import ChunkDecryptor, ChunkEncryptor, encrypted_bytes
+from strongroom.envelope._data_blob import DataBlob, data_header, open_data, parse_data, seal_data
 from strongroom.envelope._errors import (
     EnvelopeError,
     EnvelopeIntegrityError,
@@ -67,6 +68,7 @@ __all__ = [
     "ChunkDecryptor",
     "ChunkEncryptor",
     "ChunkReader",
+    "DataBlob",
     "EnvelopeError",
     "EnvelopeIntegrityError",
     "FileHeader",
@@ -81,12 +83,16 @@ __all__ = [
     "aad_for",
     "credential_binding",
     "data_binding",
+    "data_header",
     "domain_kek_binding",
     "encode_context",
     "encrypted_bytes",
     "header_bytes",
     "kek_binding",
     "open_blob",
+    "open_data",
+    "parse_data",
     "root_canary_binding",
     "seal_blob",
+    "seal_data",
 ]

@@ -27,6 +27,7 @@ from strongroom.keyring._errors import (
 from strongroom.keyring._key_state import key_info, require_active
 from strongroom.keyring._lifecycle import KeyLifecycle
 from strongroom.keyring._random import mixed_random
+from strongroom.keyring._ready_keys import ReadyKeys
 from strongroom.keyring._records import HeldKey, KeyRecords
 from strongroom.keyring._shared_work import SharedWork
 from strongroom.keyring._tags import Tags, put_tags
@@ -68,6 +69,7 @@ class Keyring:
         self._clock = clock
         self._request_s = request_s
         self._records = KeyRecords(store, max_names=limits.max_keks)
+        self.ready = ReadyKeys(self._records, self.ciphers)
         self._new_domains: SharedWork[str, str] = SharedWork(clock)
 
     def describe(self, key: KeyRef) -> KeyInfo:

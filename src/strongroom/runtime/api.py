@@ -78,7 +78,7 @@ async def _run(bootstrap: ApiBootstrap, protections: list[str]) -> None:
         identities=_identities(config),
         of_all_processes=metrics.total,
     )
-    connections = HttpConnections(handler)
+    connections = HttpConnections(handler, lane=handler.lane)
     tls = _tls(config, home)
     released, followed, credentials = (
         asyncio.ensure_future(_until_released()),

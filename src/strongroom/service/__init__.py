@@ -3,11 +3,13 @@
     service = Service(keyring, audit, policy=RolePolicy({...}), credentials={...})
     made = await service.encrypt(caller, KeyByAlias("alias/payroll"), Secret(b"..."), context={})
 
-``KeyService`` is what the HTTP room is written against. Threading: a Service belongs to one event loop. It
+``KeyService`` is what the HTTP room is written against; ``ImmediateService`` is its express lane for uses of keys that are
+in memory. Threading: a Service belongs to one event loop. It
 knows nothing of HTTP, and nothing of AWS but the names of its verbs in the audit log.
 """
 
 from strongroom.service._errors import AccessDeniedError
+from strongroom.service._immediate import ImmediateService, Now
 from strongroom.service._policy import FOR_EVERYBODY, ROLES_FOR, Role, RolePolicy
 from strongroom.service._service import Service
 from strongroom.service._values import Caller, Credential, KeyService, Refusal
@@ -18,7 +20,9 @@ __all__ = [
     "AccessDeniedError",
     "Caller",
     "Credential",
+    "ImmediateService",
     "KeyService",
+    "Now",
     "Refusal",
     "Role",
     "RolePolicy",

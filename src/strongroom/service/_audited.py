@@ -44,6 +44,21 @@ class AuditedVerbs:
         self._audit = audit
         self._policy = policy
 
+    def authorise_now(
+        self,
+        caller: Caller,
+        verb: str,
+        key: KeyRef | None = None,  # noqa: ARG002  # for policies of keys, as ``ciphertext``
+        *,
+        ciphertext: bytes | None = None,  # noqa: ARG002
+    ) -> None:
+        """Return if the caller may do this: the one decision of all verbs, taken in memory, without waiting.
+
+        ``key`` is what the request names; ``ciphertext`` names its key where the request does not. Raises
+        AccessDeniedError.
+        """
+        self._policy.require(caller, verb)
+
     async def _change(
         self,
         caller: Caller,
@@ -78,7 +93,7 @@ class AuditedVerbs:
         """
         detail = {} if detail is None else detail
         try:
-            self._policy.require(caller, verb)
+            self.authorise_now(caller, verb, key, ciphertext=ciphertext)
             result = await work
         except asyncio.CancelledError as error:
             # Nobody waits for an answer, so nobody waits for the entry; but no intent stays without an outcome.

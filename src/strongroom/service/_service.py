@@ -8,13 +8,14 @@ from strongroom.keyring import DataKey, Decrypted, Encrypted, KeyRef, Keyring, R
 from strongroom.service._audited import event_of
 from strongroom.service._destruction import destroy_due_keys
 from strongroom.service._facts import detail_of_request
+from strongroom.service._immediate import ImmediateVerbs
 from strongroom.service._management import ManagementVerbs
 from strongroom.service._policy import RolePolicy
 from strongroom.service._values import Caller, Credential, Refusal
 
 
-class Service(ManagementVerbs):
-    """All verbs, over a keyring and an audit log (``KeyService``). Belongs to one event loop."""
+class Service(ManagementVerbs, ImmediateVerbs):
+    """All verbs, over a keyring and an audit log (``KeyService``, ``ImmediateService``). Belongs to one event loop."""
 
     def __init__(self, keyring: Keyring, audit: AuditLog, *, policy: RolePolicy) -> None:
         super().__init__(keyring, audit, policy=policy)

@@ -1,0 +1,42 @@
+"""What all answers have: a request id, the head, and the one form of a failure."""
+
+from email.utils import formatdate
+
+from strongroom.api._errors import Where, to_api_error
+from strongroom.api._failure_log import log_failure
+from strongroom.api._http import Response
+from strongroom.api._json import encode_document
+from strongroom.core import Clock, RandomPool
+
+AMZ_JSON = b"application/x-amz-json-1.1"
+
+
+class Answers:
+    """Makes responses. For one event loop."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._dated = (-1, b"")  # a second, and the header lines that all its answers have
+        self._random = RandomPool()
+
+    def new_request_id(self) -> str:
+        """Make a random UUID (RFC 9562, version 4)."""
+        digits = self._random.take(16).hex()
+        return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-8{digits[17:20]}-{digits[20:]}"
+
+    def response(self, status: int, kind: bytes, body: bytes, request_id: str) -> Response:
+        """Return a response with a body of a content type."""
+        now = int(self._clock.now())
+        if self._dated[0] != now:
+            date = formatdate(now, usegmt=True).encode()
+            self._dated = (now, b"\r\ndate: " + date + b"\r\ncache-control: no-store\r\n")
+        head = b"content-type: %b\r\nx-amzn-requestid: %b%b" % (kind, request_id.encode(), self._dated[1])
+        return Response(status, head, body)
+
+    def failure(self, error: Exception, where: Where, request_id: str) -> tuple[str, Response]:
+        """Return the code and the response of an error, in the form of KMS; what is our fault is logged."""
+        answer = to_api_error(error, where)
+        if answer.status >= 500:
+            log_failure(error, operation=where.operation, request_id=request_id, code=answer.code)
+        body = encode_document({"__type": answer.code, "message": answer.message})
+        return answer.code, self.response(answer.status, AMZ_JSON, body, request_id)

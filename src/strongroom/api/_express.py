@@ -1,0 +1,213 @@
+"""The express lane: requests that need no waiting are done together, and answered when their audit entries are durable.
+
+    a connection boards a request ─► end of the turn of the event loop, for all that boarded:
+        read, verify ─► decode, authorise, act, write the answer ─► all entries to the audit log in one call
+                                                                   └─ durable: answers go out, in one call of the log
+
+No task and no future stands for any of them. A request is taken back to its connection, which then goes the usual way
+(``Handler.handle``), whenever anything about it is unusual: its form (``_plain_request``), its signer or its
+members (``_express_operations``), a key that is not in memory, any refusal, any error. Nothing has happened by then, so the
+usual way starts from the beginning, checks everything itself, and words and records the refusal.
+
+All that boarded are verified before the first of them acts: code and data of one half at a time fit into the
+processor's caches, of both they do not.
+"""
+
+import asyncio
+from collections import Counter
+from typing import NamedTuple, Protocol
+
+from strongroom.api._answers import AMZ_JSON, Answers
+from strongroom.api._arns import Arns, arns_of
+from strongroom.api._errors import Where
+from strongroom.api._express_operations import EXPRESS, Do
+from strongroom.api._http import Response
+from strongroom.api._metrics import ApiMetrics
+from strongroom.api._sigv4 import SignatureVerifier
+from strongroom.audit import UseEntry
+from strongroom.core import AuditUnavailableError, Clock
+from strongroom.service import Caller, ImmediateService
+
+
+class Passenger(Protocol):
+    """A connection, with one request in the lane."""
+
+    @property
+    def peer(self) -> str:
+        """Address of the other side."""
+        ...
+
+    @property
+    def boarded(self) -> bytes | None:
+        """The bytes that it boarded with; None when it left meanwhile."""
+        ...
+
+    def take_back(self) -> None:
+        """Handle the request the usual way."""
+        ...
+
+    def depart(self) -> None:
+        """Take notice that the request is being done, and that an answer will come."""
+        ...
+
+    def arrive(self, response: Response) -> None:
+        """Send the answer."""
+        ...
+
+
+class _Ride(NamedTuple):
+    """A request that verified."""
+
+    passenger: Passenger
+    operation: str
+    do: Do
+    caller: Caller
+    body: bytes
+    arns: Arns
+
+
+class _Arrival(NamedTuple):
+    """A request that was done, and the answer that goes out once that is durable."""
+
+    passenger: Passenger
+    operation: str
+    request_id: str
+    response: Response
+
+
+class ExpressLane:
+    """Answers usual requests in groups. For one event loop."""
+
+    def __init__(
+        self,
+        service: ImmediateService,
+        verifier: SignatureVerifier,
+        answers: Answers,
+        metrics: ApiMetrics,
+        *,
+        clock: Clock,
+        account_id: str,
+    ) -> None:
+        self._service = service
+        self._verifier = verifier
+        self._answers = answers
+        self._metrics = metrics
+        self._clock = clock
+        self._account_id = account_id
+        self._boarding: list[Passenger] = []
+
+    def board(self, passenger: Passenger) -> None:
+        """Take a passenger's request to the end of this turn of the event loop."""
+        if not self._boarding:
+            asyncio.get_running_loop().call_soon(self._go)
+        self._boarding.append(passenger)
+
+    def _go(self) -> None:
+        """Do what boarded, and hand its entries over."""
+        boarding, self._boarding = self._boarding, []
+        started = self._clock.monotonic()
+        now = self._clock.now()
+        rides = []
+        for passenger in boarding:
+            data = passenger.boarded
+            if data is None:
+                continue
+            ride = self._verified(passenger, data, now)
+            if ride is None:
+                passenger.take_back()
+            else:
+                rides.append(ride)
+        entries: list[UseEntry] = []
+        arrivals: list[_Arrival] = []
+        for ride in rides:
+            if not self._done(ride, entries, arrivals):
+                ride.passenger.take_back()
+        if entries:
+            _Group(self._answers, self._metrics, self._clock, started, arrivals).send(self._service, entries)
+
+    def _verified(self, passenger: Passenger, data: bytes, now: float) -> _Ride | None:
+        """Read a request, find its operation and verify its signature."""
+        plain = self._verifier.read_plain(data)
+        if plain is None:
+            return None
+        express = EXPRESS.get(plain.values[plain.shape.target])
+        if express is None:
+            return None
+        try:
+            verified = self._verifier.verify_plain(plain, now)
+        except Exception:  # noqa: BLE001  # the usual way meets it again, and tells
+            return None
+        if verified is None:
+            return None
+        principal, access_key_id, region = verified
+        caller = Caller(principal, access_key_id, passenger.peer, region, self._answers.new_request_id())
+        operation, do = express
+        return _Ride(passenger, operation, do, caller, plain.body, arns_of(self._account_id, region))
+
+    def _done(self, ride: _Ride, entries: list[UseEntry], arrivals: list[_Arrival]) -> bool:
+        """Do one request; False when it is for the usual way."""
+        passenger, operation, do, caller, body, arns = ride
+        if passenger.boarded is None:  # it left while another's request was taken back
+            return True
+        try:
+            done = do(self._service, caller, body, arns)
+        except Exception:  # noqa: BLE001  # the usual way meets it again, and tells
+            return False
+        if done is None:
+            return False
+        answer, entry = done
+        request_id = caller.request_id
+        arrivals.append(
+            _Arrival(
+                passenger, operation, request_id, self._answers.response(200, AMZ_JSON, answer, request_id)
+            )
+        )
+        entries.append(entry)
+        passenger.depart()
+        return True
+
+
+class _Group:
+    """Requests whose entries were handed to the audit log in one call."""
+
+    def __init__(
+        self,
+        answers: Answers,
+        metrics: ApiMetrics,
+        clock: Clock,
+        started: float,
+        arrivals: list[_Arrival],
+    ) -> None:
+        self._answers = answers
+        self._metrics = metrics
+        self._clock = clock
+        self._started = started
+        self._arrivals = arrivals
+        self._next = 0
+
+    def send(self, service: ImmediateService, entries: list[UseEntry]) -> None:
+        """Make the entries durable, after which the answers go out."""
+        try:
+            service.record_uses(entries, self._decided)
+        except Exception as error:  # noqa: BLE001  # whatever it is, there is no record
+            self._fail(self._arrivals, error)
+
+    def _decided(self, count: int, error: AuditUnavailableError | None) -> None:
+        """Send the answers whose entries are durable now, or say that they are not."""
+        arrivals = self._arrivals[self._next : self._next + count]
+        self._next += count
+        if error is not None:
+            self._fail(arrivals, error)
+            return
+        for arrival in arrivals:
+            arrival.passenger.arrive(arrival.response)
+        elapsed = self._clock.monotonic() - self._started
+        for operation, answered in Counter([arrival.operation for arrival in arrivals]).items():
+            self._metrics.record(operation, "OK", elapsed, answered)
+
+    def _fail(self, arrivals: list[_Arrival], error: Exception) -> None:
+        elapsed = self._clock.monotonic() - self._started
+        for passenger, operation, request_id, _ in arrivals:
+            code, response = self._answers.failure(error, Where(Arns("-", "-"), operation), request_id)
+            passenger.arrive(response)
+            self._metrics.record(operation, code, elapsed)

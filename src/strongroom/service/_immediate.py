@@ -1,0 +1,123 @@
+"""``ImmediateVerbs``: uses of keys that are in memory, done in one go for whoever collects their audit entries.
+
+The way is that of ``AuditedVerbs``: authorise, act, outcome durable, answer. But what an act comes to and the entry
+of its outcome are handed back together, so that those of many requests are made durable at once and no task waits. Only
+what ends well goes this way. For anything else the answer is None; then nothing has happened, and the same request is
+for the verb of ``KeyService``, which acts again and records how that ends.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Final, Generic, NamedTuple, Protocol, TypeVar, runtime_checkable
+
+from strongroom.audit import Decided, UseEntry
+from strongroom.core import StrongroomError
+from strongroom.keyring import DataKey, Decrypted, Encrypted, KeyRef
+from strongroom.service._audited import AuditedVerbs, event_of
+from strongroom.service._facts import detail_of_request
+from strongroom.service._values import Caller, Credential
+
+T = TypeVar("T")
+
+_ENCRYPT: Final = "Encrypt"
+_DECRYPT: Final = "Decrypt"
+_GENERATE_DATA_KEY: Final = "GenerateDataKey"
+_EVENTS: Final = {verb: event_of(verb) for verb in (_ENCRYPT, _DECRYPT, _GENERATE_DATA_KEY)}
+
+
+class Now(NamedTuple, Generic[T]):
+    """What a use came to, which may go to the caller once ``entry`` is durable."""
+
+    made: T
+    entry: UseEntry
+
+
+@runtime_checkable
+class ImmediateService(Protocol):
+    """What a key service can do at once. Nothing here waits, and no function but ``record_uses`` raises."""
+
+    def find_credential(self, access_key_id: str) -> Credential | None:
+        """Look up an access key, as ``KeyService`` does."""
+        ...
+
+    def encrypt_now(
+        self, caller: Caller, key: KeyRef, plaintext: bytes, *, context: Mapping[str, str]
+    ) -> Now[Encrypted] | None:
+        """Encrypt 1 to 4,096 bytes; None when that is for ``KeyService.encrypt``."""
+        ...
+
+    def generate_data_key_now(
+        self, caller: Caller, key: KeyRef, *, n_bytes: int, context: Mapping[str, str]
+    ) -> Now[DataKey] | None:
+        """Make a data key of 1 to 1,024 bytes; None when that is for ``KeyService.generate_data_key``."""
+        ...
+
+    def decrypt_now(
+        self, caller: Caller, ciphertext: bytes, *, key: KeyRef | None, context: Mapping[str, str]
+    ) -> Now[Decrypted] | None:
+        """Decrypt; None when that is for ``KeyService.decrypt``."""
+        ...
+
+    def record_uses(self, entries: Sequence[UseEntry], decided: Decided) -> None:
+        """Make entries durable, as ``AuditLog.record_uses`` does. Raises AuditUnavailableError."""
+        ...
+
+
+class ImmediateVerbs(AuditedVerbs):
+    """Implements ``ImmediateService`` over the keys that the keyring has ready."""
+
+    def encrypt_now(
+        self, caller: Caller, key: KeyRef, plaintext: bytes, *, context: Mapping[str, str]
+    ) -> Now[Encrypted] | None:
+        """Encrypt at once."""
+        try:
+            self.authorise_now(caller, _ENCRYPT, key)
+            made = self._keyring.ready.encrypt(key, plaintext, context)
+        except StrongroomError:
+            return None
+        return None if made is None else Now(made, _entry(caller, _ENCRYPT, key, context, made))
+
+    def generate_data_key_now(
+        self, caller: Caller, key: KeyRef, *, n_bytes: int, context: Mapping[str, str]
+    ) -> Now[DataKey] | None:
+        """Make a data key at once."""
+        try:
+            self.authorise_now(caller, _GENERATE_DATA_KEY, key)
+            made = self._keyring.ready.generate_data_key(key, n_bytes, context)
+        except StrongroomError:
+            return None
+        return None if made is None else Now(made, _entry(caller, _GENERATE_DATA_KEY, key, context, made))
+
+    def decrypt_now(
+        self, caller: Caller, ciphertext: bytes, *, key: KeyRef | None, context: Mapping[str, str]
+    ) -> Now[Decrypted] | None:
+        """Decrypt at once."""
+        try:
+            self.authorise_now(caller, _DECRYPT, key, ciphertext=ciphertext)
+            made = self._keyring.ready.decrypt(ciphertext, context, key=key)
+        except StrongroomError:
+            return None
+        return None if made is None else Now(made, _entry(caller, _DECRYPT, key, context, made))
+
+    def record_uses(self, entries: Sequence[UseEntry], decided: Decided) -> None:
+        """Hand entries to the audit log."""
+        self._audit.record_uses(entries, decided)
+
+
+def _entry(
+    caller: Caller,
+    verb: str,
+    key: KeyRef | None,
+    context: Mapping[str, str],
+    made: Encrypted | DataKey | Decrypted,
+) -> UseEntry:
+    principal, access_key_id, source_address, _, request_id = caller[:5]
+    return UseEntry(
+        _EVENTS[verb],
+        principal,
+        access_key_id,
+        source_address,
+        request_id,
+        made.key_id,
+        made.material_id,
+        detail_of_request(key, context),
+    )
