@@ -6,7 +6,6 @@
 import asyncio
 import contextlib
 import hashlib
-import time
 
 import pytest
 import pytest_asyncio
@@ -37,6 +36,7 @@ from strongroom.core import (
     verify_mac,
 )
 from strongroom.hsm.public_keys import curve_of, encrypt_oaep, verify_signature
+from tries import Tries
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -325,21 +325,22 @@ async def test_a_key_that_is_not_there_is_told_as_such(subject, spec, verb):
 
 
 async def test_a_deadline_that_has_passed_ends_the_call_at_once(subject):
-    began = time.monotonic()
-    with pytest.raises(subject.deadline_error):
-        await subject.use.mac(subject.key(KeySpec.HMAC_256), b"m", deadline=in_s(-1))
-    assert time.monotonic() - began < 1
+    tries = Tries(1)
+    for _ in tries:
+        with tries.timed(), pytest.raises(subject.deadline_error):
+            await subject.use.mac(subject.key(KeySpec.HMAC_256), b"m", deadline=in_s(-1))
 
 
 async def test_an_hsm_that_does_not_answer_costs_no_more_than_the_deadline(subject):
     key = subject.key(KeySpec.HMAC_256)
     before = await subject.use.mac(key, b"m", deadline=in_s(10))
     subject.stop_answering()
+    tries = Tries(1.5)
     try:
-        began = time.monotonic()
-        with pytest.raises(subject.deadline_error):
-            await subject.use.mac(key, b"m", deadline=in_s(0.2))
-        assert 0.15 < time.monotonic() - began < 1.5
+        for _ in tries:
+            with tries.timed(), pytest.raises(subject.deadline_error):
+                await subject.use.mac(key, b"m", deadline=in_s(0.2))
+        assert min(tries.took_s) > 0.15
     finally:
         subject.answer_again()
     assert await subject.use.mac(key, b"m", deadline=in_s(10)) == before

@@ -3,7 +3,6 @@
 import contextlib
 import shutil
 import tempfile
-import time
 from pathlib import Path
 
 import msgspec
@@ -14,6 +13,7 @@ from strongroom.config import Home, load_config, read_pin
 from strongroom.core import Deadline, MemberFailedError, StrongroomError, SystemClock, WrapAlgorithm
 from strongroom.hsm.cluster import RemoteMember
 from strongroom.wiring.workers import member_bootstrap, member_environment, start_member
+from tries import Tries
 
 
 @pytest.fixture
@@ -45,14 +45,15 @@ async def worker_of(home: Home, sockets: Path, wrap_algorithm: int | None = None
 async def test_a_worker_that_is_asked_to_end_logs_out_and_ends_within_a_second(
     home: Home, sockets: Path
 ) -> None:
-    async with worker_of(home, sockets) as (child, bootstrap):
-        member = RemoteMember("alpha", bootstrap.use_path)
-        assert len(await member.random(8, deadline=Deadline.after(SystemClock(), 10))) == 8
-        began = time.monotonic()
-        await child.end(limit_s=5)
-        assert time.monotonic() - began < 1.5
-        assert await child.wait() == 0
-        member.close()
+    tries = Tries(1.5)
+    for _ in tries:
+        async with worker_of(home, sockets) as (child, bootstrap):
+            member = RemoteMember("alpha", bootstrap.use_path)
+            assert len(await member.random(8, deadline=Deadline.after(SystemClock(), 60))) == 8
+            with tries.timed():
+                await child.end(limit_s=60)
+            assert await child.wait() == 0
+            member.close()
     assert not Path(bootstrap.use_path).exists(), "it closed its sockets itself"
 
 

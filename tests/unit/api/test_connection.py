@@ -166,7 +166,7 @@ def test_a_request_that_does_not_end_is_given_up_and_an_idle_connection_closed(
         got = [status for status, _, _ in answers(receive_all(sock))]
         took_s = time.monotonic() - began
     assert got == ([408] if start else [])
-    assert took_s < 5
+    assert took_s < 30
 
 
 def test_a_slow_trickle_of_headers_is_given_up(server: Serving) -> None:
@@ -175,13 +175,13 @@ def test_a_slow_trickle_of_headers_is_given_up(server: Serving) -> None:
         began = time.monotonic()
         sent = 0
         try:
-            while time.monotonic() < began + 5:
+            while time.monotonic() < began + 60:
                 sock.sendall(b"A: b\r\n"[sent % 6 : sent % 6 + 1])
                 sent += 1
                 time.sleep(0.1)
         except ConnectionError:
             pass
-        assert time.monotonic() - began < 4
+        assert time.monotonic() - began < 30
 
 
 def test_a_header_that_never_ends_is_refused_before_it_fills_memory(server: Serving, echo: Echo) -> None:

@@ -20,6 +20,7 @@ from strongroom.core import (
     TokenNotFoundError,
 )
 from strongroom.hsm.cluster import SERVING, ClusterTable, MemberState, WorkerEntry
+from tries import Tries
 from worker_in_process import table
 
 KEY, AAD = Secret(b"k" * 32), b"domain 7"
@@ -179,18 +180,18 @@ async def test_only_members_that_serve_are_asked(trio):
 
 
 async def test_a_new_generation_is_used_as_soon_as_it_is_published(trio):
-    alpha = trio.workers[0]
-    publish(trio, 2, alpha)
-    alpha.hsm.faults.hang()
-    call = asyncio.ensure_future(wrap_and_check(trio))
-    await asyncio.sleep(ATTEMPT_S * 1.5)
-    alpha.crash()
-    alpha.hsm.faults.release()
-    await alpha.start()
-    began = time.monotonic()
-    publish(trio, 3, alpha)
-    await call
-    assert time.monotonic() - began < 1
+    alpha, tries = trio.workers[0], Tries(1)
+    for number in tries:
+        publish(trio, 2 * number + 2, alpha)
+        alpha.hsm.faults.hang()
+        call = asyncio.ensure_future(wrap_and_check(trio))
+        await asyncio.sleep(ATTEMPT_S * 1.5)
+        alpha.crash()
+        alpha.hsm.faults.release()
+        await alpha.start()
+        with tries.timed():
+            publish(trio, 2 * number + 3, alpha)
+            await call
 
 
 async def test_a_call_outlives_the_loss_of_all_members_when_one_is_back_in_time(trio):
@@ -214,10 +215,11 @@ async def test_a_member_that_recovers_without_a_new_table_is_found_again(trio):
 
 async def test_without_any_member_the_call_ends_at_its_deadline_and_says_what_to_do(trio):
     trio.cluster.apply(table(2))
-    began = time.monotonic()
-    with pytest.raises(NoMemberError, match="no member is active") as caught:
-        await wrap_and_check(trio, 0.3)
-    assert 0.25 < time.monotonic() - began < 1.5
+    tries = Tries(1.5)
+    for _ in tries:
+        with tries.timed(), pytest.raises(NoMemberError, match="no member is active") as caught:
+            await wrap_and_check(trio, 0.3)
+    assert min(tries.took_s) > 0.25
     assert "strongroom status" in caught.value.next_step
     assert trio.suspicions == []
 

@@ -11,6 +11,7 @@ from fixtures_token import AAD, KEY, ROOT, FakeModule, open_token
 from strongroom.core import MemberBusyError, MemberFailedError
 from strongroom.hsm import cryptoki
 from strongroom.hsm.token import RecoveryCounters
+from tries import Tries
 
 OF_THE_SESSION = [
     cryptoki.SessionHandleInvalidError,
@@ -333,16 +334,16 @@ def test_every_counter_is_explained_to_operators():
 
 
 def test_recovery_takes_no_longer_than_whoever_asks_will_wait(token, module):
-    module.dead = cryptoki.DeviceError
-    token.random(8)  # and so the next new start has to wait for half a second
-    module.dead = cryptoki.DeviceError
-    token.have_time(0.3)
-    began = time.monotonic()
-    with pytest.raises(MemberBusyError):
+    tries = Tries(0.3)
+    for _ in tries:
+        module.dead = cryptoki.DeviceError
+        token.random(8)  # and so the next new start has to wait for half a second
+        module.dead = cryptoki.DeviceError
+        token.have_time(0.3)
+        with tries.timed(), pytest.raises(MemberBusyError):
+            token.random(8)
+        token.have_time(None)
         token.random(8)
-    assert time.monotonic() - began < 0.3
-    token.have_time(None)
-    token.random(8)
     assert token.recoveries.reinitialisations == 2
 
 

