@@ -33,6 +33,10 @@ class ChildInProcess:
         self._crash = crash
         self._ended = asyncio.get_running_loop().create_future()
 
+    @property
+    def has_ended(self):
+        return self.status is not None
+
     def die(self, status):
         if self.status is None:
             self.status = status

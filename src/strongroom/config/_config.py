@@ -58,6 +58,10 @@ class ClusterConfig(_Section, frozen=True):
     members: list[MemberConfig]
     min_copies: Annotated[int, msgspec.Meta(ge=1, le=16)] = 2
     """On how many members a Direct key that may leave its member must be before it is acknowledged."""
+    id: Annotated[str, msgspec.Meta(pattern=r"^cluster-[2-7a-zA-Z]{11,16}$")] = "cluster-strongroomhsms"
+    """By which callers name the cluster when they make a custom key store (``CloudHsmClusterId`` of AWS KMS)."""
+    max_direct_keys: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] = 1_000
+    """How many Direct keys there may be; HSMs have room for a few hundred to many thousands."""
 
 
 class ClientConfig(_Section, frozen=True):

@@ -55,7 +55,13 @@ from strongroom.core._errors import (
     TokenNotFoundError,
     VerificationFailedError,
 )
-from strongroom.core._hsm_keys import DestroyedHsmKeys, HsmKeyMaker, MadeHsmKey
+from strongroom.core._hsm_keys import (
+    DestroyedHsmKeys,
+    HsmKeyLimitError,
+    HsmKeyMaker,
+    MadeHsmKey,
+    TooFewMembersError,
+)
 from strongroom.core._managed import KeyOrigin, ManagedKeySpec, VersionMadeBy
 from strongroom.core._protocols import ApprovalGate, ClosedGate, EventSink, HsmMember, HsmUse
 from strongroom.core._random import RandomPool, random_bytes
@@ -96,6 +102,7 @@ __all__ = [
     "HsmIntegrityError",
     "HsmKey",
     "HsmKeyId",
+    "HsmKeyLimitError",
     "HsmKeyMaker",
     "HsmKeyNotFoundError",
     "HsmMember",
@@ -124,6 +131,7 @@ __all__ = [
     "StrongroomError",
     "SystemClock",
     "TokenNotFoundError",
+    "TooFewMembersError",
     "TransportKind",
     "VerificationFailedError",
     "VersionMadeBy",

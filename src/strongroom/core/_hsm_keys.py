@@ -3,6 +3,15 @@
 from typing import NamedTuple, Protocol
 
 from strongroom.core._direct import HsmKeyId, KeySpec, KeyUsage
+from strongroom.core._errors import HsmError, HsmRequestError
+
+
+class HsmKeyLimitError(HsmRequestError):
+    """The cluster has as many Direct keys as it may have."""
+
+
+class TooFewMembersError(HsmError):
+    """Fewer members could take a new Direct key than must hold it; it was undone."""
 
 
 class MadeHsmKey(NamedTuple):
@@ -29,8 +38,8 @@ class HsmKeyMaker(Protocol):
         """Make a Direct key for a version (1 or more) of a key; asked again for the same version, it gives the same one.
 
         Who asked has to store that version soon: a Direct key that belongs to no version in the database is destroyed.
-        Raises HsmRequestError, which says why, when the HSMs cannot hold such a key or it is not to be made, and other
-        HsmErrors when they could not make it now: nothing of it stays then.
+        Raises HsmRequestError, which says why, when the HSMs cannot hold such a key or it is not to be made (so
+        HsmKeyLimitError), TooFewMembersError, and other HsmErrors when they could not make it now: nothing of it stays.
         """
         ...
 

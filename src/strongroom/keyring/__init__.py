@@ -26,6 +26,7 @@ from strongroom.keyring._errors import (
     MissingRecordError,
     TagLimitError,
 )
+from strongroom.keyring._key_end import EndedKey, end_due_key
 from strongroom.keyring._keyring import MAX_KEYS_IN_DOMAIN, Keyring
 from strongroom.keyring._lifecycle import (
     MAX_DAYS_TO_DESTRUCTION,
@@ -72,6 +73,7 @@ __all__ = [
     "DestructionNotScheduledError",
     "DestructionScheduledError",
     "Encrypted",
+    "EndedKey",
     "IncorrectKeyError",
     "InvalidCiphertextError",
     "KekCiphers",
@@ -92,6 +94,7 @@ __all__ = [
     "TagLimitError",
     "TagPage",
     "Tags",
+    "end_due_key",
     "make_access_key",
     "open_secret",
 ]

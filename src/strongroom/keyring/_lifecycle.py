@@ -8,7 +8,7 @@ aliases are deleted in one transaction, the record stays. There is no way back f
 from functools import partial
 from typing import Final, NamedTuple
 
-from strongroom.core import Clock, KeyState
+from strongroom.core import Clock, KeyOrigin, KeyState
 from strongroom.keyring._errors import DestructionNotScheduledError
 from strongroom.keyring._key_state import key_info, read_changeable_key, read_key
 from strongroom.keyring._values import KeyInfo
@@ -25,6 +25,8 @@ class Destroyed(NamedTuple):
     key_id: str
     n_versions: int
     n_aliases: int
+    left_on: tuple[str, ...] = ()
+    """Members that may still hold a Direct key of it: it is destroyed there before they serve again."""
 
 
 class KeyLifecycle:
@@ -107,6 +109,8 @@ def _cancel(tx: Transaction, *, key_id: str) -> None:
 def _destroy(tx: Transaction, *, key_id: str, now: float) -> Destroyed | None:
     found = tx.get_key(key_id)
     if found is None or found.state is not KeyState.SUSPENDED:
+        return None
+    if found.origin is KeyOrigin.AWS_CLOUDHSM:  # main ends it, with the Direct keys that it is
         return None
     if found.destroy_at is None or found.destroy_at > now:
         return None

@@ -38,6 +38,10 @@ class ApiFleet:
         failures = [keeper.failure for keeper in self._keepers]
         return None if None in failures else failures[0]
 
+    def pids(self) -> set[int]:
+        """Return the ids of all processes that were started and have not ended."""
+        return {pid for keeper in self._keepers for pid in keeper.pids()}
+
     async def run(self) -> None:
         """Keep every process alive until cancelled."""
         await asyncio.gather(*(keeper.run() for keeper in self._keepers))

@@ -44,9 +44,15 @@ class ApiKeeper:
         self._writers = itertools.cycle((writer, f"{writer}-b"))
         self._child: Child | None = None
         self._retiring: set[asyncio.Task[None]] = set()
+        self._children: list[Child] = []
         self.first_outcome = asyncio.Event()
         self.first_success = asyncio.Event()
         self.failure: StrongroomError | None = None
+
+    def pids(self) -> list[int]:
+        """Return the ids of the processes that were started and have not ended, those included that finish."""
+        self._children = [child for child in self._children if not child.has_ended]
+        return [child.pid for child in self._children]
 
     async def run(self) -> None:
         """Keep the process alive until cancelled."""
@@ -119,7 +125,9 @@ class ApiKeeper:
             parent_pid=os.getpid(),
             listener_fd=fd,
         )
-        return await Child.start(_API_PROGRAM, bootstrap, environment={}, pass_fds=[fd])
+        child = await Child.start(_API_PROGRAM, bootstrap, environment={}, pass_fds=[fd])
+        self._children = [*(one for one in self._children if not one.has_ended), child]
+        return child
 
 
 async def _retire(child: Child) -> None:

@@ -11,6 +11,15 @@ import msgspec
 from strongroom.core import StrongroomError
 from strongroom.hsm.cluster import ClusterTable, Suspicion
 from strongroom.hsm.wire import Connection, FrameBuffer, FrameServer, failure_from, frame, peer_pid, peer_uid
+from strongroom.runtime._key_door import KeyDoor
+from strongroom.runtime._key_requests import (
+    DestroyKey,
+    KeyAnswer,
+    KeyDestroyed,
+    KeyMade,
+    KeyRequest,
+    MakeKey,
+)
 from strongroom.runtime._metrics import add_expositions
 from strongroom.wiring.members_door import MembersAnswer, MembersRequest
 
@@ -39,8 +48,8 @@ class PublishedTable(msgspec.Struct, frozen=True, array_like=True, tag=True):
     table: ClusterTable
 
 
-_FROM_API = ReportedSuspicion | ProcessMetrics | MembersRequest
-_FROM_MAIN = PublishedTable | ProcessMetrics
+_FROM_API = ReportedSuspicion | ProcessMetrics | MembersRequest | MakeKey | DestroyKey
+_FROM_MAIN = PublishedTable | ProcessMetrics | KeyMade | KeyDestroyed
 
 
 class ControlServer:
@@ -64,6 +73,8 @@ class ControlServer:
         self._connections: dict[Connection, str] = {}
         self._table = ClusterTable(0, [])
         self._server: FrameServer | None = None
+        self.keys: KeyDoor | None = None
+        """Who makes and destroys Direct keys for API processes; None: nobody does."""
 
     async def listen(self, path: Path) -> None:
         """Open the socket, or open it again where it was removed; connections stay. Raises ControlError."""
@@ -101,6 +112,12 @@ class ControlServer:
             self._answering.add(task)
             task.add_done_callback(self._answering.discard)
             return
+        if isinstance(message, MakeKey | DestroyKey):
+            if self.keys is None:
+                connection.drop()
+            else:
+                self.keys.received(connection, message)
+            return
         self._connections[connection] = message.text
         others = [text for other, text in self._connections.items() if other is not connection]
         others.append(self._own_metrics())
@@ -118,9 +135,13 @@ class ControlServer:
     def lost(self, connection: Connection) -> None:
         """Forget an API process that has gone."""
         self._connections.pop(connection, None)
+        if self.keys is not None:
+            self.keys.lost(connection)
 
     def close(self) -> None:
         """Stop listening and cut everybody off."""
+        if self.keys is not None:
+            self.keys.close()
         if self._server is not None:
             self._server.close()
         for task in self._answering:
@@ -164,10 +185,20 @@ class ControlClient:
         with contextlib.suppress(OSError, RuntimeError):
             self._writer.write(frame(msgspec.msgpack.encode(ProcessMetrics(text))))
 
+    def ask(self, request: KeyRequest) -> None:
+        """Ask main for a key; its answer comes to ``follow``."""
+        with contextlib.suppress(OSError, RuntimeError):
+            self._writer.write(frame(msgspec.msgpack.encode(request)))
+
     async def follow(
-        self, apply: Callable[[ClusterTable], None], others: Callable[[str], None] = lambda _text: None
+        self,
+        apply: Callable[[ClusterTable], None],
+        others: Callable[[str], None] = lambda _text: None,
+        answered: Callable[[KeyAnswer], None] = lambda _answer: None,
     ) -> None:
-        """Hand over each table, and the metrics of other processes, until main closes the connection or sends nonsense; then return.
+        """Hand over each table, the metrics of other processes, and answers about keys.
+
+        Returns when main closes the connection or sends nonsense.
 
         Whoever awaits this has to end then: nobody would tell them of members that fail.
         """
@@ -180,7 +211,9 @@ class ControlClient:
                         message = messages.decode(payload)
                         if isinstance(message, PublishedTable):
                             apply(message.table)
-                        else:
+                        elif isinstance(message, ProcessMetrics):
                             others(message.text)
+                        else:
+                            answered(message)
         finally:
             self._writer.close()

@@ -1,7 +1,7 @@
 """Reconcile in the running service: members that come back, keys that are made, and what operators ask."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 
@@ -37,7 +37,7 @@ from strongroom.hsm.cluster import (
     prove_key,
     prove_use,
 )
-from strongroom.storage import CopyState, HsmKeyRecord, HsmKeyState, Store
+from strongroom.storage import CopyState, HsmKeyRecord, HsmKeyState, Store, Transaction
 from strongroom.wiring.cluster_setup import ROOT_LABEL
 from strongroom.wiring.members_door import MembersAnswer, MembersRequest, MemberTest, ProofStep
 from strongroom.wiring.workers import admin_path_beside
@@ -143,14 +143,29 @@ class Reconciling:
         self._may_help.set()
 
     async def create(
-        self, spec: KeySpec, usage: KeyUsage, label: str, *, may_leave: bool, deadline: Deadline
+        self,
+        spec: KeySpec,
+        usage: KeyUsage,
+        label: str,
+        *,
+        may_leave: bool,
+        deadline: Deadline,
+        made_for: str = "",
     ) -> HsmKeyRecord:
         """Make a Direct key (``KeyReplication.create``)."""
-        return await self._replication.create(spec, usage, label, may_leave=may_leave, deadline=deadline)
+        return await self._replication.create(
+            spec, usage, label, may_leave=may_leave, deadline=deadline, made_for=made_for
+        )
 
     async def destroy(self, key_id: HsmKeyId, *, deadline: Deadline) -> Destroyed:
         """Destroy a Direct key (``KeyReplication.destroy``)."""
         return await self._replication.destroy(key_id, deadline=deadline)
+
+    async def destroy_chosen(
+        self, choose: Callable[[Transaction], Sequence[HsmKeyId]], *, deadline: Deadline
+    ) -> list[Destroyed]:
+        """Destroy Direct keys (``KeyReplication.destroy_chosen``)."""
+        return await self._replication.destroy_chosen(choose, deadline=deadline)
 
     async def answer(self, request: MembersRequest) -> MembersAnswer:
         """Do what an operator asks of one member, or of all."""

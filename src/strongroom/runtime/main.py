@@ -28,6 +28,8 @@ from strongroom.core import (
     TokenNotFoundError,
 )
 from strongroom.runtime._api_fleet import ApiFleet
+from strongroom.runtime._key_door import KeyDoor
+from strongroom.runtime._key_making import KeyMaking
 from strongroom.runtime._protect import protect_process
 from strongroom.runtime._supervisor import Supervisor
 from strongroom.storage import ReadOnlyStore, RootRecord, Store, upgrade_database
@@ -91,7 +93,12 @@ async def _run(
         events.emit("main.unprotected", what=refused)
     supervisor = Supervisor(config, home, roots, events=events, clock=SystemClock())
     api = ApiFleet(home, listeners, control=supervisor.restore_sockets, events=events, clock=SystemClock())
-    await supervisor.reconcile_by(store, replication_rules(config.cluster))
+    keys = await supervisor.reconcile_by(store, replication_rules(config.cluster))
+    making = KeyMaking(
+        store, keys, most_keys=config.cluster.max_direct_keys, events=events, clock=SystemClock()
+    )
+    await making.start()
+    supervisor.control.keys = KeyDoor(making, api.pids, events=events)
     await supervisor.start()
     serving: asyncio.Task[None] | None = None
     try:

@@ -128,6 +128,14 @@ def test_how_many_copies_a_key_has_survives_being_written(load):
     config = load(GOOD.replace("[[cluster.members]]", "[cluster]\nmin_copies = 1\n\n[[cluster.members]]", 1))
     assert config.cluster.min_copies == 1
     assert load(render_config(config)) == config
+    named = GOOD.replace(
+        "[[cluster.members]]",
+        '[cluster]\nid = "cluster-bank2hsmsouth"\nmax_direct_keys = 5\n\n[[cluster.members]]',
+        1,
+    )
+    assert (load(named).cluster.id, load(named).cluster.max_direct_keys) == ("cluster-bank2hsmsouth", 5)
+    for wrong in ("cluster-x", "bank2hsmsouth", "cluster-0123456789a", "cluster-" + "a" * 17):
+        assert "cluster.id" in refused(load, named.replace("cluster-bank2hsmsouth", wrong))
     too_few = GOOD.replace("[[cluster.members]]", "[cluster]\nmin_copies = 0\n\n[[cluster.members]]", 1)
     assert "min_copies" in refused(load, too_few)
 

@@ -111,11 +111,18 @@ class KeyReplication:
         return [record.key_id for record in pending]
 
     async def create(
-        self, spec: KeySpec, usage: KeyUsage, label: str, *, may_leave: bool, deadline: Deadline
+        self,
+        spec: KeySpec,
+        usage: KeyUsage,
+        label: str,
+        *,
+        may_leave: bool,
+        deadline: Deadline,
+        made_for: str = "",
     ) -> HsmKeyRecord:
         """Make a key; returns its record once it is active.
 
-        Raises TooFewCopiesError when it could not be put on enough members, HsmRequestError when a member says
+        ``made_for`` is kept in the record. Raises TooFewCopiesError when it could not be put on enough members, HsmRequestError when a member says
         that it makes no such key, NoMemberError when none could; nothing of it stays. A creation is tried on
         another member with another id, never again with the same: the first may have happened.
         """
@@ -127,7 +134,7 @@ class KeyReplication:
                 if source is None:
                     break
                 tried.add(source.name)
-                record = await self._begin(spec, usage, label, may_leave=may_leave)
+                record = await self._begin(spec, usage, label, may_leave=may_leave, made_for=made_for)
                 try:
                     return await self._make(record, source, deadline)
                 except BaseException as error:
@@ -158,13 +165,31 @@ class KeyReplication:
                 self._events.emit("key.destroyed", key=key_id.hex(), spec=record.spec)
             return Destroyed(record, await self._sweep(record, deadline))
 
+    async def destroy_chosen(
+        self, choose: Callable[[Transaction], Sequence[HsmKeyId]], *, deadline: Deadline
+    ) -> list[Destroyed]:
+        """Destroy the active keys that ``choose`` names, for whose tombstones it is asked within their transaction.
+
+        So what it changes itself is durable together with them. Raises what it raises, and StorageError; then nothing
+        has happened.
+        """
+        async with self._turns.change():
+            now = self._clock.now()
+            buried = await self._store.write(lambda tx: _bury(tx, choose(tx), now))
+            for record in buried:
+                self._events.emit("key.destroyed", key=record.key_id.hex(), spec=record.spec)
+            return [Destroyed(record, await self._sweep(record, deadline)) for record in buried]
+
     def _creating(self) -> list[Replica]:
         return [member for member in self._members() if member.takes_creations]
 
-    async def _begin(self, spec: KeySpec, usage: KeyUsage, label: str, *, may_leave: bool) -> HsmKeyRecord:
+    async def _begin(
+        self, spec: KeySpec, usage: KeyUsage, label: str, *, may_leave: bool, made_for: str
+    ) -> HsmKeyRecord:
         key_id = HsmKeyId(random_bytes(16))
         now = self._clock.now()
         record = HsmKeyRecord(key_id, spec, usage, label, may_leave, HsmKeyState.PENDING, b"", now)
+        record = record._replace(made_for=made_for)
         await self._store.write(lambda tx: tx.insert_hsm_key(record))
         return record
 
@@ -280,6 +305,17 @@ class KeyReplication:
     async def _note(self, record: HsmKeyRecord, member: Replica, state: CopyState) -> None:
         copy = HsmKeyCopyRecord(record.key_id, member.name, state)
         await self._store.write(lambda tx: tx.put_hsm_key_copy(copy))
+
+
+def _bury(transaction: Transaction, chosen: Sequence[HsmKeyId], now: float) -> list[HsmKeyRecord]:
+    buried = []
+    for key_id in chosen:
+        record = transaction.get_hsm_key(key_id)
+        if record is not None and record.state is HsmKeyState.ACTIVE:
+            tombstone = record._replace(state=HsmKeyState.DESTROYED, destroyed_at=now)
+            transaction.move_hsm_key(tombstone, was=HsmKeyState.ACTIVE)
+            buried.append(tombstone)
+    return buried
 
 
 def _activate(transaction: Transaction, record: HsmKeyRecord, held: Sequence[str]) -> None:

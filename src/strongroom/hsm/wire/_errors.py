@@ -6,6 +6,7 @@ from strongroom.core import (
     ApprovalRequiredError,
     HsmError,
     HsmIntegrityError,
+    HsmKeyLimitError,
     HsmKeyNotFoundError,
     HsmOutcomeUnknownError,
     HsmRequestError,
@@ -16,6 +17,7 @@ from strongroom.core import (
     PinRefusedError,
     StrongroomError,
     TokenNotFoundError,
+    TooFewMembersError,
 )
 from strongroom.hsm.wire._messages import Failure
 
@@ -24,6 +26,7 @@ _HSM_ERRORS: dict[str, type[HsmError]] = {
     for error in (
         HsmError,
         HsmIntegrityError,
+        HsmKeyLimitError,
         HsmKeyNotFoundError,
         HsmOutcomeUnknownError,
         HsmRequestError,
@@ -33,6 +36,7 @@ _HSM_ERRORS: dict[str, type[HsmError]] = {
         MemberReadOnlyError,
         PinRefusedError,
         TokenNotFoundError,
+        TooFewMembersError,
     )
 }
 

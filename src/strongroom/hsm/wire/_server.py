@@ -25,6 +25,8 @@ class Connection:
         self._socket = socket.fromfd(
             transport.get_extra_info("socket").fileno(), socket.AF_UNIX, socket.SOCK_STREAM
         )
+        self.pid = peer_pid(self._socket)
+        """The process that connected, as the kernel says."""
         self._lock = threading.Lock()
         self._on_the_way = 0  # pieces that the event loop is still to write, before anything else
         self._is_over = False

@@ -1,0 +1,206 @@
+"""Direct keys for the service: what main does for API processes, and what it checks before it does it.
+
+An API process is not trusted with more than it needs. It cannot name what is destroyed: it says which key of the service is
+due, and main looks for itself, by its own clock, whether that key is suspended and its date has come, and which Direct keys it
+has. What it has made counts against a limit, a few at a time; and what does not become a version of a key in the database
+soon is destroyed again. Who made a request is told by the kernel (``ControlServer``).
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Sequence
+from typing import Final, NamedTuple, Protocol
+
+from strongroom.core import (
+    Clock,
+    Deadline,
+    EventSink,
+    HsmKeyId,
+    HsmKeyLimitError,
+    HsmRequestError,
+    KeySpec,
+    KeyUsage,
+    MemberBusyError,
+    StrongroomError,
+    TooFewMembersError,
+)
+from strongroom.hsm.cluster import Destroyed, TooFewCopiesError
+from strongroom.keyring import end_due_key
+from strongroom.runtime._key_requests import (
+    DESTROY_LIMIT_S,
+    MAKE_LIMIT_S,
+    DestroyKey,
+    KeyDestroyed,
+    KeyMade,
+    MakeKey,
+)
+from strongroom.storage import HsmKeyRecord, Store, Transaction
+
+_MOST_AT_ONCE: Final = 4
+_MOST_WAITING: Final = 64
+_CLAIM_LIMIT_S: Final = 30.0
+"""How long a key that was made may belong to no version: longer than the longest wait for the turn to write."""
+_TRY_AGAIN_S: Final = 5.0
+
+
+class HsmKeys(Protocol):
+    """Whoever makes and destroys Direct keys (``Reconciling``)."""
+
+    async def create(
+        self,
+        spec: KeySpec,
+        usage: KeyUsage,
+        label: str,
+        *,
+        may_leave: bool,
+        deadline: Deadline,
+        made_for: str,
+    ) -> HsmKeyRecord:
+        """Make one."""
+        ...
+
+    async def destroy_chosen(
+        self, choose: Callable[[Transaction], Sequence[HsmKeyId]], *, deadline: Deadline
+    ) -> list[Destroyed]:
+        """Destroy those that are chosen in the transaction of their tombstones."""
+        ...
+
+
+class _Unclaimed(NamedTuple):
+    asker: object
+    until: float
+    """By the monotonic clock."""
+
+
+class KeyMaking:
+    """Makes and destroys Direct keys for whoever asks at the control socket. Belongs to the event loop of main."""
+
+    def __init__(
+        self, store: Store, keys: HsmKeys, *, most_keys: int, events: EventSink, clock: Clock
+    ) -> None:
+        """``most_keys`` are made in all; who wants more gets HsmKeyLimitError."""
+        self._store = store
+        self._keys = keys
+        self._most_keys = most_keys
+        self._events = events
+        self._clock = clock
+        self._places = asyncio.Semaphore(_MOST_AT_ONCE)
+        self._under_way: dict[str, asyncio.Task[HsmKeyRecord]] = {}
+        self._unclaimed: dict[HsmKeyId, _Unclaimed] = {}
+        self._gone: set[object] = set()
+        self._changed = asyncio.Event()
+        self._looking: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Destroy what an earlier service made for versions that never came, and begin to look after new ones.
+
+        Call before any API process runs. Raises StorageError.
+        """
+        await self._destroy_unclaimed(None)
+        self._looking = asyncio.ensure_future(self._look())
+
+    def close(self) -> None:
+        """End; what is under way is undone now or at the next start."""
+        for task in (self._looking, *self._under_way.values()):
+            if task is not None:
+                task.cancel()
+
+    async def make(self, request: MakeKey, asker: object) -> KeyMade:
+        """Make a key, or give the one that was made for the same version. Raises HsmError and StorageError."""
+        task = self._under_way.get(request.made_for)
+        if task is None:
+            task = self._under_way[request.made_for] = asyncio.ensure_future(self._make(request))
+            task.add_done_callback(lambda _task: self._under_way.pop(request.made_for, None))
+        record = await asyncio.shield(task)
+        if (record.spec, record.usage) != (request.spec, request.usage):
+            raise HsmRequestError("another kind of key was made for this version")
+        until = self._clock.monotonic() + (0.0 if asker in self._gone else _CLAIM_LIMIT_S)
+        self._unclaimed.setdefault(record.key_id, _Unclaimed(asker, until))
+        self._changed.set()
+        return KeyMade(request.call, record.key_id, record.public_key)
+
+    async def destroy(self, request: DestroyKey) -> KeyDestroyed:
+        """Destroy a key of the service if its date has come by our clock. Raises StorageError."""
+        answer = KeyDestroyed(request.call)
+
+        def choose(tx: Transaction) -> Sequence[HsmKeyId]:
+            nonlocal answer
+            ended = end_due_key(tx, request.key_id, self._clock.now())
+            if ended is None:
+                return ()
+            answer = KeyDestroyed(request.call, True, ended.n_versions, ended.n_aliases)
+            return ended.hsm_key_ids
+
+        deadline = Deadline.after(self._clock, DESTROY_LIMIT_S)
+        destroyed = await self._keys.destroy_chosen(choose, deadline=deadline)
+        left_on = sorted({member for one in destroyed for member in one.left_on})
+        return KeyDestroyed(request.call, answer.was_due, answer.n_versions, answer.n_aliases, left_on)
+
+    def lost(self, asker: object) -> None:
+        """Take notice that an API process has gone: nobody will store the versions of what it had made."""
+        self._gone.add(asker)
+        for key_id, unclaimed in self._unclaimed.items():
+            if unclaimed.asker is asker:
+                self._unclaimed[key_id] = unclaimed._replace(until=self._clock.monotonic())
+        self._changed.set()
+
+    async def _make(self, request: MakeKey) -> HsmKeyRecord:
+        found = self._store.find_hsm_key_made_for(request.made_for)
+        if found is not None:
+            return found
+        if request.usage not in request.spec.usages:
+            raise HsmRequestError(f"a key of {request.spec} cannot be made for {request.usage}")
+        if len(self._under_way) > _MOST_WAITING:
+            raise MemberBusyError("too many Direct keys are being made at the moment")
+        deadline = Deadline.after(self._clock, MAKE_LIMIT_S)
+        async with self._places:
+            if self._store.count_hsm_keys() >= self._most_keys:
+                raise HsmKeyLimitError(
+                    f"the cluster has {self._most_keys} Direct keys, as many as it may have",
+                    next_step="destroy some, or raise cluster.max_direct_keys as far as the HSMs have room",
+                )
+            try:
+                return await self._keys.create(
+                    request.spec,
+                    request.usage,
+                    f"kms {request.made_for}",
+                    may_leave=True,
+                    deadline=deadline,
+                    made_for=request.made_for,
+                )
+            except TooFewCopiesError as error:
+                raise TooFewMembersError(error.message, next_step=error.next_step) from error
+
+    async def _look(self) -> None:
+        """Destroy what was made and claimed by nobody in time, until cancelled."""
+        while True:
+            self._changed.clear()
+            now = self._clock.monotonic()
+            waits_s = min((one.until - now for one in self._unclaimed.values()), default=_CLAIM_LIMIT_S)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(max(waits_s, 0.0)):
+                    await self._changed.wait()
+            now = self._clock.monotonic()
+            due = {key_id for key_id, one in self._unclaimed.items() if one.until <= now}
+            if not due:
+                continue
+            try:
+                await self._destroy_unclaimed(due)
+            except StrongroomError as error:
+                self._events.emit("key.unclaimed_not_destroyed", cause=error.message)
+                await asyncio.sleep(_TRY_AGAIN_S)
+            else:
+                for key_id in due:
+                    del self._unclaimed[key_id]
+
+    async def _destroy_unclaimed(self, chosen: set[HsmKeyId] | None) -> None:
+        """Destroy those of ``chosen`` (None: all) that belong to no version of a key."""
+
+        def choose(tx: Transaction) -> Sequence[HsmKeyId]:
+            unclaimed = [record.key_id for record in tx.list_unclaimed_hsm_keys()]
+            return [key_id for key_id in unclaimed if chosen is None or key_id in chosen]
+
+        deadline = Deadline.after(self._clock, DESTROY_LIMIT_S)
+        for destroyed in await self._keys.destroy_chosen(choose, deadline=deadline):
+            record = destroyed.record
+            self._events.emit("key.unclaimed", key=record.key_id.hex(), made_for=record.made_for)
