@@ -19,11 +19,13 @@ from strongroom.core import (
     KeyUsage,
     MemberDeadlineError,
     NoMemberError,
+    RootId,
     SystemClock,
     random_bytes,
 )
 from strongroom.hsm.cluster import HsmCluster, RemoteAdmin, RemoteMember
 from strongroom.hsm.wire import WireClient
+from strongroom.storage import ReadOnlyStore
 from strongroom.testing import FakeMember, RecordingEvents
 from strongroom.wiring.workers import member_bootstrap, member_environment, start_member
 from worker_in_process import running_worker, table, three_hsms
@@ -36,6 +38,7 @@ class Subject(NamedTuple):
     """An implementation, the keys that it holds with their public halves, and what its errors are."""
 
     use: HsmDirectUse
+    root_id: RootId
     keys: Mapping[tuple[KeySpec, KeyUsage], tuple[HsmKey, bytes]]
     stop_answering: Callable[[], None]
     answer_again: Callable[[], None]
@@ -70,22 +73,22 @@ def keys_of(first, *others):
 
 @asynccontextmanager
 async def fake_member_subject(_folder):
-    (hsm, *_), _ = three_hsms()
-    yield Subject(FakeMember(hsm), keys_of(hsm), hsm.faults.hang, hsm.faults.release)
+    (hsm, *_), root_id = three_hsms()
+    yield Subject(FakeMember(hsm), root_id, keys_of(hsm), hsm.faults.hang, hsm.faults.release)
 
 
 @asynccontextmanager
 async def remote_member_subject(folder):
-    (hsm, *_), _ = three_hsms()
+    (hsm, *_), root_id = three_hsms()
     async with running_worker(hsm, folder) as worker:
         member = RemoteMember(hsm.name, str(worker.use_path))
         with contextlib.closing(member):
-            yield Subject(member, keys_of(hsm), hsm.faults.hang, hsm.faults.release)
+            yield Subject(member, root_id, keys_of(hsm), hsm.faults.hang, hsm.faults.release)
 
 
 @asynccontextmanager
 async def cluster_of_two_subject(folder):
-    (*hsms, _), _ = three_hsms()
+    (*hsms, _), root_id = three_hsms()
     cluster = HsmCluster(
         clock=SystemClock(), events=RecordingEvents(), attempt_s=5.0, report=lambda suspicion: None
     )
@@ -95,6 +98,7 @@ async def cluster_of_two_subject(folder):
         cluster.apply(table(1, *workers))
         yield Subject(
             cluster,
+            root_id,
             keys_of(*hsms),
             lambda: [hsm.faults.hang() for hsm in hsms],
             lambda: [hsm.faults.release() for hsm in hsms],
@@ -104,8 +108,10 @@ async def cluster_of_two_subject(folder):
 
 
 @asynccontextmanager
-async def softhsm_subject(initialised_home, folder):
+async def softhsm_subject(initialised_home, folder, kinds=KINDS):
     home = copy_home(initialised_home, folder / "home")
+    with ReadOnlyStore.open(home.database) as store:
+        root_id = RootId(store.list_roots()[0].root_id)
     config = load_config(home.root).cluster.members[0]
     pin = read_pin(config.pin, home.root).reveal()
     bootstrap = member_bootstrap(config, home, "administer", pin=pin, sockets=folder, generation=1)
@@ -115,12 +121,12 @@ async def softhsm_subject(initialised_home, folder):
         admin = RemoteAdmin(config.name, await WireClient.connect(bootstrap.admin_path), timeout_s=60)
         with contextlib.closing(admin):
             keys = {}
-            for spec, usage in KINDS:
+            for spec, usage in kinds:
                 key = new_key(spec, usage)
                 keys[spec, usage] = key, await admin.generate_direct(key, "conformance", may_leave=False)
                 assert await admin.holds_direct(key)
         yield Subject(
-            member, keys, lambda: child.signal(signal.SIGSTOP), lambda: child.signal(signal.SIGCONT)
+            member, root_id, keys, lambda: child.signal(signal.SIGSTOP), lambda: child.signal(signal.SIGCONT)
         )
     finally:
         member.close()

@@ -1,11 +1,20 @@
 """A fake HSM as a member: asynchronous, with deadlines."""
 
 import asyncio
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, TypeVar
 
 from strongroom.core import (
+    BatchAnswer,
+    BatchDecrypt,
+    BatchEncrypt,
+    BatchItem,
+    BatchMac,
+    BatchSign,
+    BatchUnwrap,
+    BatchWrap,
     Deadline,
+    HsmError,
     HsmKey,
     MemberDeadlineError,
     OaepAlgorithm,
@@ -14,14 +23,23 @@ from strongroom.core import (
     SigningAlgorithm,
     WrappedBytes,
 )
+from strongroom.hsm.wire import check_batch_len
 from strongroom.testing._hsm import FakeHsm
 
 T = TypeVar("T")
+_VERBS: Final[Mapping[type, Callable[..., Any]]] = {
+    BatchWrap: lambda hsm, *item: hsm.wrap(*item),
+    BatchUnwrap: lambda hsm, *item: hsm.unwrap(*item),
+    BatchSign: lambda hsm, *item: hsm.direct.sign(*item),
+    BatchMac: lambda hsm, *item: hsm.direct.mac(*item),
+    BatchEncrypt: lambda hsm, *item: hsm.direct.encrypt(*item),
+    BatchDecrypt: lambda hsm, *item: hsm.direct.decrypt(*item),
+}
 _LOOK_EVERY_S = 0.005
 
 
 class FakeMember:
-    """A ``core.HsmMember`` and ``core.HsmDirectUse`` over a ``FakeHsm``, in this process. Obeys the switches of ``hsm.faults``.
+    """A ``core.HsmMember``, ``core.HsmDirectUse`` and ``core.HsmBatchUse`` over a ``FakeHsm``, in this process. Obeys the switches of ``hsm.faults``.
 
     A call that hangs, or is slower than its deadline, raises MemberDeadlineError at the deadline.
     """
@@ -83,6 +101,18 @@ class FakeMember:
     async def public_key(self, key: HsmKey, *, deadline: Deadline) -> bytes:
         """Return the public half (``core.HsmDirectUse.public_key``)."""
         return await self._call(lambda: self.hsm.direct.public_key(key), deadline)
+
+    async def batch(self, items: Sequence[BatchItem], *, deadline: Deadline) -> list[BatchAnswer]:
+        """Do many things, one after the other (``core.HsmBatchUse.batch``)."""
+        check_batch_len(len(items))
+        return [await self._one(item, deadline) for item in items]
+
+    async def _one(self, item: BatchItem, deadline: Deadline) -> BatchAnswer:
+        try:
+            answer: BatchAnswer = await self._call(lambda: _VERBS[type(item)](self.hsm, *item), deadline)
+        except HsmError as error:
+            return error
+        return answer
 
     async def _call(self, work: Callable[[], T], deadline: Deadline) -> T:
         faults = self.hsm.faults

@@ -1,21 +1,26 @@
 """A fake HSM behind a real ``hsm.worker``."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
 
 from strongroom.core import (
     ApprovalGate,
+    BatchAnswer,
+    BatchItem,
+    HsmError,
     HsmRequestError,
     RootId,
     Secret,
+    SystemClock,
     WrapAlgorithm,
     WrappedBytes,
 )
 from strongroom.hsm.wire import (
     DestroyImportPair,
     DestroyTrustedPublic,
+    DirectDecrypt,
     GenerateImportPair,
     GenerateRoot,
     HoldsDirect,
@@ -31,12 +36,14 @@ from strongroom.hsm.wire import (
     Wrap,
     WrapOutRoot,
     Wrapped,
+    call_of,
 )
-from strongroom.hsm.worker import direct_admin_calls, direct_use_calls
+from strongroom.hsm.worker import BatchRun, direct_admin_calls, direct_use_calls
 from strongroom.testing._events import OpenGate
 from strongroom.testing._hsm import FakeHsm
 
 _KIND = "CKA_CHECK_VALUE"
+_CLOCK = SystemClock()
 
 
 class FakePerformer:
@@ -89,6 +96,10 @@ class FakePerformer:
         """What ``faults.is_broken`` says."""
         return self._hsm.faults.is_broken
 
+    def batch(self, items: Sequence[BatchItem]) -> BatchRun:
+        """Begin a batch; each item obeys the switches, as a call of its own."""
+        return _FakeRun(self, items)
+
     def limit_s(self, _call: msgspec.Struct) -> float:
         """How long a call may run, in seconds: the same for all."""
         return self._limit_s
@@ -129,3 +140,32 @@ class FakePerformer:
             raise HsmRequestError(f"wrap algorithm {call.algorithm} is not known") from None
         wrapped = WrappedBytes(algorithm, call.iv, call.ciphertext, call.wrap_tag)
         return self._hsm.unwrap(RootId(call.root_id), wrapped, call.aad).reveal()
+
+
+class _FakeRun:
+    """A batch of a ``FakePerformer``: at least one item a slice."""
+
+    def __init__(self, performer: FakePerformer, items: Sequence[BatchItem]) -> None:
+        self.answers: list[BatchAnswer] = []
+        self._performer = performer
+        self._items = items
+
+    def advance(self, slice_s: float, *, within_s: float) -> None:
+        ends_at = _CLOCK.monotonic() + slice_s
+        while len(self.answers) < len(self._items):
+            call = call_of(self._items[len(self.answers)])
+            try:
+                made = self._performer.perform(call, within_s=within_s)
+            except HsmError as error:
+                self.answers.append(error)
+            else:
+                self.answers.append(_core_answer(call, made))
+            if _CLOCK.monotonic() >= ends_at:
+                return
+
+
+def _core_answer(call: msgspec.Struct, made: Any) -> BatchAnswer:
+    if isinstance(made, Wrapped):
+        return WrappedBytes(WrapAlgorithm(made.algorithm), made.iv, made.ciphertext, made.wrap_tag)
+    answer: BatchAnswer = Secret(made) if isinstance(call, Unwrap | DirectDecrypt) else made
+    return answer

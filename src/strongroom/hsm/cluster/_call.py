@@ -16,6 +16,7 @@ from strongroom.core import (
     NoMemberError,
     Secret,
 )
+from strongroom.hsm.cluster._batch_cluster import BatchOutcome
 from strongroom.hsm.cluster._hedging import Budget, HedgeDelays
 from strongroom.hsm.cluster._member import RemoteMember
 from strongroom.hsm.cluster._routing import Routing
@@ -77,7 +78,9 @@ class Call(Generic[T]):
         wait_for_table: Callable[[float], Awaitable[bool]],
         absent: Collection[Place] = (),
         note_absent: Callable[[Place], None] | None = None,
+        is_retry: bool = False,
     ) -> None:
+        """``absent`` are not asked at first. ``is_retry``: the first attempt counts as one of the extra ones already."""
         self._verb_name = verb_name
         self._verb = verb
         self._deadline = deadline
@@ -93,7 +96,7 @@ class Call(Generic[T]):
         self._running: dict[asyncio.Task[T], _Attempt] = {}
         self._woken: asyncio.Future[None] | None = None
         self._last: HsmError | None = None
-        self._is_retry = False
+        self._is_retry = is_retry
         self._pause_s = _FIRST_PAUSE_S
 
     async def run(self) -> T:
@@ -314,5 +317,7 @@ def _is_hurry(error: BaseException, attempt: _Attempt, attempt_s: float) -> bool
 
 def _overwrite(task: asyncio.Task[Any]) -> None:
     """Take notice of an attempt that nobody waits for."""
-    if not task.cancelled() and task.exception() is None and isinstance(task.result(), Secret):
-        task.result().zeroize()
+    if not task.cancelled() and task.exception() is None:
+        result = task.result()
+        if isinstance(result, Secret | BatchOutcome):
+            result.zeroize()

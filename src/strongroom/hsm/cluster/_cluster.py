@@ -5,8 +5,9 @@ from collections.abc import Awaitable, Callable, Collection
 from functools import partial
 from typing import TypeVar
 
-from strongroom.core import Clock, Deadline, EventSink, RandomPool, RootId, Secret, WrappedBytes
+from strongroom.core import Clock, Deadline, EventSink, HsmError, RandomPool, RootId, Secret, WrappedBytes
 from strongroom.hsm.cluster._absences import Absences
+from strongroom.hsm.cluster._batch_cluster import ClusterBatchUse
 from strongroom.hsm.cluster._call import Call, CallLimits
 from strongroom.hsm.cluster._direct_cluster import ClusterDirectUse
 from strongroom.hsm.cluster._hedging import Budget, HedgeDelays
@@ -24,8 +25,8 @@ _RETRIES_PER_CALL, _RETRIES_PER_S, _RETRIES_SAVED = 0.2, 50.0, 100.0
 """What may be asked beyond the calls themselves: second members of slow calls, and next members of failed ones."""
 
 
-class HsmCluster(ClusterDirectUse):
-    """Several members as one HSM (``core.HsmUse``, ``core.HsmDirectUse``).
+class HsmCluster(ClusterDirectUse, ClusterBatchUse):
+    """Several members as one HSM (``core.HsmUse``, ``core.HsmDirectUse``, ``core.HsmBatchUse``).
 
     ``Routing`` says which worker gets a call. An attempt that fails or takes longer than ``attempt_s`` is reported
     as a suspicion and the call moves to the next worker, until the deadline: when every worker has failed, it waits
@@ -114,12 +115,15 @@ class HsmCluster(ClusterDirectUse):
         deadline: Deadline,
         *,
         key_id: bytes = b"",
+        avoid: Collection[Place] = (),
+        is_retry: bool = False,
     ) -> T:
         """Have some member do an idempotent verb before the deadline.
 
         ``verb_name`` tells apart what takes different time (``sign RSA_2048``, not ``sign``): latencies are kept and
         compared under it, so it must be one of few. ``verb`` may run on two members at once. With ``key_id``, members
-        that lately said that they do not hold that key are asked last. Raises NoMemberError and HsmRequestError.
+        that lately said that they do not hold that key are asked last, as are those of ``avoid``. ``is_retry`` tells
+        that it was tried before. Raises NoMemberError and HsmRequestError.
         """
         call = Call(
             verb_name,
@@ -131,17 +135,27 @@ class HsmCluster(ClusterDirectUse):
             report=self._suspect,
             keep=self._keep,
             wait_for_table=self._wait_for_table,
-            absent=self._absent(key_id) if key_id else (),
+            absent=self._unless_all(self._absences.of(key_id) if key_id else avoid),
             note_absent=partial(self._absences.note, key_id) if key_id else None,
+            is_retry=is_retry,
         )
         return await call.run()
 
-    def _absent(self, key_id: bytes) -> Collection[Place]:
-        """Return who need not be asked for a key; nobody, when that would leave nobody."""
-        absent = self._absences.of(key_id)
-        if absent and all(worker.place in absent for worker in self._routing.workers):
+    def _unless_all(self, places: Collection[Place]) -> Collection[Place]:
+        """Return who need not be asked; nobody, when that would leave nobody."""
+        if places and all(worker.place in places for worker in self._routing.workers):
             return ()
-        return absent
+        return places
+
+    def _workers(self) -> Collection[Worker]:
+        return self._routing.workers
+
+    def _not_found(self, worker: Worker, key_id: bytes, error: HsmError) -> None:
+        """Take notice that a member does not hold a key of a batch of which it did other items."""
+        if key_id:
+            self._absences.note(key_id, worker.place)
+        if worker.may_report_missing():
+            self._suspect(Suspicion(*worker.place, error.message, "failure"))
 
     def _suspect(self, suspicion: Suspicion) -> None:
         if suspicion.kind in ("timeout", "failure"):

@@ -11,6 +11,7 @@ from strongroom.core import (
     WrapAlgorithm,
     WrappedBytes,
 )
+from strongroom.hsm.cluster._batch_member import RemoteBatchUse
 from strongroom.hsm.cluster._direct_member import RemoteDirectAdmin, RemoteDirectUse, seconds_left
 from strongroom.hsm.cluster._transport_exchange import RemoteTransportAdmin
 from strongroom.hsm.wire import (
@@ -31,8 +32,8 @@ from strongroom.hsm.wire import (
 )
 
 
-class RemoteMember(RemoteDirectUse):
-    """One worker of one member (``core.HsmMember``, ``core.HsmDirectUse``). Connects at the first call, and again after a loss.
+class RemoteMember(RemoteDirectUse, RemoteBatchUse):
+    """One worker of one member (``core.HsmMember``, ``HsmDirectUse``, ``HsmBatchUse``). Connects at the first call, and again after a loss.
 
     A call that the deadline cuts short is a MemberDeadlineError; the caller decides what that means.
     """

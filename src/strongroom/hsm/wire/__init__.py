@@ -11,6 +11,15 @@ Threading: everything here belongs to one event loop. It never loads a PKCS#11 l
 a lost connection is a MemberFailedError, a late answer is dropped.
 """
 
+from strongroom.hsm.wire._batch_messages import (
+    MAX_BATCH_BYTES,
+    answers_of,
+    call_of,
+    check_batch_len,
+    encode_batch,
+    item_answer,
+    item_of,
+)
 from strongroom.hsm.wire._client import WireClient, peer_pid, peer_uid
 from strongroom.hsm.wire._direct_messages import (
     DestroyDirect,
@@ -29,12 +38,17 @@ from strongroom.hsm.wire._errors import failure_from, raise_failure
 from strongroom.hsm.wire._frames import MAX_FRAME_BYTES, FrameBuffer, FrameError, frame
 from strongroom.hsm.wire._messages import (
     AdminCall,
+    Batch,
+    BatchCall,
     DestroyImportPair,
     DestroyTrustedPublic,
+    EncodedBatch,
+    Failed,
     Failure,
     GenerateImportPair,
     GenerateRoot,
     ImportTrustedPublic,
+    ItemAnswer,
     KeyCheck,
     ListObjects,
     ObjectEntry,
@@ -45,6 +59,7 @@ from strongroom.hsm.wire._messages import (
     Request,
     RootCheck,
     Running,
+    Sealed,
     Unwrap,
     UnwrapInRoot,
     UseCall,
@@ -66,8 +81,11 @@ from strongroom.hsm.wire._transport_messages import (
 )
 
 __all__ = [
+    "MAX_BATCH_BYTES",
     "MAX_FRAME_BYTES",
     "AdminCall",
+    "Batch",
+    "BatchCall",
     "Connection",
     "DestroyDirect",
     "DestroyImportPair",
@@ -79,7 +97,9 @@ __all__ = [
     "DirectMac",
     "DirectPublicKey",
     "DirectSign",
+    "EncodedBatch",
     "EndTransportOffer",
+    "Failed",
     "Failure",
     "FrameBuffer",
     "FrameError",
@@ -90,6 +110,7 @@ __all__ = [
     "HoldsDirect",
     "ImportTrustedPublic",
     "InspectDirect",
+    "ItemAnswer",
     "KeyCheck",
     "ListObjects",
     "MakeTransportKeys",
@@ -102,6 +123,7 @@ __all__ = [
     "Request",
     "RootCheck",
     "Running",
+    "Sealed",
     "TakeInKey",
     "TakeInRoot",
     "TakeTransportKeys",
@@ -115,8 +137,14 @@ __all__ = [
     "WrapOut",
     "WrapOutRoot",
     "Wrapped",
+    "answers_of",
+    "call_of",
+    "check_batch_len",
+    "encode_batch",
     "failure_from",
     "frame",
+    "item_answer",
+    "item_of",
     "peer_pid",
     "peer_uid",
     "raise_failure",

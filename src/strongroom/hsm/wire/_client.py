@@ -28,9 +28,11 @@ from strongroom.hsm.wire._frames import FrameBuffer, FrameError, frame
 from strongroom.hsm.wire._messages import (
     DestroyImportPair,
     DestroyTrustedPublic,
+    EncodedBatch,
     GenerateImportPair,
     GenerateRoot,
     ImportTrustedPublic,
+    ItemAnswer,
     KeyCheck,
     ListObjects,
     ObjectEntry,
@@ -61,6 +63,7 @@ _RESULT_TYPES: dict[type, Any] = {
     Wrap: Wrapped,
     Unwrap: bytes,
     Random: bytes,
+    EncodedBatch: list[ItemAnswer],
     Ping: Pong,
     GenerateRoot: KeyCheck,
     GenerateImportPair: bytes,
@@ -190,6 +193,8 @@ class WireClient(asyncio.Protocol):
     async def call(
         self, call: TakeTransportKeys | EndTransportOffer | TakeInRoot | TakeInKey, *, timeout_s: float
     ) -> None: ...
+    @overload
+    async def call(self, call: EncodedBatch, *, timeout_s: float) -> list[ItemAnswer]: ...
     @overload
     async def call(self, call: Ping, *, timeout_s: float) -> Pong: ...
     @overload

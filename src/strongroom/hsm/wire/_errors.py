@@ -57,9 +57,14 @@ def failure_from(error: Exception) -> Failure:
     return Failure("MemberFailedError", f"unexpected {type(error).__name__} in the worker", None, None)
 
 
+def error_of(failure: Failure) -> StrongroomError:
+    """Make the error that the other end described."""
+    if failure.kind == ApprovalRequiredError.__name__:
+        return ApprovalRequiredError(failure.message, next_step=failure.next_step)
+    error_class = _HSM_ERRORS.get(failure.kind, MemberFailedError)
+    return error_class(failure.message, ckr=failure.ckr, next_step=failure.next_step)
+
+
 def raise_failure(failure: Failure) -> Never:
     """Raise what the other end described."""
-    if failure.kind == ApprovalRequiredError.__name__:
-        raise ApprovalRequiredError(failure.message, next_step=failure.next_step)
-    error_class = _HSM_ERRORS.get(failure.kind, MemberFailedError)
-    raise error_class(failure.message, ckr=failure.ckr, next_step=failure.next_step)
+    raise error_of(failure)

@@ -9,7 +9,14 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from strongroom.hsm.wire._direct_messages import DirectAdminCall, DirectUseCall
+from strongroom.hsm.wire._direct_messages import (
+    DirectAdminCall,
+    DirectDecrypt,
+    DirectEncrypt,
+    DirectMac,
+    DirectSign,
+    DirectUseCall,
+)
 from strongroom.hsm.wire._transport_messages import TransportCall
 
 CallT = TypeVar("CallT")
@@ -48,7 +55,23 @@ class Ping(_Message, frozen=True, array_like=True, tag="ping"):
     """Are you there, and what are you at? Answered by Pong, by the thread that does no HSM call."""
 
 
-UseCall = Wrap | Unwrap | Random | DirectUseCall | Ping
+BatchCall = Wrap | Unwrap | DirectSign | DirectMac | DirectEncrypt | DirectDecrypt
+"""The calls that a batch may hold."""
+
+
+class Batch(_Message, frozen=True, array_like=True, tag="batch"):
+    """Many calls. Answered by a list of ItemAnswer, one for each, in the same order."""
+
+    items: list[BatchCall]
+
+
+class EncodedBatch(_Message, frozen=True, array_like=True, tag="batch"):
+    """``Batch`` as it is sent: its items are encoded already, since their length is looked at."""
+
+    items: msgspec.Raw
+
+
+UseCall = Wrap | Unwrap | Random | DirectUseCall | Batch | Ping
 
 
 class GenerateRoot(_Message, frozen=True, array_like=True, tag="generate-root"):
@@ -182,6 +205,25 @@ class Failure(_Message, frozen=True, array_like=True):
     message: str
     ckr: int | None
     next_step: str | None
+
+
+class Sealed(_Message, frozen=True, array_like=True, tag="sealed"):
+    """What an item of a batch made that encrypts."""
+
+    algorithm: int
+    iv: bytes
+    ciphertext: bytes
+    wrap_tag: bytes
+
+
+class Failed(_Message, frozen=True, array_like=True, tag="failed"):
+    """What an item of a batch raised."""
+
+    failure: Failure
+
+
+ItemAnswer = bytes | Sealed | Failed
+"""The answer to one item of a batch."""
 
 
 class Request(msgspec.Struct, Generic[CallT], frozen=True, array_like=True):

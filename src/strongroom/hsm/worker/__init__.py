@@ -13,15 +13,19 @@ that does not even answer Ping is frozen as a whole.
 """
 
 from strongroom.hsm.worker._admission import Admission
+from strongroom.hsm.worker._batch_job import SLICE_S, BatchRun
 from strongroom.hsm.worker._direct_performer import DirectKeys, direct_admin_calls, direct_use_calls
 from strongroom.hsm.worker._health import Health, WorkerHealth
 from strongroom.hsm.worker._performer import Performer, TokenPerformer
-from strongroom.hsm.worker._runner import MAX_WAITING, CallRunner
+from strongroom.hsm.worker._runner import MAX_BATCHES, MAX_WAITING, CallRunner
 from strongroom.hsm.worker._worker import MemberWorker
 
 __all__ = [
+    "MAX_BATCHES",
     "MAX_WAITING",
+    "SLICE_S",
     "Admission",
+    "BatchRun",
     "CallRunner",
     "DirectKeys",
     "Health",

@@ -32,3 +32,15 @@ class Admission:
             return False
         self._left -= 1
         return True
+
+    def admit_some(self, n_calls: int) -> int:
+        """Take leave for so many calls, or for as many as there is leave for; returns how many."""
+        if not self._calls_per_s or n_calls < 1:
+            return n_calls
+        if not self.admit():
+            self.refused += n_calls - 1
+            return 0
+        more = min(n_calls - 1, int(self._left))
+        self._left -= more
+        self.refused += n_calls - 1 - more
+        return 1 + more

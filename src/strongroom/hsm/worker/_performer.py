@@ -1,13 +1,23 @@
 """From a call on the wire to a method of the token, and back."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import msgspec
 
-from strongroom.core import ApprovalGate, HsmRequestError, RootId, Secret, WrapAlgorithm, WrappedBytes
-from strongroom.hsm.token import KeyCheckValue, Token
+from strongroom.core import (
+    ApprovalGate,
+    BatchAnswer,
+    BatchItem,
+    HsmRequestError,
+    RootId,
+    Secret,
+    WrapAlgorithm,
+    WrappedBytes,
+)
+from strongroom.hsm.token import KeyCheckValue, Token, TokenBatch
 from strongroom.hsm.wire import (
+    Batch,
     DestroyImportPair,
     DestroyTrustedPublic,
     GenerateImportPair,
@@ -26,6 +36,7 @@ from strongroom.hsm.wire import (
     WrapOutRoot,
     Wrapped,
 )
+from strongroom.hsm.worker._batch_job import BatchRun
 from strongroom.hsm.worker._direct_performer import direct_admin_calls, direct_use_calls
 from strongroom.hsm.worker._transport_performer import transport_calls
 
@@ -38,6 +49,10 @@ class Performer(Protocol):
 
     def perform(self, call: msgspec.Struct, *, within_s: float | None = None) -> object:
         """Do it and return the answer; who asked waits so long for it. Raises StrongroomError."""
+        ...
+
+    def batch(self, items: Sequence[BatchItem]) -> BatchRun:
+        """Begin many use calls at once; nothing is done before the first ``advance``."""
         ...
 
     def limit_s(self, call: msgspec.Struct) -> float:
@@ -89,7 +104,8 @@ class TokenPerformer:
 
     def limit_s(self, call: msgspec.Struct) -> float:
         """Use verbs have the profile's limit; key generation may take longer."""
-        return self._use_limit_s if type(call) in self._use else self._admin_limit_s
+        is_use = type(call) in self._use or isinstance(call, Batch)  # of a batch: one slice and what it is at
+        return self._use_limit_s if is_use else self._admin_limit_s
 
     def close(self) -> None:
         """Log out and close every session of the token."""
@@ -107,6 +123,10 @@ class TokenPerformer:
         if not isinstance(call, READ_ONLY_ADMIN_CALLS):
             self._gate.check(type(call).__name__, msgspec.structs.asdict(call))
         return admin(call)
+
+    def batch(self, items: Sequence[BatchItem]) -> BatchRun:
+        """Begin a batch; see ``Token.batch``."""
+        return _TokenRun(self._token, self._token.batch(items))
 
     def _wrap(self, call: Wrap) -> Wrapped:
         made = self._token.wrap(_root_id(call.root_id), Secret(call.key_bytes), call.aad)
@@ -156,6 +176,22 @@ class TokenPerformer:
             ObjectEntry(str(found.object_class), found.cka_id, found.label, found.is_ghost)
             for found in self._token.list_objects()
         ]
+
+
+class _TokenRun:
+    """``TokenBatch`` as a ``BatchRun``."""
+
+    def __init__(self, token: Token, batch: TokenBatch) -> None:
+        self._token = token
+        self._batch = batch
+
+    @property
+    def answers(self) -> Sequence[BatchAnswer]:
+        return self._batch.answers
+
+    def advance(self, slice_s: float, *, within_s: float) -> None:
+        self._token.have_time(within_s)
+        self._batch.advance(slice_s)
 
 
 def _root_id(raw: bytes) -> RootId:

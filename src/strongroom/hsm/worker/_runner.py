@@ -11,16 +11,33 @@ from typing import Any, NamedTuple
 import msgspec
 
 from strongroom.core import Clock, HsmRequestError, MemberBusyError, MemberDeadlineError
-from strongroom.hsm.wire import Connection, FrameError, Ping, Pong, Reply, Request, Running, failure_from
+from strongroom.hsm.wire import (
+    Batch,
+    Connection,
+    FrameError,
+    Ping,
+    Pong,
+    Reply,
+    Request,
+    Running,
+    check_batch_len,
+    failure_from,
+)
 from strongroom.hsm.worker._admission import Admission
+from strongroom.hsm.worker._batch_job import BatchJob
 from strongroom.hsm.worker._health import WorkerHealth
 from strongroom.hsm.worker._performer import Performer
 
 MAX_WAITING = 4096
 """Calls that may wait in a worker; one more is refused at once, so that its caller tries another member."""
 
+MAX_BATCHES = 64
+"""Batches that may be under way in a worker: each can hold half a MiB."""
+
 _STARTED_WITHIN = 0.85
 """Of a caller's time. What starts later is answered to nobody, and under overload that would be all there is."""
+_ANSWERED_WITHIN = 0.95
+"""The same for a batch: then it is answered with what is done of it, though an item hangs."""
 _FLUSH_AFTER_S = 0.001
 _HELD_AT_MOST_S = 0.01
 _NOTHING = msgspec.Raw(b"\xc0")  # MessagePack nil
@@ -31,6 +48,7 @@ class _Waiting(NamedTuple):
     request: Request[Any]
     start_by: float
     end_by: float
+    job: BatchJob | None = None
 
 
 class CallRunner:
@@ -52,6 +70,7 @@ class CallRunner:
         self._loop = asyncio.get_running_loop()
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._done: deque[tuple[Connection, Reply]] = deque()
+        self._batches: set[BatchJob] = set()  # those under way; added to by the event loop, taken from by any
         self._is_watching = False  # whether _watch is due; belongs to the event loop
         self._running: list[tuple[str, float, float] | None] = [None] * threads
         self._finished = [0] * threads
@@ -74,6 +93,10 @@ class CallRunner:
         for request in requests:
             if isinstance(request.call, Ping):
                 answers.append(Reply(request.id, _encode(self.pong())))
+            elif isinstance(request.call, Batch):
+                refusal = self._submit_batch(connection, request, now, admission)
+                if refusal is not None:
+                    answers.append(Reply(request.id, _NOTHING, failure_from(refusal)))
             elif self._queue.qsize() >= MAX_WAITING:
                 # It would come too late: overload, which is no reason to think that the member is broken.
                 full = failure_from(MemberBusyError(f"{MAX_WAITING} calls wait for this member already"))
@@ -91,6 +114,27 @@ class CallRunner:
             self._loop.call_later(_HELD_AT_MOST_S, self._watch)
         if answers:
             _send_to(connection, answers)
+
+    def _submit_batch(
+        self, connection: Connection, request: Request[Any], now: float, admission: Admission | None
+    ) -> Exception | None:
+        """Queue a batch; returns why not."""
+        n_items = len(request.call.items)
+        try:
+            check_batch_len(n_items)
+        except HsmRequestError as error:
+            return error
+        if len(self._batches) >= MAX_BATCHES or self._queue.qsize() >= MAX_WAITING:
+            return MemberBusyError("too many batches or calls wait for this member already")
+        admitted = n_items if admission is None else admission.admit_some(n_items)
+        if n_items and not admitted:
+            return MemberBusyError("the member has had all calls that it may have just now")
+        cut_at = now + request.timeout_s * _ANSWERED_WITHIN
+        job = BatchJob(connection, request, cut_at=cut_at, admitted=admitted)
+        self._batches.add(job)
+        start_by = now + request.timeout_s * _STARTED_WITHIN
+        self._queue.put(_Waiting(connection, request, start_by, now + request.timeout_s, job))
+        return None
 
     def pong(self) -> Pong:
         """What runs, since when, how many wait, how many came to their end, and how the worker is."""
@@ -126,9 +170,17 @@ class CallRunner:
     def _work_off_queue(self, slot: int) -> None:
         flush_at: float | None = None
         while (waiting := self._queue.get()) is not None and not self._is_closing:
+            if waiting.job is not None and self._done:
+                self._send()  # the slice of a batch is too long to hold answers back
             if flush_at is None:
                 flush_at = self._clock.monotonic() + _FLUSH_AFTER_S
-            self._done.append((waiting.connection, self._answer(slot, waiting)))
+            reply = (
+                self._answer(slot, waiting)
+                if waiting.job is None
+                else self._go_on(slot, waiting, waiting.job)
+            )
+            if reply is not None:
+                self._done.append((waiting.connection, reply))
             if self._queue.empty() or self._clock.monotonic() >= flush_at:
                 self._send()
                 flush_at = None
@@ -157,10 +209,31 @@ class CallRunner:
             self._running[slot] = None
             self._finished[slot] += 1
 
+    def _go_on(self, slot: int, waiting: _Waiting, job: BatchJob) -> Reply | None:
+        """Do a slice of a batch, and queue it again behind the others; returns its answer at the end."""
+        started_at, n_before = self._clock.monotonic(), job.n_done
+        if started_at < waiting.start_by and not job.is_over:
+            limit_s = self._performer.limit_s(waiting.request.call)
+            self._running[slot] = (Batch.__name__, started_at, limit_s)
+            job.advance(self._performer, within_s=waiting.end_by - started_at)
+            self._running[slot] = None
+            self._finished[slot] += job.n_done - n_before
+            if not job.is_over:
+                self._queue.put(waiting)
+                return None
+        self._batches.discard(job)
+        return job.reply()
+
     def _watch(self) -> None:
-        """Send what threads hold back for a fuller frame: the call that they are at now may hang."""
+        """Send what threads hold back for a fuller frame, and what is done of batches: the call that they are at may hang."""
+        now = self._clock.monotonic()
+        for job in [job for job in self._batches.copy() if now >= job.cut_at]:
+            self._batches.discard(job)
+            reply = job.reply()
+            if reply is not None:
+                self._done.append((job.connection, reply))
         # Asked before sending: a thread that saw a call waiting, and so did not send, had added its answer by then.
-        self._is_watching = not self._queue.empty()
+        self._is_watching = not self._queue.empty() or bool(self._batches)
         self._send()
         if self._is_watching:
             self._loop.call_later(_HELD_AT_MOST_S, self._watch)
