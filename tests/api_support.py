@@ -6,6 +6,7 @@ from typing import NamedTuple
 from cryptography.exceptions import InvalidTag
 
 from fakes_key_management import FakeKeyManagement
+from fakes_rotation import FakeRotation
 from strongroom.api import Handler, Request, sign_request
 from strongroom.core import AuditUnavailableError, Secret, encode_pairs, random_bytes
 from strongroom.keyring import (
@@ -55,11 +56,12 @@ class Health:
         return "strongroom_members_active 2\n"
 
 
-class FakeKeyService(FakeKeyManagement):
+class FakeKeyService(FakeKeyManagement, FakeRotation):
     """A KeyService in memory with real encryption. ``outcomes`` and ``refusals`` are its audit log."""
 
     def __init__(self, clock):
         super().__init__(clock)
+        FakeRotation.__init__(self)
         self.credentials = {ACCESS_KEY: Credential(ACCESS_KEY, "user/developer", Secret(SECRET_KEY.encode()))}
         self.refusals = []
         self.audit_broken = False
@@ -163,6 +165,7 @@ class Api:
         self.service = FakeKeyService(self.clock)
         self.health = Health()
         self.handler = Handler(self.service, self.health, clock=self.clock, account_id=ACCOUNT)
+        self.sent = 0
 
     def sign(
         self, body, *, target, region=REGION, method="POST", path="/", secret=SECRET_KEY, query="", **headers
@@ -176,6 +179,7 @@ class Api:
         )  # fmt: skip
 
     async def send(self, method, path, headers, body=b"", *, query=""):
+        self.sent += 1
         pairs = list(headers.items()) if isinstance(headers, dict) else headers
         return await send_request(self.handler, method, path, pairs, body, query=query)
 

@@ -26,6 +26,9 @@ from strongroom.keyring import (
     InvalidCiphertextError,
     KeyNotFoundError,
     KeyStateError,
+    PendingImportError,
+    RotationLimitError,
+    RotationUnsupportedError,
     TagLimitError,
 )
 from strongroom.service import AccessDeniedError
@@ -76,6 +79,12 @@ ERROR_RULES: tuple[ErrorRule, ...] = (
               lambda error, where: f"{where.arns.key(error.key_id)} is pending deletion."),
     ErrorRule(DestructionNotScheduledError, "KMSInvalidStateException", 400,
               lambda error, where: f"{where.arns.key(error.key_id)} is not pending deletion."),
+    ErrorRule(PendingImportError, "KMSInvalidStateException", 400,
+              lambda error, where: f"{where.arns.key(error.key_id)} is pending import."),
+    ErrorRule(RotationUnsupportedError, "UnsupportedOperationException", 400,
+              lambda error, where: f"{where.arns.key(error.key_id)} is of a kind that is not rotated so."),
+    ErrorRule(RotationLimitError, "LimitExceededException", 400, lambda error, where:
+              f"{where.arns.key(error.key_id)} was rotated on demand {error.limit} times, which is the most."),
     ErrorRule(KeyStateError, "DisabledException", 400,
               lambda error, where: f"{where.arns.key(error.key_id)} is disabled."),
     ErrorRule(InvalidCiphertextError, "InvalidCiphertextException", 400, lambda _error, _where: ""),

@@ -7,7 +7,7 @@ it returns makes the one call, which audits itself, and renders.
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from strongroom.api import _kms_data, _kms_keys
+from strongroom.api import _kms_data, _kms_keys, _kms_rotation
 from strongroom.api import _requests as requests
 from strongroom.api._arns import Arns
 from strongroom.api._names import parse_alias_name, parse_alias_target, parse_key_id, parse_key_ref
@@ -168,19 +168,19 @@ OPERATIONS: Mapping[str, Prepare] = MappingProxyType(
         "ListKeys": _list_keys,
         **_kms_keys.OPERATIONS,
         **_kms_data.OPERATIONS,
+        **_kms_rotation.OPERATIONS,
     }
 )
 
 NOT_SERVED_YET = frozenset(
     """
     ConnectCustomKeyStore CreateCustomKeyStore CreateGrant Decapsulate DeleteCustomKeyStore
-    DeleteImportedKeyMaterial DeriveSharedSecret DescribeCustomKeyStores DisableKeyRotation
-    DisconnectCustomKeyStore EnableKeyRotation Encapsulate GenerateDataKeyPair
-    GenerateDataKeyPairWithoutPlaintext GenerateMac GetKeyLastUsage GetKeyPolicy GetKeyRotationStatus
-    GetParametersForImport GetPublicKey ImportKeyMaterial ListGrants ListKeyPolicies ListKeyRotations
-    ListRetirableGrants PutKeyPolicy ReplicateKey RetireGrant RevokeGrant RotateKeyOnDemand Sign
-    UpdateCustomKeyStore UpdatePrimaryRegion Verify VerifyMac
-    """.split()  # noqa: SIM905  # 35 quoted words are harder to read
+    DeleteImportedKeyMaterial DeriveSharedSecret DescribeCustomKeyStores DisconnectCustomKeyStore
+    Encapsulate GenerateDataKeyPair GenerateDataKeyPairWithoutPlaintext GenerateMac GetKeyLastUsage
+    GetKeyPolicy GetParametersForImport GetPublicKey ImportKeyMaterial ListGrants ListKeyPolicies
+    ListRetirableGrants PutKeyPolicy ReplicateKey RetireGrant RevokeGrant Sign UpdateCustomKeyStore
+    UpdatePrimaryRegion Verify VerifyMac
+    """.split()  # noqa: SIM905  # 30 quoted words are harder to read
 )
 """The rest of the AWS KMS model: answered by UnsupportedOperationException."""
 

@@ -24,6 +24,9 @@ from strongroom.keyring._errors import (
     KeyringError,
     KeyStateError,
     MissingRecordError,
+    PendingImportError,
+    RotationLimitError,
+    RotationUnsupportedError,
     TagLimitError,
 )
 from strongroom.keyring._key_end import EndedKey, end_due_key
@@ -35,6 +38,17 @@ from strongroom.keyring._lifecycle import (
     KeyLifecycle,
 )
 from strongroom.keyring._random import MAX_RANDOM_BYTES
+from strongroom.keyring._rotation import (
+    DEFAULT_ROTATION_DAYS,
+    MAX_ROTATION_DAYS,
+    MAX_ROTATIONS_ON_DEMAND,
+    MIN_ROTATION_DAYS,
+    KeyRotations,
+    KeyVersion,
+    Rotated,
+    RotationStatus,
+    VersionPage,
+)
 from strongroom.keyring._tags import MAX_TAGS_OF_KEY, Tags
 from strongroom.keyring._values import (
     AliasInfo,
@@ -54,12 +68,16 @@ from strongroom.keyring._values import (
 
 __all__ = [
     "CREDENTIALS",
+    "DEFAULT_ROTATION_DAYS",
     "MAX_ALIASES_OF_KEY",
     "MAX_DAYS_TO_DESTRUCTION",
     "MAX_KEYS_IN_DOMAIN",
     "MAX_RANDOM_BYTES",
+    "MAX_ROTATIONS_ON_DEMAND",
+    "MAX_ROTATION_DAYS",
     "MAX_TAGS_OF_KEY",
     "MIN_DAYS_TO_DESTRUCTION",
+    "MIN_ROTATION_DAYS",
     "AliasExistsError",
     "AliasInfo",
     "AliasLimitError",
@@ -85,15 +103,23 @@ __all__ = [
     "KeyNotFoundError",
     "KeyPage",
     "KeyRef",
+    "KeyRotations",
     "KeyStateError",
+    "KeyVersion",
     "Keyring",
     "KeyringError",
     "MissingRecordError",
+    "PendingImportError",
     "ReEncrypted",
+    "Rotated",
+    "RotationLimitError",
+    "RotationStatus",
+    "RotationUnsupportedError",
     "Tag",
     "TagLimitError",
     "TagPage",
     "Tags",
+    "VersionPage",
     "end_due_key",
     "make_access_key",
     "open_secret",

@@ -8,8 +8,11 @@ KeyringError
 ├── AliasLimitError           the key has as many aliases as a key may have
 ├── TagLimitError             the key would have more tags than a key may have
 ├── KeyStateError             the key's state forbids the operation
-│   └── DestructionScheduledError     it has a date of destruction
+│   ├── DestructionScheduledError     it has a date of destruction
+│   └── PendingImportError        its owner has not imported its material, or removed it
 ├── DestructionNotScheduledError      it has none that could be cancelled
+├── RotationUnsupportedError  keys of this kind are not rotated
+├── RotationLimitError        the key was rotated on demand as often as it may be
 ├── InvalidCiphertextError    not ours, truncated, tampered with, or another encryption context
 └── IncorrectKeyError         the ciphertext was made under another key than the one named
 
@@ -91,11 +94,33 @@ class DestructionScheduledError(KeyStateError):
         super().__init__(key_id, KeyState.SUSPENDED)
 
 
+class PendingImportError(KeyStateError):
+    """The key waits for its owner to import its material."""
+
+    def __init__(self, key_id: str) -> None:
+        super().__init__(key_id, KeyState.PENDING_IMPORT)
+
+
 class DestructionNotScheduledError(KeyringError):
     """The key has no date of destruction that could be cancelled."""
 
     def __init__(self, key_id: str) -> None:
         super().__init__(f"the key {key_id} is not scheduled for destruction", key_id=key_id)
+
+
+class RotationUnsupportedError(KeyringError):
+    """Keys of this kind are not rotated: only symmetric ones are, and by schedule only those that we made."""
+
+    def __init__(self, key_id: str) -> None:
+        super().__init__(f"the key {key_id} is of a kind that is not rotated", key_id=key_id)
+
+
+class RotationLimitError(KeyringError):
+    """The key was rotated on demand as often as it may be."""
+
+    def __init__(self, key_id: str, limit: int) -> None:
+        super().__init__(f"the key {key_id} was rotated on demand {limit} times, the most", key_id=key_id)
+        self.limit = limit
 
 
 class InvalidCiphertextError(KeyringError):

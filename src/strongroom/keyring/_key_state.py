@@ -10,6 +10,7 @@ from strongroom.keyring._errors import (
     KeyDestroyedError,
     KeyNotFoundError,
     KeyStateError,
+    PendingImportError,
 )
 from strongroom.keyring._values import KeyInfo
 from strongroom.storage import KeyRecord, Reader
@@ -31,6 +32,7 @@ def require_active(record: KeyRecord, material_id: str) -> None:
     """Raise KeyStateError unless the key may be used; ``material_id`` is the version that was asked for."""
     if record.state is not KeyState.ACTIVE:
         require_unscheduled(record)
+        require_material(record)
         raise KeyStateError(record.key_id, record.state, material_id=material_id)
 
 
@@ -38,6 +40,12 @@ def require_unscheduled(record: KeyRecord) -> None:
     """Raise DestructionScheduledError for a key that has a date of destruction."""
     if record.destroy_at is not None:
         raise DestructionScheduledError(record.key_id)
+
+
+def require_material(record: KeyRecord) -> None:
+    """Raise PendingImportError for a key that waits for its import."""
+    if record.state is KeyState.PENDING_IMPORT:
+        raise PendingImportError(record.key_id)
 
 
 def read_key(reader: Reader, key_id: str) -> KeyRecord:

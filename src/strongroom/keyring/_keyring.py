@@ -29,6 +29,7 @@ from strongroom.keyring._lifecycle import KeyLifecycle
 from strongroom.keyring._random import mixed_random
 from strongroom.keyring._ready_keys import ReadyKeys
 from strongroom.keyring._records import HeldKey, KeyRecords
+from strongroom.keyring._rotation import KeyRotations
 from strongroom.keyring._shared_work import SharedWork
 from strongroom.keyring._tags import Tags, put_tags
 from strongroom.keyring._values import (
@@ -62,6 +63,7 @@ class Keyring:
     ) -> None:
         self.ciphers = KekCiphers(store, hsm, clock=clock, limits=limits, request_s=request_s)
         self.lifecycle = KeyLifecycle(store, clock=clock)
+        self.rotations = KeyRotations(store, self.ciphers, clock=clock)
         self.aliases = Aliases(store, clock=clock)
         self.tags = Tags(store)
         self._store = store

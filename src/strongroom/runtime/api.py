@@ -32,6 +32,7 @@ _ASK_S = 1.0
 _SWEEP_EVERY_S = 1.0
 _REPORT_EVERY_S = 1.0
 _DESTROY_EVERY_S = 60.0
+_ROTATE_EVERY_S = 60.0
 _FIRST_WRITER = "api-0"
 _CREDENTIALS_RETRY_S = 0.5
 _CREDENTIALS_WAIT_S = 3.0
@@ -109,6 +110,7 @@ async def _run(bootstrap: ApiBootstrap, protections: list[str]) -> None:
             connections.watch(),
             _die_with_the_log(plane),
             _report_metrics(control, handler),
+            _rotate_due_keys(plane, events, is_ours=bootstrap.writer.startswith(_FIRST_WRITER)),
             _destroy_due_keys(plane, events, is_ours=bootstrap.writer.startswith(_FIRST_WRITER)),
         )
     ]
@@ -201,6 +203,20 @@ async def _destroy_due_keys(plane: DataPlane, events: LoggedEvents, *, is_ours: 
             else:
                 if destroyed:
                     events.emit("keys.destroyed", count=destroyed)
+
+
+async def _rotate_due_keys(plane: DataPlane, events: LoggedEvents, *, is_ours: bool) -> None:
+    """Rotate the keys whose date has come: one process of the host does it for all."""
+    while True:
+        await asyncio.sleep(_ROTATE_EVERY_S)
+        if is_ours:
+            try:
+                rotated = await plane.service.rotate_due_keys()
+            except StrongroomError as error:
+                events.emit("keys.not_rotated", cause=str(error))
+            else:
+                if rotated:
+                    events.emit("keys.rotated", count=rotated)
 
 
 async def _die_with_the_log(plane: DataPlane) -> None:

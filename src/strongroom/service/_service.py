@@ -11,10 +11,11 @@ from strongroom.service._facts import detail_of_request
 from strongroom.service._immediate import ImmediateVerbs
 from strongroom.service._management import ManagementVerbs
 from strongroom.service._policy import RolePolicy
+from strongroom.service._rotation import RotationVerbs
 from strongroom.service._values import Caller, Credential, Refusal
 
 
-class Service(ManagementVerbs, ImmediateVerbs):
+class Service(ManagementVerbs, ImmediateVerbs, RotationVerbs):
     """All verbs, over a keyring and an audit log (``KeyService``, ``ImmediateService``). Belongs to one event loop."""
 
     def __init__(self, keyring: Keyring, audit: AuditLog, *, policy: RolePolicy) -> None:

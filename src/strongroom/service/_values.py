@@ -17,6 +17,7 @@ from strongroom.keyring import (
     TagPage,
 )
 from strongroom.service._caller import Caller
+from strongroom.service._rotation_protocol import RotationService
 
 __all__ = ["Caller", "Credential", "KeyService", "Refusal"]
 
@@ -41,7 +42,7 @@ class Refusal(NamedTuple):
     request_id: str
 
 
-class KeyService(Protocol):
+class KeyService(RotationService, Protocol):
     """Every verb of the data plane. Each checks the policy, acts, and returns once its audit entry is durable.
 
     Raises, besides what each names: AccessDeniedError, AuditUnavailableError, StorageError, HsmError (NoMemberError when

@@ -3,9 +3,15 @@
 from strongroom.api import _requests as requests
 from strongroom.api import _requests_data as of_data
 from strongroom.api import _requests_keys as of_keys
+from strongroom.api import _requests_rotation as of_rotation
 
 FURTHER_MEMBERS = {
     "CancelKeyDeletion": requests.KeyMembers,
+    "DisableKeyRotation": requests.KeyMembers,
+    "EnableKeyRotation": of_rotation.EnableKeyRotationMembers,
+    "GetKeyRotationStatus": requests.KeyMembers,
+    "ListKeyRotations": of_rotation.ListKeyRotationsMembers,
+    "RotateKeyOnDemand": requests.KeyMembers,
     "DeleteAlias": of_keys.DeleteAliasMembers,
     "GenerateDataKeyWithoutPlaintext": of_data.GenerateDataKeyWithoutPlaintextMembers,
     "GenerateRandom": of_data.GenerateRandomMembers,

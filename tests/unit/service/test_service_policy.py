@@ -22,8 +22,16 @@ from unit.service.verbs import VERBS, everything_in, make_ready_for, sealed_by
 MANAGING = {
     "CreateKey", "CreateAlias", "EnableKey", "DisableKey", "UpdateAlias", "DeleteAlias", "UpdateKeyDescription",
     "ScheduleKeyDeletion", "CancelKeyDeletion", "TagResource", "UntagResource",
+    "EnableKeyRotation", "DisableKeyRotation", "RotateKeyOnDemand",
 }  # fmt: skip
-LOOKING = {"DescribeKey", "ListKeys", "ListAliases", "ListResourceTags"}
+LOOKING = {
+    "DescribeKey",
+    "ListKeys",
+    "ListAliases",
+    "ListResourceTags",
+    "GetKeyRotationStatus",
+    "ListKeyRotations",
+}
 USING = {
     "GenerateDataKey", "GenerateDataKeyWithoutPlaintext", "GenerateRandom", "Encrypt", "Decrypt", "ReEncrypt",
 }  # fmt: skip
@@ -40,7 +48,7 @@ ALLOWED = {
 
 def test_the_tests_go_through_every_verb():
     assert VERBS.keys() == ROLES_FOR.keys() | FOR_EVERYBODY
-    verbs = {name.replace("_", "") for name in vars(KeyService) if not name.startswith("_")}
+    verbs = {name.replace("_", "") for name in dir(KeyService) if not name.startswith("_")}
     assert verbs == {verb.lower() for verb in VERBS} | {"findcredential", "recordrefusal"}
 
 

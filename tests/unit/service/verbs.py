@@ -10,6 +10,7 @@ TAGS = {"team": "value-of-tag-55210"}
 CHANGES = {
     "CreateKey", "CreateAlias", "EnableKey", "DisableKey", "UpdateAlias", "DeleteAlias", "UpdateKeyDescription",
     "ScheduleKeyDeletion", "CancelKeyDeletion", "TagResource", "UntagResource",
+    "EnableKeyRotation", "DisableKeyRotation", "RotateKeyOnDemand",
 }  # fmt: skip
 NEED_A_DATE = {"CancelKeyDeletion"}
 """Changes that need a key which is scheduled for destruction."""
@@ -60,6 +61,19 @@ VERBS = {
     ),
     "Decrypt": lambda service, caller, key_id, sealed: service.decrypt(
         caller, sealed, key=None, context=CONTEXT
+    ),
+    "EnableKeyRotation": lambda service, caller, key_id, sealed: service.enable_key_rotation(
+        caller, key_id, days=90
+    ),
+    "DisableKeyRotation": lambda service, caller, key_id, sealed: service.disable_key_rotation(
+        caller, key_id
+    ),
+    "GetKeyRotationStatus": lambda service, caller, key_id, sealed: service.get_key_rotation_status(
+        caller, key_id
+    ),
+    "RotateKeyOnDemand": lambda service, caller, key_id, sealed: service.rotate_key_on_demand(caller, key_id),
+    "ListKeyRotations": lambda service, caller, key_id, sealed: service.list_key_rotations(
+        caller, key_id, limit=10, after=None, with_first=True
     ),
     "ReadStatus": lambda service, caller, key_id, sealed: service.read_status(caller),
     "ScheduleKeyDeletion": lambda service, caller, key_id, sealed: service.schedule_key_deletion(

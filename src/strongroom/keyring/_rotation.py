@@ -1,0 +1,206 @@
+"""``KeyRotations``: new versions of symmetric keys, on demand and by schedule.
+
+A version, once made, is never changed: what it sealed opens for as long as the key lives, for a ciphertext names its
+version. The new version and the key's pointer to it are stored in one transaction that looks again at what it builds
+on, so of any number of processes one makes the version, and every process encrypts under it from then on (``KeyRecords``).
+"""
+
+from functools import partial
+from typing import Final, NamedTuple
+
+from strongroom.core import Clock, KeyOrigin, KeyState, StorageError, VersionMadeBy, random_bytes
+from strongroom.keyring._ciphers import KekCiphers
+from strongroom.keyring._errors import RotationLimitError, RotationUnsupportedError
+from strongroom.keyring._key_state import key_info, read_key, require_active
+from strongroom.keyring._values import KeyInfo
+from strongroom.storage import KeyRecord, KeyVersionRecord, Store, Transaction
+
+MIN_ROTATION_DAYS: Final = 90
+MAX_ROTATION_DAYS: Final = 2_560
+DEFAULT_ROTATION_DAYS: Final = 365
+MAX_ROTATIONS_ON_DEMAND: Final = 25
+_DAY_S: Final = 86_400.0
+_TRIES: Final = 5
+
+
+class RotationStatus(NamedTuple):
+    """Whether and when a key is rotated by itself."""
+
+    key_id: str
+    days: int
+    """Days between two rotations; 0: it is not rotated by itself."""
+    next_at: float | None
+    """Seconds since the Unix epoch. In the past while the key is not active: it is rotated once it is so again."""
+
+
+class KeyVersion(NamedTuple):
+    """One version of a key, as its owner may see it."""
+
+    version: int
+    material_id: str
+    created_at: float
+    made_by: VersionMadeBy
+    is_current: bool
+
+
+class VersionPage(NamedTuple):
+    """Versions of a key, oldest first; ``next_after`` is the version to go on after, None at the end."""
+
+    key_id: str
+    versions: tuple[KeyVersion, ...]
+    next_after: int | None
+
+
+class Rotated(NamedTuple):
+    """What a rotation by schedule made."""
+
+    key_id: str
+    material_id: str
+    version: int
+
+
+class KeyRotations:
+    """Rotates keys and tells about it. Each call is durable, and in force in every process, when it returns.
+
+    All raise KeyNotFoundError and StorageError; those that change a key also KeyStateError unless it is active, and
+    RotationUnsupportedError for what is not a symmetric key of our own making.
+    """
+
+    def __init__(self, store: Store, ciphers: KekCiphers, *, clock: Clock) -> None:
+        self._store = store
+        self._ciphers = ciphers
+        self._clock = clock
+
+    async def enable(self, key_id: str, *, days: int) -> None:
+        """Rotate a key every ``days`` (90 to 2,560), the first time that many days from now.
+
+        Where it is rotated in this rhythm already its dates stay: whoever repeats the call does not put rotation off.
+        """
+        if not MIN_ROTATION_DAYS <= days <= MAX_ROTATION_DAYS:
+            raise ValueError(f"{days} days is not within {MIN_ROTATION_DAYS} to {MAX_ROTATION_DAYS}")
+        at = self._clock.now() + days * _DAY_S
+        await self._store.write(partial(_schedule, key_id=key_id, days=days, at=at))
+
+    async def disable(self, key_id: str) -> None:
+        """Rotate a key no longer by itself; no effect on one that is not."""
+        await self._store.write(partial(_schedule, key_id=key_id, days=0, at=None))
+
+    def status(self, key_id: str) -> RotationStatus:
+        """Tell how a key is rotated, which may be suspended meanwhile. Raises DestructionScheduledError."""
+        record = read_key(self._store, key_id)
+        _require_symmetric(record)
+        if record.state is not KeyState.SUSPENDED or record.destroy_at is not None:
+            require_active(record, record.material_id)
+        return RotationStatus(key_id, record.rotation_days, record.rotate_at)
+
+    def versions(self, key_id: str, *, limit: int, after: int | None, with_first: bool) -> VersionPage:
+        """Return a page of a key's versions; the first is no rotation. In every state of the key."""
+        record = read_key(self._store, key_id)
+        _require_symmetric(record)
+        start = max(after or 0, 0 if with_first else 1)
+        found = self._store.list_key_versions(key_id, after=start, limit=limit + 1)
+        page = found[:limit]
+        return VersionPage(
+            key_id,
+            tuple(_version(record, version) for version in page),
+            page[-1].version if len(found) > limit else None,
+        )
+
+    async def rotate_on_demand(self, key_id: str) -> KeyInfo:
+        """Make a new version now; the dates of rotation by schedule stay. Raises RotationLimitError, HsmError."""
+        for _ in range(_TRIES):
+            found = read_key(self._store, key_id)
+            _require_rotatable(found)
+            version = await self._next_version(found, VersionMadeBy.ON_DEMAND)
+            changed = await self._store.write(partial(_rotate_on_demand, version=version))
+            if changed is not None:
+                return key_info(changed)
+        raise StorageError("other requests kept rotating this key before its new version could be stored")
+
+    def list_due(self, *, limit: int) -> list[str]:
+        """Return up to ``limit`` ids of active keys whose date of rotation has come, the oldest date first."""
+        return [record.key_id for record in self._store.list_keys_to_rotate(self._clock.now(), limit=limit)]
+
+    async def rotate_due(self, key_id: str) -> Rotated | None:
+        """Rotate a key if its date has come; None when it is not so, or no longer: nothing happens then.
+
+        Raises HsmError. The next date follows from this one, so what is late once is not late for ever; after a year
+        of suspension a key is rotated once, not twelve times.
+        """
+        found = self._store.get_key(key_id)
+        now = self._clock.now()
+        if found is None or not _is_due(found, now):
+            return None
+        version = await self._next_version(found, VersionMadeBy.AUTOMATIC)
+        changed = await self._store.write(partial(_rotate_due, version=version, now=now))
+        return None if changed is None else Rotated(key_id, changed.material_id, changed.current_version)
+
+    async def _next_version(self, record: KeyRecord, made_by: VersionMadeBy) -> KeyVersionRecord:
+        number = record.current_version + 1
+        wrapped = await self._ciphers.new_kek(record.domain_id, record.key_id, number)
+        material_id = random_bytes(32).hex()
+        return KeyVersionRecord(
+            record.key_id, number, material_id, wrapped, self._clock.now(), made_by=made_by
+        )
+
+
+def _require_symmetric(record: KeyRecord) -> None:
+    if not record.spec.is_symmetric or record.origin is KeyOrigin.AWS_CLOUDHSM:
+        raise RotationUnsupportedError(record.key_id)
+
+
+def _require_rotatable(record: KeyRecord) -> None:
+    """Require an active symmetric key whose material we make."""
+    _require_symmetric(record)
+    if record.origin is not KeyOrigin.AWS_KMS:
+        raise RotationUnsupportedError(record.key_id)
+    require_active(record, record.material_id)
+
+
+def _is_due(record: KeyRecord, now: float) -> bool:
+    return record.state is KeyState.ACTIVE and record.rotate_at is not None and record.rotate_at <= now
+
+
+def _schedule(tx: Transaction, *, key_id: str, days: int, at: float | None) -> None:
+    found = read_key(tx, key_id)
+    _require_rotatable(found)
+    if found.rotation_days != days:
+        tx.change_key(found._replace(rotation_days=days, rotate_at=at))
+
+
+def _rotate_on_demand(tx: Transaction, *, version: KeyVersionRecord) -> KeyRecord | None:
+    """Store a version and make it the current one; None when it is not the next one any more."""
+    found = read_key(tx, version.key_id)
+    _require_rotatable(found)
+    if found.current_version + 1 != version.version:
+        return None
+    if tx.count_key_versions(found.key_id, VersionMadeBy.ON_DEMAND) >= MAX_ROTATIONS_ON_DEMAND:
+        raise RotationLimitError(found.key_id, MAX_ROTATIONS_ON_DEMAND)
+    return _move_to(tx, found, version)
+
+
+def _rotate_due(tx: Transaction, *, version: KeyVersionRecord, now: float) -> KeyRecord | None:
+    """As ``_rotate_on_demand``, if the key is due still, with its next date."""
+    found = tx.get_key(version.key_id)
+    if found is None or not _is_due(found, now) or found.current_version + 1 != version.version:
+        return None
+    period_s = found.rotation_days * _DAY_S
+    following = (found.rotate_at or now) + period_s
+    return _move_to(tx, found._replace(rotate_at=following if following > now else now + period_s), version)
+
+
+def _move_to(tx: Transaction, record: KeyRecord, version: KeyVersionRecord) -> KeyRecord:
+    changed = record._replace(current_version=version.version, material_id=version.material_id)
+    tx.insert_key_version(version)
+    tx.change_key(changed)
+    return changed
+
+
+def _version(record: KeyRecord, version: KeyVersionRecord) -> KeyVersion:
+    return KeyVersion(
+        version.version,
+        version.material_id,
+        version.created_at,
+        version.made_by,
+        version.version == record.current_version,
+    )

@@ -1,0 +1,55 @@
+"""The rotation half of ``FakeKeyService``, in memory."""
+
+import hashlib
+
+from strongroom.core import KeyState, VersionMadeBy, random_bytes
+from strongroom.keyring import KeyVersion, RotationStatus, VersionPage
+
+DAY_S = 86_400.0
+
+
+class FakeRotation:
+    """Needs ``_begin``, ``_key``, ``_clock`` and ``keys`` of ``FakeKeyManagement``; material is named, but stays the same."""
+
+    def __init__(self):
+        self.schedules = {}
+        self.versions = {}
+
+    async def enable_key_rotation(self, caller, key_id, *, days):
+        self._begin("EnableKeyRotation", caller)
+        self._key(key_id, usable=True)
+        if self.schedules.get(key_id, (0, None))[0] != days:
+            self.schedules[key_id] = days, self._clock.now() + days * DAY_S
+
+    async def disable_key_rotation(self, caller, key_id):
+        self._begin("DisableKeyRotation", caller)
+        self._key(key_id, usable=True)
+        self.schedules.pop(key_id, None)
+
+    async def get_key_rotation_status(self, caller, key_id):
+        self._begin("GetKeyRotationStatus", caller)
+        info = self._key(key_id, changeable=True)
+        assert info.state in {KeyState.ACTIVE, KeyState.SUSPENDED}
+        return RotationStatus(key_id, *self.schedules.get(key_id, (0, None)))
+
+    def _versions(self, info):
+        first = KeyVersion(1, info.material_id, info.created_at, VersionMadeBy.CREATE, is_current=True)
+        return self.versions.setdefault(info.key_id, [first])
+
+    async def rotate_key_on_demand(self, caller, key_id):
+        self._begin("RotateKeyOnDemand", caller)
+        info = self._key(key_id, usable=True)
+        versions = self._versions(info)
+        versions[-1] = versions[-1]._replace(is_current=False)
+        material_id = hashlib.sha256(random_bytes(8)).hexdigest()
+        made = VersionMadeBy.ON_DEMAND
+        versions.append(KeyVersion(len(versions) + 1, material_id, self._clock.now(), made, is_current=True))
+        self.keys[key_id] = info._replace(material_id=material_id)
+        return self.keys[key_id]
+
+    async def list_key_rotations(self, caller, key_id, *, limit, after, with_first):
+        self._begin("ListKeyRotations", caller)
+        start = max(after or 0, 0 if with_first else 1)
+        found = self._versions(self._key(key_id))[start:]
+        page = tuple(found[:limit])
+        return VersionPage(key_id, page, page[-1].version if len(found) > limit else None)
