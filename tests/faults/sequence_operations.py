@@ -50,7 +50,7 @@ class Heartbeat:
     _EVERY_S = 0.005
 
     async def __aenter__(self):
-        self.late_s = 0.0
+        self._late_s, self._slept_at = 0.0, time.monotonic()
         self._task = asyncio.ensure_future(self._beat())
         return self
 
@@ -58,11 +58,16 @@ class Heartbeat:
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
 
+    @property
+    def late_s(self):
+        """Until now: also what the beat that is due by now is late."""
+        return self._late_s + max(0.0, time.monotonic() - self._slept_at - self._EVERY_S - 0.001)
+
     async def _beat(self):
         while True:
-            began = time.monotonic()
+            self._slept_at = time.monotonic()
             await asyncio.sleep(self._EVERY_S)
-            self.late_s += max(0.0, time.monotonic() - began - self._EVERY_S - 0.001)
+            self._late_s = self.late_s
 
 
 class Operations(RuleBasedStateMachine):
