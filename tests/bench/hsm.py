@@ -1,6 +1,6 @@
-"""``./dev bench hsm``: calls through a member worker, beside a C program that makes the same calls on the same token.
+"""``./dev bench hsm``: calls through a member worker, singly and in batches, beside a C program that makes the same calls.
 
-Rounds alternate, so that what else the machine does falls on both.
+The C program works on the same token. Rounds alternate, so that what else the machine does falls on both.
 """
 
 import argparse
