@@ -22,10 +22,14 @@ def opened(module: Module, label: str, role: Role = Role.USER) -> Token:
     return Token.open(module, TokenSelector(label=label), pin, profile=PROFILE, role=role)
 
 
+def slot_of(module: Module, token: Token) -> int:
+    """The slot in which a token is."""
+    return next(slot for slot in module.slots() if module.token_info(slot).serial == token.identity.serial)
+
+
 def raw_session(module: Module, token: Token) -> int:
     """A session of whoever opened the token, for calls that ``Token`` would never make."""
-    slots = (slot for slot in module.slots() if module.token_info(slot).serial == token.identity.serial)
-    return module.open_session(next(slots))
+    return module.open_session(slot_of(module, token))
 
 
 def trust(module: Module, label: str, cka_id: bytes, spki_der: bytes) -> None:

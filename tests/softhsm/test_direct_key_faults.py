@@ -5,7 +5,6 @@ import hashlib
 import pytest
 
 from fixtures_direct_keys import a_key, made, token_maker
-from fixtures_token import softhsm_module
 from strongroom.core import (
     HsmError,
     HsmIntegrityError,
@@ -23,12 +22,6 @@ from strongroom.hsm.public_keys import encrypt_oaep
 
 pytestmark = pytest.mark.softhsm
 A = Attribute
-
-
-@pytest.fixture(scope="module")
-def module(tmp_path_factory):
-    with softhsm_module(tmp_path_factory.mktemp("softhsm")) as loaded:
-        yield loaded
 
 
 @pytest.fixture(scope="module")

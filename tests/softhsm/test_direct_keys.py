@@ -5,7 +5,6 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
 
 from fixtures_direct_keys import a_key, made, token_maker
-from fixtures_token import softhsm_module
 from strongroom.core import (
     HsmIntegrityError,
     HsmKey,
@@ -41,12 +40,6 @@ EVERY_KIND = [
     for spec in KeySpec
     for usage in sorted(spec.usages)
 ]
-
-
-@pytest.fixture(scope="module")
-def module(tmp_path_factory):
-    with softhsm_module(tmp_path_factory.mktemp("softhsm")) as loaded:
-        yield loaded
 
 
 @pytest.fixture(scope="module")

@@ -2,8 +2,7 @@
 
 import pytest
 
-from fixtures_token import softhsm_module
-from fixtures_two_tokens import ROOT_ID, new_token, opened, raw_session
+from fixtures_two_tokens import ROOT_ID, raw_session
 from strongroom.core import HsmIntegrityError, MemberFailedError, Secret
 from strongroom.hsm.cryptoki import AesKeyGen, Attribute, GenericSecretKeyGen, KeyFunctionNotPermittedError
 
@@ -11,19 +10,6 @@ pytestmark = pytest.mark.softhsm
 
 A = Attribute
 KEY, AAD = Secret(b"k" * 32), b"domain 1"
-
-
-@pytest.fixture(scope="module")
-def module(tmp_path_factory):
-    with softhsm_module(tmp_path_factory.mktemp("softhsm")) as loaded:
-        yield loaded
-
-
-@pytest.fixture
-def token(module):
-    token = opened(module, new_token(module))
-    yield token
-    token.close()
 
 
 def hold(module, token, mechanism, **attributes):

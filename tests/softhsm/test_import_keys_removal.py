@@ -24,19 +24,6 @@ pytestmark = pytest.mark.softhsm
 A = Attribute
 
 
-@pytest.fixture(scope="module")
-def module(tmp_path_factory):
-    with softhsm_module(tmp_path_factory.mktemp("softhsm")) as loaded:
-        yield loaded
-
-
-@pytest.fixture
-def token(module):
-    token = opened(module, new_token(module))
-    yield token
-    token.close()
-
-
 def test_once_the_import_keys_are_destroyed_neither_pin_nor_a_stolen_blob_is_of_use(module):
     label, beta = new_token(module), opened(module, new_token(module))
     trust(module, label, PAIR, beta.generate_import_pair(PAIR, "import"))

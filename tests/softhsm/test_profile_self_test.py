@@ -3,7 +3,6 @@
 import msgspec
 import pytest
 
-from fixtures_token import softhsm_module
 from fixtures_two_tokens import PIN, PROFILE, new_token
 from strongroom.core import HsmError, MemberFailedError, WrapAlgorithm
 from strongroom.hsm.token import WRAP_PREFERENCE, Token, TokenSelector
@@ -11,12 +10,6 @@ from strongroom.hsm.token import WRAP_PREFERENCE, Token, TokenSelector
 pytestmark = pytest.mark.softhsm
 
 GCM, CBC, OAEP = WRAP_PREFERENCE
-
-
-@pytest.fixture(scope="module")
-def module(tmp_path_factory):
-    with softhsm_module(tmp_path_factory.mktemp("softhsm")) as loaded:
-        yield loaded
 
 
 @pytest.fixture(scope="module")

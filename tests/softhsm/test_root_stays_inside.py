@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 import pytest
 
-from fixtures_token import softhsm_module
 from fixtures_two_tokens import PAIR, ROOT_ID, new_token, opened, raw_session, trust
 from strongroom.core import HsmError, HsmIntegrityError, RootId
 from strongroom.hsm.cryptoki import (
@@ -101,12 +100,6 @@ class Attacked(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def module(tmp_path_factory):
-    with softhsm_module(tmp_path_factory.mktemp("softhsm")) as loaded:
-        yield loaded
-
-
-@pytest.fixture(scope="module")
 def attacked(module):
     label, beta = new_token(module), opened(module, new_token(module))
     trust(module, label, PAIR, beta.generate_import_pair(PAIR, "import"))
@@ -115,13 +108,6 @@ def attacked(module):
     yield Attacked(module, alpha, beta, raw_session(module, alpha), raw_session(module, beta), check)
     for token in (alpha, beta):
         token.close()
-
-
-@pytest.fixture
-def token(module):
-    token = opened(module, new_token(module))
-    yield token
-    token.close()
 
 
 def test_what_the_template_asks_for_can_be_unwrapped_and_is_as_closed_as_the_root(attacked):

@@ -3,8 +3,7 @@
 import msgspec
 import pytest
 
-from fixtures_token import softhsm_module
-from fixtures_two_tokens import PIN, PROFILE, SO_PIN, new_token
+from fixtures_two_tokens import PIN, PROFILE, SO_PIN, new_token, raw_session
 from strongroom.core import (
     HsmError,
     HsmIntegrityError,
@@ -25,12 +24,6 @@ KEY, AAD = Secret(b"k" * 32), b"domain 1, version 1"
 every_algorithm = pytest.mark.parametrize("algorithm", WRAP_PREFERENCE, ids=lambda one: one.name)
 
 
-@pytest.fixture(scope="module")
-def module(tmp_path_factory):
-    with softhsm_module(tmp_path_factory.mktemp("softhsm")) as loaded:
-        yield loaded
-
-
 @pytest.fixture
 def open_token(module):
     opened = []
@@ -46,10 +39,6 @@ def open_token(module):
     yield open_one
     for token in opened:
         token.close()
-
-
-def slot_of(module, token):
-    return next(one for one in module.slots() if module.token_info(one).serial == token.identity.serial)
 
 
 @every_algorithm
@@ -90,7 +79,7 @@ def test_a_root_of_two_keys_gives_each_one_purpose(module, open_token):
     token = open_token(algorithm=CBC)
     root_id = RootId(random_bytes(16))
     token.generate_root(root_id, "root")
-    session = module.open_session(slot_of(module, token))
+    session = raw_session(module, token)
     (cipher_key,) = module.find_objects(session, {Attribute.ID: bytes(root_id)})
     (mac_key,) = module.find_objects(session, {Attribute.ID: bytes(root_id) + b"mac"})
     with pytest.raises(cryptoki.CryptokiError):
@@ -108,7 +97,7 @@ def test_half_a_root_is_no_root_and_is_not_made_whole_by_accident(module, open_t
     token = open_token(algorithm=CBC)
     root_id = RootId(random_bytes(16))
     token.generate_root(root_id, "root")
-    session = module.open_session(slot_of(module, token))
+    session = raw_session(module, token)
     (handle,) = module.find_objects(session, {Attribute.ID: bytes(root_id) + lost})
     module.destroy_object(session, handle)
     with pytest.raises(MemberFailedError, match="1 of the 2"):
@@ -154,7 +143,7 @@ def test_a_root_that_stays_is_not_extractable(module, open_token, algorithm):
     token = open_token(algorithm=algorithm, replication="none")
     root_id = RootId(random_bytes(16))
     token.generate_root(root_id, "root")
-    session = module.open_session(slot_of(module, token))
+    session = raw_session(module, token)
     secrets = [
         handle
         for handle in module.find_objects(session, {Attribute.TOKEN: True, Attribute.LABEL: "root"})

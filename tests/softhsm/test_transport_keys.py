@@ -4,7 +4,6 @@ import hashlib
 
 import pytest
 
-from fixtures_token import softhsm_module
 from fixtures_transport import PAD, joined
 from fixtures_two_tokens import ROOT_ID, new_token, opened
 from strongroom.core import (
@@ -34,12 +33,6 @@ TRAVELLING = [
     if spec is not KeySpec.ECC_NIST_EDWARDS25519
     for usage in sorted(spec.usages)
 ]
-
-
-@pytest.fixture(scope="module")
-def module(tmp_path_factory):
-    with softhsm_module(tmp_path_factory.mktemp("softhsm")) as loaded:
-        yield loaded
 
 
 @pytest.fixture(scope="module")

@@ -28,12 +28,6 @@ pytestmark = pytest.mark.softhsm
 A = Attribute
 
 
-@pytest.fixture(scope="module")
-def module(tmp_path_factory):
-    with softhsm_module(tmp_path_factory.mktemp("softhsm")) as loaded:
-        yield loaded
-
-
 def test_another_process_with_the_users_pin_sees_nothing_of_a_transport_key_in_the_making(tmp_path):
     with softhsm_module(tmp_path) as module:
         label, beta = new_token(module), opened(module, new_token(module))

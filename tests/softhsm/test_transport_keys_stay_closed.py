@@ -10,7 +10,6 @@ from types import SimpleNamespace
 
 import pytest
 
-from fixtures_token import softhsm_module
 from fixtures_transport import PAD, joined
 from fixtures_two_tokens import ROOT_ID, raw_session
 from strongroom.core import (
@@ -86,12 +85,6 @@ class EcbEncryptData(Mechanism):
         data = ffi.new("CK_BYTE[32]")
         parameter = ffi.new("CK_ULONG[2]", (int(ffi.cast("uintptr_t", data)), 32))
         return ffi.new("CK_MECHANISM *", (self.number, parameter, ffi.sizeof(parameter))), parameter, data
-
-
-@pytest.fixture(scope="module")
-def module(tmp_path_factory):
-    with softhsm_module(tmp_path_factory.mktemp("softhsm")) as loaded:
-        yield loaded
 
 
 @pytest.fixture(scope="module")

@@ -13,8 +13,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fixtures_token import softhsm_module
-from fixtures_two_tokens import PIN, PROFILE, new_token
+from fixtures_two_tokens import PIN, PROFILE, new_token, raw_session
 from strongroom.core import (
     HsmIntegrityError,
     Secret,
@@ -29,25 +28,14 @@ pytestmark = pytest.mark.softhsm
 
 GCM, CBC, OAEP = WRAP_PREFERENCE
 KEY, AAD = Secret(b"k" * 32), b"domain 1, version 1"
-every_algorithm = pytest.mark.parametrize("algorithm", WRAP_PREFERENCE, ids=lambda one: one.name)
-
-
-@pytest.fixture(scope="module")
-def module(tmp_path_factory):
-    with softhsm_module(tmp_path_factory.mktemp("softhsm")) as loaded:
-        yield loaded
 
 
 @pytest.fixture(scope="module")
 def session(module):
     """A session of a user who is logged in."""
     token = Token.open(module, TokenSelector(label=new_token(module)), PIN, profile=PROFILE)
-    yield module.open_session(slot_of(module, token))
+    yield raw_session(module, token)
     token.close()
-
-
-def slot_of(module, token):
-    return next(one for one in module.slots() if module.token_info(one).serial == token.identity.serial)
 
 
 def secret_key(module, session, key_type, value, **uses):

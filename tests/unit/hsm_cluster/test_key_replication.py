@@ -5,7 +5,7 @@ import contextlib
 
 import pytest
 
-from fakes_replication import CLOCK, FakeCluster, Killed, soon
+from fakes_replication import CLOCK, Killed, soon
 from strongroom.core import (
     HsmKeyNotFoundError,
     HsmRequestError,
@@ -16,7 +16,7 @@ from strongroom.core import (
     NoMemberError,
 )
 from strongroom.hsm.cluster import Rules, TooFewCopiesError
-from strongroom.storage import CopyState, HsmKeyState, Store, create_database
+from strongroom.storage import CopyState, HsmKeyState
 
 SPECS = [
     (KeySpec.AES_256, KeyUsage.ENCRYPT_DECRYPT),
@@ -26,24 +26,6 @@ SPECS = [
     (KeySpec.ECC_NIST_EDWARDS25519, KeyUsage.SIGN_VERIFY),
     (KeySpec.RSA_2048, KeyUsage.ENCRYPT_DECRYPT),
 ]
-
-
-@pytest.fixture(scope="module")
-def blank(tmp_path_factory):
-    path = tmp_path_factory.mktemp("db") / "strongroom.db"
-    create_database(path)
-    return path.read_bytes()
-
-
-@pytest.fixture
-async def cluster(blank, tmp_path):
-    path = tmp_path / "strongroom.db"
-    path.write_bytes(blank)
-    with Store.open(path) as store:
-        made = FakeCluster(store)
-        await made.make()
-        await made.join_all()
-        yield made
 
 
 def copies(cluster, record):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from fixtures_token import KEY, ROOT, FakeModule, open_token
+from fixtures_token import KEY, ROOT, open_token
 from strongroom.core import (
     HsmOutcomeUnknownError,
     HsmRequestError,
@@ -23,11 +23,6 @@ UNCERTAIN = [
     lambda: cryptoki.VendorError("vendor error", ckr=0x8000001A),
     lambda: cryptoki.ModuleContractError("nonsense"),
 ]
-
-
-@pytest.fixture
-def module():
-    return FakeModule("a")
 
 
 @pytest.fixture

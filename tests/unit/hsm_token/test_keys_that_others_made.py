@@ -2,17 +2,12 @@
 
 import pytest
 
-from fixtures_token import AAD, KEY, ROOT, FakeModule, open_token
+from fixtures_token import AAD, KEY, ROOT, open_token
 from strongroom.core import HsmKeyNotFoundError, MemberFailedError, RootId
 from strongroom.hsm import cryptoki
 from strongroom.testing import FakeClock
 
 NOWHERE = RootId(b"\xff" * 16)
-
-
-@pytest.fixture
-def module():
-    return FakeModule("a")
 
 
 def opened(module, clock=None, **profile):

@@ -29,19 +29,6 @@ OF_THE_LINK = [
 ]
 
 
-@pytest.fixture
-def module():
-    return FakeModule("a")
-
-
-@pytest.fixture
-def token(module):
-    opened = open_token(module)
-    opened.generate_root(ROOT, "root")
-    yield opened
-    opened.close()
-
-
 def counted(token):
     return {name: count for name, count in token.recoveries._asdict().items() if count}
 

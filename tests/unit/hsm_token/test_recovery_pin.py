@@ -2,23 +2,10 @@
 
 import pytest
 
-from fixtures_token import AAD, KEY, PIN, ROOT, FakeModule, open_token
+from fixtures_token import AAD, KEY, PIN, ROOT, open_token
 from strongroom.core import MemberFailedError, PinRefusedError, Secret
 from strongroom.hsm import cryptoki
 from strongroom.hsm.cryptoki import TokenFlag
-
-
-@pytest.fixture
-def module():
-    return FakeModule("a")
-
-
-@pytest.fixture
-def token(module):
-    opened = open_token(module)
-    opened.generate_root(ROOT, "root")
-    yield opened
-    opened.close()
 
 
 @pytest.mark.parametrize("lose", ["login", "link"])

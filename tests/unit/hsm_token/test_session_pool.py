@@ -11,19 +11,6 @@ from strongroom.hsm import cryptoki
 from tries import Tries
 
 
-@pytest.fixture
-def module():
-    return FakeModule("a")
-
-
-@pytest.fixture
-def token(module):
-    opened = open_token(module)
-    opened.generate_root(ROOT, "root")
-    yield opened
-    opened.close()
-
-
 def in_threads(n_threads, call):
     """Run a call in many threads at once; return the errors."""
     errors, start = [], threading.Barrier(n_threads)

@@ -9,11 +9,6 @@ from strongroom.hsm.cryptoki import TokenFlag
 from strongroom.hsm.token import Token, TokenSelector, load_profile
 
 
-@pytest.fixture
-def module():
-    return FakeModule("a")
-
-
 @pytest.mark.parametrize("selector", [TokenSelector(), TokenSelector(serial="1", label="a")])
 def test_a_selector_must_give_exactly_one_name(module, selector):
     with pytest.raises(TokenNotFoundError, match="exactly one"):

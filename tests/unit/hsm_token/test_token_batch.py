@@ -28,18 +28,6 @@ LONG_S = 60.0
 NO_SUCH_MAC_KEY = HsmKey(HsmKeyId(bytes(16)), KeySpec.HMAC_256, KeyUsage.GENERATE_VERIFY_MAC)
 
 
-@pytest.fixture
-def module():
-    return FakeModule("a")
-
-
-@pytest.fixture
-def token(module):
-    opened = open_token(module)
-    opened.generate_root(ROOT, "root")
-    return opened
-
-
 def answers_of(token, items, *, slice_s=LONG_S):
     batch = token.batch(items)
     while not batch.is_done:

@@ -9,18 +9,6 @@ from strongroom.core import MemberFailedError
 from strongroom.hsm import cryptoki
 
 
-@pytest.fixture
-def module():
-    return FakeModule("a")
-
-
-@pytest.fixture
-def token(module):
-    opened = open_token(module)
-    opened.generate_root(ROOT, "root")
-    return opened
-
-
 @pytest.mark.parametrize("error", [cryptoki.ArgumentsBadError, cryptoki.SessionCountError])
 def test_a_session_that_cannot_be_opened_is_the_member_s_failure(token, module, error):
     token._pool.forget_all()

@@ -21,18 +21,6 @@ from strongroom.hsm.cryptoki import Attribute
 from strongroom.hsm.token import KeyCheckValue
 
 
-@pytest.fixture
-def module():
-    return FakeModule("a")
-
-
-@pytest.fixture
-def token(module):
-    opened = open_token(module)
-    opened.generate_root(ROOT, "root")
-    return opened
-
-
 def only_work_session(module):
     return max(module.sessions)
 
