@@ -1,7 +1,7 @@
 """From a call on the wire to a method of the token, and back."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import msgspec
 
@@ -42,6 +42,7 @@ from strongroom.hsm.worker._transport_performer import transport_calls
 
 READ_ONLY_ADMIN_CALLS = (ListObjects, RootCheck, HoldsDirect, InspectDirect)
 """Admin calls that change nothing and show no key: the gate is not asked."""
+_ALGORITHMS: Final[Mapping[int, WrapAlgorithm]] = {int(algorithm): algorithm for algorithm in WrapAlgorithm}
 
 
 class Performer(Protocol):
@@ -133,7 +134,10 @@ class TokenPerformer:
         return Wrapped(int(made.algorithm), made.iv, made.ciphertext, made.tag)
 
     def _unwrap(self, call: Unwrap) -> bytes:
-        wrapped = WrappedBytes(_algorithm(call.algorithm), call.iv, call.ciphertext, call.wrap_tag)
+        algorithm = _ALGORITHMS.get(call.algorithm)
+        if algorithm is None:
+            raise HsmRequestError(f"wrap algorithm {call.algorithm} is not known")
+        wrapped = WrappedBytes(algorithm, call.iv, call.ciphertext, call.wrap_tag)
         return self._token.unwrap(_root_id(call.root_id), wrapped, call.aad).reveal()
 
     def _random(self, call: Random) -> bytes:
@@ -198,13 +202,6 @@ def _root_id(raw: bytes) -> RootId:
     if len(raw) != 16:
         raise HsmRequestError(f"a root id has 16 bytes, not {len(raw)}")
     return RootId(raw)
-
-
-def _algorithm(number: int) -> WrapAlgorithm:
-    try:
-        return WrapAlgorithm(number)
-    except ValueError:
-        raise HsmRequestError(f"wrap algorithm {number} is not known") from None
 
 
 def _check(value: KeyCheckValue) -> KeyCheck:

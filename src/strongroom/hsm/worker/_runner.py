@@ -239,6 +239,11 @@ class CallRunner:
             self._loop.call_later(_HELD_AT_MOST_S, self._watch)
 
     def _send(self) -> None:
+        if len(self._done) == 1:  # the usual case where few call at once
+            with contextlib.suppress(IndexError):
+                connection, reply = self._done.popleft()
+                _send_to(connection, [reply])
+            return
         by_connection: dict[Connection, list[Reply]] = {}
         with contextlib.suppress(IndexError):  # others may take from it at the same moment
             while True:
