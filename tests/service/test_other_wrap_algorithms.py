@@ -23,6 +23,7 @@ from strongroom.wiring.cluster_setup import (
     make_root,
     open_doors,
 )
+from strongroom.wiring.home import runtime_folder
 from strongroom.wiring.wrap_choice import try_member
 
 pytestmark = [pytest.mark.softhsm, pytest.mark.slow]
@@ -79,7 +80,7 @@ async def test_two_members_without_aes_gcm_make_a_cluster_by_aes_cbc_and_hmac(ho
     without_gcm = {"gcm_mechanism": 0x80001087}
     members = changed(await make_development_members(home, told), **without_gcm)
     assert await choose_algorithm(home, members, told) is CBC
-    async with open_doors(home, members, CBC) as doors:
+    async with open_doors(home, [member.config for member in members], CBC, runtime_folder(home)) as doors:
         made = await make_root(doors, SystemClock(), told)
         assert (made.algorithm, made.check.kind) == (CBC, "CKA_CHECK_VALUE+HMAC")
         blob = await domain_opened_by_another(home, doors, made)
@@ -99,7 +100,7 @@ async def test_one_member_with_neither_makes_a_cluster_by_rsa_oaep(home):
     neither = {"gcm_mechanism": 0x80001087, "mac_key_gen": 0xDE436997, "replication": "none"}
     members = changed(await make_development_members(home, told), **neither)[:1]
     assert await choose_algorithm(home, members, told) is OAEP
-    async with open_doors(home, members, OAEP) as doors:
+    async with open_doors(home, [member.config for member in members], OAEP, runtime_folder(home)) as doors:
         made = await make_root(doors, SystemClock(), told)
         assert (made.algorithm, made.check.kind) == (OAEP, "SPKI-SHA-256")
         blob = await domain_opened_by_another(home, doors, made)

@@ -105,6 +105,54 @@ def reconcile(output: Output, *, member: str | None, repair: bool) -> None:
         )
 
 
+@members.command("add")
+@click.argument("name")
+@reporting
+def add(output: Output, *, name: str) -> None:
+    """Give member NAME, whose token is new, replaced or emptied, what it needs to serve.
+
+    All members get new keys for keys to travel under; then the root and the Direct keys are copied to NAME, and
+    proved. The PINs of all security officers must lie in the home for so long (pins/MEMBER-so, mode 0400). The
+    other members may serve meanwhile. After an interruption run it again. Ends with exit status 1 when something
+    could not be copied.
+    """
+    from strongroom.wiring.member_addition import add_member
+
+    home = Home(home_from_environment())
+    require_complete(home)
+    work = add_member(home, name, events=_ReportTells(), clock=SystemClock(), progress=output.progress)
+    report = asyncio.run(work)
+    output.document({"reports": [report]})
+    output.say(*map(visible, report.in_words()))
+    if not report.is_clean:
+        raise NotDoneError(
+            f"something is left to do on {name}", next_step="see above; docs/operations.md tells more"
+        )
+    output.say("", f"Done: {name} holds what it should.", *_serve_again(home, name))
+
+
+class _ReportTells:
+    """Drops events: the report that is printed says as much."""
+
+    def emit(self, event: str, **fields: object) -> None:
+        """Drop one."""
+
+
+def _serve_again(home: Home, name: str) -> list[str]:
+    """Have a service that runs start the member again; it does so by itself only where it was not given up."""
+    try:
+        answer = asyncio.run(ask_members(home, MembersRequest("revive", name), timeout_s=_LIMIT_S))
+    except MembersNotReachableError:
+        return ["It serves from the next start of the service on: strongroom serve"]
+    if answer.failure is not None:
+        return [
+            f"The service that runs does not know it: {visible(answer.failure.message)}",
+            "Restart the service.",
+        ]
+    states = [f"{visible(test.member)} is {visible(test.state)}" for test in answer.tests]
+    return [*states, "Where its serial number changed in strongroom.toml, restart the service."]
+
+
 def _ask(request: MembersRequest) -> MembersAnswer:
     home = Home(home_from_environment())
     require_complete(home)

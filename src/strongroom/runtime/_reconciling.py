@@ -1,7 +1,7 @@
 """Reconcile in the running service: members that come back, keys that are made, and what operators ask."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 
@@ -16,13 +16,11 @@ from strongroom.core import (
     KeyUsage,
     MemberDeadlineError,
     MemberFailedError,
-    RootId,
     StrongroomError,
 )
 from strongroom.hsm.cluster import (
     SERVING,
     Allowed,
-    Canary,
     Destroyed,
     DriftReport,
     KeyReplication,
@@ -34,16 +32,13 @@ from strongroom.hsm.cluster import (
     Rules,
     Turns,
     WorkerEntry,
-    prove_key,
-    prove_use,
 )
-from strongroom.storage import CopyState, HsmKeyRecord, HsmKeyState, Store, Transaction
+from strongroom.runtime._member_tests import MemberTests
+from strongroom.storage import HsmKeyRecord, Store, Transaction
 from strongroom.wiring.cluster_setup import ROOT_LABEL
-from strongroom.wiring.members_door import MembersAnswer, MembersRequest, MemberTest, ProofStep
+from strongroom.wiring.members_door import MembersAnswer, MembersRequest, MemberTest
 from strongroom.wiring.workers import admin_path_beside
 
-_TEST_LIMIT_S = 10.0
-_MOST_KEYS_TESTED = 100
 _COME_BACK_LIMIT_S = 30.0
 _LOOK_EVERY_S = 0.1
 _FIRST_HELP_PAUSE_S = 15.0
@@ -98,6 +93,7 @@ class Reconciling:
         self._may_replace: set[str] = set()
         self._events = events
         self._clock = clock
+        self._tests = MemberTests(store, clock)
         self._connected: dict[tuple[str, str], _Connected] = {}
         self._helping: asyncio.Task[None] | None = None
         self._may_help = asyncio.Event()
@@ -173,6 +169,8 @@ class Reconciling:
         self._events.emit(
             f"members.{request.action}", member=request.member or "all", repair=str(request.repair).lower()
         )
+        if request.action == "revive":
+            return MembersAnswer(tests=[await self._revived(entry) for entry in chosen])
         if request.action == "test":
             return MembersAnswer(tests=[await self._test(entry) for entry in chosen])
         return await self._reconcile(chosen, Allowed(replace_different=request.repair))
@@ -215,42 +213,26 @@ class Reconciling:
                 return report
         raise MemberDeadlineError(f"{reason}; it did not come back within {_COME_BACK_LIMIT_S:.0f} s")
 
+    async def _revived(self, entry: WorkerEntry) -> MemberTest:
+        """Have a member that does not serve started again at once; returns its state once it serves, or after 30 s."""
+        name, until = entry.member, Deadline.after(self._clock, _COME_BACK_LIMIT_S)
+        if entry.state not in SERVING:
+            self._revive(name)
+        while entry.state not in SERVING and not until.has_passed():
+            await asyncio.sleep(_LOOK_EVERY_S)
+            entry = next(one for one in self._entries() if one.member == name)
+        failure = "" if entry.state in SERVING else entry.reason or f"it is {entry.state}"
+        return MemberTest(name, entry.state.value, [], failure)
+
     async def _test(self, entry: WorkerEntry) -> MemberTest:
         test = MemberTest(entry.member, entry.state.value, [])
         if not entry.use_path:
             return MemberTest(entry.member, entry.state.value, [], entry.reason or f"it is {entry.state}")
         try:
-            await self._prove(self._replica(entry), test.steps)
+            await self._tests.run(self._replica(entry), test.steps)
         except HsmError as error:
             return MemberTest(entry.member, entry.state.value, test.steps, error.message)
         return test
-
-    async def _prove(self, member: Replica, steps: list[ProofStep]) -> None:
-        deadline = Deadline.after(self._clock, _TEST_LIMIT_S)
-        for root in self._store.list_roots():
-            canary = Canary(root.canary, root.canary_digest)
-            root_id = RootId(root.root_id)
-            await self._timed(
-                steps, f"root {root_id.hex()}", prove_use(root_id, canary, member.use, deadline=deadline)
-            )
-        await self._timed(steps, "random bytes", member.use.random(32, deadline=deadline))
-        await self._timed(steps, "list of objects", member.keys.list_objects(deadline=deadline))
-        for record in self._held_by(member.name)[:_MOST_KEYS_TESTED]:
-            proof = prove_key(record, member.use, None, deadline=deadline)
-            await self._timed(steps, f"key {record.key_id.hex()} ({record.spec})", proof)
-
-    async def _timed(self, steps: list[ProofStep], what: str, work: Awaitable[object]) -> None:
-        began = self._clock.monotonic()
-        await work
-        steps.append(ProofStep(what, round((self._clock.monotonic() - began) * 1000, 3)))
-
-    def _held_by(self, member: str) -> list[HsmKeyRecord]:
-        held = {
-            copy.key_id
-            for copy in self._store.list_hsm_key_copies()
-            if copy.member == member and copy.state is CopyState.HELD
-        }
-        return [record for record in self._store.list_hsm_keys(HsmKeyState.ACTIVE) if record.key_id in held]
 
     async def _help(self) -> None:
         """Look at members that need others, until cancelled."""

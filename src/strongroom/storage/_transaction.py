@@ -80,6 +80,7 @@ _MOVE_HSM_KEY: Final = (
 _DELETE_COPY: Final = delete(hsm_key_copies).where(
     hsm_key_copies.c.key_id == bindparam("of_key"), hsm_key_copies.c.member == bindparam("of_member")
 )
+_DELETE_TRANSPORTS: Final = delete(transport_keys).where(transport_keys.c.member == bindparam("of_member"))
 _DELETE_VERSIONS_OF: Final = delete(key_versions).where(key_versions.c.key_id == bindparam("of_key"))
 _DELETE_ALIASES_OF: Final = delete(aliases).where(aliases.c.key_id == bindparam("of_key"))
 
@@ -152,6 +153,10 @@ class Transaction(Reader, KeyStoreWrites, AccessWrites):
     def insert_transport_key(self, record: TransportKeyRecord) -> None:
         """Add a transport key; a member has one of each kind."""
         self._insert(transport_keys, record)
+
+    def forget_transport_keys(self, member: str) -> None:
+        """Forget the transport keys of a member: it gets others."""
+        self._change(_DELETE_TRANSPORTS, {"of_member": member})
 
     def count_key_in_domain(self, domain_id: str) -> None:
         """Add one to the domain's ``key_count``. Raises StorageError when there is no such domain."""

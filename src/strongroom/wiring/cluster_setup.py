@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import AsyncIterator, Callable, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
@@ -32,7 +33,14 @@ from strongroom.storage import TransportKeyRecord
 from strongroom.wiring.bootstrap import MemberBootstrap, MemberMode, TokenFound, WrapTried
 from strongroom.wiring.development_tls import write_private
 from strongroom.wiring.home import runtime_folder
-from strongroom.wiring.workers import admin_worker, member_bootstrap, member_environment, start_member
+from strongroom.wiring.pin_refusals import refuse_known_pin
+from strongroom.wiring.workers import (
+    admin_worker,
+    member_bootstrap,
+    member_environment,
+    pin_marker_name,
+    start_member,
+)
 from strongroom.wiring.wrap_choice import asker, choose_wrap_algorithm
 
 MEMBER_NAMES = ("alpha", "beta")
@@ -121,21 +129,22 @@ async def choose_algorithm(home: Home, members: list[SetUpMember], progress: Pro
 
 @contextlib.asynccontextmanager
 async def open_doors(
-    home: Home, members: list[SetUpMember], algorithm: WrapAlgorithm
+    home: Home, members: Sequence[MemberConfig], algorithm: WrapAlgorithm, sockets: Path
 ) -> AsyncIterator[Doors]:
     """Run two workers per member, one logged in as user and one as security officer, and give their doors.
 
-    Two, since a process is logged in as one or the other.
+    Two, since a process is logged in as one or the other. The officer's PIN is read from ``pins/<member>-so`` of the
+    home. Raises ConfigError where that is not there, PinRefusedError for a PIN that was refused before, and HsmError.
     """
-    sockets = runtime_folder(home)
 
     def bootstrap(config: MemberConfig, mode: MemberMode, pin: PinSource) -> MemberBootstrap:
-        pin_bytes = read_pin(pin, home.root).reveal()
+        secret = read_pin(pin, home.root)
+        refuse_known_pin(home, config, secret, marker=pin_marker_name(config, mode) or "")
         return member_bootstrap(
             config,
             home,
             mode,
-            pin=pin_bytes,
+            pin=secret.reveal(),
             sockets=sockets,
             generation=0,
             wrap_algorithm=int(algorithm),
@@ -143,7 +152,7 @@ async def open_doors(
 
     async with contextlib.AsyncExitStack() as stack:
         doors = Doors([], [], [], [], algorithm)
-        for config, _, _ in members:
+        for config in members:
             environment = member_environment(config, home)
             as_user = bootstrap(config, "administer", config.pin)
             doors.users.append(await stack.enter_async_context(admin_worker(as_user, environment)))
@@ -153,7 +162,7 @@ async def open_doors(
             keys = RemoteKeys(config.name, as_user.admin_path)
             stack.callback(keys.close)
             doors.replicas.append(Replica(config.name, keys, use))
-            as_officer = bootstrap(config, "officer", PinSource(file=f"pins/{config.name}-so"))
+            as_officer = bootstrap(config, "officer", officer_pin(config))
             doors.officers.append(await stack.enter_async_context(admin_worker(as_officer, environment)))
         yield doors
 
@@ -178,6 +187,11 @@ async def make_root(doors: Doors, clock: Clock, progress: Progress) -> MadeRoot:
     return made
 
 
+def officer_pin(member: MemberConfig) -> PinSource:
+    """Where the PIN of a member's security officer lies, while he is at hand."""
+    return PinSource(file=f"pins/{member.name}-so")
+
+
 async def _make_transports(doors: Doors, clock: Clock, progress: Progress) -> list[TransportKeyRecord]:
     if doors.algorithm is not WrapAlgorithm.HSM_AES_GCM:
         return []  # other roots are more than one object, or a pair
@@ -187,10 +201,11 @@ async def _make_transports(doors: Doors, clock: Clock, progress: Progress) -> li
     except NoTransportError as error:
         progress(error.message)
         return []
-    return [_transport_record(one, clock.now()) for one in made]
+    return [transport_record(one, clock.now()) for one in made]
 
 
-def _transport_record(made: MadeTransport, now: float) -> TransportKeyRecord:
+def transport_record(made: MadeTransport, now: float) -> TransportKeyRecord:
+    """Return the record of a transport key."""
     return TransportKeyRecord(made.transport_id, made.member, made.kind, made.mechanism, now)
 
 

@@ -25,7 +25,13 @@ from strongroom.wiring.cluster_setup import (
     open_doors,
 )
 from strongroom.wiring.development_tls import make_development_tls, write_private
-from strongroom.wiring.home import locked_home, remove_runtime_folder, require_complete, sync_tree
+from strongroom.wiring.home import (
+    locked_home,
+    remove_runtime_folder,
+    require_complete,
+    runtime_folder,
+    sync_tree,
+)
 
 DEVELOPMENT_PRINCIPAL = "user/developer"
 _ROLES = (Role.CRYPTO_OFFICER, Role.CRYPTO_USER, Role.OPERATOR)
@@ -58,7 +64,8 @@ async def initialise_development(root: Path, *, port: int, clock: Clock, progres
         try:
             members = await make_development_members(home, progress)
             algorithm = await choose_algorithm(home, members, progress)
-            async with open_doors(home, members, algorithm) as doors:
+            configs = [member.config for member in members]
+            async with open_doors(home, configs, algorithm, runtime_folder(home)) as doors:
                 made = await make_root(doors, clock, progress)
                 progress("making the database and an access key for development")
                 access_key = await _make_database(home, members, doors.uses[0], made, clock=clock)

@@ -20,9 +20,9 @@ class MembersNotReachableError(StrongroomError):
 
 
 class MembersRequest(msgspec.Struct, frozen=True, array_like=True, tag=True):
-    """Test members, or compare them with the records."""
+    """Test members, compare them with the records, or start one again that was given up."""
 
-    action: Literal["test", "reconcile"]
+    action: Literal["test", "reconcile", "revive"]
     member: str | None
     """None: all that are configured."""
     repair: bool = False

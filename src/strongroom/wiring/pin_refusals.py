@@ -47,12 +47,12 @@ class SaltedPin(NamedTuple):
         return hmac.compare_digest(tried, self.hashed)
 
 
-def refuse_known_pin(home: Home, member: MemberConfig, pin: Secret) -> None:
+def refuse_known_pin(home: Home, member: MemberConfig, pin: Secret, *, marker: str = "") -> None:
     """Raise PinRefusedError when the member's token has refused this very PIN before; forget another one.
 
-    A marker that cannot be read or understood counts as one of this PIN.
+    A marker that cannot be read or understood counts as one of this PIN. ``marker`` is its name where it is not the member's.
     """
-    path = home.pin_refused / member.name
+    path = home.pin_refused / (marker or member.name)
     try:
         with path.open("rb") as file:
             content = file.read(_MAX_BYTES)

@@ -154,6 +154,7 @@ def member_bootstrap(
 ) -> MemberBootstrap:
     """Describe a worker of a member. Its socket names hold the generation, so an old one is never met again."""
     is_softhsm = member.profile == _SOFTHSM_PROFILE
+    pin_name = pin_marker_name(member, mode)
     stem = f"{member.name}-{mode[:5]}-{generation}"
     return MemberBootstrap(
         mode=mode,
@@ -171,11 +172,18 @@ def member_bootstrap(
         admin_path=str(sockets / f"{stem}.admin"),
         token_store=str(home.tokens / member.name) if is_softhsm else None,
         token_config=_own_softhsm_config(member, home) if is_softhsm else None,
-        pin_refusal_path=str(home.pin_refused / member.name) if mode == "serve" else None,
-        pin_attempt_path=str(home.pin_attempts / member.name) if mode == "serve" else None,
+        pin_refusal_path=None if pin_name is None else str(home.pin_refused / pin_name),
+        pin_attempt_path=None if pin_name is None else str(home.pin_attempts / pin_name),
         calls_per_s=member.calls_per_s,
         so_pin=bytearray(so_pin),
     )
+
+
+def pin_marker_name(member: MemberConfig, mode: MemberMode) -> str | None:
+    """Name the marker of a refused PIN (``wiring.pin_refusals``); None for a login that leaves none."""
+    if mode == "officer":
+        return f"{member.name}.so"  # no member can have this name
+    return member.name if mode in {"serve", "administer"} else None
 
 
 def admin_path_beside(use_path: str) -> str:

@@ -37,6 +37,7 @@ from strongroom.hsm.cluster._transport_exchange import (
     MadeTransport,
     NoTransportError,
     TransportDoor,
+    destroy_unknown_transport_keys,
     make_transport_keys,
 )
 from strongroom.hsm.cluster._turns import Turns
@@ -77,6 +78,7 @@ __all__ = [
     "Worker",
     "WorkerEntry",
     "copy_root",
+    "destroy_unknown_transport_keys",
     "exchanged_import_keys",
     "fingerprint",
     "generate_root",

@@ -200,7 +200,7 @@ def _missing_transports(member: str, held: Mapping[bytes, Counter[str]], records
             cause=f"keys of this kind cannot be copied from {record.member} to {member}"
             if record.member != member
             else f"keys of this kind cannot be copied from {member}",
-            next_step="transport keys are made when the cluster is, with the security officers at hand",
+            next_step=f"with the security officers at hand: strongroom members add {member}",
         )
         for record in records.transports
         if record.transport_id not in held

@@ -4,13 +4,16 @@
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from strongroom.core import HsmError, StrongroomError, TransportKind, random_bytes
 from strongroom.hsm.wire import (
+    DestroyTransportKey,
     EndTransportOffer,
+    ListObjects,
     MakeTransportKeys,
+    ObjectEntry,
     OfferTransport,
     TakeTransportKeys,
     TransportName,
@@ -19,6 +22,8 @@ from strongroom.hsm.wire import (
 )
 
 _ID_BYTES = 16
+LABEL_PREFIX = "transport-"
+"""How the label of every transport key begins."""
 
 
 class NoTransportError(HsmError):
@@ -39,6 +44,14 @@ class TransportDoor(Protocol):
 
     async def end_transport_offer(self, pair_id: bytes) -> None:
         """Destroy that pair."""
+        ...
+
+    async def destroy_transport_key(self, transport_id: bytes) -> None:
+        """Destroy a transport key, the member's own one or another's."""
+        ...
+
+    async def list_objects(self) -> list[ObjectEntry]:
+        """List what the member's token holds."""
         ...
 
     async def make_transport_keys(
@@ -81,6 +94,16 @@ class RemoteTransportAdmin(ABC):
         """Destroy that pair."""
         client, timeout_s = self._door()
         await client.call(EndTransportOffer(pair_id), timeout_s=timeout_s)
+
+    async def destroy_transport_key(self, transport_id: bytes) -> None:
+        """Destroy a transport key, the member's own one or another's."""
+        client, timeout_s = self._door()
+        await client.call(DestroyTransportKey(transport_id), timeout_s=timeout_s)
+
+    async def list_objects(self) -> list[ObjectEntry]:
+        """List what the member's token holds."""
+        client, timeout_s = self._door()
+        return await client.call(ListObjects(), timeout_s=timeout_s)
 
     async def make_transport_keys(
         self, names: Sequence[TransportName], label: str, *, mechanism: int, targets: Sequence[bytes]
@@ -127,7 +150,7 @@ async def make_transport_keys(
             targets = [user for user in users if user.name != officer.name]
             wrapped = await officer.make_transport_keys(
                 names,
-                f"transport-{officer.name}",
+                f"{LABEL_PREFIX}{officer.name}",
                 mechanism=mechanism,
                 targets=[offers[target.name].spki_der for target in targets],
             )
@@ -135,7 +158,7 @@ async def make_transport_keys(
                 await target.take_transport_keys(
                     pair_ids[target.name],
                     names,
-                    f"transport-{officer.name}",
+                    f"{LABEL_PREFIX}{officer.name}",
                     mechanism=mechanism,
                     wrapped=blobs,
                 )
@@ -143,6 +166,23 @@ async def make_transport_keys(
     finally:
         await _end(users, pair_ids)
     return made
+
+
+async def destroy_unknown_transport_keys(users: Iterable[TransportDoor], known: Collection[bytes]) -> int:
+    """Destroy every transport key that is not among ``known``: replaced ones, and those of a making that was interrupted.
+
+    Told by their label; nothing that is no transport key is destroyed, whatever it calls itself. Returns how many
+    there were. Raises HsmError.
+    """
+    destroyed = 0
+    for user in users:
+        for entry in await user.list_objects():
+            is_ours = entry.object_class == "secret_key" and entry.label.startswith(LABEL_PREFIX)
+            if entry.is_ghost or not is_ours or entry.cka_id in known:
+                continue
+            await user.destroy_transport_key(entry.cka_id)
+            destroyed += 1
+    return destroyed
 
 
 def _common(offers: Mapping[str, TransportOffer]) -> int:

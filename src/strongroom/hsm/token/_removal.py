@@ -32,6 +32,16 @@ _TRUSTED_PUBLIC: Final[_Kind] = {
     Attribute.TOKEN: True,
     Attribute.TRUSTED: True,
 }
+_TRANSPORT: Final[_Kind] = {
+    Attribute.CLASS: ObjectClass.SECRET_KEY,
+    Attribute.KEY_TYPE: KeyType.AES,
+    Attribute.TOKEN: True,
+    Attribute.EXTRACTABLE: False,
+    Attribute.ENCRYPT: False,
+    Attribute.DECRYPT: False,
+    Attribute.DERIVE: False,
+}
+"""Roots and Direct AES keys encrypt."""
 
 
 class RemovalVerbs:
@@ -56,6 +66,12 @@ class RemovalVerbs:
     def destroy_trusted_public(self, cka_id: bytes) -> None:
         """See ``Token.destroy_trusted_public``."""
         self._destroy("trusted public key", cka_id, (_TRUSTED_PUBLIC,))
+
+    def destroy_transport_key(self, transport_id: bytes) -> None:
+        """See ``TransportVerbs.destroy_key``."""
+        if self._role is not Role.USER:
+            raise HsmRequestError("only the token's user sees every transport key, and so can destroy one")
+        self._destroy("transport key", transport_id, (_TRANSPORT,))
 
     def _destroy(self, what: str, cka_id: bytes, kinds: Sequence[_Kind]) -> None:
         name = f"{what} with CKA_ID {cka_id.hex()}"

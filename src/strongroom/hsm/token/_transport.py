@@ -6,6 +6,7 @@ from strongroom.core import HsmKey, RootId, TransportKind
 from strongroom.hsm.cryptoki import Module
 from strongroom.hsm.token._objects import ObjectFinder
 from strongroom.hsm.token._profile import Profile
+from strongroom.hsm.token._removal import RemovalVerbs
 from strongroom.hsm.token._transport_copies import TransportCopies
 from strongroom.hsm.token._transport_setup import Offer, TransportName, TransportSetup
 from strongroom.hsm.token._values import KeyCheckValue, Role
@@ -22,6 +23,7 @@ class TransportVerbs:
     def __init__(
         self, module: Module, finder: ObjectFinder, workshop: Workshop, *, profile: Profile, role: Role
     ) -> None:
+        self._removal = RemovalVerbs(module, finder, workshop, role=role)
         self._setup = TransportSetup(module, finder, workshop, profile=profile, role=role)
         self._copies = TransportCopies(module, finder, workshop)
 
@@ -58,6 +60,13 @@ class TransportVerbs:
     ) -> None:
         """Take another token's transport keys in, to unwrap under them only. Needs ``Role.USER``."""
         self._setup.take_keys(pair_id, names, label, mechanism=mechanism, wrapped=wrapped)
+
+    def destroy_key(self, transport_id: bytes) -> None:
+        """Destroy a transport key of whichever kind, and look again that it is gone. Needs ``Role.USER``.
+
+        Raises HsmKeyNotFoundError when there is none.
+        """
+        self._removal.destroy_transport_key(transport_id)
 
     def wrap_out(self, cka_id: bytes, kind: TransportKind, *, transport_id: bytes) -> bytes:
         """Wrap a root or a Direct key under this token's own transport key of its kind.

@@ -69,6 +69,7 @@ from strongroom.hsm.wire._messages import (
 )
 from strongroom.hsm.wire._server import Connection, FrameServer
 from strongroom.hsm.wire._transport_messages import (
+    DestroyTransportKey,
     EndTransportOffer,
     MakeTransportKeys,
     OfferTransport,
@@ -89,6 +90,7 @@ __all__ = [
     "Connection",
     "DestroyDirect",
     "DestroyImportPair",
+    "DestroyTransportKey",
     "DestroyTrustedPublic",
     "DirectDecrypt",
     "DirectDecryptOaep",

@@ -49,6 +49,7 @@ from strongroom.hsm.wire._messages import (
     Wrapped,
 )
 from strongroom.hsm.wire._transport_messages import (
+    DestroyTransportKey,
     EndTransportOffer,
     MakeTransportKeys,
     OfferTransport,
@@ -78,6 +79,7 @@ _RESULT_TYPES: dict[type, Any] = {
     MakeTransportKeys: list[list[bytes]],
     TakeTransportKeys: None,
     EndTransportOffer: None,
+    DestroyTransportKey: None,
     WrapOut: bytes,
     TakeInRoot: None,
     TakeInKey: None,
@@ -191,7 +193,10 @@ class WireClient(asyncio.Protocol):
     async def call(self, call: MakeTransportKeys, *, timeout_s: float) -> list[list[bytes]]: ...
     @overload
     async def call(
-        self, call: TakeTransportKeys | EndTransportOffer | TakeInRoot | TakeInKey, *, timeout_s: float
+        self,
+        call: TakeTransportKeys | EndTransportOffer | DestroyTransportKey | TakeInRoot | TakeInKey,
+        *,
+        timeout_s: float,
     ) -> None: ...
     @overload
     async def call(self, call: EncodedBatch, *, timeout_s: float) -> list[ItemAnswer]: ...

@@ -66,6 +66,12 @@ class EndTransportOffer(_Message, frozen=True, array_like=True, tag="end-transpo
     pair_id: bytes
 
 
+class DestroyTransportKey(_Message, frozen=True, array_like=True, tag="destroy-transport-key"):
+    """Destroy a transport key, the member's own one or another's. Answered by None once it is gone."""
+
+    transport_id: bytes
+
+
 class WrapOut(_Message, frozen=True, array_like=True, tag="wrap-out"):
     """Wrap a root or a Direct key under this member's own transport key. Answered by bytes."""
 
@@ -101,6 +107,7 @@ TransportCall = (
     | MakeTransportKeys
     | TakeTransportKeys
     | EndTransportOffer
+    | DestroyTransportKey
     | WrapOut
     | TakeInRoot
     | TakeInKey

@@ -6,6 +6,7 @@ from typing import Any
 from strongroom.core import HsmRequestError, RootId
 from strongroom.hsm.token import KeyCheckValue, TransportName, TransportVerbs
 from strongroom.hsm.wire import (
+    DestroyTransportKey,
     EndTransportOffer,
     MakeTransportKeys,
     OfferTransport,
@@ -59,6 +60,7 @@ def transport_calls(transport: TransportVerbs) -> Mapping[type, Callable[[Any], 
 
     return {
         OfferTransport: offer,
+        DestroyTransportKey: lambda call: transport.destroy_key(call.transport_id),
         EndTransportOffer: lambda call: transport.end_offer(call.pair_id),
         MakeTransportKeys: make_keys,
         TakeTransportKeys: take_keys,
