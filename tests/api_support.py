@@ -6,6 +6,7 @@ from typing import NamedTuple
 from cryptography.exceptions import InvalidTag
 
 from fakes_key_management import FakeKeyManagement
+from fakes_pairs import FakePairs
 from fakes_rotation import FakeRotation
 from strongroom.api import Handler, Request, sign_request
 from strongroom.core import AuditUnavailableError, Secret, encode_pairs, random_bytes
@@ -56,15 +57,20 @@ class Health:
         return "strongroom_members_active 2\n"
 
 
-class FakeKeyService(FakeKeyManagement, FakeRotation):
+class FakeKeyService(FakePairs, FakeKeyManagement, FakeRotation):
     """A KeyService in memory with real encryption. ``outcomes`` and ``refusals`` are its audit log."""
 
     def __init__(self, clock):
         super().__init__(clock)
         FakeRotation.__init__(self)
+        self._start_pairs()
         self.credentials = {ACCESS_KEY: Credential(ACCESS_KEY, "user/developer", Secret(SECRET_KEY.encode()))}
         self.refusals = []
         self.audit_broken = False
+
+    def _made(self, info):
+        if not info.spec.is_symmetric:
+            self.works.make(info)
 
     def find_credential(self, access_key_id):
         return self.credentials.get(access_key_id)
@@ -190,8 +196,8 @@ class Api:
     async def call(self, operation, members=None, **options):
         return await self.raw(operation, json.dumps(members or {}).encode(), **options)
 
-    async def new_key(self):
-        return (await self.call("CreateKey")).json["KeyMetadata"]["KeyId"]
+    async def new_key(self, **members):
+        return (await self.call("CreateKey", members)).json["KeyMetadata"]["KeyId"]
 
     def arn(self, key_id, region=REGION):
         return f"arn:aws:kms:{region}:{ACCOUNT}:key/{key_id}"

@@ -18,6 +18,7 @@ from strongroom.keyring import (
     DestructionScheduledError,
     KeyByAlias,
     KeyInfo,
+    KeyKind,
     KeyNotFoundError,
     KeyPage,
     KeyStateError,
@@ -62,14 +63,20 @@ class FakeKeyManagement:
             raise KeyStateError(key_id, info.state)
         return info
 
-    async def create_key(self, caller, *, description, tags=None):
+    async def create_key(self, caller, *, description, tags=None, kind=None):
         self._begin("CreateKey", caller)
         key_id, material = str(uuid.uuid4()), random_bytes(32)
         material_id = hashlib.sha256(material).hexdigest()
         self.material[key_id] = AESGCM(material)
-        self.keys[key_id] = KeyInfo(key_id, KeyState.ACTIVE, description, self._clock.now(), material_id)
+        kind = kind or KeyKind()
+        info = KeyInfo(key_id, KeyState.ACTIVE, description, self._clock.now(), material_id)
+        self.keys[key_id] = info._replace(spec=kind.spec, usage=kind.usage, origin=kind.origin)
+        self._made(self.keys[key_id])
         self.tags[key_id] = dict(tags or {})
         return self.keys[key_id]
+
+    def _made(self, info):
+        """A key was made; whoever keeps more of it than this half does so here."""
 
     async def describe_key(self, caller, key):
         self._begin("DescribeKey", caller)

@@ -82,6 +82,7 @@ class KeyringBench:
         self.path = made.copy_to(path)
         self.cluster = OneMemberCluster(made.hsm)
         self.stores: list[Store] = []
+        self.keyrings: list[Keyring] = []
 
     def open_store(self) -> Store:
         store = Store.open(self.path)
@@ -94,9 +95,13 @@ class KeyringBench:
         """Make a keyring on a store of its own, as another process would have one: its caches are empty."""
         limits = CacheLimits(ttl_s, max_keks, max_domains, outage_grace_s)
         store = store or self.open_store()
-        return Keyring(store, self.cluster, clock=self.clock, limits=limits, request_s=10.0)
+        keyring = Keyring(store, self.cluster, clock=self.clock, limits=limits, request_s=10.0)
+        self.keyrings.append(keyring)
+        return keyring
 
     def close(self) -> None:
         self.cluster.hsm.faults.clear()
+        for keyring in self.keyrings:
+            keyring.close()
         for store in self.stores:
             store.close()

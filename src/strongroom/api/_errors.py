@@ -17,19 +17,27 @@ from strongroom.core import (
     StrongroomError,
 )
 from strongroom.keyring import (
+    AlgorithmError,
     AliasExistsError,
     AliasLimitError,
     AliasNotFoundError,
     DestructionNotScheduledError,
     DestructionScheduledError,
+    DryRunError,
     IncorrectKeyError,
     InvalidCiphertextError,
+    InvalidMacError,
+    InvalidSignatureError,
     KeyNotFoundError,
     KeyStateError,
+    KeyUsageError,
+    NoPublicKeyError,
     PendingImportError,
     RotationLimitError,
     RotationUnsupportedError,
     TagLimitError,
+    TooBusyError,
+    UnfitRequestError,
 )
 from strongroom.service import AccessDeniedError
 
@@ -87,6 +95,19 @@ ERROR_RULES: tuple[ErrorRule, ...] = (
               f"{where.arns.key(error.key_id)} was rotated on demand {error.limit} times, which is the most."),
     ErrorRule(KeyStateError, "DisabledException", 400,
               lambda error, where: f"{where.arns.key(error.key_id)} is disabled."),
+    ErrorRule(AlgorithmError, "InvalidKeyUsageException", 400, lambda error, _where:
+              f"Algorithm {error.algorithm} and key spec {error.spec} are not compatible."),
+    ErrorRule(KeyUsageError, "InvalidKeyUsageException", 400, lambda error, where:
+              f"{where.arns.key(error.key_id)} key usage is {error.usage} which is not valid for {where.operation}."),
+    ErrorRule(NoPublicKeyError, "UnsupportedOperationException", 400,
+              lambda error, where: f"{where.arns.key(error.key_id)} has no public key."),
+    ErrorRule(UnfitRequestError, "ValidationException", 400, lambda error, _where: error.message),
+    ErrorRule(InvalidSignatureError, "KMSInvalidSignatureException", 400, lambda _error, _where: ""),
+    ErrorRule(InvalidMacError, "KMSInvalidMacException", 400, lambda _error, _where: ""),
+    ErrorRule(DryRunError, "DryRunOperationException", 400, lambda _error, _where:
+              "The request would have succeeded, but the DryRun option is set."),
+    ErrorRule(TooBusyError, "ThrottlingException", 400, lambda _error, _where:
+              "Rate exceeded: too many requests with slow keys wait already."),
     ErrorRule(InvalidCiphertextError, "InvalidCiphertextException", 400, lambda _error, _where: ""),
     ErrorRule(IncorrectKeyError, "IncorrectKeyException", 400, lambda _error, _where:
               "The key ID in the request does not identify a CMK that can perform this operation."),

@@ -5,6 +5,7 @@ from types import MappingProxyType
 
 from strongroom.api import _requests_data as requests
 from strongroom.api._arns import Arns
+from strongroom.api._kms_algorithms import re_encrypt_by, rehearse_data_key
 from strongroom.api._names import parse_key_ref
 from strongroom.api._operation import Action, Document, Prepare, given, parse
 from strongroom.api._requests import SYMMETRIC_DEFAULT
@@ -13,6 +14,8 @@ from strongroom.service import Caller, KeyService
 
 def _generate_data_key_without_plaintext(body: bytes, arns: Arns) -> Action:
     members = parse(body, requests.GenerateDataKeyWithoutPlaintextMembers)
+    if members.dry_run:
+        return rehearse_data_key(members, arns, "GenerateDataKeyWithoutPlaintext")
     key = parse_key_ref(given(members.key_id), arns)
     n_bytes = members.n_bytes()
     context = members.encryption_context or {}
@@ -32,6 +35,8 @@ def _generate_data_key_without_plaintext(body: bytes, arns: Arns) -> Action:
 
 def _re_encrypt(body: bytes, arns: Arns) -> Action:
     members = parse(body, requests.ReEncryptMembers)
+    if members.source_encryption_algorithm or members.destination_encryption_algorithm or members.dry_run:
+        return re_encrypt_by(members, arns)
     ciphertext = given(members.ciphertext_blob).value
     source_key = None if members.source_key_id is None else parse_key_ref(members.source_key_id, arns)
     key = parse_key_ref(given(members.destination_key_id), arns)

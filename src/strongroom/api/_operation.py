@@ -6,12 +6,13 @@ from typing import TypeVar
 from strongroom.api._arns import Arns
 from strongroom.api._json import Blob, decode_members
 from strongroom.api._paging import Paged, write_marker
-from strongroom.api._requests import ENCRYPT_DECRYPT, SYMMETRIC_DEFAULT, Members
-from strongroom.core import KeyState, Secret
+from strongroom.api._requests import SYMMETRIC_DEFAULT, Members
+from strongroom.core import KeyState, KeyUsage, ManagedKeySpec, Secret
 from strongroom.keyring import KeyInfo
 from strongroom.service import Caller, KeyService
 
 Document = Mapping[str, object]
+ECDH = "ECDH"
 Action = Callable[[KeyService, Caller], Awaitable[Document | None]]
 """Calls the service; returns the members of the answer, None for an empty body."""
 Prepare = Callable[[bytes, Arns], Action]
@@ -48,6 +49,17 @@ def key_state(info: KeyInfo) -> str:
     return "Enabled" if info.state is KeyState.ACTIVE else "Disabled"
 
 
+def algorithms(spec: ManagedKeySpec, usage: KeyUsage) -> Document:
+    """Return the member that tells by which algorithms a key does what it is for."""
+    if usage is KeyUsage.SIGN_VERIFY:
+        return {"SigningAlgorithms": list(spec.signing_algorithms)}
+    if usage is KeyUsage.GENERATE_VERIFY_MAC:
+        return {"MacAlgorithms": [spec.mac_algorithm]}
+    if usage is KeyUsage.KEY_AGREEMENT:
+        return {"KeyAgreementAlgorithms": [ECDH]}
+    return {"EncryptionAlgorithms": [SYMMETRIC_DEFAULT] if spec.is_symmetric else list(spec.oaep_algorithms)}
+
+
 def key_metadata(info: KeyInfo, arns: Arns) -> Document:
     """Return the KeyMetadata of a key."""
     metadata = {
@@ -57,16 +69,17 @@ def key_metadata(info: KeyInfo, arns: Arns) -> Document:
         "CreationDate": round(info.created_at, 3),
         "Enabled": info.state is KeyState.ACTIVE,
         "Description": info.description,
-        "KeyUsage": ENCRYPT_DECRYPT,
+        "KeyUsage": info.usage,
         "KeyState": key_state(info),
-        "Origin": "AWS_KMS",
+        "Origin": info.origin,
         "KeyManager": "CUSTOMER",
-        "CustomerMasterKeySpec": SYMMETRIC_DEFAULT,
-        "KeySpec": SYMMETRIC_DEFAULT,
-        "EncryptionAlgorithms": [SYMMETRIC_DEFAULT],
+        "CustomerMasterKeySpec": info.spec,
+        "KeySpec": info.spec,
+        **algorithms(info.spec, info.usage),
         "MultiRegion": False,
-        "CurrentKeyMaterialId": info.material_id,
     }
+    if info.spec.is_symmetric:
+        metadata["CurrentKeyMaterialId"] = info.material_id
     if info.destroy_at is not None:
         metadata["DeletionDate"] = round(info.destroy_at, 3)
     return metadata

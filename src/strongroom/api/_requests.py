@@ -12,7 +12,8 @@ from strongroom.api._constraints import Violations
 from strongroom.api._errors import ApiError, unsupported_error, validation_error
 from strongroom.api._json import Blob
 from strongroom.api._tags import TagMember, check_tags
-from strongroom.core import Secret
+from strongroom.core import KeyUsage, ManagedKeySpec, OaepAlgorithm, Secret
+from strongroom.keyring import KeyKind
 
 SYMMETRIC_DEFAULT = "SYMMETRIC_DEFAULT"
 ENCRYPT_DECRYPT = "ENCRYPT_DECRYPT"
@@ -34,6 +35,8 @@ RESOURCE_OWNERS = ("SELF", "OTHER_ACCOUNTS_VIA_RAM")
 MAX_KEY_ID = 2_048
 MAX_PLAINTEXT_BYTES = 4_096
 MAX_CIPHERTEXT_BYTES = 6_144
+_SERVED_SPECS = frozenset(ManagedKeySpec)
+_SERVED_ALGORITHMS = frozenset((SYMMETRIC_DEFAULT, *OaepAlgorithm))
 
 
 class Members(Struct, frozen=True, kw_only=True, rename="pascal"):
@@ -59,7 +62,7 @@ class CreateKeyMembers(Members, frozen=True, kw_only=True):
     xks_key_id: str | None = None
 
     def validate(self) -> None:
-        """Check, and refuse all but a symmetric key of our own."""
+        """Check, and refuse what is not served."""
         found = Violations()
         found.length("description", self.description, 0, 8_192)
         found.one_of("keyUsage", self.key_usage, KEY_USAGES)
@@ -78,13 +81,18 @@ class CreateKeyMembers(Members, frozen=True, kw_only=True):
         refuse_present("XksKeyId", self.xks_key_id is not None)
         refuse_present("MultiRegion", bool(self.multi_region))
         refuse_present("BypassPolicyLockoutSafetyCheck", bool(self.bypass_policy_lockout_safety_check))
-        refuse_other("KeySpec", self.key_spec, SYMMETRIC_DEFAULT)
-        refuse_other("CustomerMasterKeySpec", self.customer_master_key_spec, SYMMETRIC_DEFAULT)
+        refuse_spec("KeySpec", self.key_spec)
+        refuse_spec("CustomerMasterKeySpec", self.customer_master_key_spec)
         refuse_other("Origin", self.origin, "AWS_KMS")
-        if self.key_usage not in {None, ENCRYPT_DECRYPT}:
-            raise validation_error(
-                f"KeyUsage {self.key_usage} is not compatible with KeySpec {SYMMETRIC_DEFAULT}"
-            )
+        check_usage(self._spec, self.key_usage)
+
+    @property
+    def _spec(self) -> str:
+        return self.key_spec or self.customer_master_key_spec or SYMMETRIC_DEFAULT
+
+    def kind(self) -> KeyKind:
+        """Return what the key is to be. Only after ``validate``."""
+        return KeyKind(ManagedKeySpec(self._spec), KeyUsage(self.key_usage or ENCRYPT_DECRYPT))
 
 
 class KeyMembers(Members, frozen=True, kw_only=True):
@@ -191,7 +199,6 @@ class GenerateDataKeyMembers(Members, frozen=True, kw_only=True):
         if (self.number_of_bytes is None) == (self.key_spec is None):
             raise validation_error("Please specify either number of bytes or key spec.")
         refuse_present("Recipient", self.recipient is not None)
-        refuse_present("DryRun", bool(self.dry_run))
         refuse_grants(self.grant_tokens)
 
     def n_bytes(self) -> int:
@@ -228,7 +235,6 @@ class EncryptMembers(Members, frozen=True, kw_only=True):
         found.one_of("encryptionAlgorithm", self.encryption_algorithm, ENCRYPTION_ALGORITHMS)
         found.check()
         refuse_algorithm(self.encryption_algorithm)
-        refuse_present("DryRun", bool(self.dry_run))
         refuse_grants(self.grant_tokens)
 
 
@@ -263,7 +269,6 @@ class DecryptMembers(Members, frozen=True, kw_only=True):
         found.check()
         refuse_algorithm(self.encryption_algorithm)
         refuse_present("Recipient", self.recipient is not None)
-        refuse_present("DryRun", bool(self.dry_run))
         refuse_present("DryRunModifiers", bool(self.dry_run_modifiers))
         refuse_grants(self.grant_tokens)
 
@@ -280,11 +285,35 @@ def refuse_other(member: str, value: str | None, served: str) -> None:
         raise unsupported_error(f"{member} {value} is not served yet, only {served}.")
 
 
+def refuse_spec(member: str, value: str | None) -> None:
+    """Refuse kinds of keys that cannot be made here, with the reason."""
+    if value is not None and value not in _SERVED_SPECS:
+        raise unsupported_error(
+            f"{member} {value} is not served: the cryptography library does not sign or agree by it."
+        )
+
+
+def check_usage(spec: str, usage: str | None) -> None:
+    """Check that a key of this spec, which is served, can be for this usage."""
+    if usage is None:
+        if spec != SYMMETRIC_DEFAULT:
+            raise validation_error(
+                "You must specify a KeyUsage value for all KMS keys except for symmetric encryption keys."
+            )
+    elif usage not in ManagedKeySpec(spec).usages:
+        raise validation_error(f"KeyUsage {usage} is not compatible with KeySpec {spec}")
+
+
 def refuse_algorithm(value: str | None) -> None:
-    """Refuse the algorithms of other keys than ours."""
-    if value not in {None, SYMMETRIC_DEFAULT}:
-        text = f"EncryptionAlgorithm {value} is incompatible with KeySpec {SYMMETRIC_DEFAULT}."
+    """Refuse the encryption algorithms of keys that cannot be made here."""
+    if value is not None and value not in _SERVED_ALGORITHMS:
+        text = f"EncryptionAlgorithm {value} is incompatible with every KeySpec that is served."
         raise ApiError("InvalidKeyUsageException", text)
+
+
+def oaep_of(value: str | None) -> OaepAlgorithm | None:
+    """Return the RSA algorithm that a request names, None for the symmetric one. Only after ``refuse_algorithm``."""
+    return None if value in {None, SYMMETRIC_DEFAULT} else OaepAlgorithm(value)
 
 
 def refuse_grants(tokens: list[str] | None) -> None:

@@ -38,7 +38,6 @@ class GenerateDataKeyWithoutPlaintextMembers(Members, frozen=True, kw_only=True)
         found.check()
         if (self.number_of_bytes is None) == (self.key_spec is None):
             raise validation_error("Please specify either number of bytes or key spec.")
-        refuse_present("DryRun", bool(self.dry_run))
         refuse_grants(self.grant_tokens)
 
     def n_bytes(self) -> int:
@@ -77,7 +76,6 @@ class ReEncryptMembers(Members, frozen=True, kw_only=True):
         found.check()
         refuse_algorithm(self.source_encryption_algorithm)
         refuse_algorithm(self.destination_encryption_algorithm)
-        refuse_present("DryRun", bool(self.dry_run))
         refuse_present("DryRunModifiers", bool(self.dry_run_modifiers))
         refuse_grants(self.grant_tokens)
 

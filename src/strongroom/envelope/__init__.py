@@ -32,6 +32,7 @@ from strongroom.envelope._binding import (
     data_binding,
     domain_kek_binding,
     kek_binding,
+    key_material_binding,
     root_canary_binding,
 )
 from strongroom.envelope._blob import MAX_BLOB_BYTES, Blob, Purpose
@@ -89,6 +90,7 @@ __all__ = [
     "encrypted_bytes",
     "header_bytes",
     "kek_binding",
+    "key_material_binding",
     "open_blob",
     "open_data",
     "parse_data",

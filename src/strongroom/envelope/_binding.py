@@ -20,6 +20,12 @@ def kek_binding(key_id: bytes, key_version: int) -> bytes:
     return encode_fields("strongroom kek v1", (_id(key_id), key_version.to_bytes(4, "big")))
 
 
+def key_material_binding(key_id: bytes, key_version: int, spec: str, usage: str) -> bytes:
+    """Bind key material to its key id (16 bytes) and key version, and to what it is and may be used for."""
+    fields = (_id(key_id), key_version.to_bytes(4, "big"), spec.encode(), usage.encode())
+    return encode_fields("strongroom key material v1", fields)
+
+
 def data_binding(encryption_context: Mapping[str, str]) -> bytes:
     """Bind data to the caller's encryption context. Raises UnicodeEncodeError on a lone surrogate."""
     return encode_pairs("strongroom data v1", encryption_context)

@@ -26,6 +26,8 @@ class Purpose(IntEnum):
     """The secret of an access key under a domain KEK."""
     ROOT_CANARY = 5
     """Random bytes under a root KEK: whoever decrypts them holds that root."""
+    KEY_MATERIAL = 6
+    """The secret half of a pair, or the key of an HMAC (one key version), under a domain KEK."""
 
 
 class _Shape(NamedTuple):
@@ -50,7 +52,7 @@ _CBC_HMAC: Final = _Shape(iv_len=16, tag_len=32, ciphertext_lens=frozenset(range
 _OAEP: Final = _Shape(iv_len=1, tag_len=0, ciphertext_lens=frozenset(range(384, 1025, 128)))
 # Roots live in HSMs; everything else is done in software.
 _BY_HSM: Final = (Purpose.DOMAIN_KEK, Purpose.ROOT_CANARY)
-_BY_SOFTWARE: Final = (Purpose.KEK, Purpose.DATA, Purpose.CREDENTIAL)
+_BY_SOFTWARE: Final = (Purpose.KEK, Purpose.DATA, Purpose.CREDENTIAL, Purpose.KEY_MATERIAL)
 _FITTING: Final = (
     *((purpose, WrapAlgorithm.HSM_AES_GCM, _GCM) for purpose in _BY_HSM),
     *((purpose, WrapAlgorithm.HSM_AES_CBC_HMAC, _CBC_HMAC) for purpose in _BY_HSM),

@@ -10,33 +10,47 @@ event loop. It does not authorise and does not audit: ``service`` does.
 
 from strongroom.keyring._aliases import MAX_ALIASES_OF_KEY, Aliases
 from strongroom.keyring._ciphers import CacheLimits, KekCiphers
+from strongroom.keyring._creation import MAX_KEYS_IN_DOMAIN, KeyKind
 from strongroom.keyring._credentials import CREDENTIALS, make_access_key, open_secret
+from strongroom.keyring._data_key_pairs import DATA_KEY_PAIR_SPECS
+from strongroom.keyring._envelope_works import EnvelopeWorks, MaterialPlace
 from strongroom.keyring._errors import (
+    AlgorithmError,
     AliasExistsError,
     AliasLimitError,
     AliasNotFoundError,
     DestructionNotScheduledError,
     DestructionScheduledError,
+    DryRunError,
     IncorrectKeyError,
     InvalidCiphertextError,
+    InvalidMacError,
+    InvalidSignatureError,
     KeyDestroyedError,
     KeyNotFoundError,
     KeyringError,
     KeyStateError,
+    KeyUsageError,
     MissingRecordError,
+    NoPublicKeyError,
     PendingImportError,
     RotationLimitError,
     RotationUnsupportedError,
     TagLimitError,
+    TooBusyError,
+    UnfitMaterialError,
+    UnfitRequestError,
 )
 from strongroom.keyring._key_end import EndedKey, end_due_key
-from strongroom.keyring._keyring import MAX_KEYS_IN_DOMAIN, Keyring
+from strongroom.keyring._key_work import KeyWork, KeyWorks
+from strongroom.keyring._keyring import Keyring
 from strongroom.keyring._lifecycle import (
     MAX_DAYS_TO_DESTRUCTION,
     MIN_DAYS_TO_DESTRUCTION,
     Destroyed,
     KeyLifecycle,
 )
+from strongroom.keyring._material import Material, generate_material, material_of_import
 from strongroom.keyring._random import MAX_RANDOM_BYTES
 from strongroom.keyring._rotation import (
     DEFAULT_ROTATION_DAYS,
@@ -49,7 +63,17 @@ from strongroom.keyring._rotation import (
     RotationStatus,
     VersionPage,
 )
+from strongroom.keyring._signing import MAX_SIGNATURE_BYTES
 from strongroom.keyring._tags import MAX_TAGS_OF_KEY, Tags
+from strongroom.keyring._use_values import (
+    DataKeyPair,
+    Derived,
+    Maced,
+    MessageType,
+    PublicHalf,
+    Signed,
+    Verified,
+)
 from strongroom.keyring._values import (
     AliasInfo,
     AliasPage,
@@ -68,6 +92,7 @@ from strongroom.keyring._values import (
 
 __all__ = [
     "CREDENTIALS",
+    "DATA_KEY_PAIR_SPECS",
     "DEFAULT_ROTATION_DAYS",
     "MAX_ALIASES_OF_KEY",
     "MAX_DAYS_TO_DESTRUCTION",
@@ -75,9 +100,11 @@ __all__ = [
     "MAX_RANDOM_BYTES",
     "MAX_ROTATIONS_ON_DEMAND",
     "MAX_ROTATION_DAYS",
+    "MAX_SIGNATURE_BYTES",
     "MAX_TAGS_OF_KEY",
     "MIN_DAYS_TO_DESTRUCTION",
     "MIN_ROTATION_DAYS",
+    "AlgorithmError",
     "AliasExistsError",
     "AliasInfo",
     "AliasLimitError",
@@ -86,41 +113,64 @@ __all__ = [
     "Aliases",
     "CacheLimits",
     "DataKey",
+    "DataKeyPair",
     "Decrypted",
+    "Derived",
     "Destroyed",
     "DestructionNotScheduledError",
     "DestructionScheduledError",
+    "DryRunError",
     "Encrypted",
     "EndedKey",
+    "EnvelopeWorks",
     "IncorrectKeyError",
     "InvalidCiphertextError",
+    "InvalidMacError",
+    "InvalidSignatureError",
     "KekCiphers",
     "KeyByAlias",
     "KeyById",
     "KeyDestroyedError",
     "KeyInfo",
+    "KeyKind",
     "KeyLifecycle",
     "KeyNotFoundError",
     "KeyPage",
     "KeyRef",
     "KeyRotations",
     "KeyStateError",
+    "KeyUsageError",
     "KeyVersion",
+    "KeyWork",
+    "KeyWorks",
     "Keyring",
     "KeyringError",
+    "Maced",
+    "Material",
+    "MaterialPlace",
+    "MessageType",
     "MissingRecordError",
+    "NoPublicKeyError",
     "PendingImportError",
+    "PublicHalf",
     "ReEncrypted",
     "Rotated",
     "RotationLimitError",
     "RotationStatus",
     "RotationUnsupportedError",
+    "Signed",
     "Tag",
     "TagLimitError",
     "TagPage",
     "Tags",
+    "TooBusyError",
+    "UnfitMaterialError",
+    "UnfitRequestError",
+    "Verified",
     "VersionPage",
     "end_due_key",
+    "generate_material",
     "make_access_key",
+    "material_of_import",
     "open_secret",
 ]

@@ -2,7 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Hashable
-from typing import Generic, NamedTuple, TypeVar
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from strongroom.core import Clock, NoMemberError
 from strongroom.envelope import Xaes256Gcm
@@ -10,6 +10,16 @@ from strongroom.keyring._outage import Outage
 from strongroom.keyring._shared_work import SharedWork
 
 KeyT = TypeVar("KeyT", bound=Hashable)
+EntryT = TypeVar("EntryT", bound="Expiring")
+
+
+class Expiring(Protocol):
+    """What the cache asks of its entries."""
+
+    @property
+    def fresh_until(self) -> float:
+        """Until when it may serve, in monotonic seconds."""
+        ...
 
 
 class CachedCipher(NamedTuple):
@@ -20,8 +30,8 @@ class CachedCipher(NamedTuple):
     """Monotonic seconds. A key that was unwrapped by another cached key ends with that one, never later."""
 
 
-class CipherCache(Generic[KeyT]):
-    """Least-recently-used cache of ciphers with a lifetime; belongs to one event loop.
+class CipherCache(Generic[KeyT, EntryT]):
+    """Least-recently-used cache of ciphers, or of keys put to work, with a lifetime; belongs to one event loop.
 
     An entry serves until ``fresh_until``. While no HSM answers it serves for ``outage_grace_s`` more, which is 0
     unless configured: whoever comes first waits until that is certain (NoMemberError at the refill), who comes
@@ -37,13 +47,13 @@ class CipherCache(Generic[KeyT]):
         self._max_entries = max_entries
         self._grace_s = outage_grace_s
         self._outage = outage
-        self._entries: OrderedDict[KeyT, CachedCipher] = OrderedDict()
-        self._fills: SharedWork[KeyT, CachedCipher] = SharedWork(clock)
+        self._entries: OrderedDict[KeyT, EntryT] = OrderedDict()
+        self._fills: SharedWork[KeyT, EntryT] = SharedWork(clock)
 
     def __len__(self) -> int:
         return len(self._entries)
 
-    def fresh(self, key: KeyT) -> CachedCipher | None:
+    def fresh(self, key: KeyT) -> EntryT | None:
         """Return the entry if it may serve now, without any HSM call. Counted as a hit or a miss."""
         entry = self._serving(key)
         if entry is None:
@@ -52,16 +62,14 @@ class CipherCache(Generic[KeyT]):
             self.hits += 1
         return entry
 
-    def ready(self, key: KeyT) -> CachedCipher | None:
+    def ready(self, key: KeyT) -> EntryT | None:
         """As ``fresh``, but an entry that is not there is not counted: ``fresh`` is asked next."""
         entry = self._serving(key)
         if entry is not None:
             self.hits += 1
         return entry
 
-    async def filled(
-        self, key: KeyT, fill: Callable[[], Coroutine[object, object, CachedCipher]]
-    ) -> CachedCipher:
+    async def filled(self, key: KeyT, fill: Callable[[], Coroutine[object, object, EntryT]]) -> EntryT:
         """Return a fresh entry, else the result of ``fill``; callers that come meanwhile share one fill.
 
         In an outage an entry within its grace is returned at once, and a fill that nobody waits for finds out
@@ -88,23 +96,21 @@ class CipherCache(Generic[KeyT]):
         """Drop everything."""
         self._entries.clear()
 
-    def _serving(self, key: KeyT) -> CachedCipher | None:
+    def _serving(self, key: KeyT) -> EntryT | None:
         entry = self._entries.get(key)
         if entry is None or self._clock.monotonic() >= entry.fresh_until:
             return None
         self._entries.move_to_end(key)
         return entry
 
-    def _within_grace(self, key: KeyT) -> CachedCipher | None:
+    def _within_grace(self, key: KeyT) -> EntryT | None:
         entry = self._entries.get(key)
         if entry is None or self._clock.monotonic() >= entry.fresh_until + self._grace_s:
             return None
         self._entries.move_to_end(key)
         return entry
 
-    async def _fill(
-        self, key: KeyT, fill: Callable[[], Coroutine[object, object, CachedCipher]]
-    ) -> CachedCipher:
+    async def _fill(self, key: KeyT, fill: Callable[[], Coroutine[object, object, EntryT]]) -> EntryT:
         try:
             entry = await fill()
         except NoMemberError:

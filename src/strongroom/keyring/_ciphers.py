@@ -60,10 +60,10 @@ class KekCiphers:
         self._nonces = RandomPool()  # of this event loop, for all its ciphers
         self._outage = outage = Outage(clock)
         grace_s = limits.outage_grace_s
-        self.domains: CipherCache[str] = CipherCache(
+        self.domains: CipherCache[str, CachedCipher] = CipherCache(
             clock=clock, max_entries=limits.max_domains, outage_grace_s=grace_s, outage=outage
         )
-        self.keks: CipherCache[tuple[str, int]] = CipherCache(
+        self.keks: CipherCache[tuple[str, int], CachedCipher] = CipherCache(
             clock=clock, max_entries=limits.max_keks, outage_grace_s=grace_s, outage=outage
         )
 
@@ -123,6 +123,11 @@ class KekCiphers:
         """Drop what has ended."""
         self.keks.sweep()
         self.domains.sweep()
+
+    @property
+    def outage(self) -> Outage:
+        """What is known of the HSMs' absence, by asking for domain KEKs."""
+        return self._outage
 
     def _algorithm_of(self, root_id: RootId) -> WrapAlgorithm:
         """Return the one wrap algorithm of everything under a root. Raises MissingRecordError."""

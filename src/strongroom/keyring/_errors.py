@@ -14,13 +14,23 @@ KeyringError
 ├── RotationUnsupportedError  keys of this kind are not rotated
 ├── RotationLimitError        the key was rotated on demand as often as it may be
 ├── InvalidCiphertextError    not ours, truncated, tampered with, or another encryption context
-└── IncorrectKeyError         the ciphertext was made under another key than the one named
+├── IncorrectKeyError         the ciphertext was made under another key than the one named
+├── KeyUsageError             the key is not for this
+│   └── AlgorithmError        it is, but not by this algorithm
+├── NoPublicKeyError          the key has no public half
+├── NoPublicKeyError          the key has no public half
+├── UnfitRequestError         what is asked of the key does not fit it, such as a digest of another length
+├── UnfitMaterialError        key material is not what a key of this spec is made of
+├── InvalidSignatureError     the signature does not verify
+├── InvalidMacError           the MAC does not verify
+├── DryRunError               everything was checked, nothing done, as was asked for
+└── TooBusyError              as much slow work waits as may
 
 StorageError
 └── MissingRecordError        a record refers to one that is not in the database
 """
 
-from strongroom.core import KeyState, StorageError, StrongroomError
+from strongroom.core import KeyState, KeyUsage, ManagedKeySpec, StorageError, StrongroomError
 
 
 class KeyringError(StrongroomError):
@@ -140,6 +150,78 @@ class IncorrectKeyError(KeyringError):
         super().__init__("the ciphertext was made under another key than the one named", key_id=key_id)
         self.ciphertext_key_id = ciphertext_key_id
         """The key that the ciphertext names; nothing says that there is such a key."""
+
+
+class KeyUsageError(KeyringError):
+    """The key was made for another usage than this."""
+
+    def __init__(self, key_id: str, usage: KeyUsage, *, material_id: str | None = None) -> None:
+        super().__init__(f"the key {key_id} is for {usage} only", key_id=key_id, material_id=material_id)
+        self.usage = usage
+
+
+class AlgorithmError(KeyUsageError):
+    """The key is for this, but not by this algorithm."""
+
+    def __init__(
+        self,
+        key_id: str,
+        usage: KeyUsage,
+        spec: ManagedKeySpec,
+        algorithm: str,
+        *,
+        material_id: str | None = None,
+    ) -> None:
+        super().__init__(key_id, usage, material_id=material_id)
+        self.spec = spec
+        self.algorithm = algorithm
+
+
+class NoPublicKeyError(KeyringError):
+    """The key has no public half that could be shown."""
+
+    def __init__(self, key_id: str, *, material_id: str) -> None:
+        super().__init__(f"the key {key_id} has no public half", key_id=key_id, material_id=material_id)
+
+
+class UnfitRequestError(KeyringError):
+    """What is asked of a key does not fit it; the message is for the caller."""
+
+
+class UnfitMaterialError(KeyringError):
+    """Key material is not what a key of this spec is made of. The message says how far, and nothing of the bytes."""
+
+    def __init__(self, spec: ManagedKeySpec, finding: str) -> None:
+        super().__init__(f"the key material for {spec} {finding}")
+        self.spec = spec
+
+
+class InvalidSignatureError(KeyringError):
+    """The signature is not by this key, of another message, or malformed."""
+
+    def __init__(self, *, key_id: str, material_id: str) -> None:
+        super().__init__("the signature does not verify", key_id=key_id, material_id=material_id)
+
+
+class InvalidMacError(KeyringError):
+    """The MAC is not by this key, or of another message."""
+
+    def __init__(self, *, key_id: str, material_id: str) -> None:
+        super().__init__("the MAC does not verify", key_id=key_id, material_id=material_id)
+
+
+class DryRunError(KeyringError):
+    """The request was checked and would have succeeded, but only the checks were asked for."""
+
+    def __init__(self, *, key_id: str, material_id: str) -> None:
+        super().__init__("only the checks were asked for", key_id=key_id, material_id=material_id)
+
+
+class TooBusyError(KeyringError):
+    """As much slow work (making RSA keys, signing with them) waits as may. Later there may be room."""
+
+    def __init__(self) -> None:
+        super().__init__("too much slow work waits already")
 
 
 class MissingRecordError(StorageError):

@@ -4,12 +4,14 @@ A key that is scheduled for destruction is suspended and has a date (NIST SP 800
 no state for it): so whatever asks for an active key refuses it, and what manages keys asks for the date.
 """
 
-from strongroom.core import KeyState
+from strongroom.core import KeyState, KeyUsage, ManagedKeySpec
 from strongroom.keyring._errors import (
+    AlgorithmError,
     DestructionScheduledError,
     KeyDestroyedError,
     KeyNotFoundError,
     KeyStateError,
+    KeyUsageError,
     PendingImportError,
 )
 from strongroom.keyring._values import KeyInfo
@@ -25,6 +27,9 @@ def key_info(record: KeyRecord) -> KeyInfo:
         record.created_at,
         record.material_id,
         record.destroy_at,
+        record.spec,
+        record.usage,
+        record.origin,
     )
 
 
@@ -34,6 +39,16 @@ def require_active(record: KeyRecord, material_id: str) -> None:
         require_unscheduled(record)
         require_material(record)
         raise KeyStateError(record.key_id, record.state, material_id=material_id)
+
+
+def require_symmetric(record: KeyRecord, material_id: str) -> None:
+    """Raise KeyUsageError for a pair or an HMAC key, AlgorithmError for one that encrypts, but not like this."""
+    if record.spec.is_symmetric:
+        return
+    if record.usage is KeyUsage.ENCRYPT_DECRYPT:
+        algorithm = ManagedKeySpec.SYMMETRIC_DEFAULT
+        raise AlgorithmError(record.key_id, record.usage, record.spec, algorithm, material_id=material_id)
+    raise KeyUsageError(record.key_id, record.usage, material_id=material_id)
 
 
 def require_unscheduled(record: KeyRecord) -> None:

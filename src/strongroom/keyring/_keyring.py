@@ -2,9 +2,8 @@
 
 import uuid
 from collections.abc import Mapping
-from functools import partial
 
-from strongroom.core import Clock, Deadline, HsmUse, KeyState, RootId, Secret, StorageError, random_bytes
+from strongroom.core import Clock, Deadline, HsmUse, KeyOrigin, KeyState, Secret, StorageError, random_bytes
 from strongroom.envelope import (
     Blob,
     EnvelopeIntegrityError,
@@ -17,6 +16,10 @@ from strongroom.envelope import (
 )
 from strongroom.keyring._aliases import Aliases
 from strongroom.keyring._ciphers import CacheLimits, KekCiphers
+from strongroom.keyring._creation import KeyCreation, KeyKind
+from strongroom.keyring._data_key_pairs import DataKeyPairs
+from strongroom.keyring._either import EitherUses
+from strongroom.keyring._envelope_works import EnvelopeWorks
 from strongroom.keyring._errors import (
     IncorrectKeyError,
     InvalidCiphertextError,
@@ -24,14 +27,15 @@ from strongroom.keyring._errors import (
     KeyNotFoundError,
     KeyringError,
 )
-from strongroom.keyring._key_state import key_info, require_active
+from strongroom.keyring._key_state import key_info, require_active, require_symmetric
 from strongroom.keyring._lifecycle import KeyLifecycle
 from strongroom.keyring._random import mixed_random
 from strongroom.keyring._ready_keys import ReadyKeys
 from strongroom.keyring._records import HeldKey, KeyRecords
 from strongroom.keyring._rotation import KeyRotations
-from strongroom.keyring._shared_work import SharedWork
-from strongroom.keyring._tags import Tags, put_tags
+from strongroom.keyring._slow_work import SlowWork
+from strongroom.keyring._tags import Tags
+from strongroom.keyring._uses import KeyUses
 from strongroom.keyring._values import (
     AliasInfo,
     AliasPage,
@@ -44,11 +48,11 @@ from strongroom.keyring._values import (
     KeyRef,
     ReEncrypted,
 )
-from strongroom.storage import KeyRecord, KeyVersionRecord, Store, Transaction
+from strongroom.storage import KeyRecord, Store
 
-MAX_KEYS_IN_DOMAIN = 1_000
-_SHARD = "shard"
-_CREATE_TRIES = 5
+_SIGNING_THREADS = 2
+_MAX_SIGNING = 1_024
+_MAX_GENERATING = 64
 
 
 class Keyring:
@@ -72,7 +76,14 @@ class Keyring:
         self._request_s = request_s
         self._records = KeyRecords(store, max_names=limits.max_keks)
         self.ready = ReadyKeys(self._records, self.ciphers)
-        self._new_domains: SharedWork[str, str] = SharedWork(clock)
+        self._slow = SlowWork("signing", threads=_SIGNING_THREADS, max_under_way=_MAX_SIGNING)
+        self._slowest = SlowWork("key-generation", threads=1, max_under_way=_MAX_GENERATING)
+        self.envelope = EnvelopeWorks(store, self.ciphers, limits, self._slow, clock=clock)
+        self._creation = KeyCreation(store, self.ciphers, self.envelope, self._slowest, clock=clock)
+        works = {KeyOrigin.AWS_KMS: self.envelope, KeyOrigin.EXTERNAL: self.envelope}
+        self.uses = KeyUses(self._records, works, self._slow)
+        self.either = EitherUses(self, self.uses)
+        self.data_key_pairs = DataKeyPairs(self, self._slowest)
 
     def describe(self, key: KeyRef) -> KeyInfo:
         """Tell about a key. Raises KeyNotFoundError, AliasNotFoundError."""
@@ -88,19 +99,14 @@ class Keyring:
         """Return a page of aliases in the order of their names. Raises KeyNotFoundError."""
         return self.aliases.page(key_id=key_id, limit=limit, after=after)
 
-    async def create_key(self, description: str, tags: Mapping[str, str] | None = None) -> KeyInfo:
-        """Create an Envelope key: a random KEK under a domain KEK. Durable when this returns. Raises TagLimitError."""
-        for _ in range(_CREATE_TRIES):
-            domain_id = await self._open_domain()
-            key_id = str(uuid.UUID(bytes=random_bytes(16), version=4))
-            wrapped = await self.ciphers.new_kek(domain_id, key_id, 1)
-            now = self._clock.now()
-            material_id = random_bytes(32).hex()
-            record = KeyRecord(key_id, KeyState.ACTIVE, description, now, domain_id, 1, material_id)
-            version = KeyVersionRecord(key_id, 1, material_id, wrapped, now)
-            if await self._store.write(partial(_insert_key, record=record, version=version, tags=tags or {})):
-                return key_info(record)
-        raise StorageError("other requests kept filling every domain before this key could be stored")
+    async def create_key(
+        self, description: str, tags: Mapping[str, str] | None = None, kind: KeyKind | None = None
+    ) -> KeyInfo:
+        """Create a key; a symmetric one unless ``kind`` says otherwise. Durable when this returns.
+
+        Raises TagLimitError, TooBusyError, HsmError.
+        """
+        return await self._creation.create(description, tags or {}, kind or KeyKind())
 
     async def create_alias(self, alias_name: str, target_key_id: str) -> AliasInfo:
         """Give a key another name. Raises AliasExistsError, KeyNotFoundError."""
@@ -204,8 +210,14 @@ class Keyring:
         return None
 
     def sweep(self) -> None:
-        """Drop KEKs whose life has ended; to be called about once a second."""
+        """Drop KEKs and opened keys whose life has ended; to be called about once a second."""
         self.ciphers.sweep()
+        self.envelope.sweep()
+
+    def close(self) -> None:
+        """End the threads for slow work, after what has begun."""
+        self._slow.close()
+        self._slowest.close()
 
     async def _usable(self, key: KeyRef) -> tuple[HeldKey, Xaes256Gcm]:
         """Return an active key and the cipher of its current version. Raises as ``encrypt``."""
@@ -218,7 +230,11 @@ class Keyring:
         return held, cipher
 
     async def _unwrapped(self, record: KeyRecord, version: int, material_id: str) -> Xaes256Gcm:
-        """Return the cipher of a version that is not in memory, if the key is still active then."""
+        """Return the cipher of a version that is not in memory, if the key is still active then.
+
+        Keys of other kinds than symmetric ones have no cipher at all, so here is where they are refused.
+        """
+        require_symmetric(record, material_id)
         cipher = await self.ciphers.kek(record, version)
         require_active(self._records.find(KeyById(record.key_id)).record, material_id)
         return cipher
@@ -245,33 +261,6 @@ class Keyring:
         if stored is None:
             raise InvalidCiphertextError(key_id=record.key_id)
         return stored.material_id
-
-    async def _open_domain(self) -> str:
-        """Return a domain with room for a key. When there is none, all who need one wait for the same attempt."""
-        domain = self._store.find_open_domain(_SHARD, MAX_KEYS_IN_DOMAIN)
-        if domain is not None:
-            return domain.domain_id
-        return await self._new_domains.result(_SHARD, self._make_domain)
-
-    async def _make_domain(self) -> str:
-        root_id = RootId(self._store.list_roots()[-1].root_id)
-        domain = await self.ciphers.new_domain(root_id, _SHARD)
-        await self._store.write(lambda tx: tx.insert_domain(domain))
-        return domain.domain_id
-
-
-def _insert_key(
-    tx: Transaction, record: KeyRecord, version: KeyVersionRecord, tags: Mapping[str, str]
-) -> bool:
-    """Store a key and count it in its domain; False when the domain has become full meanwhile."""
-    domain = tx.get_domain(record.domain_id)
-    if domain is None or domain.key_count >= MAX_KEYS_IN_DOMAIN:
-        return False
-    tx.count_key_in_domain(record.domain_id)
-    tx.insert_key(record)
-    tx.insert_key_version(version)
-    put_tags(tx, record.key_id, tags)
-    return True
 
 
 def _parsed(ciphertext: bytes) -> Blob:

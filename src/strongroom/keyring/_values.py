@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from strongroom.core import KeyState, Secret
+from strongroom.core import KeyOrigin, KeyState, KeyUsage, ManagedKeySpec, Secret
 
 
 # Not NamedTuples: as tuples of the same text the two would be equal, and one could stand for the other in a dict.
@@ -36,6 +36,9 @@ class KeyInfo(NamedTuple):
     """64 hex digits naming the current key version."""
     destroy_at: float | None = None
     """When the key is to be destroyed, in seconds since the Unix epoch; None when that is not planned."""
+    spec: ManagedKeySpec = ManagedKeySpec.SYMMETRIC_DEFAULT
+    usage: KeyUsage = KeyUsage.ENCRYPT_DECRYPT
+    origin: KeyOrigin = KeyOrigin.AWS_KMS
 
 
 class AliasInfo(NamedTuple):

@@ -9,7 +9,9 @@ import msgspec
 from strongroom.core import StrongroomError
 from strongroom.keyring import (
     DataKey,
+    DataKeyPair,
     Decrypted,
+    Derived,
     Encrypted,
     IncorrectKeyError,
     KeyByAlias,
@@ -17,10 +19,17 @@ from strongroom.keyring import (
     KeyInfo,
     KeyRef,
     KeyringError,
+    Maced,
+    PublicHalf,
     ReEncrypted,
+    Signed,
+    Verified,
 )
 
-_RESULTS_OF_A_KEY: Final = (Encrypted, Decrypted, DataKey, KeyInfo)
+_RESULTS_OF_A_KEY: Final = (
+    *(Encrypted, Decrypted, DataKey, KeyInfo),
+    *(Signed, Maced, Verified, PublicHalf, Derived, DataKeyPair),
+)
 _QUOTED: Final = frozenset('"\\')
 
 

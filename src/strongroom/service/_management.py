@@ -3,7 +3,17 @@
 from collections.abc import Collection, Mapping
 
 from strongroom.core import KeyState
-from strongroom.keyring import AliasInfo, AliasPage, KeyByAlias, KeyById, KeyInfo, KeyPage, KeyRef, TagPage
+from strongroom.keyring import (
+    AliasInfo,
+    AliasPage,
+    KeyByAlias,
+    KeyById,
+    KeyInfo,
+    KeyKind,
+    KeyPage,
+    KeyRef,
+    TagPage,
+)
 from strongroom.service._audited import AuditedVerbs
 from strongroom.service._facts import detail_of_request, names_list
 from strongroom.service._values import Caller
@@ -13,14 +23,20 @@ class ManagementVerbs(AuditedVerbs):
     """See ``KeyService`` for what each verb promises."""
 
     async def create_key(
-        self, caller: Caller, *, description: str, tags: Mapping[str, str] | None = None
+        self,
+        caller: Caller,
+        *,
+        description: str,
+        tags: Mapping[str, str] | None = None,
+        kind: KeyKind | None = None,
     ) -> KeyInfo:
-        """Create an Envelope key."""
+        """Create a key."""
+        kind = kind or KeyKind()
         return await self._change(
             caller,
             "CreateKey",
-            lambda: self._keyring.create_key(description, tags),
-            detail=_tag_names(tags or {}),
+            lambda: self._keyring.create_key(description, tags, kind),
+            detail={**_tag_names(tags or {}), "spec": kind.spec, "usage": kind.usage},
         )
 
     async def create_alias(self, caller: Caller, *, alias_name: str, target_key_id: str) -> AliasInfo:

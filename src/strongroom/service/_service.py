@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from strongroom.audit import AuditLog
 from strongroom.core import NoMemberError, Secret
 from strongroom.keyring import DataKey, Decrypted, Encrypted, KeyRef, Keyring, ReEncrypted
+from strongroom.service._asymmetric import AsymmetricVerbs
 from strongroom.service._audited import event_of
 from strongroom.service._destruction import destroy_due_keys
 from strongroom.service._facts import detail_of_request
@@ -15,7 +16,7 @@ from strongroom.service._rotation import RotationVerbs
 from strongroom.service._values import Caller, Credential, Refusal
 
 
-class Service(ManagementVerbs, ImmediateVerbs, RotationVerbs):
+class Service(ManagementVerbs, AsymmetricVerbs, ImmediateVerbs, RotationVerbs):
     """All verbs, over a keyring and an audit log (``KeyService``, ``ImmediateService``). Belongs to one event loop."""
 
     def __init__(self, keyring: Keyring, audit: AuditLog, *, policy: RolePolicy) -> None:

@@ -11,11 +11,13 @@ from strongroom.keyring import (
     Decrypted,
     Encrypted,
     KeyInfo,
+    KeyKind,
     KeyPage,
     KeyRef,
     ReEncrypted,
     TagPage,
 )
+from strongroom.service._asymmetric_protocol import AsymmetricService
 from strongroom.service._caller import Caller
 from strongroom.service._rotation_protocol import RotationService
 
@@ -42,7 +44,7 @@ class Refusal(NamedTuple):
     request_id: str
 
 
-class KeyService(RotationService, Protocol):
+class KeyService(AsymmetricService, RotationService, Protocol):
     """Every verb of the data plane. Each checks the policy, acts, and returns once its audit entry is durable.
 
     Raises, besides what each names: AccessDeniedError, AuditUnavailableError, StorageError, HsmError (NoMemberError when
@@ -69,9 +71,14 @@ class KeyService(RotationService, Protocol):
         ...
 
     async def create_key(
-        self, caller: Caller, *, description: str, tags: Mapping[str, str] | None = None
+        self,
+        caller: Caller,
+        *,
+        description: str,
+        tags: Mapping[str, str] | None = None,
+        kind: KeyKind | None = None,
     ) -> KeyInfo:
-        """Create an Envelope key. Raises TagLimitError."""
+        """Create a key, a symmetric one unless ``kind`` says otherwise. Raises TagLimitError, TooBusyError."""
         ...
 
     async def describe_key(self, caller: Caller, key: KeyRef) -> KeyInfo:

@@ -47,7 +47,8 @@ class DataPlane(NamedTuple):
         self.service.take_credentials(found)
 
     def close(self) -> None:
-        """Finish what waits, and let go of files."""
+        """Finish what waits, and let go of threads and files."""
+        self.keyring.close()
         self.store.close()
         self.audit.close()
 

@@ -1,6 +1,7 @@
 """The Struct of each further operation's request, for the comparison with the service model."""
 
 from strongroom.api import _requests as requests
+from strongroom.api import _requests_asymmetric as of_pairs
 from strongroom.api import _requests_data as of_data
 from strongroom.api import _requests_keys as of_keys
 from strongroom.api import _requests_rotation as of_rotation
@@ -12,6 +13,14 @@ FURTHER_MEMBERS = {
     "GetKeyRotationStatus": requests.KeyMembers,
     "ListKeyRotations": of_rotation.ListKeyRotationsMembers,
     "RotateKeyOnDemand": requests.KeyMembers,
+    "DeriveSharedSecret": of_pairs.DeriveSharedSecretMembers,
+    "GenerateDataKeyPair": of_pairs.GenerateDataKeyPairMembers,
+    "GenerateDataKeyPairWithoutPlaintext": of_pairs.GenerateDataKeyPairWithoutPlaintextMembers,
+    "GenerateMac": of_pairs.GenerateMacMembers,
+    "GetPublicKey": of_pairs.GetPublicKeyMembers,
+    "Sign": of_pairs.SignMembers,
+    "Verify": of_pairs.VerifyMembers,
+    "VerifyMac": of_pairs.VerifyMacMembers,
     "DeleteAlias": of_keys.DeleteAliasMembers,
     "GenerateDataKeyWithoutPlaintext": of_data.GenerateDataKeyWithoutPlaintextMembers,
     "GenerateRandom": of_data.GenerateRandomMembers,

@@ -20,25 +20,35 @@ from strongroom.core import (
     HsmIntegrityError,
     HsmRequestError,
     KeyState,
+    KeyUsage,
+    ManagedKeySpec,
     MemberDeadlineError,
     NoMemberError,
     StorageError,
 )
 from strongroom.keyring import (
+    AlgorithmError,
     AliasExistsError,
     AliasLimitError,
     AliasNotFoundError,
     DestructionNotScheduledError,
     DestructionScheduledError,
+    DryRunError,
     IncorrectKeyError,
     InvalidCiphertextError,
+    InvalidMacError,
+    InvalidSignatureError,
     KeyDestroyedError,
     KeyNotFoundError,
     KeyStateError,
+    KeyUsageError,
+    NoPublicKeyError,
     PendingImportError,
     RotationLimitError,
     RotationUnsupportedError,
     TagLimitError,
+    TooBusyError,
+    UnfitRequestError,
 )
 from strongroom.service import AccessDeniedError, Credential
 from unit.api.lifecycle_answers import lifecycle_answers
@@ -47,6 +57,10 @@ MODEL = botocore.model.ServiceModel(botocore.loaders.create_loader().load_servic
 ABSENT = "12345678-1234-1234-1234-123456789012"
 ARN = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/{ABSENT}"
 PLAINTEXT = "bWVldCBtZSBhdCBub29u"
+OTHER_ALGORITHMS = {
+    "GetPublicKey": {"EncryptionAlgorithms", "KeyAgreementAlgorithms", "EncapsulationAlgorithms"}
+}
+"""What an answer has for other keys than the one that is asked about here."""
 SECRETS = ("meet me at noon", PLAINTEXT, SECRET_KEY)
 
 
@@ -85,9 +99,33 @@ async def _further_answers(api, key, blob):
     yield "TagResource", await api.call("TagResource", {**key, "Tags": tags})
     yield "ListResourceTags", await api.call("ListResourceTags", {**key, "Limit": 1})
     yield "UntagResource", await api.call("UntagResource", {**key, "TagKeys": ["a"]})
+    async for operation, answer in _answers_of_pairs(api, key):
+        yield operation, answer
     yield "ScheduleKeyDeletion", await api.call("ScheduleKeyDeletion", key)
     yield "DescribeKey", await api.call("DescribeKey", key)
     yield "CancelKeyDeletion", await api.call("CancelKeyDeletion", key)
+
+
+async def _answers_of_pairs(api, key):
+    pair = {**key, "KeyPairSpec": "ECC_NIST_P256"}
+    made = await api.call("GenerateDataKeyPair", pair)
+    yield "GenerateDataKeyPair", made
+    wrapped = await api.call("GenerateDataKeyPairWithoutPlaintext", pair)
+    yield "GenerateDataKeyPairWithoutPlaintext", wrapped
+    signing = await api.new_key(KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")
+    asked = {"KeyId": signing, "Message": PLAINTEXT, "SigningAlgorithm": "ECDSA_SHA_256"}
+    signed = await api.call("Sign", asked)
+    yield "Sign", signed
+    yield "Verify", await api.call("Verify", {**asked, "Signature": signed.json["Signature"]})
+    yield "GetPublicKey", await api.call("GetPublicKey", {"KeyId": signing})
+    asked = {"Message": PLAINTEXT, "MacAlgorithm": "HMAC_SHA_256"}
+    asked["KeyId"] = await api.new_key(KeySpec="HMAC_256", KeyUsage="GENERATE_VERIFY_MAC")
+    maced = await api.call("GenerateMac", asked)
+    yield "GenerateMac", maced
+    yield "VerifyMac", await api.call("VerifyMac", {**asked, "Mac": maced.json["Mac"]})
+    agreeing = await api.new_key(KeySpec="ECC_NIST_P256", KeyUsage="KEY_AGREEMENT")
+    asked = {"KeyId": agreeing, "KeyAgreementAlgorithm": "ECDH", "PublicKey": made.json["PublicKey"]}
+    yield "DeriveSharedSecret", await api.call("DeriveSharedSecret", asked)
 
 
 def _check_shape(value, shape, path):
@@ -123,6 +161,7 @@ async def test_every_answer_has_the_members_and_types_of_the_model(api):
             parser = botocore.parsers.create_parser("json")
             parsed = parser.parse({"status_code": 200, "headers": answer.headers, "body": answer.body}, shape)
             expected = set(shape.members) - {"CiphertextForRecipient", "OnDemandRotationStartDate"}
+            expected -= OTHER_ALGORITHMS.get(operation, set())
             assert set(parsed) - {"ResponseMetadata"} == expected
         seen.add(operation)
     assert seen == set(OPERATIONS)
@@ -142,6 +181,14 @@ ERRORS = [
     (RotationLimitError(ABSENT, 25), 400, "LimitExceededException", f"{ARN} was rotated on demand 25 times, which is the most."),
     (RotationUnsupportedError(ABSENT), 400, "UnsupportedOperationException", f"{ARN} is of a kind that is not rotated so."),
     (InvalidCiphertextError(), 400, "InvalidCiphertextException", ""),
+    (KeyUsageError(ABSENT, KeyUsage.SIGN_VERIFY), 400, "InvalidKeyUsageException", f"{ARN} key usage is SIGN_VERIFY which is not valid for Encrypt."),
+    (AlgorithmError(ABSENT, KeyUsage.SIGN_VERIFY, ManagedKeySpec.RSA_2048, "ECDSA_SHA_256"), 400, "InvalidKeyUsageException", "Algorithm ECDSA_SHA_256 and key spec RSA_2048 are not compatible."),
+    (NoPublicKeyError(ABSENT, material_id=""), 400, "UnsupportedOperationException", f"{ARN} has no public key."),
+    (UnfitRequestError("Digest is invalid length for algorithm ECDSA_SHA_256."), 400, "ValidationException", "Digest is invalid length for algorithm ECDSA_SHA_256."),
+    (InvalidSignatureError(key_id=ABSENT, material_id=""), 400, "KMSInvalidSignatureException", ""),
+    (InvalidMacError(key_id=ABSENT, material_id=""), 400, "KMSInvalidMacException", ""),
+    (DryRunError(key_id=ABSENT, material_id=""), 400, "DryRunOperationException", "The request would have succeeded, but the DryRun option is set."),
+    (TooBusyError(), 400, "ThrottlingException", "Rate exceeded: too many requests with slow keys wait already."),
     (IncorrectKeyError(), 400, "IncorrectKeyException", "The key ID in the request does not identify a CMK that can perform this operation."),
     (AccessDeniedError("user/x", "Encrypt"), 400, "AccessDeniedException", f"User: arn:aws:iam::{ACCOUNT}:user/x is not authorized to perform: kms:Encrypt"),
     (ApprovalRequiredError("no"), 400, "AccessDeniedException", "kms:Encrypt needs an approval that this request does not have."),
@@ -176,7 +223,7 @@ REFUSED = {
     "malformed": (lambda api: api.raw("Encrypt", b"{"), "Encrypt", "SerializationException"),
     "invalid": (lambda api: api.call("Encrypt"), "Encrypt", "ValidationException"),
     "no such key form": (lambda api: api.call("EnableKey", {"KeyId": "alias/x"}), "EnableKey", "NotFoundException"),
-    "not served": (lambda api: api.call("Sign"), "Sign", "UnsupportedOperationException"),
+    "not served": (lambda api: api.call("Encapsulate"), "Encapsulate", "UnsupportedOperationException"),
     "unknown": (lambda api: api.call("Frobnicate"), "-", "UnknownOperationException"),
     "other service": (lambda api: api.raw("x", b"{}", **{"X-Amz-Target": "DynamoDB.Encrypt"}), "-", "UnknownOperationException"),
     "wrong path": (lambda api: api.send("POST", "/x", {}), "-", "UnknownOperationException"),

@@ -95,8 +95,8 @@ def test_errors_have_the_classes_that_boto3_models(kms, key):
         kms.decrypt(CiphertextBlob=blob, KeyId=other)
     with pytest.raises(kms.exceptions.InvalidMarkerException):
         kms.list_keys(Marker="junk")
-    with pytest.raises(kms.exceptions.UnsupportedOperationException, match="KeySpec RSA_2048"):
-        kms.create_key(KeySpec="RSA_2048", KeyUsage="SIGN_VERIFY")
+    with pytest.raises(kms.exceptions.UnsupportedOperationException, match="KeySpec SM2"):
+        kms.create_key(KeySpec="SM2", KeyUsage="SIGN_VERIFY")
     with pytest.raises(ClientError, match="ValidationException"):
         kms.encrypt(KeyId=key["KeyId"], Plaintext=bytes(4097))
 

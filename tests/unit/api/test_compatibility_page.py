@@ -35,5 +35,6 @@ def test_the_table_of_refused_members_has_every_member_that_is_refused():
         "DestinationEncryptionAlgorithm",
         "GrantTokens",
         "KeyUsage",
+        "SigningAlgorithm",
     }
     assert {name for row in _rows("Members refused") for name in re.findall(r"`(\w+)`", row)} == refused

@@ -66,12 +66,10 @@ MOVED = {"CiphertextBlob": "eA==", "DestinationKeyId": ABSENT}
 
 
 @pytest.mark.parametrize(("operation", "members", "code"), [
-    ("GenerateDataKeyWithoutPlaintext", {**WRAPPED, "DryRun": True}, "UnsupportedOperationException"),
     ("GenerateDataKeyWithoutPlaintext", {**WRAPPED, "GrantTokens": ["x"]}, "InvalidGrantTokenException"),
-    ("ReEncrypt", {**MOVED, "DryRun": True}, "UnsupportedOperationException"),
     ("ReEncrypt", {**MOVED, "DryRunModifiers": ["IGNORE_CIPHERTEXT"]}, "UnsupportedOperationException"),
     ("ReEncrypt", {**MOVED, "GrantTokens": ["x"]}, "InvalidGrantTokenException"),
-    ("ReEncrypt", {**MOVED, "SourceEncryptionAlgorithm": "RSAES_OAEP_SHA_1"}, "InvalidKeyUsageException"),
+    ("ReEncrypt", {**MOVED, "SourceEncryptionAlgorithm": "SM2PKE"}, "InvalidKeyUsageException"),
     ("ReEncrypt", {**MOVED, "DestinationEncryptionAlgorithm": "SM2PKE"}, "InvalidKeyUsageException"),
     ("ReEncrypt", {**MOVED, "SourceEncryptionAlgorithm": "ROT13"}, "ValidationException"),
     ("GenerateRandom", {"NumberOfBytes": 8, "CustomKeyStoreId": "cks-1"}, "UnsupportedOperationException"),

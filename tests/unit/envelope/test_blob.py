@@ -94,7 +94,7 @@ def test_truncated_or_extended_blobs_are_refused(blob, data):
         (0, 0),
         (0, 2),
         (1, 0),
-        (1, 6),
+        (1, 7),
         (1, 255),
         (2, 0),
         (2, 3),

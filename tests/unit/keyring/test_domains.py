@@ -21,7 +21,7 @@ from strongroom.storage import RootRecord
 
 @pytest.fixture
 def limit(monkeypatch):
-    monkeypatch.setattr("strongroom.keyring._keyring.MAX_KEYS_IN_DOMAIN", 5)
+    monkeypatch.setattr("strongroom.keyring._creation.MAX_KEYS_IN_DOMAIN", 5)
     return 5
 
 
@@ -71,7 +71,7 @@ async def test_concurrent_creations_in_several_processes_never_overfill_a_domain
 
 
 async def test_more_creations_at_once_than_tries_help_fail_cleanly(bench, keyring, monkeypatch):
-    monkeypatch.setattr("strongroom.keyring._keyring.MAX_KEYS_IN_DOMAIN", 1)
+    monkeypatch.setattr("strongroom.keyring._creation.MAX_KEYS_IN_DOMAIN", 1)
     made = await asyncio.gather(*(keyring.create_key("x") for _ in range(20)), return_exceptions=True)
     failed = [answer for answer in made if isinstance(answer, BaseException)]
     assert {type(failure) for failure in failed} <= {StorageError}
@@ -115,7 +115,7 @@ async def test_a_kek_moved_to_another_key_does_not_open(bench, keyring):
 
 
 async def test_a_domain_kek_moved_to_another_domain_does_not_open(bench, keyring, monkeypatch):
-    monkeypatch.setattr("strongroom.keyring._keyring.MAX_KEYS_IN_DOMAIN", 1)
+    monkeypatch.setattr("strongroom.keyring._creation.MAX_KEYS_IN_DOMAIN", 1)
     mine, theirs = [(await keyring.create_key("for tests")).key_id for _ in range(2)]
     run_sql(
         bench,

@@ -230,7 +230,7 @@ async def test_cancelled_callers_do_not_break_the_others(bench, ciphertext, canc
 
 
 async def test_the_caches_never_hold_more_than_they_may(bench, keyring, monkeypatch):
-    monkeypatch.setattr("strongroom.keyring._keyring.MAX_KEYS_IN_DOMAIN", 2)
+    monkeypatch.setattr("strongroom.keyring._creation.MAX_KEYS_IN_DOMAIN", 2)
     keys = [await new_key(keyring) for _ in range(10)]
     small = bench.open_keyring(max_keks=3, max_domains=2)
     for _ in range(3):

@@ -8,7 +8,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-import strongroom.keyring._keyring as keyring_module
+import strongroom.keyring._creation as creation_module
 from fakes_keyring import HsmAndDatabase, KeyringBench
 from strongroom.core import KeyState, NoMemberError, Secret
 from strongroom.keyring import (
@@ -236,7 +236,7 @@ class KeyringMachine(RuleBasedStateMachine):
 
 
 def run_machine(folder, made, monkeypatch, **options):
-    monkeypatch.setattr(keyring_module, "MAX_KEYS_IN_DOMAIN", KEYS_IN_DOMAIN)
+    monkeypatch.setattr(creation_module, "MAX_KEYS_IN_DOMAIN", KEYS_IN_DOMAIN)
     machine = type("KeyringMachine", (KeyringMachine,), {"made_once": made, "folder": folder})
     case = machine.TestCase
     case.settings = settings(deadline=None, **options)

@@ -17,7 +17,7 @@ AT_ONCE_S = 5.0
 @pytest.fixture
 async def keys(keyring, monkeypatch):
     """Three keys, each in a domain of its own."""
-    monkeypatch.setattr("strongroom.keyring._keyring.MAX_KEYS_IN_DOMAIN", 1)
+    monkeypatch.setattr("strongroom.keyring._creation.MAX_KEYS_IN_DOMAIN", 1)
     return [KeyById((await keyring.create_key("for tests")).key_id) for _ in range(3)]
 
 

@@ -17,7 +17,7 @@ from strongroom.service import (
     RolePolicy,
     Service,
 )
-from unit.service.verbs import VERBS, everything_in, make_ready_for, sealed_by
+from unit.service.verbs import PAIR_VERBS, VERBS, everything_in, make_ready_for, sealed_by
 
 MANAGING = {
     "CreateKey", "CreateAlias", "EnableKey", "DisableKey", "UpdateAlias", "DeleteAlias", "UpdateKeyDescription",
@@ -31,6 +31,7 @@ LOOKING = {
     "ListResourceTags",
     "GetKeyRotationStatus",
     "ListKeyRotations",
+    "GetPublicKey",
 }
 USING = {
     "GenerateDataKey", "GenerateDataKeyWithoutPlaintext", "GenerateRandom", "Encrypt", "Decrypt", "ReEncrypt",
@@ -47,9 +48,17 @@ ALLOWED = {
 
 
 def test_the_tests_go_through_every_verb():
-    assert VERBS.keys() == ROLES_FOR.keys() | FOR_EVERYBODY
+    assert VERBS.keys() | PAIR_VERBS.keys() == ROLES_FOR.keys() | FOR_EVERYBODY
     verbs = {name.replace("_", "") for name in dir(KeyService) if not name.startswith("_")}
-    assert verbs == {verb.lower() for verb in VERBS} | {"findcredential", "recordrefusal"}
+    others = {
+        "findcredential",
+        "recordrefusal",
+        "encryptby",
+        "decryptby",
+        "reencryptby",
+        "generatedatakeydry",
+    }
+    assert verbs == {verb.lower() for verb in VERBS | PAIR_VERBS} | others
 
 
 def test_the_service_has_the_shape_that_it_promises():

@@ -1,0 +1,101 @@
+"""``EnvelopeWorks``: Envelope keys other than the symmetric ones, sealed in the database and put to work in memory."""
+
+import uuid
+from typing import NamedTuple
+
+from strongroom.core import Clock, HsmIntegrityError, KeyUsage, ManagedKeySpec
+from strongroom.envelope import Blob, Purpose, key_material_binding, open_blob, seal_blob
+from strongroom.keyring._cache import CipherCache
+from strongroom.keyring._ciphers import CacheLimits, KekCiphers
+from strongroom.keyring._errors import MissingRecordError
+from strongroom.keyring._key_work import KeyWork
+from strongroom.keyring._material import Material
+from strongroom.keyring._slow_work import SlowWork
+from strongroom.keyring._software_work import software_work
+from strongroom.storage import KeyRecord, Reader
+
+
+class MaterialPlace(NamedTuple):
+    """What key material is bound to: it opens nowhere else."""
+
+    domain_id: str
+    key_id: str
+    version: int
+    spec: ManagedKeySpec
+    usage: KeyUsage
+
+    @property
+    def binding(self) -> bytes:
+        """The bytes that are the same at opening as at sealing."""
+        return key_material_binding(uuid.UUID(self.key_id).bytes, self.version, self.spec, self.usage)
+
+
+class CachedWork(NamedTuple):
+    """A key that is put to work, and until when it may serve."""
+
+    work: KeyWork
+    fresh_until: float
+    """Monotonic seconds: the end of the domain KEK that opened it."""
+
+
+class EnvelopeWorks:
+    """Implements ``KeyWorks`` for keys whose material is wrapped under a domain KEK. Belongs to one event loop.
+
+    Opened keys live as long as KEKs do, and like those never longer than the domain KEK that opened them.
+    """
+
+    def __init__(
+        self, store: Reader, ciphers: KekCiphers, limits: CacheLimits, slow: SlowWork, *, clock: Clock
+    ) -> None:
+        self._store = store
+        self._ciphers = ciphers
+        self._slow = slow
+        self._cache: CipherCache[tuple[str, int], CachedWork] = CipherCache(
+            clock=clock,
+            max_entries=limits.max_keks,
+            outage_grace_s=limits.outage_grace_s,
+            outage=ciphers.outage,
+        )
+
+    async def open(self, record: KeyRecord) -> KeyWork:
+        """Return the current version ready to work, unwrapping it when needed.
+
+        Raises NoMemberError when no HSM answers, EnvelopeIntegrityError when the stored material does not open in this
+        place, HsmIntegrityError when the public half that is stored is not its own.
+        """
+        key = (record.key_id, record.current_version)
+        entry = self._cache.fresh(key)
+        if entry is None:
+            entry = await self._cache.filled(key, lambda: self._opened(record))
+        return entry.work
+
+    async def seal(self, place: MaterialPlace, material: Material) -> bytes:
+        """Return the blob to be stored of a version; the secret in ``material`` is overwritten. Raises HsmError."""
+        domain = await self._ciphers.domain(place.domain_id)
+        domain_id = uuid.UUID(place.domain_id).bytes
+        try:
+            return seal_blob(
+                domain.cipher, Purpose.KEY_MATERIAL, domain_id, 1, material.secret.reveal(), place.binding
+            )
+        finally:
+            material.secret.zeroize()
+
+    def sweep(self) -> None:
+        """Drop what has ended."""
+        self._cache.sweep()
+
+    async def _opened(self, record: KeyRecord) -> CachedWork:
+        domain = await self._ciphers.domain(record.domain_id)
+        version = self._store.get_key_version(record.key_id, record.current_version)
+        if version is None:
+            raise MissingRecordError(
+                f"version {record.current_version} of key {record.key_id} is not in the database"
+            )
+        place = MaterialPlace(record.domain_id, record.key_id, version.version, record.spec, record.usage)
+        secret = open_blob(domain.cipher, Blob.parse(version.wrapped), place.binding)
+        work = software_work(record.spec, secret, self._slow)
+        if work.public_key != version.public_key:
+            raise HsmIntegrityError(
+                f"the stored public half of key {record.key_id} is not that of its secret half"
+            )
+        return CachedWork(work, domain.fresh_until)
