@@ -55,6 +55,7 @@ from strongroom.envelope._file_header import (
     encode_context,
     header_bytes,
 )
+from strongroom.envelope._many_data import open_many_data, seal_many_data
 from strongroom.envelope._sealing import open_blob, seal_blob
 from strongroom.envelope._xaes import Sealed, Xaes256Gcm
 
@@ -93,8 +94,10 @@ __all__ = [
     "key_material_binding",
     "open_blob",
     "open_data",
+    "open_many_data",
     "parse_data",
     "root_canary_binding",
     "seal_blob",
     "seal_data",
+    "seal_many_data",
 ]

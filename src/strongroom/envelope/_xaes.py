@@ -85,6 +85,25 @@ class Xaes256Gcm:
         except InvalidTag:
             raise EnvelopeIntegrityError from None
 
+    def derive_many(self, nonces: bytes) -> bytes:
+        """Return the message keys (32 bytes each) of many nonces (24 bytes each), in one pass of AES over all of them.
+
+        For many messages at once: what ``seal`` and ``open`` derive for one.
+        """
+        count = len(nonces) // NONCE_LEN_BYTES
+        twice = b"".join(
+            [
+                b"\0\0\0\0%b\0\0\0\0%b" % (half, half)
+                for half in (
+                    nonces[at : at + 12] for at in range(0, count * NONCE_LEN_BYTES, NONCE_LEN_BYTES)
+                )
+            ]
+        )
+        constants = (self._k1_1.to_bytes(16, "big") + self._k1_2.to_bytes(16, "big")) * count
+        blocks = int.from_bytes(constants, "big") ^ int.from_bytes(twice, "big")  # steps 3, 4
+        with self._lock:
+            return bytes(self._derive(blocks.to_bytes(len(twice), "big")))  # step 5
+
     def _message_cipher(self, nonce: bytes) -> AESGCM:
         half = int.from_bytes(nonce[:12], "big")
         blocks = (self._k1_1 ^ half).to_bytes(16, "big") + (self._k1_2 ^ half).to_bytes(
