@@ -43,6 +43,8 @@ _COME_BACK_LIMIT_S = 30.0
 _LOOK_EVERY_S = 0.1
 _FIRST_HELP_PAUSE_S = 15.0
 _LONGEST_HELP_PAUSE_S = 3_600.0
+_LOOK_AT_ALL_EVERY_S = 3_600.0
+"""Somebody with a user's PIN could put another key in the place of one while its member serves."""
 
 
 class _Connected:
@@ -66,7 +68,8 @@ class Reconciling:
 
     ``entries()`` are the workers as last published. A member passes ``check`` and then ``catch_up`` before it
     serves. Members that lack something while they serve, since nobody could give it to them or they failed at that
-    moment, are looked at again: when another one begins to serve, and ever more seldom meanwhile.
+    moment, are looked at again: when another one begins to serve, and ever more seldom meanwhile. All that serve are
+    looked at once an hour or two, so that a key which was replaced there does not stay in use.
     """
 
     def __init__(
@@ -235,8 +238,9 @@ class Reconciling:
         return test
 
     async def _help(self) -> None:
-        """Look at members that need others, until cancelled."""
+        """Look at members that need others, and at all that serve from time to time, until cancelled."""
         pause_s = _FIRST_HELP_PAUSE_S
+        looked_at_all_at = self._clock.monotonic()
         while True:
             try:
                 async with asyncio.timeout(pause_s):
@@ -247,8 +251,11 @@ class Reconciling:
             self._may_help.clear()
             try:
                 needing = set(self._reconciler.needing_others())
+                is_time = self._clock.monotonic() - looked_at_all_at >= _LOOK_AT_ALL_EVERY_S
+                if is_time:
+                    looked_at_all_at = self._clock.monotonic()
                 for replica in self.serving():
-                    if replica.name in needing:
+                    if is_time or replica.name in needing:
                         await self._help_one(replica)
             except StrongroomError as error:  # the database; it is tried again
                 self._events.emit("reconcile.failed", member="", cause=error.message)

@@ -72,9 +72,9 @@ async def add_member(
         algorithm = WrapAlgorithm(roots[-1].wrap_algorithm)
         if algorithm is not WrapAlgorithm.HSM_AES_GCM:
             raise ConfigError(
-                f"the cluster wraps by {algorithm.name}: its roots are more than one object or a pair, and do not travel"
-                " under transport keys",
-                next_step="restore the member's token from the vendor's backup",
+                f"the cluster wraps by {algorithm.name}: roots of it do not travel, since no HSM is known that needs it and"
+                " keeps keys from leaving under any other key",
+                next_step="restore the member's token from its vendor's backup, or by its vendor's replication",
             )
         async with open_doors(home, members, algorithm, restore_runtime_folder(home)) as doors:
             others = [replica for replica in doors.replicas if replica.name != name]

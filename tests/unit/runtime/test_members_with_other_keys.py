@@ -5,6 +5,7 @@ import pytest
 from fakes_runtime import until
 from strongroom.core import Deadline, HsmIntegrityError, KeySpec, KeyUsage, SystemClock
 from strongroom.hsm.cluster import MemberState, Rules
+from strongroom.runtime import _reconciling
 from strongroom.runtime._reconciling import Reconciling
 from strongroom.storage import Store, create_database
 from strongroom.testing import FakeHsm, RecordingEvents
@@ -55,6 +56,20 @@ async def test_an_operators_look_takes_it_out_of_service(served):
     assert not answer.reports[0].is_clean
     ((member, error),) = differing
     assert (member, type(error)) == ("alpha", HsmIntegrityError)
+
+
+async def test_members_that_serve_are_looked_at_from_time_to_time(served, monkeypatch):
+    monkeypatch.setattr(_reconciling, "_FIRST_HELP_PAUSE_S", 0.02)
+    monkeypatch.setattr(_reconciling, "_LONGEST_HELP_PAUSE_S", 0.05)
+    monkeypatch.setattr(_reconciling, "_LOOK_AT_ALL_EVERY_S", 0.1)
+    reconciling, hsm, differing = served
+    record = await reconciling.create(
+        KeySpec.AES_256, KeyUsage.ENCRYPT_DECRYPT, "k", may_leave=False, deadline=Deadline.after(CLOCK, 30)
+    )
+    await reconciling.start()
+    hsm.direct.destroy(record.key)
+    hsm.direct.generate(record.key, "k", may_leave=False)
+    await until(lambda: differing)
 
 
 async def test_whoever_is_condemned_serves_no_longer_and_what_is_found_again_stops_it(kept):

@@ -102,8 +102,9 @@ class Repairs:
         if root.wrap_algorithm != WrapAlgorithm.HSM_AES_GCM:
             drift = msgspec.structs.replace(
                 drift,
-                cause="a root of this wrap algorithm does not travel under transport keys",
-                next_step="copy it with the security officers at hand",
+                cause="a root of this wrap algorithm does not travel: no HSM is known that needs the algorithm"
+                " and keeps keys from leaving under any other key",
+                next_step="restore the token from its vendor's backup, or by its vendor's replication",
             )
         elif self._allowed.repair:
             drift = await self._copied(drift, lambda peer: self._copy_root_from(root, label, peer))
