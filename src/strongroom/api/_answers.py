@@ -9,6 +9,11 @@ from strongroom.api._json import encode_document
 from strongroom.core import Clock, RandomPool
 
 AMZ_JSON = b"application/x-amz-json-1.1"
+_USUAL = (
+    b"HTTP/1.1 200 OK\r\ncontent-type: "
+    + AMZ_JSON
+    + (b"\r\nx-amzn-requestid: %b%bcontent-length: %d\r\n\r\n%b")
+)
 
 
 class Answers:
@@ -26,12 +31,22 @@ class Answers:
 
     def response(self, status: int, kind: bytes, body: bytes, request_id: str) -> Response:
         """Return a response with a body of a content type."""
-        now = int(self._clock.now())
-        if self._dated[0] != now:
-            date = formatdate(now, usegmt=True).encode()
-            self._dated = (now, b"\r\ndate: " + date + b"\r\ncache-control: no-store\r\n")
-        head = b"content-type: %b\r\nx-amzn-requestid: %b%b" % (kind, request_id.encode(), self._dated[1])
-        return Response(status, head, body)
+        dated = self.dated(self._clock.now())
+        return Response(
+            status, b"content-type: %b\r\nx-amzn-requestid: %b%b" % (kind, request_id.encode(), dated), body
+        )
+
+    def dated(self, now: float) -> bytes:
+        """Return the end of the line before, and the header lines that all answers of a second have."""
+        second = int(now)
+        if self._dated[0] != second:
+            date = formatdate(second, usegmt=True).encode()
+            self._dated = (second, b"\r\ndate: " + date + b"\r\ncache-control: no-store\r\n")
+        return self._dated[1]
+
+    def usual(self, body: bytes, request_id: str, now: float) -> bytes:
+        """Return the bytes of a 200 with a JSON body, at a time, as ``response_bytes`` makes them of ``response``."""
+        return _USUAL % (request_id.encode(), self.dated(now), len(body), body)
 
     def failure(self, error: Exception, where: Where, request_id: str) -> tuple[str, Response]:
         """Return the code and the response of an error, in the form of KMS; what is our fault is logged."""

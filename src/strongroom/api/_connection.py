@@ -7,12 +7,11 @@ sees the effects of those before it and answers never mix. Everything that a pee
 
 import asyncio
 from collections import deque
-from http import HTTPStatus
 from typing import NamedTuple, Protocol, cast
 
 from strongroom.api._errors import ApiError
 from strongroom.api._express import ExpressLane
-from strongroom.api._http import Request, RequestHandler, Response
+from strongroom.api._http import RequestHandler, Response, closing_bytes, response_bytes
 from strongroom.api._identities import identity_of
 from strongroom.api._request_reader import Arrived, RequestReader
 
@@ -20,11 +19,7 @@ MAX_WAITING_REQUESTS = 64
 """Requests that may wait behind one on the same connection. At a quarter of it we stop reading; what is over
 it, since one read brought that many, is not answered and the connection ends."""
 _STOP_READING_AT = MAX_WAITING_REQUESTS // 4
-_NO_BODY = b""
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-_STATUS_LINES = {
-    status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus
-}
 
 
 class Timeouts(NamedTuple):
@@ -105,8 +100,13 @@ class HttpConnection(asyncio.Protocol):
             return
         if self.boarded is not None:
             self.take_back()
-        elif self._lane is not None and not (
-            self._is_busy or self._is_write_paused or not self._reader.is_at_rest
+        elif (
+            self._lane is not None
+            and not self._is_riding
+            and self._task is None
+            and not self._waiting
+            and not self._is_write_paused
+            and self._reader.is_at_rest
         ):
             self.boarded = data
             self._lane.board(self)
@@ -143,11 +143,18 @@ class HttpConnection(asyncio.Protocol):
         self.boarded = None
         self._is_riding = True
 
-    def arrive(self, response: Response) -> None:
+    def arrive(self, response: bytes) -> None:
         """Send the answer, and go on."""
         self._is_riding = False
+        transport = self._transport
+        if transport is None:
+            return
         self._since = self._loop.time()
-        self._write(response, _RIDE)
+        if self._is_draining:
+            self._is_last = True
+            self._waiting.clear()
+            response = closing_bytes(response)
+        transport.write(response)
         if self._waiting or self._is_last:
             self._go_on()
 
@@ -258,17 +265,8 @@ class HttpConnection(asyncio.Protocol):
         if self._transport is None:
             return
         keep_alive = arrived.keep_alive and not self._is_draining
-        closing = b""
         if not keep_alive:
-            closing = b"connection: close\r\n"
             self._is_last = True
             self._waiting.clear()
-        status, head, body = response
-        sent = _NO_BODY if arrived.request.method == "HEAD" else body
-        self._transport.write(
-            b"%b%b%bcontent-length: %d\r\n\r\n%b" % (_STATUS_LINES[status], head, closing, len(body), sent)
-        )
-
-
-_RIDE = Arrived(Request("POST", "/", "", (), _NO_BODY, "-"), keep_alive=True, error=None)
-"""Stands for every request of the lane when its answer is written."""
+        has_body = arrived.request.method != "HEAD"
+        self._transport.write(response_bytes(response, keep_alive=keep_alive, has_body=has_body))

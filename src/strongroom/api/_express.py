@@ -14,14 +14,13 @@ processor's caches, of both they do not.
 """
 
 import asyncio
-from collections import Counter
-from typing import NamedTuple, Protocol
+from typing import Protocol, TypeAlias
 
-from strongroom.api._answers import AMZ_JSON, Answers
+from strongroom.api._answers import Answers
 from strongroom.api._arns import Arns, arns_of
 from strongroom.api._errors import Where
 from strongroom.api._express_operations import EXPRESS, Do
-from strongroom.api._http import Response
+from strongroom.api._http import response_bytes
 from strongroom.api._metrics import ApiMetrics
 from strongroom.api._sigv4 import SignatureVerifier
 from strongroom.audit import UseEntry
@@ -50,29 +49,15 @@ class Passenger(Protocol):
         """Take notice that the request is being done, and that an answer will come."""
         ...
 
-    def arrive(self, response: Response) -> None:
-        """Send the answer."""
+    def arrive(self, response: bytes) -> None:
+        """Send the answer. Raises nothing."""
         ...
 
 
-class _Ride(NamedTuple):
-    """A request that verified."""
-
-    passenger: Passenger
-    operation: str
-    do: Do
-    caller: Caller
-    body: bytes
-    arns: Arns
-
-
-class _Arrival(NamedTuple):
-    """A request that was done, and the answer that goes out once that is durable."""
-
-    passenger: Passenger
-    operation: str
-    request_id: str
-    response: Response
+_Ride: TypeAlias = tuple[Passenger, str, Do, Caller, bytes, Arns]
+"""A request that verified: whose it is, its operation, what does that, the caller, the body, and how to render ARNs."""
+_Arrival: TypeAlias = tuple[Passenger, str, str, bytes]
+"""A request that was done: whose it is, its operation and id, and the answer, for when that is durable."""
 
 
 class ExpressLane:
@@ -105,12 +90,11 @@ class ExpressLane:
     def _go(self) -> None:
         """Do what boarded, and hand its entries over."""
         boarding, self._boarding = self._boarding, []
-        started = self._clock.monotonic()
-        now = self._clock.now()
-        rides = []
+        started, now = self._clock.monotonic(), self._clock.now()
+        rides: list[_Ride] = []
         for passenger in boarding:
             data = passenger.boarded
-            if data is None:
+            if data is None:  # it left meanwhile
                 continue
             ride = self._verified(passenger, data, now)
             if ride is None:
@@ -120,20 +104,20 @@ class ExpressLane:
         entries: list[UseEntry] = []
         arrivals: list[_Arrival] = []
         for ride in rides:
-            if not self._done(ride, entries, arrivals):
-                ride.passenger.take_back()
+            if not self._is_done(ride, now, entries, arrivals):
+                ride[0].take_back()
         if entries:
             _Group(self._answers, self._metrics, self._clock, started, arrivals).send(self._service, entries)
 
     def _verified(self, passenger: Passenger, data: bytes, now: float) -> _Ride | None:
         """Read a request, find its operation and verify its signature."""
-        plain = self._verifier.read_plain(data)
-        if plain is None:
-            return None
-        express = EXPRESS.get(plain.values[plain.shape.target])
-        if express is None:
-            return None
         try:
+            plain = self._verifier.read_plain(data)
+            if plain is None:
+                return None
+            express = EXPRESS.get(plain.values[plain.shape.target])
+            if express is None:
+                return None
             verified = self._verifier.verify_plain(plain, now)
         except Exception:  # noqa: BLE001  # the usual way meets it again, and tells
             return None
@@ -142,26 +126,20 @@ class ExpressLane:
         principal, access_key_id, region = verified
         caller = Caller(principal, access_key_id, passenger.peer, region, self._answers.new_request_id())
         operation, do = express
-        return _Ride(passenger, operation, do, caller, plain.body, arns_of(self._account_id, region))
+        return passenger, operation, do, caller, plain.body, arns_of(self._account_id, region)
 
-    def _done(self, ride: _Ride, entries: list[UseEntry], arrivals: list[_Arrival]) -> bool:
+    def _is_done(self, ride: _Ride, now: float, entries: list[UseEntry], arrivals: list[_Arrival]) -> bool:
         """Do one request; False when it is for the usual way."""
         passenger, operation, do, caller, body, arns = ride
-        if passenger.boarded is None:  # it left while another's request was taken back
-            return True
         try:
             done = do(self._service, caller, body, arns)
+            if done is None:
+                return False
+            answer, entry = done
+            request_id = caller.request_id
+            arrivals.append((passenger, operation, request_id, self._answers.usual(answer, request_id, now)))
         except Exception:  # noqa: BLE001  # the usual way meets it again, and tells
             return False
-        if done is None:
-            return False
-        answer, entry = done
-        request_id = caller.request_id
-        arrivals.append(
-            _Arrival(
-                passenger, operation, request_id, self._answers.response(200, AMZ_JSON, answer, request_id)
-            )
-        )
         entries.append(entry)
         passenger.depart()
         return True
@@ -199,15 +177,17 @@ class _Group:
         if error is not None:
             self._fail(arrivals, error)
             return
-        for arrival in arrivals:
-            arrival.passenger.arrive(arrival.response)
         elapsed = self._clock.monotonic() - self._started
-        for operation, answered in Counter([arrival.operation for arrival in arrivals]).items():
+        counts: dict[str, int] = {}
+        for passenger, operation, _, response in arrivals:
+            passenger.arrive(response)
+            counts[operation] = counts.get(operation, 0) + 1
+        for operation, answered in counts.items():
             self._metrics.record(operation, "OK", elapsed, answered)
 
     def _fail(self, arrivals: list[_Arrival], error: Exception) -> None:
         elapsed = self._clock.monotonic() - self._started
         for passenger, operation, request_id, _ in arrivals:
             code, response = self._answers.failure(error, Where(Arns("-", "-"), operation), request_id)
-            passenger.arrive(response)
+            passenger.arrive(response_bytes(response, keep_alive=True))
             self._metrics.record(operation, code, elapsed)

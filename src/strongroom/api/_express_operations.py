@@ -9,7 +9,7 @@ import binascii
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Final, NamedTuple
+from typing import Final, TypeAlias
 
 import msgspec
 
@@ -25,14 +25,8 @@ from strongroom.api._requests import (
 from strongroom.audit import UseEntry
 from strongroom.service import Caller, ImmediateService
 
-
-class Done(NamedTuple):
-    """The body of an answer, which may go out once ``entry`` is durable."""
-
-    body: bytes
-    entry: UseEntry
-
-
+Done: TypeAlias = tuple[bytes, UseEntry]
+"""The body of an answer, which may go out once the entry is durable."""
 Do = Callable[[ImmediateService, Caller, bytes, Arns], Done | None]
 
 _ALGORITHM: Final = SYMMETRIC_DEFAULT.encode()
@@ -82,7 +76,7 @@ def _encrypt(service: ImmediateService, caller: Caller, body: bytes, arns: Arns)
         return None
     made, entry = now
     blob = binascii.b2a_base64(made.ciphertext, newline=False)
-    return Done(_ENCRYPTED % (blob, _arn(arns, made.key_id)), entry)
+    return _ENCRYPTED % (blob, _arn(arns, made.key_id)), entry
 
 
 def _generate_data_key(service: ImmediateService, caller: Caller, body: bytes, arns: Arns) -> Done | None:
@@ -101,7 +95,7 @@ def _generate_data_key(service: ImmediateService, caller: Caller, body: bytes, a
     plaintext = binascii.b2a_base64(made.plaintext.reveal(), newline=False)
     made.plaintext.zeroize()
     answer = _DATA_KEY % (blob, plaintext, _arn(arns, made.key_id), made.material_id.encode())
-    return Done(answer, entry)
+    return answer, entry
 
 
 def _decrypt(service: ImmediateService, caller: Caller, body: bytes, arns: Arns) -> Done | None:
@@ -124,7 +118,7 @@ def _decrypt(service: ImmediateService, caller: Caller, body: bytes, arns: Arns)
     made, entry = now
     plaintext = binascii.b2a_base64(made.plaintext.reveal(), newline=False)
     made.plaintext.zeroize()
-    return Done(_DECRYPTED % (_arn(arns, made.key_id), plaintext, made.material_id.encode()), entry)
+    return _DECRYPTED % (_arn(arns, made.key_id), plaintext, made.material_id.encode()), entry
 
 
 def _says_no_more(body: bytes, members: int, text: str, context: Mapping[str, str] | None) -> bool:

@@ -1,6 +1,7 @@
 """HTTP as the api room sees it: request and response values, their limits, and who answers."""
 
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import NamedTuple, Protocol
 
 from msgspec import Struct
@@ -44,6 +45,25 @@ class Response(NamedTuple):
     head: bytes
     """Header lines, each ended by CRLF."""
     body: bytes
+
+
+_STATUS_LINES = {
+    status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus
+}
+_CLOSE = b"connection: close\r\n"
+
+
+def response_bytes(response: Response, *, keep_alive: bool, has_body: bool = True) -> bytes:
+    """Return a response as it is sent (RFC 9112); the answer to HEAD has the length of a body that is not there."""
+    status, head, body = response
+    closing = b"" if keep_alive else _CLOSE
+    sent = body if has_body else b""
+    return b"%b%b%bcontent-length: %d\r\n\r\n%b" % (_STATUS_LINES[status], head, closing, len(body), sent)
+
+
+def closing_bytes(response: bytes) -> bytes:
+    """Return the bytes of a response that keeps the connection open so that they close it."""
+    return response.replace(b"\r\n", b"\r\n" + _CLOSE, 1)
 
 
 class RequestHandler(Protocol):

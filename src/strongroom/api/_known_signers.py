@@ -22,6 +22,8 @@ from strongroom.core import Secret
 from strongroom.service import Credential
 
 MAX_KNOWN = 4_096
+SIGNATURE_CHARS = 64
+"""Hex digits at the end of an Authorization header."""
 _MAX_SEEN = 16
 _INNER_PAD = bytes(byte ^ 0x36 for byte in range(256))
 _OUTER_PAD = bytes(byte ^ 0x5C for byte in range(256))
@@ -46,7 +48,7 @@ class Verified(NamedTuple):
     region: str
 
 
-class Layout(NamedTuple):
+class Layout(Struct, frozen=True):
     """How a signer's canonical request is made of a plain request of one shape."""
 
     text: str
@@ -113,8 +115,13 @@ class KnownSigners:
         """Return what the text before the signature means, if it is known."""
         return self._known.get(head)
 
-    def learn(self, authorization: Authorization, head: str, credential: Credential, *, key: Secret) -> None:
-        """Keep how a request that verified was signed; ``head`` is what precedes the signature in its header."""
+    def learn(
+        self, authorization: Authorization, header: str, credential: Credential, *, key: Secret
+    ) -> None:
+        """Keep how a request that verified was signed, if the signature is the last part of its header, as it always is."""
+        if not header.endswith(f"Signature={authorization.signature}"):
+            return
+        head = header[:-SIGNATURE_CHARS]
         block = key.reveal().ljust(_BLOCK_BYTES, b"\0")
         scope = authorization.scope
         self._known[head] = Signer(
@@ -135,12 +142,6 @@ class KnownSigners:
     def forget(self, head: str) -> None:
         """Drop a way of signing whose secret is no longer in force."""
         self._known.pop(head, None)
-
-
-def split_signature(authorization: str) -> tuple[str, str]:
-    """Split an Authorization header into what precedes the signature, and the signature."""
-    head, _, signature = authorization.rpartition("Signature=")
-    return head, signature
 
 
 def has_signed(signer: Signer, request: Request, signature: str) -> bool:
@@ -168,12 +169,13 @@ def has_signed(signer: Signer, request: Request, signature: str) -> bool:
 
 def has_signed_plain(signer: Signer, layout: Layout, plain: PlainRequest, signature: str) -> bool:
     """Whether this signer signed this plain request, whose shape the layout is for."""
-    shape, values, body = plain
-    payload_hash = _sha256(body).hexdigest()
-    if shape.payload_hash is not None and values[shape.payload_hash] != payload_hash:
+    values = plain.values
+    payload_hash = _sha256(plain.body).hexdigest()
+    at = plain.shape.payload_hash
+    if at is not None and values[at] != payload_hash:
         return False
     canonical = layout.text % layout.signed_values(values) + payload_hash
-    return _matches(signer, values[shape.date], canonical, signature)
+    return _matches(signer, values[plain.shape.date], canonical, signature)
 
 
 def _matches(signer: Signer, amz_date: str, canonical: str, signature: str) -> bool:

@@ -7,7 +7,7 @@ this reader: it returns None and says nothing of the request.
 """
 
 import re
-from typing import NamedTuple
+from collections.abc import Callable
 
 from msgspec import Struct
 
@@ -15,7 +15,11 @@ from strongroom.api._http import MAX_BODY_BYTES
 
 MAX_PLAIN_HEAD_BYTES = 4_096
 MAX_SHAPES = 256
-_START = b"POST / HTTP/1.1\r\n"
+_TRIED = 4
+"""Patterns that are tried on a request."""
+_START = "POST / HTTP/1.1\r\n"
+_VALUE = "([!-~]++(?: [!-~]++)*+)"
+"""Words of printable ASCII with one blank between two. Possessive: there is one way to match, found in one pass."""
 _NAMES = frozenset(
     {
         "accept", "accept-encoding", "amz-sdk-invocation-id", "amz-sdk-request", "authorization", "content-length",
@@ -28,8 +32,8 @@ _NEEDED = frozenset({"authorization", "content-length", "host", "x-amz-date", "x
 _NAME = re.compile(r"[A-Za-z0-9-]{1,64}")
 
 
-class Shape(Struct, frozen=True, eq=False):
-    """What the names of headers say, in the order in which they were sent."""
+class Shape(Struct, eq=False, gc=False):
+    """What the names of headers say, in the order in which they were sent. Compared by identity."""
 
     sent: tuple[str, ...]
     """The names as they were sent."""
@@ -41,9 +45,11 @@ class Shape(Struct, frozen=True, eq=False):
     date: int
     target: int
     payload_hash: int | None
+    head: "re.Pattern[str] | None" = None
+    """Matches the head of a plain request with just these names, and its groups are the values; of kept shapes only."""
 
 
-class PlainRequest(NamedTuple):
+class PlainRequest(Struct, frozen=True, eq=False, gc=False):
     """A plain request; nothing in it is verified."""
 
     shape: Shape
@@ -53,34 +59,70 @@ class PlainRequest(NamedTuple):
 
 
 class PlainReader:
-    """Reads plain requests. Shapes are kept (``keep``) of requests that verified, so strangers cannot fill the memory."""
+    """Reads plain requests. Belongs to one event loop.
+
+    Shapes are kept (``keep``) of requests that verified, so strangers can neither fill the memory nor have us compile patterns.
+    The pattern of a kept shape reads a head at once; it takes what reading line by line takes.
+    """
 
     def __init__(self) -> None:
         self._shapes: dict[tuple[str, ...], Shape] = {}
+        self._recent: list[tuple[Shape, Callable[[str], re.Match[str] | None]]] = []
 
     def read(self, data: bytes) -> PlainRequest | None:
         """Read what one read from the connection brought; None unless it is exactly one plain request."""
-        head, end, body = data.partition(b"\r\n\r\n")
-        if not end or len(head) > MAX_PLAIN_HEAD_BYTES or not head.startswith(_START):
+        text = data.decode("latin-1")
+        for shape, match in self._recent:  # noqa: B007  # used below
+            found = match(text)
+            if found is not None:
+                end = found.end()
+                values = found.groups()
+                break
+        else:
+            return self._read_lines(data, text)
+        size = len(data) - end
+        if values[shape.content_length] != str(size) or end > MAX_PLAIN_HEAD_BYTES or size > MAX_BODY_BYTES:
             return None
-        try:
-            text = head[len(_START) :].decode("ascii")
-            lines = text.split("\r\n")
-            if "  " in text or " \r" in text or text[-1:] == " " or not "".join(lines).isprintable():
-                return None
-            names, values = zip(*[line.split(": ", 1) for line in lines], strict=True)
-        except ValueError:  # not ASCII, or a line that is no header
-            return None
-        shape = self._shapes.get(names) or shape_of(names)
-        if shape is None or values[shape.content_length] != str(len(body)) or len(body) > MAX_BODY_BYTES:
-            return None
-        return PlainRequest(shape, values, body)
+        return PlainRequest(shape, values, data[end:])
 
     def keep(self, shape: Shape) -> None:
-        """Remember the shape of a request that verified."""
-        self._shapes[shape.sent] = shape
-        if len(self._shapes) > MAX_SHAPES:
-            del self._shapes[next(iter(self._shapes))]
+        """Remember the shape of a request that verified. When there are many already, those stay."""
+        if len(self._shapes) < MAX_SHAPES and shape.sent not in self._shapes:
+            lines = "".join(f"{re.escape(name)}: {_VALUE}\\r\\n" for name in shape.sent)
+            shape.head = re.compile(f"{re.escape(_START)}{lines}\\r\\n")
+            self._shapes[shape.sent] = shape
+            self._prefer(shape)
+
+    def _read_lines(self, data: bytes, text: str) -> PlainRequest | None:
+        """Read a head of any shape."""
+        head, end, _ = text[:MAX_PLAIN_HEAD_BYTES].partition("\r\n\r\n")
+        if not end or not head.startswith(_START):
+            return None
+        lines = head[len(_START) :].split("\r\n")
+        if "  " in head or " \r" in head or head[-1] == " " or not _is_printable_ascii("".join(lines)):
+            return None
+        try:
+            names, values = zip(*[line.split(": ", 1) for line in lines], strict=True)
+        except ValueError:  # a line that is no header
+            return None
+        shape = self._shapes.get(names)
+        if shape is not None:
+            self._prefer(shape)
+        else:
+            shape = shape_of(names)
+        size = len(data) - len(head) - 4
+        if shape is None or values[shape.content_length] != str(size) or size > MAX_BODY_BYTES:
+            return None
+        return PlainRequest(shape, values, data[len(head) + 4 :])
+
+    def _prefer(self, shape: Shape) -> None:
+        """Try the pattern of this shape first from now on."""
+        if shape.head is not None:
+            self._recent = [(shape, shape.head.match), *self._recent[: _TRIED - 1]]
+
+
+def _is_printable_ascii(text: str) -> bool:
+    return text.isascii() and text.isprintable()
 
 
 def shape_of(names: tuple[str, ...]) -> Shape | None:

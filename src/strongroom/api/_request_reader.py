@@ -55,6 +55,8 @@ class RequestReader:
     def __init__(self, receiver: Receiver) -> None:
         self.peer = "-"
         self.identity = ""
+        self.is_at_rest = True
+        """Whether nothing of a request has been read yet."""
         self._receiver = receiver
         self._parser = httptools.HttpRequestParser(self)
         self._reset()
@@ -71,13 +73,9 @@ class RequestReader:
         self._body: list[bytes] = []
         self._body_bytes = 0
 
-    @property
-    def is_at_rest(self) -> bool:
-        """Whether nothing of a request has been read yet."""
-        return not self.is_reading and not self._head_bytes
-
     def feed(self, data: bytes) -> None:
         """Read on, and refuse what is no HTTP."""
+        self.is_at_rest = False
         if not self._is_head_done:
             self._head_bytes += len(data)
         try:
@@ -93,6 +91,7 @@ class RequestReader:
         else:
             if not self._is_head_done and self._head_bytes > MAX_HEADER_BYTES + _HEAD_SLACK_BYTES + len(data):
                 self._receiver.refuse(_headers_too_large())
+            self.is_at_rest = not self.is_reading and not self._head_bytes
 
     def refused(self, error: ApiError) -> Arrived:
         """Return as much of the present request as there is, refused."""

@@ -23,12 +23,12 @@ from strongroom.api._canonical import (
 from strongroom.api._errors import ApiError
 from strongroom.api._http import Request
 from strongroom.api._known_signers import (
+    SIGNATURE_CHARS,
     Authorization,
     KnownSigners,
     Verified,
     has_signed,
     has_signed_plain,
-    split_signature,
 )
 from strongroom.api._plain_request import PlainReader, PlainRequest
 from strongroom.api._signing_keys import SigningKeys
@@ -71,19 +71,18 @@ class SignatureVerifier:
         authorization = headers.get("authorization")
         if authorization is None or len(headers) != len(request.headers):
             return None
-        head, signature_text = split_signature(authorization)
-        signer = self._signers.find(head)
+        signer = self._signers.find(authorization[:-SIGNATURE_CHARS])
         if signer is None:
             return None
         credential = signer.credential
         if self._find_credential(credential.access_key_id) is not credential:
-            self._signers.forget(head)
+            self._signers.forget(authorization[:-SIGNATURE_CHARS])
             return None
         if not self._is_timely(headers.get("x-amz-date", ""), signer.scope_date, self._clock.now()):
             return None
-        if "x-amz-security-token" in headers or not has_signed(signer, request, signature_text):
+        if "x-amz-security-token" in headers:
             return None
-        return signer.verified
+        return signer.verified if has_signed(signer, request, authorization[-SIGNATURE_CHARS:]) else None
 
     def read_plain(self, data: bytes) -> PlainRequest | None:
         """Read what may be a plain request (``PlainReader.read``)."""
@@ -94,13 +93,14 @@ class SignatureVerifier:
 
         Raises what ``find_credential`` raises.
         """
-        shape, values, _ = plain
-        head, signature_text = split_signature(values[shape.authorization])
-        signer = self._signers.find(head)
+        shape, values = plain.shape, plain.values
+        authorization = values[shape.authorization]
+        signer = self._signers.find(authorization[:-SIGNATURE_CHARS])
         if signer is None or self._find_credential(signer.credential.access_key_id) is not signer.credential:
             return None
         if not self._is_timely(values[shape.date], signer.scope_date, now):
             return None
+        signature_text = authorization[-SIGNATURE_CHARS:]
         layout = signer.layouts.get(shape)
         if layout is not None:
             return signer.verified if has_signed_plain(signer, layout, plain, signature_text) else None
@@ -143,8 +143,7 @@ class SignatureVerifier:
             )
         key = self._keys.find(credential.access_key_id, credential.secret_access_key, authorization.scope)
         if key is not None and service == SERVICE:
-            head, _ = split_signature(headers["authorization"])
-            self._signers.learn(authorization, head, credential, key=key)
+            self._signers.learn(authorization, headers["authorization"], credential, key=key)
         return Verified(credential.principal, credential.access_key_id, authorization.scope.region)
 
     def _check_date(self, headers: Mapping[str, str], scope: Scope) -> str:

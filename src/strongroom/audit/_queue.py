@@ -8,6 +8,7 @@ from strongroom.audit._entry import ENTRY_VERSION, Entry, Kind, encode_entry
 from strongroom.audit._format import FRAME_EXTRA_BYTES
 from strongroom.audit._tickets import Tickets, Waiter
 from strongroom.audit._torn import RECOVERED_EVENT, Cut
+from strongroom.audit._use_entry import UseEncoder
 from strongroom.audit._values import AuditStats, EntryFields, UseEntry
 from strongroom.core import AuditUnavailableError, Clock
 
@@ -26,6 +27,7 @@ class EntryQueue:
 
     def __init__(self, writer: str, *, boot: int, seq: int, untold: Iterable[Cut], clock: Clock) -> None:
         self._writer, self._boot, self._clock = writer, boot, clock
+        self._uses = UseEncoder(writer, boot)
         self._seq = seq  # of the next entry
         self._pending: deque[bytes] = deque()  # encoded, in no group yet
         self._untold = tuple(untold)
@@ -85,29 +87,9 @@ class EntryQueue:
             self._refused += len(entries) - 1
             raise self._refusal(reason)
         at = int(self._clock.now() * 1_000_000)
-        writer, boot = self._writer, self._boot
+        at_part, encode = self._uses.at_part(at), self._uses.encode
         for seq, entry in enumerate(entries, self._seq):
-            event, principal, access_key_id, source_address, request_id, key_id, key_version, detail = entry
-            payload = encode_entry(
-                Entry(
-                    version=ENTRY_VERSION,
-                    writer=writer,
-                    seq=seq,
-                    boot=boot,
-                    at=at,
-                    kind="outcome",
-                    event=event,
-                    principal=principal,
-                    access_key_id=access_key_id,
-                    source_address=source_address,
-                    request_id=request_id,
-                    key_id=key_id,
-                    key_version=key_version,
-                    outcome="ok",
-                    detail=detail,
-                )
-            )
-            self._pending.append(payload)
+            self._pending.append(encode(entry, seq, at, at_part))
         self._seq += len(entries)
         self.tickets.issue_many(len(entries))
 

@@ -2,6 +2,8 @@
 
 from typing import NamedTuple, TypedDict
 
+from msgspec import Struct
+
 
 class EntryFields(TypedDict, total=False):
     """What the caller may say of an entry, besides kind and event; see ``Entry``."""
@@ -29,7 +31,7 @@ class AuditStats(NamedTuple):
     """Appends refused because the log could not be written."""
 
 
-class UseEntry(NamedTuple):
+class UseEntry(Struct, frozen=True):
     """The entry of one use of a key that went well: an ``outcome`` entry whose outcome is ``ok``; see ``Entry``."""
 
     event: str

@@ -7,7 +7,7 @@ for the verb of ``KeyService``, which acts again and records how that ends.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Final, Generic, NamedTuple, Protocol, TypeVar, runtime_checkable
+from typing import Final, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 from strongroom.audit import Decided, UseEntry
 from strongroom.core import StrongroomError
@@ -17,18 +17,13 @@ from strongroom.service._facts import detail_of_request
 from strongroom.service._values import Caller, Credential
 
 T = TypeVar("T")
+Now: TypeAlias = tuple[T, UseEntry]
+"""What a use came to, which may go to the caller once the entry is durable."""
 
 _ENCRYPT: Final = "Encrypt"
 _DECRYPT: Final = "Decrypt"
 _GENERATE_DATA_KEY: Final = "GenerateDataKey"
 _EVENTS: Final = {verb: event_of(verb) for verb in (_ENCRYPT, _DECRYPT, _GENERATE_DATA_KEY)}
-
-
-class Now(NamedTuple, Generic[T]):
-    """What a use came to, which may go to the caller once ``entry`` is durable."""
-
-    made: T
-    entry: UseEntry
 
 
 @runtime_checkable
@@ -74,7 +69,7 @@ class ImmediateVerbs(AuditedVerbs):
             made = self._keyring.ready.encrypt(key, plaintext, context)
         except StrongroomError:
             return None
-        return None if made is None else Now(made, _entry(caller, _ENCRYPT, key, context, made))
+        return None if made is None else (made, _entry(caller, _ENCRYPT, key, context, made))
 
     def generate_data_key_now(
         self, caller: Caller, key: KeyRef, *, n_bytes: int, context: Mapping[str, str]
@@ -85,7 +80,7 @@ class ImmediateVerbs(AuditedVerbs):
             made = self._keyring.ready.generate_data_key(key, n_bytes, context)
         except StrongroomError:
             return None
-        return None if made is None else Now(made, _entry(caller, _GENERATE_DATA_KEY, key, context, made))
+        return None if made is None else (made, _entry(caller, _GENERATE_DATA_KEY, key, context, made))
 
     def decrypt_now(
         self, caller: Caller, ciphertext: bytes, *, key: KeyRef | None, context: Mapping[str, str]
@@ -96,7 +91,7 @@ class ImmediateVerbs(AuditedVerbs):
             made = self._keyring.ready.decrypt(ciphertext, context, key=key)
         except StrongroomError:
             return None
-        return None if made is None else Now(made, _entry(caller, _DECRYPT, key, context, made))
+        return None if made is None else (made, _entry(caller, _DECRYPT, key, context, made))
 
     def record_uses(self, entries: Sequence[UseEntry], decided: Decided) -> None:
         """Hand entries to the audit log."""

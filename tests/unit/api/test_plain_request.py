@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from strongroom.api._plain_request import MAX_SHAPES, PlainReader, shape_of
+from strongroom.api._plain_request import MAX_SHAPES, PlainReader
 from strongroom.api._request_reader import Arrived, RequestReader
 
 HEADERS = [
@@ -13,7 +13,10 @@ HEADERS = [
     ("X-Amz-Target", "TrentService.Encrypt"),
     ("User-Agent", "Boto3/1.44.5 md/Botocore#1.44.5"),
     ("X-Amz-Date", "20260131T235959Z"),
-    ("Authorization", "AWS4-HMAC-SHA256 Credential=A/20260131/r/kms/aws4_request, SignedHeaders=host, Signature=00"),
+    (
+        "Authorization",
+        "AWS4-HMAC-SHA256 Credential=A/20260131/r/kms/aws4_request, SignedHeaders=host, Signature=00",
+    ),
 ]
 BODY = b'{"KeyId": "x"}'
 
@@ -23,6 +26,21 @@ def render(headers, body, start=b"POST / HTTP/1.1\r\n", end=b"\r\n"):
 
 
 PLAIN = render([*HEADERS, ("Content-Length", str(len(BODY)))], BODY)
+
+
+def knowing(*requests):
+    """A reader that keeps the shapes of these, and so reads them by patterns."""
+    reader = PlainReader()
+    for data in requests:
+        reader.keep(reader.read(data).shape)
+    return reader
+
+
+OTHERS = [
+    render([("content-length", "0"), *[(name.lower(), value) for name, value in reversed(HEADERS)]], b""),
+    render([*HEADERS, ("Accept", "*/*"), ("Content-Length", "0")], b""),
+]
+KNOWING = knowing(PLAIN, *OTHERS)
 
 
 class Taken:
@@ -52,8 +70,15 @@ class Taken:
 def check_alike(data):
     """If the plain reader takes it, the general reader takes the same request, whole, and nothing else of it."""
     plain = PlainReader().read(data)
+    of_known_shape = KNOWING.read(data)
     if plain is None:
+        assert of_known_shape is None
         return None
+    assert (of_known_shape.shape.names, of_known_shape.values, of_known_shape.body) == (
+        plain.shape.names,
+        plain.values,
+        plain.body,
+    )
     taken = Taken()
     general = RequestReader(taken)
     general.feed(data)
@@ -126,6 +151,7 @@ NOT_PLAIN = {
 def test_what_differs_in_one_thing_is_not_plain(name):
     assert NOT_PLAIN[name] != PLAIN
     assert PlainReader().read(NOT_PLAIN[name]) is None
+    assert KNOWING.read(NOT_PLAIN[name]) is None
 
 
 names = st.sampled_from(
@@ -136,7 +162,9 @@ names = st.sampled_from(
 values = st.one_of(
     st.text(st.characters(min_codepoint=1, max_codepoint=255), max_size=12),
     st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=12),
-    st.sampled_from(["chunked", "close", "keep-alive", "14", "0", "5", "upgrade", "100-continue", "a b", "a  b"]),
+    st.sampled_from(
+        ["chunked", "close", "keep-alive", "14", "0", "5", "upgrade", "100-continue", "a b", "a  b"]
+    ),
 )
 
 
@@ -146,7 +174,9 @@ values = st.one_of(
     body=st.binary(max_size=20),
     length=st.one_of(st.none(), st.text("0123456789 +,x", max_size=4)),
 )
-def test_of_any_headers_the_two_readers_read_the_same_or_the_plain_one_reads_nothing(headers, order, body, length):
+def test_of_any_headers_the_two_readers_read_the_same_or_the_plain_one_reads_nothing(
+    headers, order, body, length
+):
     # To all that a plain request has come others, which may double or contradict it.
     sent = [*HEADERS, *headers, ("Content-Length", str(len(body)) if length is None else length)]
     order.shuffle(sent)
@@ -158,7 +188,9 @@ def test_of_any_headers_the_two_readers_read_the_same_or_the_plain_one_reads_not
     span=st.integers(0, 3),
     put=st.one_of(
         st.binary(max_size=3),
-        st.sampled_from([b"\r\n", b"\n", b"\r", b" ", b": ", b"\r\n\r\n", b"\r\n ", b"Content-Length: 0\r\n"]),
+        st.sampled_from(
+            [b"\r\n", b"\n", b"\r", b" ", b": ", b"\r\n\r\n", b"\r\n ", b"Content-Length: 0\r\n"]
+        ),
     ),
 )
 def test_of_any_change_the_two_readers_read_the_same_or_the_plain_one_reads_nothing(at, span, put):
@@ -172,14 +204,30 @@ def test_any_bytes_are_read_without_an_error(data):
     check_alike(data + PLAIN[30:])
 
 
-def test_kept_shapes_are_bounded_and_found_again():
+def test_kept_shapes_are_found_again_and_those_of_strangers_are_not_kept():
     reader = PlainReader()
     plain = reader.read(PLAIN)
-    assert reader.read(PLAIN).shape is not plain.shape  # of a stranger nothing is kept
+    assert reader.read(PLAIN).shape is not plain.shape
     reader.keep(plain.shape)
     assert reader.read(PLAIN).shape is plain.shape
+    other = reader.read(OTHERS[0])
+    assert other.shape is not plain.shape
+    reader.keep(other.shape)
+    for _ in range(3):
+        assert reader.read(PLAIN).shape is plain.shape
+        assert reader.read(OTHERS[0]).shape is other.shape
+
+
+def test_many_shapes_are_kept_and_no_more_and_further_ones_are_read_all_the_same():
+    reader = PlainReader()
     for number in range(MAX_SHAPES + 5):
-        sent = list(plain.shape.sent)
-        sent[0] = f"{number:08b}".replace("0", "h").replace("1", "H")
-        reader.keep(shape_of(plain.shape.sent).__class__(tuple(sent), plain.shape.names, 0, 0, 0, 0, None))
-    assert len(reader._shapes) <= MAX_SHAPES
+        spelt = "".join(
+            letter.upper() if number >> at & 1 else letter for at, letter in enumerate("authorization")
+        )
+        data = PLAIN.replace(b"Authorization", spelt.encode())
+        for _ in range(2):
+            plain = reader.read(data)
+            assert plain is not None
+            reader.keep(plain.shape)
+    assert len(reader._shapes) == MAX_SHAPES
+    assert len(reader._recent) <= 4
