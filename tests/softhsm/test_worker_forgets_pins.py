@@ -29,6 +29,7 @@ def bootstrap(tmp_path, monkeypatch):
             mode=mode, name="alpha", profile="softhsm2", parent_pid=os.getpid(), pin=bytearray(pin),
             so_pin=bytearray(so_pin), module=str(library), token_label="alpha",
             pin_refusal_path=str(tmp_path / "refused" / "alpha"),
+            pin_attempt_path=str(tmp_path / "attempts" / "alpha"),
         )  # fmt: skip
 
     return make

@@ -56,7 +56,7 @@ class PinAttemptFile:
         most = _MOST_UNKNOWN_OF_ACCEPTED if self._is_accepted else _MOST_UNKNOWN
         if self._unknown and (is_count_low or self._unknown >= most):
             raise _not_risked(self._unknown, is_count_low=is_count_low)
-        self._write(salted, self._unknown + 1, durably=True)
+        self._write(salted, self._unknown + 1)
 
     def accepted(self) -> None:
         """The token took the PIN."""
@@ -101,14 +101,15 @@ class PinAttemptFile:
         return self._pin
 
     def _settle(self) -> None:
+        """Note the outcome, durably too: else two power cuts soon after a start would keep a right PIN from being sent."""
         if self._pin is not None:
-            self._write(self._pin, self._unknown, durably=False)
+            self._write(self._pin, self._unknown)
 
-    def _write(self, pin: SaltedPin, unknown: int, *, durably: bool) -> None:
+    def _write(self, pin: SaltedPin, unknown: int) -> None:
         state = f"{min(unknown, 9)} {int(self._is_accepted)}"
         line = f"strongroom-pin-attempt-v1 {pin.salt.hex()} {pin.hashed.hex()} {state}\n"
         try:
-            write_private_line(self._path, line, durably=durably)
+            write_private_line(self._path, line)
         except OSError as error:
             self._not_kept(error.strerror or "unknown")
 

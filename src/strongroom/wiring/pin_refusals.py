@@ -80,11 +80,11 @@ def leave_marker(path: Path, pin: SaltedPin) -> None:
 
     A worker leaves it itself, so that nothing that happens to it afterwards lets the PIN be tried again.
     """
-    write_private_line(path, f"strongroom-refused-pin-v1 {pin.salt.hex()} {pin.hashed.hex()}\n", durably=True)
+    write_private_line(path, f"strongroom-refused-pin-v1 {pin.salt.hex()} {pin.hashed.hex()}\n")
 
 
-def write_private_line(path: Path, line: str, *, durably: bool) -> None:
-    """Put a line of ASCII in the place of a file of mode 0600, whole or not at all. Raises OSError."""
+def write_private_line(path: Path, line: str) -> None:
+    """Put a line of ASCII durably in the place of a file of mode 0600, whole or not at all. Raises OSError."""
     folder = path.parent
     folder.mkdir(mode=0o700, exist_ok=True)
     draft = folder / f".{path.name}.new"
@@ -93,10 +93,9 @@ def write_private_line(path: Path, line: str, *, durably: bool) -> None:
     with os.fdopen(descriptor, "wb") as file:
         file.write(line.encode())
         file.flush()
-        if durably:
-            os.fsync(file.fileno())
+        os.fsync(file.fileno())
     draft.replace(path)
-    for changed in (folder, folder.parent) if durably else ():
+    for changed in (folder, folder.parent):
         _sync(changed)
 
 
