@@ -13,6 +13,7 @@ from strongroom.api._errors import ApiError
 from strongroom.api._express import ExpressLane
 from strongroom.api._http import RequestHandler, Response, closing_bytes, response_bytes
 from strongroom.api._identities import identity_of
+from strongroom.api._large_bodies import LargeBodies
 from strongroom.api._request_reader import Arrived, RequestReader
 
 MAX_WAITING_REQUESTS = 64
@@ -42,6 +43,11 @@ class Connections(Protocol):
 
     def closed(self, connection: "HttpConnection") -> None:
         """Take notice of its end."""
+        ...
+
+    @property
+    def large_bodies(self) -> LargeBodies:
+        """The places for large bodies."""
         ...
 
 
@@ -89,6 +95,8 @@ class HttpConnection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  # asyncio's name
         """Forget what waits. A request under way goes on: its outcome is recorded, its answer is dropped."""
         self._connections.closed(self)
+        if self._task is None:
+            self._connections.large_bodies.give_back(self)
         self.boarded = None
         self._waiting.clear()
         self._is_last = True
@@ -189,6 +197,14 @@ class HttpConnection(asyncio.Protocol):
         """Read no more."""
         self._is_last = True
 
+    def refusal_of_large(self, url: bytes, n_bytes: int) -> ApiError | None:
+        """Take a place for a large body, which comes alone: its place is held until it is answered."""
+        if self._is_busy:
+            return ApiError(
+                "ThrottlingException", "A large request waits until those before it are answered."
+            )
+        return self._connections.large_bodies.refusal(self, url, n_bytes)
+
     # What whoever keeps count asks of us.
 
     def check(self, now: float) -> None:
@@ -257,6 +273,7 @@ class HttpConnection(asyncio.Protocol):
                 self._transport.abort()
             raise
         finally:
+            self._connections.large_bodies.give_back(self)
             self._task = None
             self._since = self._loop.time()
             self._go_on()

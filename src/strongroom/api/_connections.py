@@ -5,6 +5,7 @@ import asyncio
 from strongroom.api._connection import HttpConnection, Timeouts
 from strongroom.api._express import ExpressLane
 from strongroom.api._http import RequestHandler
+from strongroom.api._large_bodies import LargeBodies
 
 MAX_CONNECTIONS = 4_096
 _CHECK_EVERY_S = 1.0
@@ -25,6 +26,7 @@ class HttpConnections:
         """``lane`` is the handler's, if it has one: what it can do at once does not become the handler's."""
         self.refused = 0
         """Connections that were closed at once because there were too many; a metric."""
+        self.large_bodies = LargeBodies()
         self._handler = handler
         self._timeouts = timeouts
         self._max_connections = max_connections

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from strongroom.api._errors import ApiError
 from strongroom.api._http import MAX_BODY_BYTES, MAX_HEADER_BYTES, MAX_HEADERS, Request
+from strongroom.api._large_bodies import body_too_large
 
 MAX_URL_BYTES = 2_048
 _HEAD_SLACK_BYTES = 1_024  # request line and separators, beside the headers themselves
@@ -48,6 +49,10 @@ class Receiver(Protocol):
         """Give nothing more to the reader."""
         ...
 
+    def refusal_of_large(self, url: bytes, n_bytes: int) -> ApiError | None:
+        """Make room for a body beyond the usual limit; or return why there is none."""
+        ...
+
 
 class RequestReader:
     """Reads the requests of one connection in turn; what it holds of one is bounded."""
@@ -72,6 +77,7 @@ class RequestReader:
         self._head_bytes = 0
         self._body: list[bytes] = []
         self._body_bytes = 0
+        self._body_limit = MAX_BODY_BYTES
 
     def feed(self, data: bytes) -> None:
         """Read on, and refuse what is no HTTP."""
@@ -136,8 +142,9 @@ class RequestReader:
         if self._parser.get_method() == b"CONNECT":
             self._refuse_now(ApiError("ValidationException", "This is no proxy.", status=400))
         length = headers.get("content-length", "0")
-        if not length.isdecimal() or int(length[:20]) > MAX_BODY_BYTES:
-            self._refuse_now(_body_too_large())
+        if not length.isdecimal():
+            self._refuse_now(body_too_large(MAX_BODY_BYTES))
+        self._make_room(int(length[:20]))
         if self._parser.should_upgrade() and (int(length) or "transfer-encoding" in headers):
             # The parser takes the body for the other protocol: the request would be handled without it.
             text = "A request with a body cannot ask for an upgrade."
@@ -157,12 +164,20 @@ class RequestReader:
             else:
                 self._receiver.expects()
 
+    def _make_room(self, n_bytes: int) -> None:
+        """Refuse a body beyond the limits, before any of it is read."""
+        if n_bytes > MAX_BODY_BYTES:
+            refusal = self._receiver.refusal_of_large(self._url, n_bytes)
+            if refusal is not None:
+                self._refuse_now(refusal)
+            self._body_limit = n_bytes
+
     def on_body(self, body: bytes) -> None:
         """Collect the body, within its limit."""
         self._body.append(body)
         self._body_bytes += len(body)
-        if self._body_bytes > MAX_BODY_BYTES:
-            self._refuse_now(_body_too_large())
+        if self._body_bytes > self._body_limit:
+            self._refuse_now(body_too_large(self._body_limit))
 
     def on_message_complete(self) -> None:
         """Hand a whole request over."""
@@ -210,8 +225,3 @@ class _RefusedError(Exception):
 def _headers_too_large() -> ApiError:
     text = f"A request may carry {MAX_HEADERS} headers and {MAX_HEADER_BYTES} bytes of them."
     return ApiError("RequestHeaderFieldsTooLargeException", text, status=431)
-
-
-def _body_too_large() -> ApiError:
-    text = f"The body of a request may have {MAX_BODY_BYTES} bytes."
-    return ApiError("RequestEntityTooLargeException", text, status=413)
