@@ -2,10 +2,11 @@
 
 from fakes_keyring import KeyringBench
 from strongroom.audit import AuditLog, read_entries
-from strongroom.service import Caller, Role, RolePolicy, Service
+from strongroom.service import AccessBook, AccessWriter, Caller, KeyAuthority, Role, Service
 from strongroom.storage import Store
 from unit.audit.audit_fakes import FlakyDisk
 
+ACCOUNT = "123456789012"
 EVERYTHING = "user/everything"
 ACCESS_KEYS = {EVERYTHING: "AKIATEST", **{f"user/{role}": f"AKIA-{role}" for role in Role}}
 """Principal → its access key."""
@@ -37,8 +38,15 @@ class ServiceBench(KeyringBench):
         self.store.directory, self.store.seen = self.directory, []
         self.stores.append(self.store)
         self.keyring = self.open_keyring(store=self.store)
-        self.service = Service(self.keyring, self.audit, policy=RolePolicy(ROLES))
+        self.authority = self.make_authority(self.keyring, self.store)
+        self.service = Service(self.keyring, self.audit, policy=self.authority)
         self._requests = 0
+
+    def make_authority(self, keyring, store):
+        """Return who decides in a process of this keyring and store."""
+        strangers = {"AKIA-STRANGER": frozenset()}
+        book = AccessBook(store, keyring.records, account_id=ACCOUNT, clients=ROLES | strangers)
+        return KeyAuthority(book, AccessWriter(store, self.clock), is_tls=True)
 
     def caller(self, principal=EVERYTHING):
         self._requests += 1

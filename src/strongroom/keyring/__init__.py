@@ -42,6 +42,7 @@ from strongroom.keyring._errors import (
     UnfitRequestError,
 )
 from strongroom.keyring._key_end import EndedKey, end_due_key
+from strongroom.keyring._key_state import read_key, require_active
 from strongroom.keyring._key_work import KeyWork, KeyWorks
 from strongroom.keyring._keyring import Keyring
 from strongroom.keyring._lifecycle import (
@@ -52,6 +53,7 @@ from strongroom.keyring._lifecycle import (
 )
 from strongroom.keyring._material import Material, generate_material, material_of_import
 from strongroom.keyring._random import MAX_RANDOM_BYTES
+from strongroom.keyring._records import HeldKey, KeyRecords
 from strongroom.keyring._rotation import (
     DEFAULT_ROTATION_DAYS,
     MAX_ROTATION_DAYS,
@@ -123,6 +125,7 @@ __all__ = [
     "Encrypted",
     "EndedKey",
     "EnvelopeWorks",
+    "HeldKey",
     "IncorrectKeyError",
     "InvalidCiphertextError",
     "InvalidMacError",
@@ -136,6 +139,7 @@ __all__ = [
     "KeyLifecycle",
     "KeyNotFoundError",
     "KeyPage",
+    "KeyRecords",
     "KeyRef",
     "KeyRotations",
     "KeyStateError",
@@ -173,4 +177,6 @@ __all__ = [
     "make_access_key",
     "material_of_import",
     "open_secret",
+    "read_key",
+    "require_active",
 ]

@@ -85,6 +85,11 @@ class Keyring:
         self.either = EitherUses(self, self.uses)
         self.data_key_pairs = DataKeyPairs(self, self._slowest)
 
+    @property
+    def records(self) -> KeyRecords:
+        """How keys are found, for whoever must know a key before it is used."""
+        return self._records
+
     def describe(self, key: KeyRef) -> KeyInfo:
         """Tell about a key. Raises KeyNotFoundError, AliasNotFoundError."""
         return key_info(self._records.find(key).record)

@@ -38,6 +38,11 @@ class KeyRecords:
     def __len__(self) -> int:
         return len(self._by_id) + len(self._by_alias) + len(self._by_blob)
 
+    def generation(self) -> int:
+        """Return the database's generation, as all that is handled in this turn of the event loop sees it."""
+        self._forget_what_changed()
+        return self._generation
+
     def find(self, key: KeyRef) -> HeldKey:
         """Return the key of an id or alias, as it is now. Raises KeyNotFoundError, AliasNotFoundError."""
         self._forget_what_changed()

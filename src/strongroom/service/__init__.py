@@ -8,23 +8,56 @@ in memory. Threading: a Service belongs to one event loop. It
 knows nothing of HTTP, and nothing of AWS but the names of its verbs in the audit log.
 """
 
-from strongroom.service._errors import AccessDeniedError
+from strongroom.service._access_book import AccessBook
+from strongroom.service._access_protocols import GrantInfo, GrantPage, MadeGrant, NewGrant
+from strongroom.service._access_writer import AccessWriter
+from strongroom.service._authority import FOR_EVERYBODY, Decision, Ground
+from strongroom.service._errors import (
+    AccessDeniedError,
+    GrantLimitError,
+    GrantNotFoundError,
+    InactiveAccessKeyError,
+    InvalidGrantTokenError,
+    LockoutError,
+    PoliciesNotKeptError,
+    UnfitGrantError,
+)
+from strongroom.service._grant_tokens import grant_of_token, make_grant_token
 from strongroom.service._immediate import ImmediateService, Now
-from strongroom.service._policy import FOR_EVERYBODY, ROLES_FOR, Role, RolePolicy
+from strongroom.service._key_authority import KeyAuthority
+from strongroom.service._policy import ROLES_FOR, Role, RolePolicy
 from strongroom.service._service import Service
 from strongroom.service._values import Caller, Credential, KeyService, Refusal
 
 __all__ = [
     "FOR_EVERYBODY",
     "ROLES_FOR",
+    "AccessBook",
     "AccessDeniedError",
+    "AccessWriter",
     "Caller",
     "Credential",
+    "Decision",
+    "GrantInfo",
+    "GrantLimitError",
+    "GrantNotFoundError",
+    "GrantPage",
+    "Ground",
     "ImmediateService",
+    "InactiveAccessKeyError",
+    "InvalidGrantTokenError",
+    "KeyAuthority",
     "KeyService",
+    "LockoutError",
+    "MadeGrant",
+    "NewGrant",
     "Now",
+    "PoliciesNotKeptError",
     "Refusal",
     "Role",
     "RolePolicy",
     "Service",
+    "UnfitGrantError",
+    "grant_of_token",
+    "make_grant_token",
 ]

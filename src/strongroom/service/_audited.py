@@ -8,12 +8,15 @@ whether it had its effect is then not known.
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Final, TypeVar
 
 from strongroom.audit import AuditLog, EntryFields, Kind
 from strongroom.core import AuditUnavailableError
 from strongroom.keyring import KeyById, KeyRef, Keyring, KeyringError
+from strongroom.service._access_writer import AccessWriter
+from strongroom.service._authority import NO_CONTEXT, NO_VALUES, Source
+from strongroom.service._errors import PoliciesNotKeptError
 from strongroom.service._facts import (
     Facts,
     facts_of_error,
@@ -21,6 +24,7 @@ from strongroom.service._facts import (
     facts_of_result,
     outcome_of_error,
 )
+from strongroom.service._key_authority import KeyAuthority
 from strongroom.service._policy import RolePolicy
 from strongroom.service._values import Caller
 
@@ -39,7 +43,7 @@ def event_of(verb: str) -> str:
 class AuditedVerbs:
     """What the verbs stand on: a keyring, an audit log and a policy. Belongs to one event loop."""
 
-    def __init__(self, keyring: Keyring, audit: AuditLog, *, policy: RolePolicy) -> None:
+    def __init__(self, keyring: Keyring, audit: AuditLog, *, policy: RolePolicy | KeyAuthority) -> None:
         self._keyring = keyring
         self._audit = audit
         self._policy = policy
@@ -48,16 +52,40 @@ class AuditedVerbs:
         self,
         caller: Caller,
         verb: str,
-        key: KeyRef | None = None,  # noqa: ARG002  # for policies of keys, as ``ciphertext``
+        key: KeyRef | None = None,
         *,
-        ciphertext: bytes | None = None,  # noqa: ARG002
-    ) -> None:
+        ciphertext: bytes | None = None,
+        context: Mapping[str, str] = NO_CONTEXT,
+        further: Mapping[str, tuple[str, ...]] = NO_VALUES,
+        source: Source | None = None,
+    ) -> str:
         """Return if the caller may do this: the one decision of all verbs, taken in memory, without waiting.
 
-        ``key`` is what the request names; ``ciphertext`` names its key where the request does not. Raises
-        AccessDeniedError.
+        The id of the grant that allows it is returned, an empty text when it needs none. ``key`` is what the request
+        names; ``ciphertext`` names its key where the request does not; ``source`` is what a ReEncrypt comes from. Raises
+        as ``Authority.authorise_now``.
         """
-        self._policy.require(caller, verb)
+        authorise = self._policy.authorise_now
+        if source is None:
+            return authorise(caller, verb, key, ciphertext=ciphertext, context=context, further=further)
+        opening = authorise(
+            caller, f"{verb}From", source.key, ciphertext=source.ciphertext, context=source.context
+        )
+        sealing = authorise(caller, f"{verb}To", key, context=context)
+        return " ".join(filter(None, (opening, sealing)))
+
+    def _key_authority(self) -> KeyAuthority:
+        """Return who decides by policies of keys. Raises PoliciesNotKeptError where roles alone decide."""
+        if isinstance(self._policy, KeyAuthority):
+            return self._policy
+        raise PoliciesNotKeptError
+
+    def _writer(self) -> AccessWriter:
+        """Return who changes policies and grants. Raises PoliciesNotKeptError."""
+        writer = self._key_authority().writer
+        if writer is None:
+            raise PoliciesNotKeptError
+        return writer
 
     async def _change(
         self,
@@ -67,6 +95,8 @@ class AuditedVerbs:
         *,
         key_id: str = "",
         detail: dict[str, str] | None = None,
+        further: Mapping[str, tuple[str, ...]] = NO_VALUES,
+        authorise: Callable[[], str] | None = None,
     ) -> T:
         key = KeyById(key_id) if key_id else None
         facts = facts_of_request(key, detail or {})
@@ -75,7 +105,9 @@ class AuditedVerbs:
             await self._record("intent", caller, verb, "", facts)
             return await act()
 
-        return await self._use(caller, verb, act_with_intent(), key=key, detail=detail)
+        return await self._use(
+            caller, verb, act_with_intent(), key=key, detail=detail, further=further, authorise=authorise
+        )
 
     async def _use(
         self,
@@ -85,15 +117,33 @@ class AuditedVerbs:
         *,
         key: KeyRef | None = None,
         ciphertext: bytes | None = None,
+        context: Mapping[str, str] = NO_CONTEXT,
         detail: dict[str, str] | None = None,
+        further: Mapping[str, tuple[str, ...]] = NO_VALUES,
+        source: Source | None = None,
+        authorise: Callable[[], str] | None = None,
     ) -> T:
         """Authorise, do the work, and return its result once the outcome is durable.
 
-        ``key``, ``ciphertext`` and ``detail`` are what the request says, for the entry.
+        ``key``, ``ciphertext`` and ``detail`` are what the request says, for the entry; ``context``, ``further`` and
+        ``source`` are for the decision, which ``authorise`` takes where it is not the usual one.
         """
         detail = {} if detail is None else detail
         try:
-            self.authorise_now(caller, verb, key, ciphertext=ciphertext)
+            if authorise is not None:
+                grant_id = authorise()
+            else:
+                grant_id = self.authorise_now(
+                    caller,
+                    verb,
+                    key,
+                    ciphertext=ciphertext,
+                    context=context,
+                    further=further,
+                    source=source,
+                )
+            if grant_id:
+                detail["by_grant"] = grant_id
             result = await work
         except asyncio.CancelledError as error:
             # Nobody waits for an answer, so nobody waits for the entry; but no intent stays without an outcome.

@@ -13,3 +13,5 @@ class Caller(NamedTuple):
     region: str
     """From the credential scope of the signature; ARNs are rendered with it."""
     request_id: str
+    grant_tokens: tuple[str, ...] = ()
+    """What the request shows of grants; each must name one (``service._grant_tokens``)."""

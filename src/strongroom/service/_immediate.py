@@ -7,7 +7,7 @@ for the verb of ``KeyService``, which acts again and records how that ends.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Final, Protocol, TypeAlias, TypeVar, runtime_checkable
+from typing import Final, Generic, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from strongroom.audit import Decided, UseEntry
 from strongroom.core import StrongroomError
@@ -17,13 +17,18 @@ from strongroom.service._facts import detail_of_request
 from strongroom.service._values import Caller, Credential
 
 T = TypeVar("T")
-Now: TypeAlias = tuple[T, UseEntry]
-"""What a use came to, which may go to the caller once the entry is durable."""
 
 _ENCRYPT: Final = "Encrypt"
 _DECRYPT: Final = "Decrypt"
 _GENERATE_DATA_KEY: Final = "GenerateDataKey"
 _EVENTS: Final = {verb: event_of(verb) for verb in (_ENCRYPT, _DECRYPT, _GENERATE_DATA_KEY)}
+
+
+class Now(NamedTuple, Generic[T]):
+    """What a use came to, which may go to the caller once ``entry`` is durable."""
+
+    made: T
+    entry: UseEntry
 
 
 @runtime_checkable
@@ -65,44 +70,58 @@ class ImmediateVerbs(AuditedVerbs):
     ) -> Now[Encrypted] | None:
         """Encrypt at once."""
         try:
-            self.authorise_now(caller, _ENCRYPT, key)
+            grant_id = self.authorise_now(caller, _ENCRYPT, key, context=context)
             made = self._keyring.ready.encrypt(key, plaintext, context)
         except StrongroomError:
             return None
-        return None if made is None else (made, _entry(caller, _ENCRYPT, key, context, made))
+        return (
+            None
+            if made is None
+            else Now(made, _entry(caller, _ENCRYPT, _detail(key, context, grant_id), made))
+        )
 
     def generate_data_key_now(
         self, caller: Caller, key: KeyRef, *, n_bytes: int, context: Mapping[str, str]
     ) -> Now[DataKey] | None:
         """Make a data key at once."""
         try:
-            self.authorise_now(caller, _GENERATE_DATA_KEY, key)
+            grant_id = self.authorise_now(caller, _GENERATE_DATA_KEY, key, context=context)
             made = self._keyring.ready.generate_data_key(key, n_bytes, context)
         except StrongroomError:
             return None
-        return None if made is None else (made, _entry(caller, _GENERATE_DATA_KEY, key, context, made))
+        if made is None:
+            return None
+        return Now(made, _entry(caller, _GENERATE_DATA_KEY, _detail(key, context, grant_id), made))
 
     def decrypt_now(
         self, caller: Caller, ciphertext: bytes, *, key: KeyRef | None, context: Mapping[str, str]
     ) -> Now[Decrypted] | None:
         """Decrypt at once."""
         try:
-            self.authorise_now(caller, _DECRYPT, key, ciphertext=ciphertext)
+            grant_id = self.authorise_now(caller, _DECRYPT, key, ciphertext=ciphertext, context=context)
             made = self._keyring.ready.decrypt(ciphertext, context, key=key)
         except StrongroomError:
             return None
-        return None if made is None else (made, _entry(caller, _DECRYPT, key, context, made))
+        return (
+            None
+            if made is None
+            else Now(made, _entry(caller, _DECRYPT, _detail(key, context, grant_id), made))
+        )
 
     def record_uses(self, entries: Sequence[UseEntry], decided: Decided) -> None:
         """Hand entries to the audit log."""
         self._audit.record_uses(entries, decided)
 
 
+def _detail(key: KeyRef | None, context: Mapping[str, str], grant_id: str) -> dict[str, str]:
+    detail = detail_of_request(key, context)
+    return {**detail, "by_grant": grant_id} if grant_id else detail
+
+
 def _entry(
     caller: Caller,
     verb: str,
-    key: KeyRef | None,
-    context: Mapping[str, str],
+    detail: dict[str, str],
     made: Encrypted | DataKey | Decrypted,
 ) -> UseEntry:
     principal, access_key_id, source_address, _, request_id = caller[:5]
@@ -114,5 +133,5 @@ def _entry(
         request_id,
         made.key_id,
         made.material_id,
-        detail_of_request(key, context),
+        detail,
     )

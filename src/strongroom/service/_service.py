@@ -7,19 +7,23 @@ from strongroom.core import NoMemberError, Secret
 from strongroom.keyring import DataKey, Decrypted, Encrypted, KeyRef, Keyring, ReEncrypted
 from strongroom.service._asymmetric import AsymmetricVerbs
 from strongroom.service._audited import event_of
+from strongroom.service._authority import Source
 from strongroom.service._destruction import destroy_due_keys
 from strongroom.service._facts import detail_of_request
+from strongroom.service._grants import GrantVerbs
 from strongroom.service._immediate import ImmediateVerbs
+from strongroom.service._key_authority import KeyAuthority
 from strongroom.service._management import ManagementVerbs
+from strongroom.service._policies import PolicyVerbs
 from strongroom.service._policy import RolePolicy
 from strongroom.service._rotation import RotationVerbs
 from strongroom.service._values import Caller, Credential, Refusal
 
 
-class Service(ManagementVerbs, AsymmetricVerbs, ImmediateVerbs, RotationVerbs):
+class Service(ManagementVerbs, AsymmetricVerbs, ImmediateVerbs, RotationVerbs, PolicyVerbs, GrantVerbs):
     """All verbs, over a keyring and an audit log (``KeyService``, ``ImmediateService``). Belongs to one event loop."""
 
-    def __init__(self, keyring: Keyring, audit: AuditLog, *, policy: RolePolicy) -> None:
+    def __init__(self, keyring: Keyring, audit: AuditLog, *, policy: RolePolicy | KeyAuthority) -> None:
         super().__init__(keyring, audit, policy=policy)
         self._credentials: dict[str, Credential] | None = None
 
@@ -80,16 +84,16 @@ class Service(ManagementVerbs, AsymmetricVerbs, ImmediateVerbs, RotationVerbs):
     ) -> DataKey:
         """Make a data key."""
         work = self._keyring.generate_data_key(key, n_bytes, context)
-        return await self._use(
-            caller, "GenerateDataKey", work, key=key, detail=detail_of_request(key, context)
-        )
+        detail = detail_of_request(key, context)
+        return await self._use(caller, "GenerateDataKey", work, key=key, context=context, detail=detail)
 
     async def encrypt(
         self, caller: Caller, key: KeyRef, plaintext: Secret, *, context: Mapping[str, str]
     ) -> Encrypted:
         """Encrypt a little data."""
         work = self._keyring.encrypt(key, plaintext, context)
-        return await self._use(caller, "Encrypt", work, key=key, detail=detail_of_request(key, context))
+        detail = detail_of_request(key, context)
+        return await self._use(caller, "Encrypt", work, key=key, context=context, detail=detail)
 
     async def decrypt(
         self, caller: Caller, ciphertext: bytes, *, key: KeyRef | None, context: Mapping[str, str]
@@ -97,7 +101,9 @@ class Service(ManagementVerbs, AsymmetricVerbs, ImmediateVerbs, RotationVerbs):
         """Decrypt what was encrypted here."""
         work = self._keyring.decrypt(ciphertext, context, key=key)
         detail = detail_of_request(key, context)
-        return await self._use(caller, "Decrypt", work, key=key, ciphertext=ciphertext, detail=detail)
+        return await self._use(
+            caller, "Decrypt", work, key=key, ciphertext=ciphertext, context=context, detail=detail
+        )
 
     async def generate_data_key_without_plaintext(
         self, caller: Caller, key: KeyRef, *, n_bytes: int, context: Mapping[str, str]
@@ -105,7 +111,9 @@ class Service(ManagementVerbs, AsymmetricVerbs, ImmediateVerbs, RotationVerbs):
         """Make a data key that nobody sees before it is decrypted."""
         work = self._keyring.generate_wrapped_data_key(key, n_bytes, context)
         detail = detail_of_request(key, context)
-        return await self._use(caller, "GenerateDataKeyWithoutPlaintext", work, key=key, detail=detail)
+        return await self._use(
+            caller, "GenerateDataKeyWithoutPlaintext", work, key=key, context=context, detail=detail
+        )
 
     async def re_encrypt(
         self,
@@ -127,7 +135,10 @@ class Service(ManagementVerbs, AsymmetricVerbs, ImmediateVerbs, RotationVerbs):
         source_key_id = self._keyring.identify(source_key, ciphertext)
         if source_key_id is not None:
             detail["source_key"] = source_key_id
-        return await self._use(caller, "ReEncrypt", work, key=key, detail=detail)
+        source = Source(source_key, ciphertext, source_context)
+        return await self._use(
+            caller, "ReEncrypt", work, key=key, context=context, source=source, detail=detail
+        )
 
     async def generate_random(self, caller: Caller, *, n_bytes: int) -> Secret:
         """Draw random bytes that the HSM has a part in."""

@@ -70,6 +70,7 @@ _RETIRABLE: Final = (
     .limit(bindparam("limit"))
 )
 _GRANT_COUNT: Final = select(func.count()).select_from(grants).where(_OF_KEY)
+_GRANT_COUNT_OF_GRANTEE: Final = _GRANT_COUNT.where(grants.c.grantee == bindparam("grantee"))
 _USES: Final = select(access_key_uses)
 _CHANGES: Final = select(access_changes.c.n_changes)
 _COUNT_CHANGE: Final = update(access_changes).values(n_changes=access_changes.c.n_changes + 1)
@@ -140,9 +141,12 @@ class AccessReads(Queries):
         values = {"retiring": retiring, "after": after or "", "limit": limit}
         return [_grant(row) for row in self._all(_RETIRABLE, values)]
 
-    def count_grants(self, key_id: str) -> int:
-        """Return how many grants there are on a key."""
-        row = self._first(_GRANT_COUNT, {"key_id": key_id})
+    def count_grants(self, key_id: str, *, grantee: str | None = None) -> int:
+        """Return how many grants there are on a key, or on a key for one grantee."""
+        if grantee is None:
+            row = self._first(_GRANT_COUNT, {"key_id": key_id})
+        else:
+            row = self._first(_GRANT_COUNT_OF_GRANTEE, {"key_id": key_id, "grantee": grantee})
         return 0 if row is None else int(row[0])
 
     def list_access_key_uses(self) -> dict[str, float]:

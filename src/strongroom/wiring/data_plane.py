@@ -8,7 +8,7 @@ from strongroom.core import Clock, EventSink, HsmRequestError, StrongroomError
 from strongroom.envelope import EnvelopeError
 from strongroom.hsm.cluster import HsmCluster
 from strongroom.keyring import CacheLimits, Keyring, MissingRecordError, open_secret
-from strongroom.service import Credential, RolePolicy, Service
+from strongroom.service import AccessBook, AccessWriter, Credential, KeyAuthority, Service
 from strongroom.storage import Store
 from strongroom.wiring.health import DataPlaneHealth
 
@@ -74,7 +74,7 @@ def build_data_plane(
             config.cache.outage_grace_s,
         )
         keyring = Keyring(store, cluster, clock=clock, limits=limits, request_s=config.deadlines.request_s)
-        service = Service(keyring, audit, policy=_policy(store, config))
+        service = Service(keyring, audit, policy=_authority(store, keyring, config, clock))
         health = DataPlaneHealth(service=service, cluster=cluster, audit=audit, keyring=keyring)
     except BaseException:
         store.close()
@@ -83,9 +83,8 @@ def build_data_plane(
     return DataPlane(service, health, keyring, store, audit)
 
 
-def _policy(store: Store, config: Config) -> RolePolicy:
-    """Roles by credential: access keys from the database, client certificates from the configuration."""
-    roles = {
-        record.access_key_id: frozenset(record.roles) for record in store.list_access_keys() if record.active
-    }
-    return RolePolicy(roles | {client.identity: frozenset(client.roles) for client in config.service.clients})
+def _authority(store: Store, keyring: Keyring, config: Config, clock: Clock) -> KeyAuthority:
+    """Who decides: over access keys and policies of the database, and client certificates of the configuration."""
+    clients = {client.identity: frozenset(client.roles) for client in config.service.clients}
+    book = AccessBook(store, keyring.records, account_id=config.service.account_id, clients=clients)
+    return KeyAuthority(book, AccessWriter(store, clock), is_tls=config.service.tls)

@@ -22,13 +22,18 @@ from unit.service.verbs import PAIR_VERBS, VERBS, everything_in, make_ready_for,
 MANAGING = {
     "CreateKey", "CreateAlias", "EnableKey", "DisableKey", "UpdateAlias", "DeleteAlias", "UpdateKeyDescription",
     "ScheduleKeyDeletion", "CancelKeyDeletion", "TagResource", "UntagResource",
-    "EnableKeyRotation", "DisableKeyRotation", "RotateKeyOnDemand",
+    "EnableKeyRotation", "DisableKeyRotation", "RotateKeyOnDemand", "PutKeyPolicy", "CreateGrant", "RevokeGrant",
+    "RetireGrant",
 }  # fmt: skip
 LOOKING = {
     "DescribeKey",
     "ListKeys",
     "ListAliases",
     "ListResourceTags",
+    "GetKeyPolicy",
+    "ListKeyPolicies",
+    "ListGrants",
+    "ListRetirableGrants",
     "GetKeyRotationStatus",
     "ListKeyRotations",
     "GetPublicKey",
@@ -48,7 +53,8 @@ ALLOWED = {
 
 
 def test_the_tests_go_through_every_verb():
-    assert VERBS.keys() | PAIR_VERBS.keys() == ROLES_FOR.keys() | FOR_EVERYBODY
+    halves = {"ReEncryptFrom", "ReEncryptTo"}  # of one verb, about two keys
+    assert VERBS.keys() | PAIR_VERBS.keys() == ROLES_FOR.keys() - halves | FOR_EVERYBODY | {"ReEncrypt"}
     verbs = {name.replace("_", "") for name in dir(KeyService) if not name.startswith("_")}
     others = {
         "findcredential",
@@ -81,7 +87,7 @@ async def test_a_principal_may_do_what_its_roles_allow_and_nothing_else(bench, s
             continue
         with pytest.raises(AccessDeniedError) as denied:
             await call(service, caller, key_id, sealed)
-        assert (denied.value.principal, denied.value.verb) == (principal, verb)
+        assert (denied.value.principal, denied.value.verb.removesuffix("From")) == (principal, verb)
         (entry,) = [entry for entry in bench.entries() if entry.request_id == caller.request_id]
         assert (entry.kind, entry.outcome) == ("outcome", "AccessDeniedError")
         assert everything_in(bench) == before

@@ -2,6 +2,8 @@
 
 from strongroom.core import KeyUsage, MacAlgorithm, ManagedKeySpec, Secret, SigningAlgorithm
 from strongroom.keyring import KeyById, KeyKind, MessageType, generate_material
+from strongroom.policy import default_policy
+from strongroom.service import NewGrant
 
 CONTEXT = {"tenant": "value-of-tenant-77141", "purpose": "value-of-purpose-90210"}
 PLAINTEXT = b"plaintext-that-nobody-may-log"
@@ -9,13 +11,43 @@ DESCRIPTION = "description-with-a-person-in-it"
 TAGS = {"team": "value-of-tag-55210"}
 CHANGES = {
     "CreateKey", "CreateAlias", "EnableKey", "DisableKey", "UpdateAlias", "DeleteAlias", "UpdateKeyDescription",
-    "ScheduleKeyDeletion", "CancelKeyDeletion", "TagResource", "UntagResource",
+    "ScheduleKeyDeletion", "CancelKeyDeletion", "TagResource", "UntagResource", "PutKeyPolicy", "CreateGrant",
+    "RevokeGrant", "RetireGrant",
     "EnableKeyRotation", "DisableKeyRotation", "RotateKeyOnDemand",
 }  # fmt: skip
 NEED_A_DATE = {"CancelKeyDeletion"}
 """Changes that need a key which is scheduled for destruction."""
+NEED_A_GRANT = {"RevokeGrant", "RetireGrant"}
+GRANTEE, RETIRING = (f"arn:aws:iam::123456789012:user/{name}" for name in ("grantee-of-a-grant", "retiring"))
+GRANT = NewGrant(GRANTEE, frozenset({"Encrypt"}), RETIRING, equals={"tenant": "value-in-a-grant-3381"}, name="one")
+POLICY = default_policy("123456789012").replace("Enable IAM", "Policy-text-that-nobody-may-log")
+
+
+def grant_of(service, key_id):
+    """Return the id of the newest grant on a key, or of none."""
+    found = service._writer().store.list_grants(key_id, after=None, limit=1)
+    return found[0].grant_id if found else "0" * 64
+
 
 VERBS = {
+    "GetKeyPolicy": lambda service, caller, key_id, sealed: service.get_key_policy(caller, key_id),
+    "PutKeyPolicy": lambda service, caller, key_id, sealed: service.put_key_policy(
+        caller, key_id, document=POLICY, skip_lockout_check=False
+    ),
+    "ListKeyPolicies": lambda service, caller, key_id, sealed: service.list_key_policies(caller, key_id),
+    "CreateGrant": lambda service, caller, key_id, sealed: service.create_grant(caller, key_id, wanted=GRANT),
+    "ListGrants": lambda service, caller, key_id, sealed: service.list_grants(
+        caller, key_id, grant_id=None, grantee=None, limit=10, after=None
+    ),
+    "ListRetirableGrants": lambda service, caller, key_id, sealed: service.list_retirable_grants(
+        caller, retiring=RETIRING, limit=10, after=None
+    ),
+    "RevokeGrant": lambda service, caller, key_id, sealed: service.revoke_grant(
+        caller, key_id, grant_id=grant_of(service, key_id)
+    ),
+    "RetireGrant": lambda service, caller, key_id, sealed: service.retire_grant(
+        caller, key_id=key_id, grant_id=grant_of(service, key_id)
+    ),
     "CreateKey": lambda service, caller, key_id, sealed: service.create_key(
         caller, description=DESCRIPTION, tags=TAGS
     ),
@@ -138,11 +170,16 @@ def everything_in(bench):
     keys = bench.keyring.list_keys(limit=100, after=None)
     aliases = bench.keyring.list_aliases(key_id=None, limit=100, after=None)
     tags = [bench.keyring.tags.page(info.key_id, limit=100, after=None) for info in keys.keys]
-    return keys, aliases, tags
+    ids = [info.key_id for info in keys.keys]
+    policies = [bench.store.get_key_policy(key_id) for key_id in ids]
+    grants = [bench.store.list_grants(key_id, after=None, limit=100) for key_id in ids]
+    return keys, aliases, tags, policies, grants
 
 
 async def make_ready_for(verb, service, caller, key_id):
     """Put the key, which is active, into the state in which the verb works."""
+    if verb in NEED_A_GRANT:
+        await service.create_grant(caller, key_id, wanted=GRANT)
     if verb in NEED_A_DATE:
         await service.schedule_key_deletion(caller, key_id, days=7)
 

@@ -1,0 +1,162 @@
+"""``AccessBook``: what the database says about who may do what, in memory for as long as that stands still."""
+
+from collections.abc import Mapping
+from typing import Final, Protocol
+
+from strongroom.core import StorageError
+from strongroom.keyring import KeyRef
+from strongroom.policy import GrantIndex, GrantTerms, MalformedPolicyError, PolicyDocument
+from strongroom.service._policy import verbs_of_roles
+from strongroom.storage import GrantRecord, KeyRecord, ReadOnlyStore
+
+MAX_GRANTS_OF_GRANTEE: Final = 1_000
+"""Grants that one principal may have on one key: all of them are looked at when it has no other permission."""
+_MAX_KEYS: Final = 100_000
+_MAX_GRANTEES: Final = 4_096
+_MAX_DOCUMENTS: Final = 1_024
+
+
+class HasRecord(Protocol):
+    """A key as the keyring finds it."""
+
+    @property
+    def record(self) -> KeyRecord:
+        """The record of the key."""
+        ...
+
+
+class KeyFinder(Protocol):
+    """How keys are found (``keyring.KeyRecords``)."""
+
+    def generation(self) -> int:
+        """Return the database's generation, as it was when this turn of the event loop first asked."""
+        ...
+
+    def find(self, key: KeyRef) -> HasRecord:
+        """Return a key. Raises KeyNotFoundError, AliasNotFoundError."""
+        ...
+
+    def find_in_blob(self, id_bytes: bytes) -> HasRecord:
+        """Return the key of a blob. Raises KeyNotFoundError."""
+        ...
+
+
+class AccessBook:
+    """Roles, key policies and grants. Belongs to one event loop.
+
+    ``refresh`` comes first in every decision. The generation of the database tells that somebody committed something, the
+    count of changes of access whether that concerns us: only then is anything read again.
+    """
+
+    def __init__(
+        self,
+        store: ReadOnlyStore,
+        finder: KeyFinder,
+        *,
+        account_id: str,
+        clients: Mapping[str, frozenset[str]],
+    ) -> None:
+        """``clients``: roles of identities that stand in the configuration and not in the database."""
+        self.account_id = account_id
+        self._store = store
+        self._finder = finder
+        self._clients = {identity: verbs_of_roles(roles) for identity, roles in clients.items()}
+        self._generation: int | None = None
+        self._n_changes = -1
+        self.has_policies = False
+        """Whether any key has a policy of its own."""
+        self._verbs: dict[str, frozenset[str]] = {}
+        self._policies: dict[str, PolicyDocument | None] = {}
+        self._documents: dict[str, PolicyDocument] = {}
+        self._grants: dict[tuple[str, str], GrantIndex] = {}
+
+    @property
+    def n_changes(self) -> int:
+        """The count of changes of access that this book is up to."""
+        return self._n_changes
+
+    def refresh(self) -> None:
+        """Forget what may have changed. Raises StorageError."""
+        generation = self._finder.generation()
+        if generation == self._generation:
+            return
+        n_changes = self._store.count_access_changes()
+        if n_changes != self._n_changes:
+            self._policies.clear()
+            self._grants.clear()
+            self._verbs = {
+                record.access_key_id: verbs_of_roles(record.roles)
+                for record in self._store.list_access_keys()
+                if record.active
+            } | self._clients
+            self.has_policies = self._store.count_key_policies() > 0
+            self._n_changes = n_changes
+        self._generation = generation
+
+    def verbs_of(self, access_key_id: str) -> frozenset[str] | None:
+        """Return the verbs that an access key's roles allow; None when there is no such access key that is active."""
+        return self._verbs.get(access_key_id)
+
+    def find(self, key: KeyRef) -> KeyRecord:
+        """Return a key. Raises KeyNotFoundError, AliasNotFoundError."""
+        return self._finder.find(key).record
+
+    def find_in_blob(self, id_bytes: bytes) -> KeyRecord:
+        """Return the key of a blob. Raises KeyNotFoundError."""
+        return self._finder.find_in_blob(id_bytes).record
+
+    def policy_of(self, key_id: str) -> PolicyDocument | None:
+        """Return a key's own policy; None when its account decides by roles alone, as by default.
+
+        Raises StorageError when the stored document is none that can be kept to: then nobody may use the key.
+        """
+        if not self.has_policies:
+            return None
+        try:
+            return self._policies[key_id]
+        except KeyError:
+            pass
+        record = self._store.get_key_policy(key_id)
+        document = None if record is None else self._prepared(record.document, key_id)
+        if len(self._policies) >= _MAX_KEYS:
+            self._policies.clear()
+        self._policies[key_id] = document
+        return document
+
+    def grants_of(self, key_id: str, grantee: str) -> GrantIndex:
+        """Return the grants that a principal, named by its ARN, has on a key."""
+        found = self._grants.get((key_id, grantee))
+        if found is None:
+            records = self._store.list_grants(
+                key_id, grantee=grantee, after=None, limit=MAX_GRANTS_OF_GRANTEE
+            )
+            found = GrantIndex((record.grant_id, terms_of(record)) for record in records)
+            if len(self._grants) >= _MAX_GRANTEES:
+                self._grants.clear()
+            self._grants[key_id, grantee] = found
+        return found
+
+    def has_grant(self, grant_id: str) -> bool:
+        """Whether there is a grant of this id."""
+        return self._store.get_grant(grant_id) is not None
+
+    def _prepared(self, text: str, key_id: str) -> PolicyDocument | None:
+        """Prepare a document, once for all keys that have the same."""
+        document = self._documents.get(text)
+        if document is None:
+            try:
+                document = PolicyDocument(text)
+            except MalformedPolicyError as error:
+                raise StorageError(
+                    f"the policy of key {key_id} cannot be kept to: {error.message}",
+                    next_step="restore it from a backup",
+                ) from error
+            if len(self._documents) >= _MAX_DOCUMENTS:
+                self._documents.clear()
+            self._documents[text] = document
+        return None if document.is_plain_delegation(self.account_id) else document
+
+
+def terms_of(record: GrantRecord) -> GrantTerms:
+    """Return what a grant allows."""
+    return GrantTerms(frozenset(record.actions), record.context_equals, record.context_subset)

@@ -1,0 +1,188 @@
+"""``KeyAuthority``: decides by the key's policy, the roles of the access key, and grants, as AWS KMS does.
+
+    explicit deny in the key's policy               → no, whatever else
+    a statement that names the principal            → yes
+    a statement that names the account, and roles   → yes; the default policy is this one statement
+    a grant to the principal                        → yes
+    anything else                                   → no
+
+Whether a key exists is told only to those whose roles allow the verb at all.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from strongroom.core import StrongroomError
+from strongroom.envelope import Blob, MalformedBlobError
+from strongroom.keyring import AliasNotFoundError, KeyByAlias, KeyById, KeyNotFoundError, KeyRef
+from strongroom.policy import AccessRequest, GrantTerms, KeyFacts, PolicyDocument, Says, principal_arn
+from strongroom.service._access_book import AccessBook
+from strongroom.service._access_writer import AccessWriter
+from strongroom.service._authority import FOR_EVERYBODY, NO_CONTEXT, NO_VALUES, Decision, Ground
+from strongroom.service._caller import Caller
+from strongroom.service._errors import AccessDeniedError, InactiveAccessKeyError, InvalidGrantTokenError
+from strongroom.service._grant_tokens import grant_of_token
+from strongroom.storage import GrantRecord, KeyRecord
+
+ABOUT_NO_KEY: Final = FOR_EVERYBODY | frozenset(
+    """
+    CreateKey ListKeys ListAliases GenerateRandom ReadStatus ListRetirableGrants CreateCustomKeyStore
+    ConnectCustomKeyStore DeleteCustomKeyStore DescribeCustomKeyStores DisconnectCustomKeyStore UpdateCustomKeyStore
+    """.split()  # noqa: SIM905
+)
+"""Verbs that roles alone decide about: what they are done to is not one key."""
+ALSO_BY_ROLES: Final = frozenset({"CreateAlias", "UpdateAlias", "DeleteAlias"})
+"""Verbs that roles must allow too: an alias belongs to no key's policy alone."""
+
+_BY_ROLES: Final = Decision(True, Ground.ROLES)
+_BY_NOTHING: Final = Decision(False, Ground.NOTHING)
+
+
+class KeyAuthority:
+    """Implements ``Authority`` over what the database says. Belongs to one event loop."""
+
+    def __init__(self, book: AccessBook, writer: AccessWriter | None, *, is_tls: bool) -> None:
+        """``is_tls``: whether callers reach this service by TLS. ``writer``: None where only questions are answered."""
+        self.book = book
+        self.writer = writer
+        self._is_tls = is_tls
+
+    def authorise_now(
+        self,
+        caller: Caller,
+        verb: str,
+        key: KeyRef | None = None,
+        *,
+        ciphertext: bytes | None = None,
+        context: Mapping[str, str] = NO_CONTEXT,
+        further: Mapping[str, tuple[str, ...]] = NO_VALUES,
+    ) -> str:
+        """Return if the caller may (``Authority.authorise_now``)."""
+        book = self.book
+        book.refresh()
+        if not book.has_policies and not caller.grant_tokens:
+            # The usual case, decided without a look at the key: no key has a policy that says more than the default one.
+            verbs = book.verbs_of(caller.access_key_id)
+            if verbs is not None and verb in verbs:
+                return ""
+        for token in caller.grant_tokens:
+            grant_id = grant_of_token(token)
+            if grant_id is None or not book.has_grant(grant_id):
+                raise InvalidGrantTokenError
+        decision = self.decide(caller, verb, key, ciphertext=ciphertext, context=context, further=further)
+        if decision.is_allowed:
+            return decision.grant_id
+        if decision.ground is Ground.INACTIVE:
+            raise InactiveAccessKeyError(caller.principal, verb)
+        raise AccessDeniedError(caller.principal, verb)
+
+    def decide(
+        self,
+        caller: Caller,
+        verb: str,
+        key: KeyRef | None = None,
+        *,
+        ciphertext: bytes | None = None,
+        context: Mapping[str, str] = NO_CONTEXT,
+        further: Mapping[str, tuple[str, ...]] = NO_VALUES,
+    ) -> Decision:
+        """Decide, and say what that rests on. Raises StorageError."""
+        self.book.refresh()
+        verbs = self.book.verbs_of(caller.access_key_id)
+        if verbs is None:
+            return Decision(False, Ground.INACTIVE)
+        if verb in FOR_EVERYBODY:
+            return Decision(True, Ground.EVERYBODY)
+        may_by_roles = verb in verbs
+        if verb in ABOUT_NO_KEY or (key is None and ciphertext is None):
+            return _BY_ROLES if may_by_roles else _BY_NOTHING
+        if verb in ALSO_BY_ROLES and not may_by_roles:
+            return _BY_NOTHING
+        try:
+            record = self._find(key, ciphertext)
+        except StrongroomError as error:
+            if not isinstance(error, KeyNotFoundError | AliasNotFoundError | MalformedBlobError):
+                raise
+            # The verb itself says that there is no such key, to those who may know.
+            return _BY_ROLES if may_by_roles else Decision(False, Ground.NO_SUCH_KEY)
+        if isinstance(key, KeyByAlias):
+            further = {**further, "kms:requestalias": (key.alias_name,)}
+        facts = KeyFacts(record.key_id, record.spec, record.usage, record.origin)
+        request = self._request(facts, caller, verb, context, further)
+        return self._decide_about(request, may_by_roles=may_by_roles)
+
+    def authorise_retiring(self, caller: Caller, grant: GrantRecord) -> str:
+        """Return if the caller may retire a grant: by policy or roles, or since the grant itself says so.
+
+        A grant that allows RetireGrant allows its grantee to retire that one grant. Raises as ``authorise_now``.
+        """
+        decision = self.decide(caller, "RetireGrant", KeyById(grant.key_id))
+        if decision.is_allowed and decision.ground is not Ground.GRANT:
+            return ""
+        arn = self.arn_of(caller)
+        is_in_grant = arn == grant.retiring or (arn == grant.grantee and "RetireGrant" in grant.actions)
+        if is_in_grant and decision.ground in {Ground.GRANT, Ground.NOTHING, Ground.NO_SUCH_KEY}:
+            return grant.grant_id
+        raise AccessDeniedError(caller.principal, "RetireGrant")
+
+    def has_grant_that_includes(self, key_id: str, caller: Caller, terms: GrantTerms) -> bool:
+        """Whether the caller has a grant on a key by which it may make grants of these terms."""
+        grants = self.book.grants_of(key_id, self.arn_of(caller)).terms.values()
+        return any("CreateGrant" in held.actions and held.include(terms) for held in grants)
+
+    def would_allow(self, document: PolicyDocument, caller: Caller, verb: str, key: KeyFacts) -> bool:
+        """Whether, with this policy on a key, the caller may do this without a grant."""
+        says = document.answer(self._request(key, caller, verb, NO_CONTEXT, NO_VALUES)).says
+        verbs = self.book.verbs_of(caller.access_key_id) or frozenset()
+        return says is Says.ALLOW or (says is Says.DELEGATE and verb in verbs)
+
+    def arn_of(self, caller: Caller) -> str:
+        """Return the ARN of the caller's principal."""
+        return principal_arn(self.book.account_id, caller.principal)
+
+    def _find(self, key: KeyRef | None, ciphertext: bytes | None) -> KeyRecord:
+        if key is not None:
+            return self.book.find(key)
+        return self.book.find_in_blob(Blob.parse(ciphertext or b"").wrapping_key_id)
+
+    def _decide_about(self, request: AccessRequest, *, may_by_roles: bool) -> Decision:
+        key_id = request.key.key_id
+        document = self.book.policy_of(key_id)
+        answer = None
+        if document is None:
+            if may_by_roles:
+                return _BY_ROLES
+        else:
+            answer = document.answer(request)
+            if answer.says is Says.DENY:
+                ground = Ground.TOO_COSTLY if answer.is_too_costly else Ground.DENIED
+                return Decision(False, ground, answer)
+            if answer.says is Says.ALLOW:
+                return Decision(True, Ground.POLICY, answer)
+            if answer.says is Says.DELEGATE and may_by_roles:
+                return Decision(True, Ground.ROLES, answer)
+        if request.action not in ALSO_BY_ROLES:
+            grants = self.book.grants_of(key_id, request.principal_arn)
+            grant_id = grants.find(request.action, request.context)
+            if grant_id is not None:
+                return Decision(True, Ground.GRANT, answer, grant_id)
+        return Decision(False, Ground.NOTHING, answer)
+
+    def _request(
+        self,
+        key: KeyFacts,
+        caller: Caller,
+        verb: str,
+        context: Mapping[str, str],
+        further: Mapping[str, tuple[str, ...]],
+    ) -> AccessRequest:
+        return AccessRequest(
+            verb,
+            principal_arn=self.arn_of(caller),
+            account_id=self.book.account_id,
+            key=key,
+            context=context,
+            source_address=caller.source_address,
+            is_tls=self._is_tls,
+            further=further,
+        )
