@@ -17,6 +17,7 @@ from strongroom.keyring import (
     Verified,
 )
 from strongroom.service._audited import AuditedVerbs
+from strongroom.service._authority import Source
 from strongroom.service._facts import detail_of_request
 from strongroom.service._values import Caller
 
@@ -98,7 +99,7 @@ class AsymmetricVerbs(AuditedVerbs):
         """Make a pair of data keys."""
         work = self._keyring.data_key_pairs.generate(key, spec, context, dry_run=dry_run)
         detail = _detail(key, context=context) | {"pair": spec}
-        return await self._use(caller, "GenerateDataKeyPair", work, key=key, detail=detail)
+        return await self._use(caller, "GenerateDataKeyPair", work, key=key, context=context, detail=detail)
 
     async def generate_data_key_pair_without_plaintext(
         self,
@@ -113,7 +114,8 @@ class AsymmetricVerbs(AuditedVerbs):
         pairs = self._keyring.data_key_pairs
         work = pairs.generate_without_plaintext(key, spec, context, dry_run=dry_run)
         detail = _detail(key, context=context) | {"pair": spec}
-        return await self._use(caller, "GenerateDataKeyPairWithoutPlaintext", work, key=key, detail=detail)
+        verb = "GenerateDataKeyPairWithoutPlaintext"
+        return await self._use(caller, verb, work, key=key, context=context, detail=detail)
 
     async def encrypt_by(
         self,
@@ -130,7 +132,7 @@ class AsymmetricVerbs(AuditedVerbs):
             key, plaintext, algorithm=algorithm, context=context, dry_run=dry_run
         )
         detail = _detail(key, algorithm, context)
-        return await self._use(caller, "Encrypt", work, key=key, detail=detail)
+        return await self._use(caller, "Encrypt", work, key=key, context=context, detail=detail)
 
     async def decrypt_by(
         self,
@@ -148,7 +150,9 @@ class AsymmetricVerbs(AuditedVerbs):
         )
         detail = _detail(key, algorithm, context)
         named = ciphertext if algorithm is None else None  # the other kind names no key
-        return await self._use(caller, "Decrypt", work, key=key, ciphertext=named, detail=detail)
+        return await self._use(
+            caller, "Decrypt", work, key=key, ciphertext=named, context=context, detail=detail
+        )
 
     async def re_encrypt_by(
         self,
@@ -178,17 +182,22 @@ class AsymmetricVerbs(AuditedVerbs):
         detail = _detail(key, algorithm, context) | {
             f"source_{name}": text for name, text in of_source.items()
         }
-        source_key_id = self._keyring.identify(source_key, ciphertext if source_algorithm is None else None)
+        named = ciphertext if source_algorithm is None else None  # the other kind names no key
+        source_key_id = self._keyring.identify(source_key, named)
         if source_key_id is not None:
             detail["source_key"] = source_key_id
-        return await self._use(caller, "ReEncrypt", work, key=key, detail=detail)
+        source = Source(source_key, named, source_context)
+        return await self._use(
+            caller, "ReEncrypt", work, key=key, context=context, source=source, detail=detail
+        )
 
     async def generate_data_key_dry(
         self, caller: Caller, key: KeyRef, *, n_bytes: int, context: Mapping[str, str], verb: str
     ) -> None:
         """Rehearse making a data key."""
         work = self._keyring.either.rehearse_data_key(key, n_bytes, context)
-        await self._use(caller, verb, work, key=key, detail=_detail(key, context=context))
+        detail = _detail(key, context=context)
+        await self._use(caller, verb, work, key=key, context=context, detail=detail)
 
 
 def _detail(
