@@ -53,7 +53,7 @@ def server(echo):
         yield serving
 
 
-def wait_until(what, limit_s: float = 20.0) -> None:
+def wait_until(what, limit_s: float = 60.0) -> None:
     deadline = time.monotonic() + limit_s
     while not what():
         assert time.monotonic() < deadline
@@ -200,8 +200,8 @@ def test_a_header_that_never_ends_is_refused_before_it_fills_memory(server: Serv
 def test_a_peer_that_takes_no_answers_is_cut_off(server: Serving, echo: Echo) -> None:
     with server.connect() as sock:
         sock.sendall((b"GET /big HTTP/1.1\r\n" + HOST + b"\r\n") * 40)
-        time.sleep(4)
-        assert len(server.connections) == 0
+        wait_until(lambda: echo.seen)
+        wait_until(lambda: len(server.connections) == 0)
         assert len(echo.seen) < 40
 
 
@@ -242,13 +242,13 @@ def test_draining_answers_what_comes_says_close_and_loses_nothing(echo: Echo) ->
         sock.sendall(GET)
         assert b"connection: close" not in sock.recv(1000)
         drained = asyncio.run_coroutine_threadsafe(
-            serving.connections.drain(ask_s=0.3, limit_s=5), serving.loop
+            serving.connections.drain(ask_s=3.0, limit_s=60), serving.loop
         )
         time.sleep(0.1)
         sock.sendall(GET)
         assert b"connection: close" in receive_all(sock)
         assert receive_all(idle) == b""
-        drained.result(5)
+        drained.result(60)
 
 
 def test_a_handler_that_breaks_ends_the_connection_without_half_an_answer() -> None:
