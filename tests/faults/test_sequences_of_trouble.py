@@ -108,8 +108,8 @@ def fit_harness(harness):
     return harness
 
 
-def test_twenty_sequences_of_operations_faults_losses_and_returns(fit_harness):
-    fit_harness.run(20, 6)
+def test_ten_sequences_of_operations_faults_losses_and_returns(fit_harness):
+    fit_harness.run(10, 6)
 
 
 @pytest.mark.slow

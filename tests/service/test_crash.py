@@ -60,8 +60,11 @@ def run_load_and_kill(service: RunningService, told: Told, *, after_s: float) ->
         kms.close()
 
     threads = [threading.Thread(target=loop, args=(number,), daemon=True) for number in range(_CLIENTS)]
+    known, limit = len(told.ciphertexts), time.monotonic() + 60
     for thread in threads:
         thread.start()
+    while len(told.ciphertexts) < known + _CLIENTS and time.monotonic() < limit:
+        time.sleep(0.02)
     time.sleep(after_s)
     service.kill_everything()
     stop.set()

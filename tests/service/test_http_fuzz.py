@@ -133,8 +133,8 @@ def service(
 @pytest.mark.parametrize(
     ("service", "seconds"),
     [
-        pytest.param(False, 6, id="plain"),
-        pytest.param(True, 3, id="tls"),
+        pytest.param(False, 4, id="plain"),
+        pytest.param(True, 2, id="tls"),
         pytest.param(False, 600, id="plain-long", marks=[pytest.mark.slow, pytest.mark.timeout(1500)]),
         pytest.param(True, 120, id="tls-long", marks=[pytest.mark.slow, pytest.mark.timeout(600)]),
     ],

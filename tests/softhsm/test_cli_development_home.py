@@ -43,9 +43,8 @@ def _contents(home):
     }
 
 
-def test_init_survives_an_interruption_and_a_repetition(tmp_path):
-    require_softhsm()
-    home = Home(tmp_path / "home")
+def _interrupted_init(home):
+    """Press Ctrl-C while the root is being made; returns the status and what was said after that."""
     process = subprocess.Popen(
         [sys.executable, "-m", "strongroom", "init", "--development"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=_environment(home),
@@ -61,7 +60,17 @@ def test_init_survives_an_interruption_and_a_repetition(tmp_path):
     finally:
         process.kill()
         process.wait(60)
-    assert (process.returncode, rest.splitlines()[-1]) == (130, "strongroom: interrupted")
+    return process.returncode, rest
+
+
+def test_init_survives_an_interruption_and_a_repetition(tmp_path):
+    require_softhsm()
+    for attempt in range(5):  # where we ourselves stand still, it is done before the signal comes
+        home = Home(tmp_path / f"home-{attempt}")
+        status, rest = _interrupted_init(home)
+        if status != 0:
+            break
+    assert (status, rest.splitlines()[-1]) == (130, "strongroom: interrupted")
     assert "Traceback" not in rest
     assert processes_of(home.root) == []
     half_made = _strongroom(home, "serve")
