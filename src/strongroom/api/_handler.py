@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from strongroom.api._answers import AMZ_JSON, Answers
 from strongroom.api._arns import Arns, arns_of
+from strongroom.api._batches import BatchRoute, find_batch, render_batch
 from strongroom.api._errors import ApiError, Where, to_api_error, unsupported_error
 from strongroom.api._express import ExpressLane
 from strongroom.api._failure_log import log_failure
@@ -73,6 +74,8 @@ class _Call(Struct, frozen=True):
     """A name we know, else ``-``: it is a label of metrics and audit entries."""
     service: str
     """The AWS service that is spoken to, for which the request must be signed: ``kms`` or ``sts``."""
+    batch: BatchRoute | None = None
+    """What batch the request is for, if it is for one."""
 
 
 class Handler:
@@ -116,18 +119,25 @@ class Handler:
         if probe is not None and request.method in _READ_METHODS:
             return self._probe(probe)
         started = self._clock.monotonic()
-        operation, service = _operation_of(request)
-        call = _Call(request, self._answers.new_request_id(), operation, service)
+        call = self._call_of(request)
         code, response = await self._answer(call)
-        self._metrics.record(operation, code, self._clock.monotonic() - started)
+        self._metrics.record(call.operation, code, self._clock.monotonic() - started)
         return response
 
     async def reject(self, request: Request, error: ApiError) -> Response:
         """Answer a request that broke a limit of the transport."""
-        call = _Call(request, self._answers.new_request_id(), *_operation_of(request))
+        call = self._call_of(request)
         code, response = await self._refuse(call, error)
         self._metrics.record(call.operation, code, 0.0)
         return response
+
+    def _call_of(self, request: Request) -> _Call:
+        """Find out what a request claims to be for."""
+        request_id = self._answers.new_request_id()
+        batch = find_batch(request.path)
+        if batch is not None:
+            return _Call(request, request_id, batch.operation, SERVICE, batch)
+        return _Call(request, request_id, *_operation_of(request))
 
     async def _answer(self, call: _Call) -> tuple[str, Response]:
         try:
@@ -147,7 +157,7 @@ class Handler:
     def _prepare(self, call: _Call) -> tuple[Caller, Action]:
         """Do all that can be refused without the service: route, verify the signature, parse."""
         request = call.request
-        _check_route(request)
+        _check_route(call)
         verified = self._identified(request) or self._verifier.verify(request, call.service)
         arns = arns_of(self._account_id, verified.region)
         caller = Caller(
@@ -155,6 +165,9 @@ class Handler:
         )
         if request.path == _STATUS_PATH:
             return caller, self._read_status
+        if call.batch is not None:
+            content_type = request.by_name.get("content-type", "")
+            return caller, call.batch.prepare(content_type, request.body, arns)
         try:
             return caller, _preparation_of(call)(request.body, arns)
         except KeyringError as error:  # a name that needs no look-up to know that it is nobody's
@@ -194,6 +207,9 @@ class Handler:
         if call.service == STS_SERVICE and document is not None:
             body = render_identity(document, call.request_id)
             return self._answers.response(200, STS_CONTENT_TYPE, body, call.request_id)
+        if call.batch is not None and document is not None:
+            content_type = call.request.by_name.get("content-type", "")
+            return self._answers.response(200, *render_batch(document, content_type), call.request_id)
         kind = _JSON if call.operation == _READ_STATUS else AMZ_JSON
         if document is None:
             return self._answers.response(200, kind, b"", call.request_id)
@@ -259,8 +275,9 @@ def _preparation_of(call: _Call) -> Prepare:
     return prepare
 
 
-def _check_route(request: Request) -> None:
-    method = _METHODS.get(request.path)
+def _check_route(call: _Call) -> None:
+    request = call.request
+    method = "POST" if call.batch is not None else _METHODS.get(request.path)
     if method is None:
         raise ApiError("UnknownOperationException", "There is nothing at this path.", status=404)
     if request.method != method:

@@ -9,6 +9,15 @@ event loop. It does not authorise and does not audit: ``service`` does.
 """
 
 from strongroom.keyring._aliases import MAX_ALIASES_OF_KEY, Aliases
+from strongroom.keyring._batch_values import (
+    MAX_ITEMS,
+    BatchDataKey,
+    BatchOfBytes,
+    BatchOfDataKeys,
+    BatchOfPlaintexts,
+    PlainItem,
+    SealedItem,
+)
 from strongroom.keyring._ciphers import CacheLimits, KekCiphers
 from strongroom.keyring._creation import MAX_KEYS_IN_DOMAIN, KeyKind
 from strongroom.keyring._credentials import CREDENTIALS, make_access_key, open_secret
@@ -98,6 +107,7 @@ __all__ = [
     "DEFAULT_ROTATION_DAYS",
     "MAX_ALIASES_OF_KEY",
     "MAX_DAYS_TO_DESTRUCTION",
+    "MAX_ITEMS",
     "MAX_KEYS_IN_DOMAIN",
     "MAX_RANDOM_BYTES",
     "MAX_ROTATIONS_ON_DEMAND",
@@ -113,6 +123,10 @@ __all__ = [
     "AliasNotFoundError",
     "AliasPage",
     "Aliases",
+    "BatchDataKey",
+    "BatchOfBytes",
+    "BatchOfDataKeys",
+    "BatchOfPlaintexts",
     "CacheLimits",
     "DataKey",
     "DataKeyPair",
@@ -156,12 +170,14 @@ __all__ = [
     "MissingRecordError",
     "NoPublicKeyError",
     "PendingImportError",
+    "PlainItem",
     "PublicHalf",
     "ReEncrypted",
     "Rotated",
     "RotationLimitError",
     "RotationStatus",
     "RotationUnsupportedError",
+    "SealedItem",
     "Signed",
     "Tag",
     "TagLimitError",

@@ -15,6 +15,7 @@ from strongroom.envelope import (
     seal_blob,
 )
 from strongroom.keyring._aliases import Aliases
+from strongroom.keyring._batches import Batches
 from strongroom.keyring._ciphers import CacheLimits, KekCiphers
 from strongroom.keyring._creation import KeyCreation, KeyKind
 from strongroom.keyring._data_key_pairs import DataKeyPairs
@@ -33,6 +34,7 @@ from strongroom.keyring._random import mixed_random
 from strongroom.keyring._ready_keys import ReadyKeys
 from strongroom.keyring._records import HeldKey, KeyRecords
 from strongroom.keyring._rotation import KeyRotations
+from strongroom.keyring._single_batches import SingleBatches
 from strongroom.keyring._slow_work import SlowWork
 from strongroom.keyring._tags import Tags
 from strongroom.keyring._uses import KeyUses
@@ -84,6 +86,8 @@ class Keyring:
         self.uses = KeyUses(self._records, works, self._slow)
         self.either = EitherUses(self, self.uses)
         self.data_key_pairs = DataKeyPairs(self, self._slowest)
+        singly = SingleBatches(self._records, self, self.uses)
+        self.batches = Batches(store, self._records, self.ciphers, singly=singly)
 
     @property
     def records(self) -> KeyRecords:

@@ -8,6 +8,7 @@ from strongroom.keyring import DataKey, Decrypted, Encrypted, KeyRef, Keyring, R
 from strongroom.service._asymmetric import AsymmetricVerbs
 from strongroom.service._audited import event_of
 from strongroom.service._authority import Source
+from strongroom.service._batches import BatchVerbs
 from strongroom.service._destruction import destroy_due_keys
 from strongroom.service._facts import detail_of_request
 from strongroom.service._grants import GrantVerbs
@@ -20,7 +21,9 @@ from strongroom.service._rotation import RotationVerbs
 from strongroom.service._values import Caller, Credential, Refusal
 
 
-class Service(ManagementVerbs, AsymmetricVerbs, ImmediateVerbs, RotationVerbs, PolicyVerbs, GrantVerbs):
+class Service(
+    ManagementVerbs, BatchVerbs, AsymmetricVerbs, ImmediateVerbs, RotationVerbs, PolicyVerbs, GrantVerbs
+):
     """All verbs, over a keyring and an audit log (``KeyService``, ``ImmediateService``). Belongs to one event loop."""
 
     def __init__(self, keyring: Keyring, audit: AuditLog, *, policy: RolePolicy | KeyAuthority) -> None:

@@ -19,6 +19,7 @@ from strongroom.keyring import (
 )
 from strongroom.service._access_protocols import GrantService, PolicyService
 from strongroom.service._asymmetric_protocol import AsymmetricService
+from strongroom.service._batch_protocol import BatchService
 from strongroom.service._caller import Caller
 from strongroom.service._rotation_protocol import RotationService
 
@@ -45,7 +46,7 @@ class Refusal(NamedTuple):
     request_id: str
 
 
-class KeyService(AsymmetricService, RotationService, PolicyService, GrantService, Protocol):
+class KeyService(AsymmetricService, BatchService, RotationService, PolicyService, GrantService, Protocol):
     """Every verb of the data plane. Each checks the policy, acts, and returns once its audit entry is durable.
 
     Raises, besides what each names: AccessDeniedError, AuditUnavailableError, StorageError, HsmError (NoMemberError when

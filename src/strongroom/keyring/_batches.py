@@ -1,0 +1,190 @@
+"""``Batches``: many items under one key, each with a result of its own.
+
+What makes a batch worth while is what it does once: the key is looked up, authorised and audited once, and under a symmetric
+Envelope key the message keys are derived in one pass. The items share the key and nothing else: a bad one spoils no other.
+"""
+
+import asyncio
+import uuid
+from collections.abc import Iterator, Sequence
+from typing import Final, TypeVar
+
+from strongroom.core import KeyOrigin, random_bytes
+from strongroom.envelope import (
+    DataBlob,
+    Xaes256Gcm,
+    data_binding,
+    data_header,
+    open_many_data,
+    parse_data,
+    seal_many_data,
+)
+from strongroom.keyring._batch_values import (
+    BatchDataKey,
+    BatchOfBytes,
+    BatchOfDataKeys,
+    BatchOfPlaintexts,
+    Context,
+    PlainItem,
+    SealedItem,
+)
+from strongroom.keyring._ciphers import KekCiphers
+from strongroom.keyring._errors import IncorrectKeyError, InvalidCiphertextError, KeyringError
+from strongroom.keyring._key_state import require_active, require_symmetric
+from strongroom.keyring._records import HeldKey, KeyRecords
+from strongroom.keyring._single_batches import SingleBatches
+from strongroom.keyring._values import KeyById, KeyRef
+from strongroom.storage import KeyRecord, Reader
+
+_AT_ONCE: Final = 256
+"""Items after which other callers have their turn: about a millisecond of work."""
+
+_ItemT = TypeVar("_ItemT")
+
+
+class Batches:
+    """Works on up to ``MAX_ITEMS`` items at a time; belongs to the keyring's event loop.
+
+    Every function raises KeyStateError, KeyUsageError, KeyNotFoundError, AliasNotFoundError and HsmError for the batch as a
+    whole, also when the key is suspended half way: then no result is given. What is wrong with an item is its result.
+    """
+
+    def __init__(
+        self, store: Reader, records: KeyRecords, ciphers: KekCiphers, *, singly: SingleBatches
+    ) -> None:
+        """``singly`` does the items of keys whose work cannot be shared: Direct keys, pairs, HMAC keys."""
+        self.singly = singly
+        self._store = store
+        self._records = records
+        self._ciphers = ciphers
+
+    async def encrypt(self, key: KeyRef, items: Sequence[PlainItem]) -> BatchOfBytes:
+        """Encrypt each item under the key's current version."""
+        held = self._find(key)
+        if _is_direct(held):
+            return await self.singly.encrypt(key, items)
+        cipher = await self._ciphers.kek(held.record, held.record.current_version)
+        bindings = _Bindings()
+        results: list[bytes | KeyringError] = []
+        for part in _parts(items):
+            await self._turn(held.record)
+            bound = [bindings.of(item.context) for item in part]
+            results += seal_many_data(cipher, _header(held), [item.plaintext for item in part], bound)
+        return BatchOfBytes(held.record.key_id, held.record.material_id, results)
+
+    async def data_keys(self, key: KeyRef, *, count: int, n_bytes: int, context: Context) -> BatchOfDataKeys:
+        """Make ``count`` data keys of ``n_bytes`` (1 to 1,024) each, all with the same encryption context."""
+        held = self._find(key)
+        drawn = random_bytes(n_bytes * count)
+        plaintexts = [drawn[at : at + n_bytes] for at in range(0, len(drawn), n_bytes)]
+        if _is_direct(held):
+            return await self.singly.data_keys(key, plaintexts, context=context)
+        cipher = await self._ciphers.kek(held.record, held.record.current_version)
+        binding = data_binding(context)
+        results: list[BatchDataKey] = []
+        for part in _parts(plaintexts):
+            await self._turn(held.record)
+            sealed = seal_many_data(cipher, _header(held), part, [binding] * len(part))
+            results += map(BatchDataKey, part, sealed)
+        return BatchOfDataKeys(held.record.key_id, held.record.material_id, results)
+
+    async def decrypt(self, key: KeyRef, items: Sequence[SealedItem]) -> BatchOfPlaintexts:
+        """Decrypt each item that was encrypted under any version of the key."""
+        held = self._find(key)
+        if _is_direct(held):
+            return await self.singly.decrypt(key, items)
+        bindings = _Bindings()
+        results: list[bytes | KeyringError] = []
+        for part in _parts(items):
+            await self._turn(held.record)
+            results += await self._open(held, part, bindings)
+        return BatchOfPlaintexts(held.record.key_id, held.record.material_id, results)
+
+    async def rewrap(self, key: KeyRef, items: Sequence[SealedItem]) -> BatchOfBytes:
+        """Encrypt each item anew under the key's current version, with the encryption context that it has."""
+        held = self._find(key)
+        if _is_direct(held):
+            return await self.singly.rewrap(key, items)
+        cipher = await self._ciphers.kek(held.record, held.record.current_version)
+        bindings = _Bindings()
+        results: list[bytes | KeyringError] = []
+        for part in _parts(items):
+            await self._turn(held.record)
+            opened = await self._open(held, part, bindings)
+            good = [
+                (text, item.context)
+                for text, item in zip(opened, part, strict=True)
+                if isinstance(text, bytes)
+            ]
+            bound = [bindings.of(context) for _, context in good]
+            sealed = iter(seal_many_data(cipher, _header(held), [text for text, _ in good], bound))
+            results += [next(sealed) if isinstance(text, bytes) else text for text in opened]
+        return BatchOfBytes(held.record.key_id, held.record.material_id, results)
+
+    def _find(self, key: KeyRef) -> HeldKey:
+        held = self._records.find(key)
+        require_symmetric(held.record, held.record.material_id)
+        require_active(held.record, held.record.material_id)
+        return held
+
+    async def _turn(self, record: KeyRecord) -> None:
+        """Let others have their turn, and see that the key is still active afterwards."""
+        await asyncio.sleep(0)
+        require_active(self._records.find(KeyById(record.key_id)).record, record.material_id)
+
+    async def _open(
+        self, held: HeldKey, part: Sequence[SealedItem], bindings: "_Bindings"
+    ) -> list[bytes | KeyringError]:
+        """Decrypt items of several versions, those of one version together."""
+        results: list[bytes | KeyringError] = [InvalidCiphertextError(key_id=held.record.key_id)] * len(part)
+        by_version: dict[int, list[tuple[int, DataBlob]]] = {}
+        for at, item in enumerate(part):
+            blob = parse_data(item.ciphertext)
+            if blob is None:
+                continue
+            if blob.key_id != held.id_bytes:
+                named = str(uuid.UUID(bytes=blob.key_id))
+                results[at] = IncorrectKeyError(key_id=held.record.key_id, ciphertext_key_id=named)
+                continue
+            by_version.setdefault(blob.key_version, []).append((at, blob))
+        for version, blobs in by_version.items():
+            cipher = await self._cipher_of(held.record, version)
+            if cipher is None:
+                continue
+            bound = [bindings.of(part[at].context) for at, _ in blobs]
+            opened = open_many_data(cipher, [blob for _, blob in blobs], bound)
+            for (at, _), text in zip(blobs, opened, strict=True):
+                if text is not None:
+                    results[at] = text
+        return results
+
+    async def _cipher_of(self, record: KeyRecord, version: int) -> Xaes256Gcm | None:
+        """Return the cipher of a version; None when the key never had it."""
+        if version > record.current_version or self._store.get_key_version(record.key_id, version) is None:
+            return None
+        return await self._ciphers.kek(record, version)
+
+
+class _Bindings:
+    """The bytes that encryption contexts are bound by; most batches have one context, or few."""
+
+    def __init__(self) -> None:
+        self._last: Context = {}
+        self._bound = data_binding(self._last)
+
+    def of(self, context: Context) -> bytes:
+        if context is not self._last:
+            self._last, self._bound = context, data_binding(context)
+        return self._bound
+
+
+def _is_direct(held: HeldKey) -> bool:
+    return held.record.origin is KeyOrigin.AWS_CLOUDHSM
+
+
+def _header(held: HeldKey) -> bytes:
+    return data_header(held.id_bytes, held.record.current_version)
+
+
+def _parts(items: Sequence[_ItemT]) -> Iterator[Sequence[_ItemT]]:
+    return (items[at : at + _AT_ONCE] for at in range(0, len(items), _AT_ONCE))

@@ -1,0 +1,126 @@
+"""``SingleBatches``: batches whose items cannot share their work, because each is a call of an HSM or a signature."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final, TypeVar
+
+from strongroom.core import MacAlgorithm, Secret, SigningAlgorithm
+from strongroom.keyring._batch_values import (
+    BatchDataKey,
+    BatchOfBytes,
+    BatchOfDataKeys,
+    BatchOfPlaintexts,
+    Context,
+    PlainItem,
+    SealedItem,
+)
+from strongroom.keyring._either import SymmetricUses
+from strongroom.keyring._errors import (
+    IncorrectKeyError,
+    InvalidCiphertextError,
+    KeyringError,
+    UnfitRequestError,
+)
+from strongroom.keyring._records import KeyRecords
+from strongroom.keyring._use_values import MessageType
+from strongroom.keyring._uses import KeyUses
+from strongroom.keyring._values import KeyRef
+
+_AT_ONCE: Final = 32
+_OF_AN_ITEM: Final = (InvalidCiphertextError, IncorrectKeyError, UnfitRequestError)
+"""What may be wrong with one item; anything else is wrong with the key or its HSMs, and so with the batch."""
+
+_ItemT = TypeVar("_ItemT")
+_R = TypeVar("_R")
+
+
+class SingleBatches:
+    """Does the items of a batch one by one, some at the same time. Raises as ``Batches`` does."""
+
+    def __init__(self, records: KeyRecords, symmetric: SymmetricUses, uses: KeyUses) -> None:
+        self._records = records
+        self._symmetric = symmetric
+        self._uses = uses
+
+    async def encrypt(self, key: KeyRef, items: Sequence[PlainItem]) -> BatchOfBytes:
+        """Encrypt each item."""
+
+        async def one(item: PlainItem) -> bytes:
+            return (await self._symmetric.encrypt(key, Secret(item.plaintext), item.context)).ciphertext
+
+        return BatchOfBytes(*self._names(key), await _each(items, one))
+
+    async def data_keys(
+        self, key: KeyRef, plaintexts: Sequence[bytes], *, context: Context
+    ) -> BatchOfDataKeys:
+        """Encrypt fresh data keys."""
+
+        async def one(plaintext: bytes) -> BatchDataKey:
+            made = await self._symmetric.encrypt(key, Secret(plaintext), context)
+            return BatchDataKey(plaintext, made.ciphertext)
+
+        made = await _each(plaintexts, one)
+        return BatchOfDataKeys(*self._names(key), [item for item in made if isinstance(item, BatchDataKey)])
+
+    async def decrypt(self, key: KeyRef, items: Sequence[SealedItem]) -> BatchOfPlaintexts:
+        """Decrypt each item."""
+
+        async def one(item: SealedItem) -> bytes:
+            opened = await self._symmetric.decrypt(item.ciphertext, item.context, key=key)
+            return opened.plaintext.reveal()
+
+        return BatchOfPlaintexts(*self._names(key), await _each(items, one))
+
+    async def rewrap(self, key: KeyRef, items: Sequence[SealedItem]) -> BatchOfBytes:
+        """Encrypt each item anew under the key's current version."""
+
+        async def one(item: SealedItem) -> bytes:
+            opened = await self._symmetric.decrypt(item.ciphertext, item.context, key=key)
+            try:
+                return (await self._symmetric.encrypt(key, opened.plaintext, item.context)).ciphertext
+            finally:
+                opened.plaintext.zeroize()
+
+        return BatchOfBytes(*self._names(key), await _each(items, one))
+
+    async def sign(
+        self, key: KeyRef, messages: Sequence[bytes], *, algorithm: SigningAlgorithm, kind: MessageType
+    ) -> BatchOfBytes:
+        """Sign each message."""
+
+        async def one(message: bytes) -> bytes:
+            return (await self._uses.sign(key, algorithm, message, kind)).signature
+
+        return BatchOfBytes(*self._names(key), await _each(messages, one))
+
+    async def mac(self, key: KeyRef, messages: Sequence[bytes], *, algorithm: MacAlgorithm) -> BatchOfBytes:
+        """Make the HMAC of each message."""
+
+        async def one(message: bytes) -> bytes:
+            return (await self._uses.generate_mac(key, algorithm, message)).mac
+
+        return BatchOfBytes(*self._names(key), await _each(messages, one))
+
+    def _names(self, key: KeyRef) -> tuple[str, str]:
+        record = self._records.find(key).record
+        return record.key_id, record.material_id
+
+
+async def _each(items: Sequence[_ItemT], act: Callable[[_ItemT], Awaitable[_R]]) -> list[_R | KeyringError]:
+    """Do each item; the first error that is not of an item alone ends it, and what is under way is cancelled."""
+
+    async def one(item: _ItemT) -> _R | KeyringError:
+        try:
+            return await act(item)
+        except _OF_AN_ITEM as error:
+            return error
+
+    results: list[_R | KeyringError] = []
+    for begin in range(0, len(items), _AT_ONCE):
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(one(item)) for item in items[begin : begin + _AT_ONCE]]
+        except* Exception as failed:  # noqa: BLE001  # one error is told, as a call with one item would tell it
+            raise failed.exceptions[0] from None
+        results += [task.result() for task in tasks]
+    return results

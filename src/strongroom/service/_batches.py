@@ -1,0 +1,151 @@
+"""``BatchVerbs``: many items under one key, authorised once and in one audit entry, which says how many there were."""
+
+import asyncio
+from collections.abc import Coroutine, Mapping, Sequence
+from typing import Final, NamedTuple, Protocol, TypeVar
+
+from strongroom.core import MacAlgorithm, SigningAlgorithm
+from strongroom.keyring import (
+    BatchOfBytes,
+    BatchOfDataKeys,
+    BatchOfPlaintexts,
+    KeyRef,
+    KeyringError,
+    MessageType,
+    PlainItem,
+    SealedItem,
+)
+from strongroom.service._audited import AuditedVerbs
+from strongroom.service._authority import NO_CONTEXT
+from strongroom.service._caller import Caller
+from strongroom.service._facts import detail_of_request
+
+
+class _Batch(Protocol):
+    @property
+    def results(self) -> Sequence[object]: ...
+
+
+class _Verb(NamedTuple):
+    name: str
+    """As the audit log knows it."""
+    actions: tuple[str, ...]
+    """What the caller must be allowed to do."""
+
+
+_B = TypeVar("_B", bound=_Batch)
+
+_ENCRYPT: Final = _Verb("Encrypt", ("Encrypt",))
+_DECRYPT: Final = _Verb("Decrypt", ("Decrypt",))
+_REWRAP: Final = _Verb("ReEncrypt", ("ReEncryptFrom", "ReEncryptTo"))
+_DATA_KEYS: Final = _Verb("GenerateDataKey", ("GenerateDataKey",))
+_SIGN: Final = _Verb("Sign", ("Sign",))
+_MAC: Final = _Verb("GenerateMac", ("GenerateMac",))
+_DECISIONS_AT_ONCE: Final = 64
+"""Encryption contexts that are decided about before others have their turn."""
+
+
+class BatchVerbs(AuditedVerbs):
+    """See ``BatchService`` for what each verb promises."""
+
+    async def encrypt_batch(self, caller: Caller, key: KeyRef, items: Sequence[PlainItem]) -> BatchOfBytes:
+        """Encrypt each item."""
+        work = self._keyring.batches.encrypt(key, items)
+        return await self._use_batch(
+            caller, _ENCRYPT, work, key=key, count=len(items), contexts=_contexts(items)
+        )
+
+    async def decrypt_batch(
+        self, caller: Caller, key: KeyRef, items: Sequence[SealedItem]
+    ) -> BatchOfPlaintexts:
+        """Decrypt each item."""
+        work = self._keyring.batches.decrypt(key, items)
+        return await self._use_batch(
+            caller, _DECRYPT, work, key=key, count=len(items), contexts=_contexts(items)
+        )
+
+    async def rewrap_batch(self, caller: Caller, key: KeyRef, items: Sequence[SealedItem]) -> BatchOfBytes:
+        """Encrypt each item anew."""
+        work = self._keyring.batches.rewrap(key, items)
+        return await self._use_batch(
+            caller, _REWRAP, work, key=key, count=len(items), contexts=_contexts(items)
+        )
+
+    async def make_data_keys(
+        self, caller: Caller, key: KeyRef, *, count: int, n_bytes: int, context: Mapping[str, str]
+    ) -> BatchOfDataKeys:
+        """Make data keys."""
+        work = self._keyring.batches.data_keys(key, count=count, n_bytes=n_bytes, context=context)
+        return await self._use_batch(caller, _DATA_KEYS, work, key=key, count=count, contexts=[context])
+
+    async def sign_batch(
+        self,
+        caller: Caller,
+        key: KeyRef,
+        messages: Sequence[bytes],
+        *,
+        algorithm: SigningAlgorithm,
+        kind: MessageType,
+    ) -> BatchOfBytes:
+        """Sign each message."""
+        work = self._keyring.batches.singly.sign(key, messages, algorithm=algorithm, kind=kind)
+        return await self._use_batch(caller, _SIGN, work, key=key, count=len(messages), algorithm=algorithm)
+
+    async def mac_batch(
+        self, caller: Caller, key: KeyRef, messages: Sequence[bytes], *, algorithm: MacAlgorithm
+    ) -> BatchOfBytes:
+        """Make the HMAC of each message."""
+        work = self._keyring.batches.singly.mac(key, messages, algorithm=algorithm)
+        return await self._use_batch(caller, _MAC, work, key=key, count=len(messages), algorithm=algorithm)
+
+    async def _use_batch(
+        self,
+        caller: Caller,
+        verb: _Verb,
+        work: Coroutine[object, None, _B],
+        *,
+        key: KeyRef,
+        count: int,
+        contexts: Sequence[Mapping[str, str]] = (NO_CONTEXT,),
+        algorithm: str = "",
+    ) -> _B:
+        """Authorise for every encryption context, act, and say in one entry how much was done."""
+        names = {name: "" for context in contexts for name in context}
+        detail = detail_of_request(key, names) | {"items": str(count)}
+        if algorithm:
+            detail["algorithm"] = algorithm
+        further = {"kms:signingalgorithm": (algorithm,)} if verb is _SIGN else {}
+
+        def authorise_for(context: Mapping[str, str]) -> str:
+            grants = [
+                self.authorise_now(caller, action, key, context=context, further=further)
+                for action in verb.actions
+            ]
+            return " ".join(filter(None, grants))
+
+        async def act() -> _B:
+            for at, context in enumerate(contexts[1:], 1):
+                if at % _DECISIONS_AT_ONCE == 0:
+                    await asyncio.sleep(0)
+                authorise_for(context)
+            batch = await work
+            failed = sum(isinstance(result, KeyringError) for result in batch.results)
+            if failed:
+                detail["failed"] = str(failed)
+            return batch
+
+        try:
+            return await self._use(
+                caller, verb.name, act(), key=key, detail=detail, authorise=lambda: authorise_for(contexts[0])
+            )
+        finally:
+            work.close()  # does nothing, unless the caller was refused
+
+
+def _contexts(items: Sequence[PlainItem] | Sequence[SealedItem]) -> list[Mapping[str, str]]:
+    """Return the different encryption contexts of a batch; those that are one object count once."""
+    by_identity = {id(item.context): item.context for item in items}
+    different: dict[tuple[tuple[str, str], ...], Mapping[str, str]] = {}
+    for context in by_identity.values():
+        different.setdefault(tuple(sorted(context.items())), context)
+    return list(different.values())
