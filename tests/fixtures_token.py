@@ -255,9 +255,12 @@ class FakeModule:
         self._trip("encrypt")
         return AESGCM(self._object(session, key)["key"]).encrypt(mechanism.iv, data, mechanism.aad)
 
+    def decrypt_gcm(self, session, key, iv, aad, data, vendor_number=None):
+        return self.decrypt(session, cryptoki.AesGcm(iv, aad, 128, vendor_number), key, data)
+
     def decrypt_gcm_each(self, session, key, sealed, opened, *, vendor_number=None):
         for iv, aad, data in sealed:
-            opened(self.decrypt(session, cryptoki.AesGcm(iv, aad, 128, vendor_number), key, data))
+            opened(self.decrypt_gcm(session, key, iv, aad, data, vendor_number))
 
     def decrypt(self, session, mechanism, key, data):
         self._token(session)

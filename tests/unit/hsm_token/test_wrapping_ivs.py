@@ -34,6 +34,9 @@ class OwnIvModule:
         iv = self.make_iv(self.iv_len)
         return iv, AESGCM(KEY).encrypt(iv if any(iv) else b"\1" * len(iv), data, mechanism.aad)
 
+    def decrypt_gcm(self, session, key, iv, aad, data, vendor_number=None):
+        return self.decrypt(session, AesGcm(iv, aad, 128, vendor_number), key, data)
+
     def decrypt(self, session, mechanism, key, data):
         iv = mechanism.iv
         if self.rule == "hsm-prepended":

@@ -74,6 +74,21 @@ class GcmCalls(Calls):
         super().__init__(library)
         self._frames: list[_Frame] = []  # taken and put back whole: list.pop and list.append are atomic
 
+    def decrypt_gcm(  # noqa: PLR0917  # as ``_gcm``
+        self, session: int, key: int, iv: bytes, aad: bytes, data: bytes, vendor_number: int | None = None
+    ) -> bytes:
+        """``decrypt`` with AES-GCM and a tag of 16 bytes, without the value that names the mechanism."""
+        check_operation(session, key, data)
+        if vendor_number is not None or not _is_usual(iv, aad):
+            return self._gcm_decrypt(session, AesGcm(iv, aad, _TAG_BITS, vendor_number), key, data)
+        frame = self._frame()
+        try:
+            calls = self._c_decrypt_init, self._c_decrypt
+            return self._gcm("C_Decrypt", calls, frame, session, key, (iv, aad, _TAG_BITS, _AES_GCM), data)
+        finally:
+            ffi.memmove(frame.output, _ZEROS, _ROOM)
+            self._frames.append(frame)
+
     def decrypt_gcm_each(
         self,
         session: int,
@@ -95,12 +110,7 @@ class GcmCalls(Calls):
         try:
             for iv, aad, data in sealed:
                 check_operation(session, key, data)
-                if (
-                    type(iv) is not bytes
-                    or type(aad) is not bytes
-                    or not 0 < len(iv) <= _IV_ROOM
-                    or len(aad) > _AAD_ROOM
-                ):
+                if not _is_usual(iv, aad):
                     AesGcm(iv, aad)  # raises when they are out of bounds
                 answer = self._gcm(
                     "C_Decrypt", calls, frame, session, key, (iv, aad, _TAG_BITS, number), data
@@ -169,6 +179,11 @@ class GcmCalls(Calls):
         answer = take(output, written, room, name)
         zeroize(output, len(answer))
         return answer
+
+
+def _is_usual(iv: bytes, aad: bytes) -> bool:
+    """Whether ``AesGcm`` would take these, by the quickest look."""
+    return type(iv) is bytes and 0 < len(iv) <= _IV_ROOM and type(aad) is bytes and len(aad) <= _AAD_ROOM
 
 
 def _parameter(mechanism: AesGcm) -> tuple[bytes, bytes, int, int]:

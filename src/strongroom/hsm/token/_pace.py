@@ -47,6 +47,11 @@ class BackOff:
         self._pause_s = 0.0
         self._until = 0.0
 
+    @property
+    def is_on(self) -> bool:
+        """Whether ``wait`` may have to wait."""
+        return self._pause_s > 0
+
     def extend(self) -> None:
         """Begin a pause, twice as long as the last one and 0 to 50 % more."""
         with self._lock:

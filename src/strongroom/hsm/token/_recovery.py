@@ -120,8 +120,10 @@ class Ladder:
         if os.getpid() != self._process_id:
             # Its parent's connection would be used by both; modules that allow this mix up their answers.
             raise MemberFailedError("a process made by fork has no token; start one anew instead")
-        self._refuse_when_broken()
-        self._throttle.wait(deadline)
+        if self.broken_because is not None:
+            self._refuse_when_broken()
+        if self._throttle.is_on:
+            self._throttle.wait(deadline)
         if self._due:
             due, self._due = self._due, Rung.GROUND
             self._climb_from(

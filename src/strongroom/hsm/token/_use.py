@@ -90,7 +90,8 @@ class UseVerbs:
     def unwrap_work(self, root_id: RootId, wrapped: WrappedBytes, aad: bytes) -> Work[Secret]:
         """Check what ``unwrap`` takes and return what it does in a session, but for telling what a failure means."""
         self.check_unwrap(root_id, wrapped, aad)
-        return lambda session: self._decrypt(session, root_id, wrapped, aad)
+        decrypt, handles = self._wrapping.decrypt, self._handles
+        return lambda session: Secret(decrypt(session, handles(session, root_id), wrapped, aad))
 
     def unwrap_each(
         self,

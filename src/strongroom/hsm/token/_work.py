@@ -143,7 +143,8 @@ class Workshop:
         ladder.begin(deadline)
         generation = ladder.generation.enter(deadline)
         try:
-            result = self._in_session(work, deadline, new=False)
+            with self._pool.borrow(deadline) as session:
+                result = work(session)
         finally:
             ladder.generation.leave()
         ladder.succeeded(generation)
@@ -223,7 +224,13 @@ class Workshop:
             generation = ladder.generation.enter(deadline)
             failure: CryptokiError | HsmKeyNotFoundError
             try:
-                result = self._in_session(work, deadline, new=new)
+                session = self._pool.take(deadline, new=new)
+                try:
+                    result = work(session)
+                except BaseException as error:
+                    self._pool.give_back_after(error, session)
+                    raise
+                self._pool.give_back(session)
             except (CryptokiError, HsmKeyNotFoundError) as error:
                 failure = error
             else:
@@ -242,16 +249,6 @@ class Workshop:
             if taken is None:
                 raise failure
             rung, new = taken, True
-
-    def _in_session(self, work: Work[_Result], deadline: Deadline, *, new: bool) -> _Result:
-        session = self._pool.take(deadline, new=new)
-        try:
-            result = work(session)
-        except BaseException as error:
-            self._pool.give_back_after(error, session)
-            raise
-        self._pool.give_back(session)
-        return result
 
     def _find_fault(self, error: CryptokiError, deadline: Deadline) -> None:
         """After a code without a reason that no recovery healed: give the token up, unless it still answers.

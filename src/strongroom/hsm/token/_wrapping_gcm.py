@@ -61,13 +61,14 @@ class GcmWrapping:
 
     def decrypt(self, session: int, handles: Handles, wrapped: WrappedBytes, aad: bytes) -> bytes:
         """See ``Wrapping``."""
-        sealed = wrapped.ciphertext + wrapped.tag
-        if self._rule == "hsm-prepended":
-            mechanism, sealed = self._mechanism(b"", aad), wrapped.iv + sealed
-        else:
-            mechanism = self._mechanism(wrapped.iv, aad)
+        _algorithm, iv, ciphertext, tag = wrapped
         try:
-            opened = self._module.decrypt(session, mechanism, handles[0], sealed)
+            if self._rule == "hsm-prepended":
+                mechanism = self._mechanism(b"", aad)
+                opened = self._module.decrypt(session, mechanism, handles[0], iv + ciphertext + tag)
+            else:
+                sealed = ciphertext + tag
+                opened = self._module.decrypt_gcm(session, handles[0], iv, aad, sealed, self._vendor_number)
         except CryptokiError as error:
             if isinstance(error, MechanismParamInvalidError) and len(wrapped.iv) != self._iv_len:
                 # Members that cannot open each other's IVs make no cluster: so it is the caller's, and no drift.
@@ -75,8 +76,8 @@ class GcmWrapping:
             raise decryption_failure(
                 error, general_error_is_bad_tag=self._general_error_is_bad_tag
             ) from error
-        if len(opened) != len(wrapped.ciphertext):
-            raise ModuleContractError(f"AES-GCM made {len(opened)} bytes of {len(wrapped.ciphertext)}")
+        if len(opened) != len(ciphertext):
+            raise ModuleContractError(f"AES-GCM made {len(opened)} bytes of {len(ciphertext)}")
         return opened
 
     def decrypt_each(

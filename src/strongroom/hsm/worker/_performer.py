@@ -76,7 +76,6 @@ class TokenPerformer:
     def __init__(self, token: Token, gate: ApprovalGate, *, use_limit_s: float, admin_limit_s: float) -> None:
         self._token = token
         self._gate = gate
-        self._use_limit_s = use_limit_s
         self._admin_limit_s = admin_limit_s
         self._use: Mapping[type, Callable[[Any], object]] = {
             Wrap: self._wrap,
@@ -84,6 +83,9 @@ class TokenPerformer:
             Random: self._random,
             **direct_use_calls(token.direct),
         }
+        self._limits = dict.fromkeys(
+            (*self._use, Batch), use_limit_s
+        )  # of a batch: a slice and what it is at
         self._admin: Mapping[type, Callable[[Any], object]] = {
             GenerateRoot: self._generate_root,
             GenerateImportPair: self._generate_import_pair,
@@ -105,8 +107,7 @@ class TokenPerformer:
 
     def limit_s(self, call: msgspec.Struct) -> float:
         """Use verbs have the profile's limit; key generation may take longer."""
-        is_use = type(call) in self._use or isinstance(call, Batch)  # of a batch: one slice and what it is at
-        return self._use_limit_s if is_use else self._admin_limit_s
+        return self._limits.get(type(call), self._admin_limit_s)
 
     def close(self) -> None:
         """Log out and close every session of the token."""

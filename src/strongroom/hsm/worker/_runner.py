@@ -182,7 +182,7 @@ class CallRunner:
             if reply is not None:
                 self._done.append((waiting.connection, reply))
             if self._queue.empty() or self._clock.monotonic() >= flush_at:
-                self._send()
+                self._send_last()
                 flush_at = None
             if self._performer.is_broken:
                 self._in_loop(self.broken.set)
@@ -239,11 +239,6 @@ class CallRunner:
             self._loop.call_later(_HELD_AT_MOST_S, self._watch)
 
     def _send(self) -> None:
-        if len(self._done) == 1:  # the usual case where few call at once
-            with contextlib.suppress(IndexError):
-                connection, reply = self._done.popleft()
-                _send_to(connection, [reply])
-            return
         by_connection: dict[Connection, list[Reply]] = {}
         with contextlib.suppress(IndexError):  # others may take from it at the same moment
             while True:
@@ -251,6 +246,17 @@ class CallRunner:
                 by_connection.setdefault(connection, []).append(reply)
         for connection, replies in by_connection.items():
             _send_to(connection, replies)
+
+    def _send_last(self) -> None:
+        """Do what ``_send`` does, by a shorter way where one answer waits."""
+        if len(self._done) != 1:
+            self._send()
+            return
+        try:
+            connection, reply = self._done.popleft()
+        except IndexError:  # another thread was quicker
+            return
+        _send_to(connection, [reply])
 
 
 def _send_to(connection: Connection, replies: list[Reply]) -> None:
