@@ -6,7 +6,8 @@ from strongroom.core import KeyUsage, ManagedKeySpec
 from strongroom.keyring import DryRunError, KeyById, KeyKind, KeyUsageError, generate_material
 from strongroom.service import ROLES_FOR, AccessDeniedError, Role
 from strongroom.service._asymmetric_protocol import AsymmetricService
-from unit.service.verbs import CONTEXT, PAIR_VERBS, PLAINTEXT
+from unit.service.pair_verbs import PAIR_VERBS
+from unit.service.verbs import CONTEXT, PLAINTEXT
 
 
 async def make_key(bench, kind):

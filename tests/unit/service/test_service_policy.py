@@ -17,7 +17,8 @@ from strongroom.service import (
     RolePolicy,
     Service,
 )
-from unit.service.verbs import PAIR_VERBS, VERBS, everything_in, make_ready_for, sealed_by
+from unit.service.pair_verbs import PAIR_VERBS
+from unit.service.verbs import VERBS, everything_in, make_ready_for, sealed_by
 
 MANAGING = {
     "CreateKey", "CreateAlias", "EnableKey", "DisableKey", "UpdateAlias", "DeleteAlias", "UpdateKeyDescription",
