@@ -84,4 +84,4 @@ def test_killed_once(home):
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_killed_again_and_again(home):
-    assert len(go_through(home, 25)) > 25
+    assert len(go_through(home, 25)) > 5, "hardly a key was made: it shows little"
