@@ -8,13 +8,18 @@ import struct
 from typing import Final, NamedTuple
 
 from strongroom.core import WrapAlgorithm
-from strongroom.envelope._blob import FORMAT_VERSION, MAX_BLOB_BYTES, Purpose, encode_header, encode_sealed
+from strongroom.envelope._blob import FORMAT_VERSION, MAX_BLOB_BYTES, Purpose, encode_header
+from strongroom.envelope._errors import MalformedBlobError
 from strongroom.envelope._xaes import NONCE_LEN_BYTES, TAG_LEN_BYTES, Xaes256Gcm
 
 _FIXED: Final = bytes((FORMAT_VERSION, Purpose.DATA, WrapAlgorithm.XAES_256_GCM))
 _START: Final = struct.Struct(f">3s16sIB{NONCE_LEN_BYTES}sI")
 _HEADER_BYTES: Final = 23
 _OVERHEAD_BYTES: Final = _START.size + 1 + TAG_LEN_BYTES
+_MAX_BYTES: Final = MAX_BLOB_BYTES - _OVERHEAD_BYTES
+_NONCE_LEN: Final = bytes((NONCE_LEN_BYTES,))
+_TAG_LEN: Final = bytes((TAG_LEN_BYTES,))
+_pack_length: Final = struct.Struct(">I").pack
 
 
 class DataBlob(NamedTuple):
@@ -37,7 +42,10 @@ def data_header(key_id: bytes, key_version: int) -> bytes:
 def seal_data(cipher: Xaes256Gcm, header: bytes, plaintext: bytes, binding: bytes) -> bytes:
     """Encrypt 1 to 6,075 bytes into an encoded blob, as ``seal_blob`` does. Raises MalformedBlobError as that does."""
     nonce, sealed = cipher.seal(plaintext, header + binding)
-    return encode_sealed(header, nonce, sealed)
+    size = len(sealed) - TAG_LEN_BYTES
+    if not 1 <= size <= _MAX_BYTES:
+        raise MalformedBlobError("the ciphertext length is out of range")
+    return b"".join((header, _NONCE_LEN, nonce, _pack_length(size), sealed[:size], _TAG_LEN, sealed[size:]))
 
 
 def parse_data(data: bytes) -> DataBlob | None:

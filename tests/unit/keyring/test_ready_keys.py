@@ -1,0 +1,88 @@
+"""Keys that are in memory: the same results as the keyring's, no HSM asked, and None for whatever needs more."""
+
+import asyncio
+
+import pytest
+
+from strongroom.core import KeyState, Secret
+from strongroom.keyring import KeyByAlias, KeyById, KeyNotFoundError, KeyStateError
+
+CONTEXT = {"tenant": "7"}
+
+
+@pytest.fixture
+async def key(keyring):
+    """A key whose KEK is in memory, with an alias."""
+    made = KeyById((await keyring.create_key("")).key_id)
+    await keyring.create_alias("alias/old", made.key_id)
+    await keyring.encrypt(made, Secret(b"x"), {})
+    return made
+
+
+async def next_turn():
+    for _ in range(3):
+        await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("name", ["id", "alias"])
+async def test_what_it_seals_the_keyring_opens_and_the_other_way_round(bench, keyring, key, name):
+    named = key if name == "id" else KeyByAlias("alias/old")
+    unwraps = bench.cluster.unwraps
+    made = keyring.ready.encrypt(named, b"data", CONTEXT)
+    data_key = keyring.ready.generate_data_key(named, 32, CONTEXT)
+    assert (await keyring.decrypt(made.ciphertext, CONTEXT, key=None)).plaintext.reveal() == b"data"
+    opened = await keyring.decrypt(data_key.ciphertext, CONTEXT, key=key)
+    assert opened.plaintext.matches(data_key.plaintext)
+    theirs = await keyring.encrypt(named, Secret(b"other"), {})
+    for asked in (None, named):
+        ours = keyring.ready.decrypt(theirs.ciphertext, {}, key=asked)
+        assert (ours.plaintext.reveal(), ours.key_id, ours.material_id) == (
+            b"other",
+            key.key_id,
+            made.material_id,
+        )
+    assert bench.cluster.unwraps == unwraps
+
+
+async def test_each_use_counts_as_a_hit_and_what_is_not_there_counts_once_only(bench, keyring, key):
+    hits, misses = keyring.ciphers.keks.hits, keyring.ciphers.keks.misses
+    for _ in range(3):
+        keyring.ready.encrypt(key, b"data", {})
+    assert (keyring.ciphers.keks.hits, keyring.ciphers.keks.misses) == (hits + 3, misses)
+    other = bench.open_keyring()
+    assert other.ready.encrypt(key, b"data", {}) is None
+    assert other.ready.generate_data_key(key, 16, {}) is None
+    assert (other.ciphers.keks.hits, other.ciphers.keks.misses) == (0, 0)
+    await other.encrypt(key, Secret(b"data"), {})
+    assert other.ciphers.keks.misses == 1
+
+
+async def test_what_does_not_open_is_none(keyring, key):
+    sealed = keyring.ready.encrypt(key, b"data", CONTEXT).ciphertext
+    other = KeyById((await keyring.create_key("")).key_id)
+    await keyring.encrypt(other, Secret(b"x"), {})
+    assert keyring.ready.decrypt(sealed, {}, key=None) is None
+    assert keyring.ready.decrypt(sealed, CONTEXT, key=other) is None
+    assert keyring.ready.decrypt(sealed[:-1] + bytes([sealed[-1] ^ 1]), CONTEXT, key=None) is None
+    older = sealed[:19] + (2).to_bytes(4, "big") + sealed[23:]
+    assert keyring.ready.decrypt(older, CONTEXT, key=None) is None
+    assert keyring.ready.decrypt(b"nothing of ours", {}, key=None) is None
+    assert keyring.ready.decrypt(sealed, CONTEXT, key=None).plaintext.reveal() == b"data"
+
+
+async def test_a_key_that_another_process_suspended_is_refused_in_the_next_turn(bench, keyring, key):
+    sealed = keyring.ready.encrypt(key, b"data", {}).ciphertext
+    await bench.open_keyring().set_state(key.key_id, KeyState.SUSPENDED)
+    await next_turn()
+    with pytest.raises(KeyStateError):
+        keyring.ready.encrypt(key, b"data", {})
+    with pytest.raises(KeyStateError):
+        keyring.ready.decrypt(sealed, {}, key=None)
+
+
+async def test_a_kek_does_not_outlive_its_time_and_an_unknown_key_is_told(bench, keyring, key):
+    bench.clock.advance(301)
+    await next_turn()
+    assert keyring.ready.encrypt(key, b"data", {}) is None
+    with pytest.raises(KeyNotFoundError):
+        keyring.ready.encrypt(KeyById("00000000-0000-4000-8000-000000000000"), b"data", {})
