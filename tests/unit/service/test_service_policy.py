@@ -31,12 +31,12 @@ LOOKING = {
     "ListKeys",
     "ListAliases",
     "ListResourceTags",
+    "GetKeyRotationStatus",
+    "ListKeyRotations",
     "GetKeyPolicy",
     "ListKeyPolicies",
     "ListGrants",
     "ListRetirableGrants",
-    "GetKeyRotationStatus",
-    "ListKeyRotations",
     "GetPublicKey",
 }
 USING = {
@@ -64,6 +64,7 @@ def test_the_tests_go_through_every_verb():
         "decryptby",
         "reencryptby",
         "generatedatakeydry",
+        *("encryptbatch", "decryptbatch", "rewrapbatch", "makedatakeys", "signbatch", "macbatch"),
     }
     assert verbs == {verb.lower() for verb in VERBS | PAIR_VERBS} | others
 
