@@ -72,9 +72,8 @@ class PinAttemptFile:
         salted = self._pin or SaltedPin.of(pin, token_serial=self._serial, token_label=self._label)
         try:
             leave_marker(self._refusal_path, salted)
-            self._path.unlink(
-                missing_ok=True
-            )  # the marker says more, and whoever removes it allows a fresh try
+            # The marker says more, and whoever removes it allows a fresh try.
+            self._path.unlink(missing_ok=True)
         except OSError as error:
             self._not_kept(error.strerror or "unknown")
 
