@@ -148,7 +148,7 @@ async def test_bad_items_spoil_nothing_but_themselves(subject):
             BatchDecrypt(subject.key(AES), first.wrapped, AAD),
             third,
         ],
-        deadline=in_s(1),
+        deadline=in_s(2),
     )
     for index, secret in zip((0, 5, 8), secrets, strict=True):
         assert answers[index].matches(secret)
@@ -175,7 +175,7 @@ async def test_an_hsm_that_does_not_answer_costs_no_more_than_the_deadline(subje
         except HsmError as error:
             answers = [error]
         assert all(isinstance(answer, subject.deadline_error) for answer in answers)
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 5
     finally:
         subject.answer_again()
     answers = await subject.use.batch(unwraps, deadline=in_s(20))

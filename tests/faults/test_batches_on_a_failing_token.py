@@ -134,8 +134,8 @@ async def test_tampered_items_spoil_nothing_but_themselves(struck):
 async def test_an_item_that_hangs_in_the_library_costs_itself_and_those_behind_it(struck):
     hang = struck.shim.hang("C_Decrypt", first=5, last=5)
     began = time.monotonic()
-    answers = await struck.batch(within_s=1.0)
-    assert time.monotonic() - began < 3
+    answers = await struck.batch(within_s=2.0)
+    assert time.monotonic() - began < 7
     assert [answer.matches(secret) for answer, secret in zip(answers[:4], struck.secrets, strict=False)] == [
         True
     ] * 4

@@ -109,8 +109,8 @@ async def test_an_item_that_hangs_costs_itself_and_what_waits_behind_it(hsm, roo
         secrets, items = unwraps(hsm, root_id, 8)
         try:
             began = time.monotonic()
-            answers = await remote.batch(items, deadline=in_s(0.5))
-            assert time.monotonic() - began < 0.5 + 1
+            answers = await remote.batch(items, deadline=in_s(2))
+            assert time.monotonic() - began < 2 + 5
             assert all(
                 answer.matches(secret) for answer, secret in zip(answers[:4], secrets[:4], strict=True)
             )
@@ -126,8 +126,8 @@ async def test_an_item_that_hangs_costs_itself_and_what_waits_behind_it(hsm, roo
 
 async def test_items_for_which_no_time_is_left_are_told_so(hsm, root_id, member):
     secrets, items = unwraps(hsm, root_id, 200)
-    hsm.faults.slow_s = 0.01
-    answers = await member.batch(items, deadline=in_s(0.5))
+    hsm.faults.slow_s = 0.02
+    answers = await member.batch(items, deadline=in_s(1))
     late = [isinstance(answer, MemberDeadlineError) for answer in answers]
     n_done = late.index(True)
     assert 0 < n_done < 200
