@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from cryptography.exceptions import InvalidTag
 
+from fakes_access import FakeAccess
 from fakes_key_management import FakeKeyManagement
 from fakes_pairs import FakePairs
 from fakes_rotation import FakeRotation
@@ -57,13 +58,14 @@ class Health:
         return "strongroom_members_active 2\n"
 
 
-class FakeKeyService(FakePairs, FakeKeyManagement, FakeRotation):
+class FakeKeyService(FakeAccess, FakePairs, FakeKeyManagement, FakeRotation):
     """A KeyService in memory with real encryption. ``outcomes`` and ``refusals`` are its audit log."""
 
     def __init__(self, clock):
         super().__init__(clock)
         FakeRotation.__init__(self)
         self._start_pairs()
+        self._start_access()
         self.credentials = {ACCESS_KEY: Credential(ACCESS_KEY, "user/developer", Secret(SECRET_KEY.encode()))}
         self.refusals = []
         self.audit_broken = False

@@ -1,5 +1,6 @@
 """Constraints on members of a request, and the words in which AWS says that they were broken."""
 
+import re
 from collections.abc import Sized
 
 from strongroom.api._errors import validation_error
@@ -32,6 +33,15 @@ class Violations:
         """Bytes, at least one, or absent."""
         if value is not None:
             self._size(name, "", value, 1, maximum)
+
+    def pattern(self, name: str, value: str | None, form: re.Pattern[str], written: str) -> None:
+        """A text of a certain form, or absent; ``written`` is the form as the AWS model has it."""
+        if value is not None and form.fullmatch(value) is None:
+            self._add(
+                name,
+                f" '{value[:_ECHOED]}'",
+                f"Member must satisfy regular expression pattern: {written}",
+            )
 
     def _size(self, name: str, echo: str, value: Sized, minimum: int, maximum: int) -> None:
         if len(value) < minimum:

@@ -39,7 +39,17 @@ from strongroom.keyring import (
     TooBusyError,
     UnfitRequestError,
 )
-from strongroom.service import AccessDeniedError
+from strongroom.policy import MalformedPolicyError
+from strongroom.service import (
+    AccessDeniedError,
+    GrantLimitError,
+    GrantNotFoundError,
+    InactiveAccessKeyError,
+    InvalidGrantTokenError,
+    LockoutError,
+    PoliciesNotKeptError,
+    UnfitGrantError,
+)
 
 
 class ApiError(StrongroomError):
@@ -111,7 +121,19 @@ ERROR_RULES: tuple[ErrorRule, ...] = (
     ErrorRule(InvalidCiphertextError, "InvalidCiphertextException", 400, lambda _error, _where: ""),
     ErrorRule(IncorrectKeyError, "IncorrectKeyException", 400, lambda _error, _where:
               "The key ID in the request does not identify a CMK that can perform this operation."),
+    ErrorRule(InactiveAccessKeyError, "UnrecognizedClientException", 400, lambda _error, _where:
+              "The security token included in the request is invalid."),
     ErrorRule(AccessDeniedError, "AccessDeniedException", 400, _not_allowed),
+    ErrorRule(MalformedPolicyError, "MalformedPolicyDocumentException", 400, lambda error, _where: error.message),
+    ErrorRule(LockoutError, "MalformedPolicyDocumentException", 400, lambda _error, _where:
+              "The new key policy will not allow you to update the key policy in the future."),
+    ErrorRule(InvalidGrantTokenError, "InvalidGrantTokenException", 400, lambda _error, _where:
+              "A grant token names no grant that there is."),
+    ErrorRule(GrantNotFoundError, "NotFoundException", 400, lambda _error, _where: "Grant is not found."),
+    ErrorRule(GrantLimitError, "LimitExceededException", 400, lambda error, _where:
+              f"There are {error.limit} grants already, which is the most."),
+    ErrorRule(UnfitGrantError, "ValidationException", 400, lambda error, _where: error.message),
+    ErrorRule(PoliciesNotKeptError, "UnsupportedOperationException", 400, lambda error, _where: error.message),
     ErrorRule(ApprovalRequiredError, "AccessDeniedException", 400, lambda _error, where:
               f"kms:{where.operation} needs an approval that this request does not have."),
     ErrorRule(HsmIntegrityError, "KMSInternalException", 500, lambda _error, _where:

@@ -20,6 +20,8 @@ class Paged(Enum):
     KEYS = (b"K", re.compile(rb"[0-9a-f-]{36}"))
     ALIASES = (b"A", re.compile(rb"alias/[a-zA-Z0-9/_-]{1,250}"))
     ROTATIONS = (b"R", re.compile(rb"[1-9][0-9]{0,9}"))
+    GRANTS = (b"G", re.compile(rb"[0-9a-f]{64}"))
+    RETIRABLE_GRANTS = (b"E", re.compile(rb"[0-9a-f]{64}"))
     TAGS = (b"T", re.compile(rb"[^\x00-\x1f\x7f]{1,512}"))
 
 

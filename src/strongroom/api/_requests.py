@@ -33,6 +33,7 @@ ORIGINS = ("AWS_KMS", "EXTERNAL", "AWS_CLOUDHSM", "EXTERNAL_KEY_STORE")
 ENCRYPTION_ALGORITHMS = (SYMMETRIC_DEFAULT, "RSAES_OAEP_SHA_1", "RSAES_OAEP_SHA_256", "SM2PKE")
 RESOURCE_OWNERS = ("SELF", "OTHER_ACCOUNTS_VIA_RAM")
 MAX_KEY_ID = 2_048
+MAX_GRANT_TOKENS = 10
 MAX_PLAINTEXT_BYTES = 4_096
 MAX_CIPHERTEXT_BYTES = 6_144
 _SERVED_SPECS = frozenset(ManagedKeySpec)
@@ -114,9 +115,9 @@ class DescribeKeyMembers(KeyMembers, frozen=True, kw_only=True):
     grant_tokens: list[str] | None = None
 
     def validate(self) -> None:
-        """Check the constraints, and refuse grants."""
+        """Check the constraints."""
         super().validate()
-        refuse_grants(self.grant_tokens)
+        check_grant_tokens(self.grant_tokens)
 
 
 class ListKeysMembers(Members, frozen=True, kw_only=True):
@@ -199,7 +200,7 @@ class GenerateDataKeyMembers(Members, frozen=True, kw_only=True):
         if (self.number_of_bytes is None) == (self.key_spec is None):
             raise validation_error("Please specify either number of bytes or key spec.")
         refuse_present("Recipient", self.recipient is not None)
-        refuse_grants(self.grant_tokens)
+        check_grant_tokens(self.grant_tokens)
 
     def n_bytes(self) -> int:
         """Return the length of the data key asked for. Only after ``validate``."""
@@ -235,7 +236,7 @@ class EncryptMembers(Members, frozen=True, kw_only=True):
         found.one_of("encryptionAlgorithm", self.encryption_algorithm, ENCRYPTION_ALGORITHMS)
         found.check()
         refuse_algorithm(self.encryption_algorithm)
-        refuse_grants(self.grant_tokens)
+        check_grant_tokens(self.grant_tokens)
 
 
 class DecryptMembers(Members, frozen=True, kw_only=True):
@@ -270,7 +271,7 @@ class DecryptMembers(Members, frozen=True, kw_only=True):
         refuse_algorithm(self.encryption_algorithm)
         refuse_present("Recipient", self.recipient is not None)
         refuse_present("DryRunModifiers", bool(self.dry_run_modifiers))
-        refuse_grants(self.grant_tokens)
+        check_grant_tokens(self.grant_tokens)
 
 
 def refuse_present(member: str, is_present: bool) -> None:  # noqa: FBT001  # reads as a claim where it is called
@@ -316,9 +317,14 @@ def oaep_of(value: str | None) -> OaepAlgorithm | None:
     return None if value in {None, SYMMETRIC_DEFAULT} else OaepAlgorithm(value)
 
 
-def refuse_grants(tokens: list[str] | None) -> None:
-    """Refuse grant tokens: nobody can have one."""
-    if tokens:
-        raise ApiError(
-            "InvalidGrantTokenException", "No grants are given out by this service yet: GrantTokens."
+def check_grant_tokens(tokens: list[str] | None) -> None:
+    """Check number and lengths of grant tokens; whether they name grants is the service's to say."""
+    if tokens is not None and len(tokens) > MAX_GRANT_TOKENS:
+        raise validation_error(
+            "1 validation error detected: Value at 'grantTokens' failed to satisfy constraint: "
+            f"Member must have length less than or equal to {MAX_GRANT_TOKENS}"
         )
+    found = Violations()
+    for token in tokens or ():
+        found.length("grantTokens", token, 1, 8_192)
+    found.check()

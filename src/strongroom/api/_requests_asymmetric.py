@@ -12,7 +12,7 @@ from strongroom.api._requests import (
     MAX_PLAINTEXT_BYTES,
     KeyMembers,
     Members,
-    refuse_grants,
+    check_grant_tokens,
     refuse_present,
     refuse_spec,
 )
@@ -44,7 +44,7 @@ class _Signing(Members, frozen=True, kw_only=True):
         found.one_of("signingAlgorithm", self.signing_algorithm, SIGNING_ALGORITHMS)
         found.check()
         _refuse_signing_algorithm(self.signing_algorithm)
-        refuse_grants(self.grant_tokens)
+        check_grant_tokens(self.grant_tokens)
 
     def algorithm(self) -> SigningAlgorithm:
         """Return the algorithm. Only after ``validate``."""
@@ -89,7 +89,7 @@ class _Mac(Members, frozen=True, kw_only=True):
         found.required("macAlgorithm", self.mac_algorithm)
         found.one_of("macAlgorithm", self.mac_algorithm, MAC_ALGORITHMS)
         found.check()
-        refuse_grants(self.grant_tokens)
+        check_grant_tokens(self.grant_tokens)
 
     def algorithm(self) -> MacAlgorithm:
         """Return the algorithm. Only after ``validate``."""
@@ -122,9 +122,9 @@ class GetPublicKeyMembers(KeyMembers, frozen=True, kw_only=True):
     grant_tokens: list[str] | None = None
 
     def validate(self) -> None:
-        """Check the constraints, and refuse grants."""
+        """Check the constraints."""
         super().validate()
-        refuse_grants(self.grant_tokens)
+        check_grant_tokens(self.grant_tokens)
 
 
 class DeriveSharedSecretMembers(Members, frozen=True, kw_only=True):
@@ -147,7 +147,7 @@ class DeriveSharedSecretMembers(Members, frozen=True, kw_only=True):
         _check_blob(found, "publicKey", self.public_key, MAX_PUBLIC_KEY_BYTES)
         found.check()
         refuse_present("Recipient", self.recipient is not None)
-        refuse_grants(self.grant_tokens)
+        check_grant_tokens(self.grant_tokens)
 
 
 class GenerateDataKeyPairWithoutPlaintextMembers(Members, frozen=True, kw_only=True):
@@ -168,7 +168,7 @@ class GenerateDataKeyPairWithoutPlaintextMembers(Members, frozen=True, kw_only=T
         found.one_of("keyPairSpec", self.key_pair_spec, DATA_KEY_PAIRS)
         found.check()
         refuse_spec("KeyPairSpec", self.key_pair_spec)
-        refuse_grants(self.grant_tokens)
+        check_grant_tokens(self.grant_tokens)
 
     def spec(self) -> ManagedKeySpec:
         """Return what the pair is to be. Only after ``validate``."""

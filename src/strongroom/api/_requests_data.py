@@ -11,8 +11,8 @@ from strongroom.api._requests import (
     MAX_CIPHERTEXT_BYTES,
     MAX_KEY_ID,
     Members,
+    check_grant_tokens,
     refuse_algorithm,
-    refuse_grants,
     refuse_present,
 )
 from strongroom.keyring import MAX_RANDOM_BYTES
@@ -38,7 +38,7 @@ class GenerateDataKeyWithoutPlaintextMembers(Members, frozen=True, kw_only=True)
         found.check()
         if (self.number_of_bytes is None) == (self.key_spec is None):
             raise validation_error("Please specify either number of bytes or key spec.")
-        refuse_grants(self.grant_tokens)
+        check_grant_tokens(self.grant_tokens)
 
     def n_bytes(self) -> int:
         """Return the length of the data key."""
@@ -77,7 +77,7 @@ class ReEncryptMembers(Members, frozen=True, kw_only=True):
         refuse_algorithm(self.source_encryption_algorithm)
         refuse_algorithm(self.destination_encryption_algorithm)
         refuse_present("DryRunModifiers", bool(self.dry_run_modifiers))
-        refuse_grants(self.grant_tokens)
+        check_grant_tokens(self.grant_tokens)
 
 
 class GenerateRandomMembers(Members, frozen=True, kw_only=True):

@@ -12,7 +12,13 @@ roles are and where policies are kept is not this room's business. Threading: a 
 
 from strongroom.policy._document import PolicyAnswer, PolicyDocument, Says, default_policy
 from strongroom.policy._errors import MalformedPolicyError
-from strongroom.policy._grants import CONTEXT_ACTIONS, GrantIndex, GrantTerms, grantable_actions
+from strongroom.policy._grants import (
+    CONTEXT_ACTIONS,
+    GRANT_ACTIONS,
+    GrantIndex,
+    GrantTerms,
+    grantable_actions,
+)
 from strongroom.policy._patterns import Pattern
 from strongroom.policy._principals import account_of_root, is_principal_arn, principal_arn, root_arn
 from strongroom.policy._reading import MAX_DOCUMENT_BYTES
@@ -20,6 +26,7 @@ from strongroom.policy._request import AccessRequest, KeyFacts
 
 __all__ = [
     "CONTEXT_ACTIONS",
+    "GRANT_ACTIONS",
     "MAX_DOCUMENT_BYTES",
     "AccessRequest",
     "GrantIndex",

@@ -30,6 +30,14 @@ _BY_USAGE: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
 _SYMMETRIC_SPEC: Final = "SYMMETRIC_DEFAULT"
 
 
+GRANT_ACTIONS: Final = (
+    *("Decrypt", "Encrypt", "GenerateDataKey", "GenerateDataKeyWithoutPlaintext", "ReEncryptFrom", "ReEncryptTo"),
+    *("Sign", "Verify", "GetPublicKey", "CreateGrant", "RetireGrant", "DescribeKey", "GenerateDataKeyPair"),
+    *("GenerateDataKeyPairWithoutPlaintext", "GenerateMac", "VerifyMac", "DeriveSharedSecret"),
+)
+"""What grants can be for, on keys of one kind or another."""
+
+
 def grantable_actions(spec: str, usage: str) -> frozenset[str]:
     """Return what a grant on such a key may allow."""
     actions = _ALWAYS | _BY_USAGE.get(usage, frozenset())

@@ -4,6 +4,7 @@ from strongroom.api import _requests as requests
 from strongroom.api import _requests_asymmetric as of_pairs
 from strongroom.api import _requests_data as of_data
 from strongroom.api import _requests_keys as of_keys
+from strongroom.api import _requests_policies as of_policies
 from strongroom.api import _requests_rotation as of_rotation
 
 FURTHER_MEMBERS = {
@@ -21,6 +22,14 @@ FURTHER_MEMBERS = {
     "Sign": of_pairs.SignMembers,
     "Verify": of_pairs.VerifyMembers,
     "VerifyMac": of_pairs.VerifyMacMembers,
+    "CreateGrant": of_policies.CreateGrantMembers,
+    "GetKeyPolicy": of_policies.GetKeyPolicyMembers,
+    "ListGrants": of_policies.ListGrantsMembers,
+    "ListKeyPolicies": of_policies.ListKeyPoliciesMembers,
+    "ListRetirableGrants": of_policies.ListRetirableGrantsMembers,
+    "PutKeyPolicy": of_policies.PutKeyPolicyMembers,
+    "RetireGrant": of_policies.RetireGrantMembers,
+    "RevokeGrant": of_policies.RevokeGrantMembers,
     "DeleteAlias": of_keys.DeleteAliasMembers,
     "GenerateDataKeyWithoutPlaintext": of_data.GenerateDataKeyWithoutPlaintextMembers,
     "GenerateRandom": of_data.GenerateRandomMembers,

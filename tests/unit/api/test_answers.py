@@ -50,7 +50,19 @@ from strongroom.keyring import (
     TooBusyError,
     UnfitRequestError,
 )
-from strongroom.service import AccessDeniedError, Credential
+from strongroom.policy import MalformedPolicyError
+from strongroom.service import (
+    AccessDeniedError,
+    Credential,
+    GrantLimitError,
+    GrantNotFoundError,
+    InactiveAccessKeyError,
+    InvalidGrantTokenError,
+    LockoutError,
+    PoliciesNotKeptError,
+    UnfitGrantError,
+)
+from unit.api.access_answers import access_answers
 from unit.api.lifecycle_answers import lifecycle_answers
 
 MODEL = botocore.model.ServiceModel(botocore.loaders.create_loader().load_service_model("kms", "service-2"))
@@ -58,9 +70,10 @@ ABSENT = "12345678-1234-1234-1234-123456789012"
 ARN = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/{ABSENT}"
 PLAINTEXT = "bWVldCBtZSBhdCBub29u"
 OTHER_ALGORITHMS = {
-    "GetPublicKey": {"EncryptionAlgorithms", "KeyAgreementAlgorithms", "EncapsulationAlgorithms"}
+    "GetPublicKey": {"EncryptionAlgorithms", "KeyAgreementAlgorithms", "EncapsulationAlgorithms"},
+    "ListKeyPolicies": {"NextMarker"},
 }
-"""What an answer has for other keys than the one that is asked about here."""
+"""What an answer has for other keys than the one that is asked about here, or never: a key has one policy."""
 SECRETS = ("meet me at noon", PLAINTEXT, SECRET_KEY)
 
 
@@ -83,6 +96,8 @@ async def _served_answers(api):
     async for operation, answer in _further_answers(api, key, made.json["CiphertextBlob"]):
         yield operation, answer
     async for operation, answer in lifecycle_answers(api):
+        yield operation, answer
+    async for operation, answer in access_answers(api):
         yield operation, answer
 
 
@@ -144,7 +159,7 @@ def _check_shape(value, shape, path):
         size = shape.metadata.get("min", 0), shape.metadata.get("max", 10**6)
         assert size[0] <= len(value) <= size[1], path
     else:
-        kinds = {"blob": str, "timestamp": (int, float), "boolean": bool, "integer": int}
+        kinds = {"map": dict, "blob": str, "timestamp": (int, float), "boolean": bool, "integer": int}
         assert isinstance(value, kinds[shape.type_name]), path
 
 
@@ -191,6 +206,14 @@ ERRORS = [
     (TooBusyError(), 400, "ThrottlingException", "Rate exceeded: too many requests with slow keys wait already."),
     (IncorrectKeyError(), 400, "IncorrectKeyException", "The key ID in the request does not identify a CMK that can perform this operation."),
     (AccessDeniedError("user/x", "Encrypt"), 400, "AccessDeniedException", f"User: arn:aws:iam::{ACCOUNT}:user/x is not authorized to perform: kms:Encrypt"),
+    (InactiveAccessKeyError("user/x", "Encrypt"), 400, "UnrecognizedClientException", "The security token included in the request is invalid."),
+    (MalformedPolicyError("statement 1 has no Resource"), 400, "MalformedPolicyDocumentException", "statement 1 has no Resource"),
+    (LockoutError(), 400, "MalformedPolicyDocumentException", "The new key policy will not allow you to update the key policy in the future."),
+    (InvalidGrantTokenError(), 400, "InvalidGrantTokenException", "A grant token names no grant that there is."),
+    (GrantNotFoundError(), 400, "NotFoundException", "Grant is not found."),
+    (GrantLimitError(1000), 400, "LimitExceededException", "There are 1000 grants already, which is the most."),
+    (UnfitGrantError("a grant cannot be for that"), 400, "ValidationException", "a grant cannot be for that"),
+    (PoliciesNotKeptError(), 400, "UnsupportedOperationException", "this service keeps no policies of keys"),
     (ApprovalRequiredError("no"), 400, "AccessDeniedException", "kms:Encrypt needs an approval that this request does not have."),
     (NoMemberError("alpha: CKR_DEVICE_ERROR"), 503, "DependencyTimeoutException", "No hardware security module could serve the request. Try again later."),
     (MemberDeadlineError("slow"), 503, "DependencyTimeoutException", "No hardware security module could serve the request. Try again later."),

@@ -102,8 +102,8 @@ def test_errors_have_the_classes_that_boto3_models(kms, key):
 
 
 def test_an_operation_that_is_not_served_says_so(kms):
-    with pytest.raises(kms.exceptions.UnsupportedOperationException, match="GetKeyPolicy is not served yet"):
-        kms.get_key_policy(KeyId="alias/x")
+    with pytest.raises(kms.exceptions.UnsupportedOperationException, match="ReplicateKey is not served yet"):
+        kms.replicate_key(KeyId="alias/x", ReplicaRegion="eu-west-1")
 
 
 @pytest.mark.parametrize(("credentials", "code"), [

@@ -33,7 +33,6 @@ def test_the_table_of_refused_members_has_every_member_that_is_refused():
         "EncryptionAlgorithm",
         "SourceEncryptionAlgorithm",
         "DestinationEncryptionAlgorithm",
-        "GrantTokens",
         "KeyUsage",
         "SigningAlgorithm",
     }

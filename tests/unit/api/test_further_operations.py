@@ -66,9 +66,9 @@ MOVED = {"CiphertextBlob": "eA==", "DestinationKeyId": ABSENT}
 
 
 @pytest.mark.parametrize(("operation", "members", "code"), [
-    ("GenerateDataKeyWithoutPlaintext", {**WRAPPED, "GrantTokens": ["x"]}, "InvalidGrantTokenException"),
+    ("GenerateDataKeyWithoutPlaintext", {**WRAPPED, "GrantTokens": [""]}, "ValidationException"),
     ("ReEncrypt", {**MOVED, "DryRunModifiers": ["IGNORE_CIPHERTEXT"]}, "UnsupportedOperationException"),
-    ("ReEncrypt", {**MOVED, "GrantTokens": ["x"]}, "InvalidGrantTokenException"),
+    ("ReEncrypt", {**MOVED, "GrantTokens": ["x"] * 11}, "ValidationException"),
     ("ReEncrypt", {**MOVED, "SourceEncryptionAlgorithm": "SM2PKE"}, "InvalidKeyUsageException"),
     ("ReEncrypt", {**MOVED, "DestinationEncryptionAlgorithm": "SM2PKE"}, "InvalidKeyUsageException"),
     ("ReEncrypt", {**MOVED, "SourceEncryptionAlgorithm": "ROT13"}, "ValidationException"),

@@ -106,10 +106,13 @@ async def test_an_algorithm_of_other_keys_is_an_invalid_usage(api, operation):
 @pytest.mark.parametrize(("operation", "members"), [
     ("DescribeKey", KEY), ("Encrypt", ENCRYPT), ("Decrypt", DECRYPT), ("GenerateDataKey", DATA_KEY),
 ])  # fmt: skip
-async def test_grant_tokens_are_refused_since_none_are_given_out(api, operation, members):
-    answer = await api.call(operation, {**members, "GrantTokens": ["abc"]})
-    assert answer.code == "InvalidGrantTokenException"
-    assert (await api.call(operation, {**members, "GrantTokens": []})).code != "InvalidGrantTokenException"
+async def test_grant_tokens_reach_the_service_that_knows_grants(api, operation, members):
+    for tokens in (["abc"], [], ["a", "b"]):
+        await api.call(operation, {**members, "GrantTokens": tokens})
+        verb, caller = api.service.outcomes[-1]
+        assert (verb, caller.grant_tokens) == (operation, tuple(tokens))
+    answer = await api.call(operation, {**members, "GrantTokens": ["a"] * 11})
+    assert answer.code == "ValidationException"
 
 
 async def test_defaults_spelt_out_and_unknown_members_change_nothing(api):
