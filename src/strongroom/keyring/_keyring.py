@@ -32,6 +32,7 @@ from strongroom.keyring._key_state import key_info, require_active, require_symm
 from strongroom.keyring._lifecycle import KeyLifecycle
 from strongroom.keyring._random import mixed_random
 from strongroom.keyring._ready_keys import ReadyKeys
+from strongroom.keyring._ready_uses import ReadyUses
 from strongroom.keyring._records import HeldKey, KeyRecords
 from strongroom.keyring._rotation import KeyRotations
 from strongroom.keyring._single_batches import SingleBatches
@@ -83,6 +84,7 @@ class Keyring:
         self.envelope = EnvelopeWorks(store, self.ciphers, limits, self._slow, clock=clock)
         self._creation = KeyCreation(store, self.ciphers, self.envelope, self._slowest, clock=clock)
         works = {KeyOrigin.AWS_KMS: self.envelope, KeyOrigin.EXTERNAL: self.envelope}
+        self.ready_uses = ReadyUses(self._records, self.envelope)
         self.uses = KeyUses(self._records, works, self._slow)
         self.either = EitherUses(self, self.uses)
         self.data_key_pairs = DataKeyPairs(self, self._slowest)
