@@ -7,6 +7,7 @@ from cryptography.exceptions import InvalidTag
 
 from fakes_access import FakeAccess
 from fakes_key_management import FakeKeyManagement
+from fakes_key_stores import FakeKeyStores
 from fakes_pairs import FakePairs
 from fakes_rotation import FakeRotation
 from strongroom.api import Handler, Request, sign_request
@@ -58,7 +59,7 @@ class Health:
         return "strongroom_members_active 2\n"
 
 
-class FakeKeyService(FakeAccess, FakePairs, FakeKeyManagement, FakeRotation):
+class FakeKeyService(FakeAccess, FakePairs, FakeKeyManagement, FakeRotation, FakeKeyStores):
     """A KeyService in memory with real encryption. ``outcomes`` and ``refusals`` are its audit log."""
 
     def __init__(self, clock):
@@ -66,6 +67,7 @@ class FakeKeyService(FakeAccess, FakePairs, FakeKeyManagement, FakeRotation):
         FakeRotation.__init__(self)
         self._start_pairs()
         self._start_access()
+        self.start_key_stores()
         self.credentials = {ACCESS_KEY: Credential(ACCESS_KEY, "user/developer", Secret(SECRET_KEY.encode()))}
         self.refusals = []
         self.audit_broken = False

@@ -3,6 +3,7 @@
 import asyncio
 import shutil
 
+from fakes_direct_keys import CLUSTER, fake_access
 from strongroom.core import MemberFailedError, NoMemberError
 from strongroom.keyring import CacheLimits, Keyring
 from strongroom.storage import RootRecord, Store, create_database
@@ -82,6 +83,8 @@ class KeyringBench:
         self.path = made.copy_to(path)
         self.cluster = OneMemberCluster(made.hsm)
         self.stores: list[Store] = []
+        self.cluster_id = CLUSTER
+        self.maker = None
         self.keyrings: list[Keyring] = []
 
     def open_store(self) -> Store:
@@ -95,7 +98,10 @@ class KeyringBench:
         """Make a keyring on a store of its own, as another process would have one: its caches are empty."""
         limits = CacheLimits(ttl_s, max_keks, max_domains, outage_grace_s)
         store = store or self.open_store()
-        keyring = Keyring(store, self.cluster, clock=self.clock, limits=limits, request_s=10.0)
+        access = fake_access(store, self.cluster.hsm, self.clock, is_active=lambda: not self.cluster.is_down)
+        access = access._replace(cluster_id=self.cluster_id)
+        self.maker = access.maker
+        keyring = Keyring(store, self.cluster, clock=self.clock, limits=limits, request_s=10.0, access=access)
         self.keyrings.append(keyring)
         return keyring
 

@@ -13,14 +13,19 @@ from strongroom.core import (
     AuditUnavailableError,
     HsmError,
     HsmIntegrityError,
+    HsmKeyLimitError,
     StorageError,
     StrongroomError,
+    TooFewMembersError,
 )
 from strongroom.keyring import (
     AlgorithmError,
     AliasExistsError,
     AliasLimitError,
     AliasNotFoundError,
+    ClusterNotActiveError,
+    ClusterNotFoundError,
+    ContextTooLongError,
     DestructionNotScheduledError,
     DestructionScheduledError,
     DryRunError,
@@ -29,7 +34,13 @@ from strongroom.keyring import (
     InvalidMacError,
     InvalidSignatureError,
     KeyNotFoundError,
+    KeyRefusedByHsmsError,
     KeyStateError,
+    KeyStoreHasKeysError,
+    KeyStoreNameInUseError,
+    KeyStoreNotFoundError,
+    KeyStoreStateError,
+    KeyUnavailableError,
     KeyUsageError,
     NoPublicKeyError,
     PendingImportError,
@@ -103,6 +114,8 @@ ERROR_RULES: tuple[ErrorRule, ...] = (
               lambda error, where: f"{where.arns.key(error.key_id)} is of a kind that is not rotated so."),
     ErrorRule(RotationLimitError, "LimitExceededException", 400, lambda error, where:
               f"{where.arns.key(error.key_id)} was rotated on demand {error.limit} times, which is the most."),
+    ErrorRule(KeyUnavailableError, "KMSInvalidStateException", 400, lambda error, where:
+              f"{where.arns.key(error.key_id)} is unavailable: its custom key store {error.store_id} is not connected."),
     ErrorRule(KeyStateError, "DisabledException", 400,
               lambda error, where: f"{where.arns.key(error.key_id)} is disabled."),
     ErrorRule(AlgorithmError, "InvalidKeyUsageException", 400, lambda error, _where:
@@ -123,6 +136,21 @@ ERROR_RULES: tuple[ErrorRule, ...] = (
               "The key ID in the request does not identify a CMK that can perform this operation."),
     ErrorRule(InactiveAccessKeyError, "UnrecognizedClientException", 400, lambda _error, _where:
               "The security token included in the request is invalid."),
+    ErrorRule(KeyStoreNotFoundError, "CustomKeyStoreNotFoundException", 400,
+              lambda error, _where: f"There is no custom key store '{error.store}'"),
+    ErrorRule(KeyStoreNameInUseError, "CustomKeyStoreNameInUseException", 400,
+              lambda error, _where: f"A custom key store with the name '{error.name}' already exists"),
+    ErrorRule(KeyStoreStateError, "CustomKeyStoreInvalidStateException", 400, lambda error, where:
+              f"{where.operation} is not possible while the custom key store {error.store_id} is {error.state}."),
+    ErrorRule(KeyStoreHasKeysError, "CustomKeyStoreHasCMKsException", 400, lambda error, _where:
+              f"The custom key store {error.store_id} has {error.n_keys} keys that are not deleted yet."),
+    ErrorRule(ClusterNotFoundError, "CloudHsmClusterNotFoundException", 400,
+              lambda error, _where: f"This service has no cluster {error.cluster_id}."),
+    ErrorRule(ClusterNotActiveError, "CloudHsmClusterNotActiveException", 400,
+              lambda error, _where: f"No member of the cluster {error.cluster_id} serves at the moment."),
+    ErrorRule(KeyRefusedByHsmsError, "UnsupportedOperationException", 400, lambda error, _where: error.message),
+    ErrorRule(ContextTooLongError, "ValidationException", 400, lambda _error, _where:
+              "The encryption context is too long for a key inside HSMs."),
     ErrorRule(AccessDeniedError, "AccessDeniedException", 400, _not_allowed),
     ErrorRule(MalformedPolicyError, "MalformedPolicyDocumentException", 400, lambda error, _where: error.message),
     ErrorRule(LockoutError, "MalformedPolicyDocumentException", 400, lambda _error, _where:
@@ -138,6 +166,9 @@ ERROR_RULES: tuple[ErrorRule, ...] = (
               f"kms:{where.operation} needs an approval that this request does not have."),
     ErrorRule(HsmIntegrityError, "KMSInternalException", 500, lambda _error, _where:
               "Stored key material does not authenticate. The operator must look at the service log."),
+    ErrorRule(HsmKeyLimitError, "LimitExceededException", 400, lambda error, _where: error.message),
+    ErrorRule(TooFewMembersError, "CloudHsmClusterInvalidConfigurationException", 400, lambda error, _where:
+              f"The cluster has too few members that take new keys: {error.message}"),
     ErrorRule(HsmError, "DependencyTimeoutException", 503, lambda _error, _where:
               "No hardware security module could serve the request. Try again later."),
     ErrorRule(AuditUnavailableError, "KMSInternalException", 500, lambda _error, _where:

@@ -12,6 +12,7 @@ from strongroom.api import (
     _kms_asymmetric,
     _kms_data,
     _kms_grants,
+    _kms_key_stores,
     _kms_keys,
     _kms_policies,
     _kms_rotation,
@@ -183,6 +184,7 @@ OPERATIONS: Mapping[str, Prepare] = MappingProxyType(
             "ListAliases": _list_aliases,
             "ListKeys": _list_keys,
             **_kms_keys.OPERATIONS,
+            **_kms_key_stores.OPERATIONS,
             **_kms_data.OPERATIONS,
             **_kms_policies.OPERATIONS,
             **_kms_grants.OPERATIONS,
@@ -194,11 +196,9 @@ OPERATIONS: Mapping[str, Prepare] = MappingProxyType(
 
 NOT_SERVED_YET = frozenset(
     """
-    ConnectCustomKeyStore CreateCustomKeyStore Decapsulate DeleteCustomKeyStore
-    DeleteImportedKeyMaterial DescribeCustomKeyStores DisconnectCustomKeyStore Encapsulate
-    GetKeyLastUsage GetParametersForImport ImportKeyMaterial ReplicateKey UpdateCustomKeyStore
-    UpdatePrimaryRegion
-    """.split()  # noqa: SIM905  # 14 quoted words are harder to read
+    Decapsulate DeleteImportedKeyMaterial Encapsulate GetKeyLastUsage GetParametersForImport
+    ImportKeyMaterial ReplicateKey UpdatePrimaryRegion
+    """.split()  # noqa: SIM905  # 8 quoted words are harder to read
 )
 """The rest of the AWS KMS model: answered by UnsupportedOperationException."""
 

@@ -46,7 +46,9 @@ def key_state(info: KeyInfo) -> str:
     """Return the state of a key in the words of AWS."""
     if info.destroy_at is not None:
         return "PendingDeletion"
-    return "Enabled" if info.state is KeyState.ACTIVE else "Disabled"
+    if info.state is not KeyState.ACTIVE:
+        return "Disabled"
+    return "Enabled" if info.is_available else "Unavailable"
 
 
 def algorithms(spec: ManagedKeySpec, usage: KeyUsage) -> Document:
@@ -67,7 +69,7 @@ def key_metadata(info: KeyInfo, arns: Arns) -> Document:
         "KeyId": info.key_id,
         "Arn": arns.key(info.key_id),
         "CreationDate": round(info.created_at, 3),
-        "Enabled": info.state is KeyState.ACTIVE,
+        "Enabled": info.state is KeyState.ACTIVE and info.is_available,
         "Description": info.description,
         "KeyUsage": info.usage,
         "KeyState": key_state(info),
@@ -80,6 +82,9 @@ def key_metadata(info: KeyInfo, arns: Arns) -> Document:
     }
     if info.spec.is_symmetric:
         metadata["CurrentKeyMaterialId"] = info.material_id
+    if info.store_id:
+        metadata["CustomKeyStoreId"] = info.store_id
+        metadata["CloudHsmClusterId"] = info.cluster_id
     if info.destroy_at is not None:
         metadata["DeletionDate"] = round(info.destroy_at, 3)
     return metadata

@@ -22,6 +22,7 @@ class Paged(Enum):
     ROTATIONS = (b"R", re.compile(rb"[1-9][0-9]{0,9}"))
     GRANTS = (b"G", re.compile(rb"[0-9a-f]{64}"))
     RETIRABLE_GRANTS = (b"E", re.compile(rb"[0-9a-f]{64}"))
+    KEY_STORES = (b"S", re.compile(rb"cks-[0-9a-f]{17}"))
     TAGS = (b"T", re.compile(rb"[^\x00-\x1f\x7f]{1,512}"))
 
 

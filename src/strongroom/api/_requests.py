@@ -12,7 +12,7 @@ from strongroom.api._constraints import Violations
 from strongroom.api._errors import ApiError, unsupported_error, validation_error
 from strongroom.api._json import Blob
 from strongroom.api._tags import TagMember, check_tags
-from strongroom.core import KeyUsage, ManagedKeySpec, OaepAlgorithm, Secret
+from strongroom.core import KeyOrigin, KeyUsage, ManagedKeySpec, OaepAlgorithm, Secret
 from strongroom.keyring import KeyKind
 
 SYMMETRIC_DEFAULT = "SYMMETRIC_DEFAULT"
@@ -78,13 +78,12 @@ class CreateKeyMembers(Members, frozen=True, kw_only=True):
                 "CustomerMasterKeySpec is deprecated."
             )
         refuse_present("Policy", self.policy is not None)
-        refuse_present("CustomKeyStoreId", self.custom_key_store_id is not None)
         refuse_present("XksKeyId", self.xks_key_id is not None)
         refuse_present("MultiRegion", bool(self.multi_region))
         refuse_present("BypassPolicyLockoutSafetyCheck", bool(self.bypass_policy_lockout_safety_check))
         refuse_spec("KeySpec", self.key_spec)
         refuse_spec("CustomerMasterKeySpec", self.customer_master_key_spec)
-        refuse_other("Origin", self.origin, "AWS_KMS")
+        check_store(self.origin, self.custom_key_store_id)
         check_usage(self._spec, self.key_usage)
 
     @property
@@ -93,7 +92,12 @@ class CreateKeyMembers(Members, frozen=True, kw_only=True):
 
     def kind(self) -> KeyKind:
         """Return what the key is to be. Only after ``validate``."""
-        return KeyKind(ManagedKeySpec(self._spec), KeyUsage(self.key_usage or ENCRYPT_DECRYPT))
+        return KeyKind(
+            ManagedKeySpec(self._spec),
+            KeyUsage(self.key_usage or ENCRYPT_DECRYPT),
+            KeyOrigin(self.origin or KeyOrigin.AWS_KMS),
+            self.custom_key_store_id or "",
+        )
 
 
 class KeyMembers(Members, frozen=True, kw_only=True):
@@ -272,6 +276,17 @@ class DecryptMembers(Members, frozen=True, kw_only=True):
         refuse_present("Recipient", self.recipient is not None)
         refuse_present("DryRunModifiers", bool(self.dry_run_modifiers))
         check_grant_tokens(self.grant_tokens)
+
+
+def check_store(origin: str | None, store_id: str | None) -> None:
+    """Check that a key inside HSMs names its custom key store, and no other does. Raises ApiError."""
+    found = Violations()
+    found.length("customKeyStoreId", store_id, 1, 64)
+    found.check()
+    if (origin == KeyOrigin.AWS_CLOUDHSM) != (store_id is not None):
+        raise validation_error("CustomKeyStoreId is required with Origin AWS_CLOUDHSM, and with no other.")
+    if origin != KeyOrigin.AWS_CLOUDHSM:
+        refuse_other("Origin", origin, "AWS_KMS")
 
 
 def refuse_present(member: str, is_present: bool) -> None:  # noqa: FBT001  # reads as a claim where it is called

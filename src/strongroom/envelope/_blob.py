@@ -21,7 +21,7 @@ class Purpose(IntEnum):
     KEK = 2
     """A KEK (one key version) under a domain KEK."""
     DATA = 3
-    """A caller's data under a KEK."""
+    """A caller's data under a KEK, or under a key that is inside HSMs."""
     CREDENTIAL = 4
     """The secret of an access key under a domain KEK."""
     ROOT_CANARY = 5
@@ -58,6 +58,7 @@ _FITTING: Final = (
     *((purpose, WrapAlgorithm.HSM_AES_CBC_HMAC, _CBC_HMAC) for purpose in _BY_HSM),
     *((purpose, WrapAlgorithm.HSM_RSA_OAEP, _OAEP) for purpose in _BY_HSM),
     *((purpose, WrapAlgorithm.XAES_256_GCM, _XAES) for purpose in _BY_SOFTWARE),
+    (Purpose.DATA, WrapAlgorithm.HSM_AES_GCM, _GCM),  # under a key that is inside HSMs itself
 )
 _KNOWN: Final = {(int(row[0]), int(row[1])): row for row in _FITTING}
 """By the bytes at offsets 1 and 2: which algorithm serves a purpose, and how long IV and tag are then."""

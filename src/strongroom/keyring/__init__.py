@@ -50,8 +50,21 @@ from strongroom.keyring._errors import (
     UnfitMaterialError,
     UnfitRequestError,
 )
+from strongroom.keyring._hsm_access import HsmAccess
 from strongroom.keyring._key_end import EndedKey, end_due_key
 from strongroom.keyring._key_state import read_key, require_active
+from strongroom.keyring._key_store_errors import (
+    ClusterNotActiveError,
+    ClusterNotFoundError,
+    ContextTooLongError,
+    KeyRefusedByHsmsError,
+    KeyStoreHasKeysError,
+    KeyStoreNameInUseError,
+    KeyStoreNotFoundError,
+    KeyStoreStateError,
+    KeyUnavailableError,
+)
+from strongroom.keyring._key_stores import Connection, KeyStoreInfo, KeyStorePage, KeyStores
 from strongroom.keyring._key_work import KeyWork, KeyWorks
 from strongroom.keyring._keyring import Keyring
 from strongroom.keyring._lifecycle import (
@@ -128,6 +141,10 @@ __all__ = [
     "BatchOfDataKeys",
     "BatchOfPlaintexts",
     "CacheLimits",
+    "ClusterNotActiveError",
+    "ClusterNotFoundError",
+    "Connection",
+    "ContextTooLongError",
     "DataKey",
     "DataKeyPair",
     "Decrypted",
@@ -140,6 +157,7 @@ __all__ = [
     "EndedKey",
     "EnvelopeWorks",
     "HeldKey",
+    "HsmAccess",
     "IncorrectKeyError",
     "InvalidCiphertextError",
     "InvalidMacError",
@@ -155,8 +173,17 @@ __all__ = [
     "KeyPage",
     "KeyRecords",
     "KeyRef",
+    "KeyRefusedByHsmsError",
     "KeyRotations",
     "KeyStateError",
+    "KeyStoreHasKeysError",
+    "KeyStoreInfo",
+    "KeyStoreNameInUseError",
+    "KeyStoreNotFoundError",
+    "KeyStorePage",
+    "KeyStoreStateError",
+    "KeyStores",
+    "KeyUnavailableError",
     "KeyUsageError",
     "KeyVersion",
     "KeyWork",

@@ -16,6 +16,7 @@ from strongroom.core import (
     random_bytes,
 )
 from strongroom.keyring._ciphers import KekCiphers
+from strongroom.keyring._direct import DirectKeys, require_claimable
 from strongroom.keyring._envelope_works import EnvelopeWorks, MaterialPlace
 from strongroom.keyring._key_state import key_info
 from strongroom.keyring._material import generate_material
@@ -37,6 +38,8 @@ class KeyKind(NamedTuple):
     usage: KeyUsage = KeyUsage.ENCRYPT_DECRYPT
     """One of ``spec.usages``."""
     origin: KeyOrigin = KeyOrigin.AWS_KMS
+    store_id: str = ""
+    """The custom key store of a key inside HSMs, whose origin is AWS_CLOUDHSM; empty for all others."""
 
 
 class StoredMaterial(NamedTuple):
@@ -44,38 +47,59 @@ class StoredMaterial(NamedTuple):
 
     wrapped: bytes
     public_key: bytes
+    hsm_key_id: bytes = b""
+    """The Direct key that the version is; empty for an Envelope key."""
 
 
 class KeyCreation:
     """Makes keys. Belongs to one event loop; slow material is made on the thread of ``slow``."""
 
     def __init__(
-        self, store: Store, ciphers: KekCiphers, envelope: EnvelopeWorks, slow: SlowWork, *, clock: Clock
+        self,
+        store: Store,
+        ciphers: KekCiphers,
+        envelope: EnvelopeWorks,
+        slow: SlowWork,
+        direct: DirectKeys,
+        *,
+        clock: Clock,
     ) -> None:
         self._store = store
         self._ciphers = ciphers
         self._envelope = envelope
         self._slow = slow
+        self._direct = direct
         self._clock = clock
         self._new_domains: SharedWork[str, str] = SharedWork(clock)
 
     async def create(self, description: str, tags: Mapping[str, str], kind: KeyKind) -> KeyInfo:
-        """Make an Envelope key. Durable when this returns. Raises TagLimitError, TooBusyError, HsmError."""
+        """Make a key. Durable when this returns. Raises TagLimitError, TooBusyError, HsmError.
+
+        Inside HSMs, with ``kind.store_id``; that raises KeyStoreNotFoundError, KeyStoreStateError and KeyRefusedByHsmsError too.
+        """
         if kind.usage not in kind.spec.usages:
             raise ValueError(f"a key of {kind.spec} cannot be for {kind.usage}")
         for _ in range(_CREATE_TRIES):
             domain_id = await self._open_domain()
             key_id = str(uuid.UUID(bytes=random_bytes(16), version=4))
             place = MaterialPlace(domain_id, key_id, 1, kind.spec, kind.usage)
-            stored = await self._material(place)
+            stored = await (self._inside(place, kind) if kind.store_id else self._material(place))
             now = self._clock.now()
             material_id = random_bytes(32).hex()
             record = KeyRecord(key_id, KeyState.ACTIVE, description, now, domain_id, 1, material_id)
-            record = record._replace(spec=kind.spec, usage=kind.usage, origin=kind.origin)
-            version = KeyVersionRecord(key_id, 1, material_id, stored.wrapped, now, stored.public_key)
+            record = record._replace(
+                spec=kind.spec, usage=kind.usage, origin=kind.origin, store_id=kind.store_id
+            )
+            version = KeyVersionRecord(key_id, 1, material_id, stored.wrapped, now, *stored[1:])
             if await self._store.write(partial(_insert_key, record=record, version=version, tags=tags)):
                 return key_info(record)
         raise StorageError("other requests kept filling every domain before this key could be stored")
+
+    async def _inside(self, place: MaterialPlace, kind: KeyKind) -> StoredMaterial:
+        hsm_key_id, public_key = await self._direct.make_version(
+            kind.store_id, place.key_id, place.version, place.spec, place.usage
+        )
+        return StoredMaterial(b"", public_key, hsm_key_id)
 
     async def _material(self, place: MaterialPlace) -> StoredMaterial:
         if place.spec.is_symmetric:
@@ -107,6 +131,8 @@ def _insert_key(
     domain = tx.get_domain(record.domain_id)
     if domain is None or domain.key_count >= MAX_KEYS_IN_DOMAIN:
         return False
+    if record.store_id:
+        require_claimable(tx, record, version)
     tx.count_key_in_domain(record.domain_id)
     tx.insert_key(record)
     tx.insert_key_version(version)

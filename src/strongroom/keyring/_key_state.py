@@ -30,6 +30,7 @@ def key_info(record: KeyRecord) -> KeyInfo:
         record.spec,
         record.usage,
         record.origin,
+        record.store_id,
     )
 
 

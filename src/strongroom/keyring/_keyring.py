@@ -3,7 +3,17 @@
 import uuid
 from collections.abc import Mapping
 
-from strongroom.core import Clock, Deadline, HsmUse, KeyOrigin, KeyState, Secret, StorageError, random_bytes
+from strongroom.core import (
+    Clock,
+    Deadline,
+    HsmUse,
+    KeyOrigin,
+    KeyState,
+    Secret,
+    StorageError,
+    WrapAlgorithm,
+    random_bytes,
+)
 from strongroom.envelope import (
     Blob,
     EnvelopeIntegrityError,
@@ -19,6 +29,7 @@ from strongroom.keyring._batches import Batches
 from strongroom.keyring._ciphers import CacheLimits, KekCiphers
 from strongroom.keyring._creation import KeyCreation, KeyKind
 from strongroom.keyring._data_key_pairs import DataKeyPairs
+from strongroom.keyring._direct import DirectKeys
 from strongroom.keyring._either import EitherUses
 from strongroom.keyring._envelope_works import EnvelopeWorks
 from strongroom.keyring._errors import (
@@ -28,11 +39,13 @@ from strongroom.keyring._errors import (
     KeyNotFoundError,
     KeyringError,
 )
+from strongroom.keyring._hsm_access import HsmAccess
 from strongroom.keyring._key_state import key_info, require_active, require_symmetric
+from strongroom.keyring._key_stores import KeyStores
+from strongroom.keyring._key_work import KeyWorks
 from strongroom.keyring._lifecycle import KeyLifecycle
 from strongroom.keyring._random import mixed_random
 from strongroom.keyring._ready_keys import ReadyKeys
-from strongroom.keyring._ready_uses import ReadyUses
 from strongroom.keyring._records import HeldKey, KeyRecords
 from strongroom.keyring._rotation import KeyRotations
 from strongroom.keyring._single_batches import SingleBatches
@@ -66,11 +79,21 @@ class Keyring:
     """
 
     def __init__(
-        self, store: Store, hsm: HsmUse, *, clock: Clock, limits: CacheLimits, request_s: float
+        self,
+        store: Store,
+        hsm: HsmUse,
+        *,
+        clock: Clock,
+        limits: CacheLimits,
+        request_s: float,
+        access: HsmAccess | None = None,
     ) -> None:
+        """Without ``access`` there are no custom key stores."""
+        self.key_stores = KeyStores(store, access, clock=clock)
+        self.direct = DirectKeys(store, self.key_stores, access, clock=clock, request_s=request_s)
         self.ciphers = KekCiphers(store, hsm, clock=clock, limits=limits, request_s=request_s)
-        self.lifecycle = KeyLifecycle(store, clock=clock)
-        self.rotations = KeyRotations(store, self.ciphers, clock=clock)
+        self.lifecycle = KeyLifecycle(store, clock=clock, destroy_direct=self.direct.destroy_due)
+        self.rotations = KeyRotations(store, self.ciphers, self.direct, clock=clock)
         self.aliases = Aliases(store, clock=clock)
         self.tags = Tags(store)
         self._store = store
@@ -82,9 +105,14 @@ class Keyring:
         self._slow = SlowWork("signing", threads=_SIGNING_THREADS, max_under_way=_MAX_SIGNING)
         self._slowest = SlowWork("key-generation", threads=1, max_under_way=_MAX_GENERATING)
         self.envelope = EnvelopeWorks(store, self.ciphers, limits, self._slow, clock=clock)
-        self._creation = KeyCreation(store, self.ciphers, self.envelope, self._slowest, clock=clock)
-        works = {KeyOrigin.AWS_KMS: self.envelope, KeyOrigin.EXTERNAL: self.envelope}
-        self.ready_uses = ReadyUses(self._records, self.envelope)
+        self._creation = KeyCreation(
+            store, self.ciphers, self.envelope, self._slowest, self.direct, clock=clock
+        )
+        works: dict[KeyOrigin, KeyWorks] = {
+            KeyOrigin.AWS_KMS: self.envelope,
+            KeyOrigin.EXTERNAL: self.envelope,
+            KeyOrigin.AWS_CLOUDHSM: self.direct,
+        }
         self.uses = KeyUses(self._records, works, self._slow)
         self.either = EitherUses(self, self.uses)
         self.data_key_pairs = DataKeyPairs(self, self._slowest)
@@ -98,7 +126,7 @@ class Keyring:
 
     def describe(self, key: KeyRef) -> KeyInfo:
         """Tell about a key. Raises KeyNotFoundError, AliasNotFoundError."""
-        return key_info(self._records.find(key).record)
+        return self.key_stores.completed(key_info(self._records.find(key).record))
 
     def list_keys(self, *, limit: int, after: str | None) -> KeyPage:
         """Return a page of keys in the order of their ids."""
@@ -117,7 +145,8 @@ class Keyring:
 
         Raises TagLimitError, TooBusyError, HsmError.
         """
-        return await self._creation.create(description, tags or {}, kind or KeyKind())
+        made = await self._creation.create(description, tags or {}, kind or KeyKind())
+        return self.key_stores.completed(made)
 
     async def create_alias(self, alias_name: str, target_key_id: str) -> AliasInfo:
         """Give a key another name. Raises AliasExistsError, KeyNotFoundError."""
@@ -132,6 +161,11 @@ class Keyring:
         held = self._records.find(key)
         record = held.record
         require_active(record, record.material_id)
+        if record.origin is KeyOrigin.AWS_CLOUDHSM:
+            require_symmetric(record, record.material_id)
+            sealed = await self.direct.encrypt(record, plaintext, context)
+            require_active(self._records.find(KeyById(record.key_id)).record, record.material_id)
+            return Encrypted(record.key_id, record.material_id, sealed)
         cipher = self.ciphers.cached_kek(record, record.current_version)
         if cipher is None:
             cipher = await self._unwrapped(record, record.current_version, record.material_id)
@@ -167,6 +201,10 @@ class Keyring:
         if version != record.current_version:
             material_id = self._material_of(record, version)
         require_active(record, material_id)
+        if record.origin is KeyOrigin.AWS_CLOUDHSM:
+            return await self._decrypt_inside(record, blob, context)
+        if blob.algorithm is not WrapAlgorithm.XAES_256_GCM:  # made inside HSMs, which this key is not
+            raise InvalidCiphertextError(key_id=record.key_id, material_id=material_id)
         cipher = self.ciphers.cached_kek(record, version)
         if cipher is None:
             cipher = await self._unwrapped(record, version, material_id)
@@ -190,6 +228,16 @@ class Keyring:
         Nothing is decrypted before both keys are at hand, and the plaintext is overwritten before this returns (the
         copies that Python made of it are out of reach).
         """
+        if self._records.find(key).record.origin is KeyOrigin.AWS_CLOUDHSM:
+            return await self.either.re_encrypt(
+                ciphertext,
+                source_key=source_key,
+                source_algorithm=None,
+                source_context=source_context,
+                key=key,
+                algorithm=None,
+                context=context,
+            )
         held, cipher = await self._usable(key)
         opened = await self.decrypt(ciphertext, source_context, key=source_key)
         try:
@@ -249,6 +297,13 @@ class Keyring:
         cipher = await self.ciphers.kek(record, version)
         require_active(self._records.find(KeyById(record.key_id)).record, material_id)
         return cipher
+
+    async def _decrypt_inside(self, record: KeyRecord, blob: Blob, context: Mapping[str, str]) -> Decrypted:
+        version = self.direct.version(record, blob.wrapping_key_version)
+        require_symmetric(record, version.material_id)
+        opened = await self.direct.decrypt(record, version, blob, context)
+        require_active(self._records.find(KeyById(record.key_id)).record, version.material_id)
+        return Decrypted(record.key_id, version.material_id, opened)
 
     def _of_blob(self, id_bytes: bytes, *, named: KeyRef | None) -> HeldKey:
         """Return the key that a ciphertext names, which is the one that the caller named, if it named one."""

@@ -5,6 +5,7 @@ and gets a date), it may be *cancelled* until that date, and after it the key is
 aliases are deleted in one transaction, the record stays. There is no way back from that.
 """
 
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Final, NamedTuple
 
@@ -36,9 +37,17 @@ class KeyLifecycle:
     the second sees what the first did. All raise KeyNotFoundError and StorageError.
     """
 
-    def __init__(self, store: Store, *, clock: Clock) -> None:
+    def __init__(
+        self,
+        store: Store,
+        *,
+        clock: Clock,
+        destroy_direct: Callable[[str], Awaitable[Destroyed | None]] | None = None,
+    ) -> None:
+        """``destroy_direct`` ends a key that is inside HSMs; without it such keys stay as they are."""
         self._store = store
         self._clock = clock
+        self._destroy_direct = destroy_direct
 
     async def set_state(self, key_id: str, state: KeyState) -> None:
         """Make a key active or suspended. Raises DestructionScheduledError, ValueError for another state."""
@@ -78,6 +87,9 @@ class KeyLifecycle:
         A suspended key's KEK is in no memory any more: nobody could fetch it since it was scheduled, a week ago
         or more, and caches keep KEKs for a day at most.
         """
+        found = self._store.get_key(key_id)
+        if found is not None and found.origin is KeyOrigin.AWS_CLOUDHSM and self._destroy_direct is not None:
+            return await self._destroy_direct(key_id)
         return await self._store.write(partial(_destroy, key_id=key_id, now=self._clock.now()))
 
 

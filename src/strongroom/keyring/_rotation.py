@@ -5,11 +5,13 @@ version. The new version and the key's pointer to it are stored in one transacti
 on, so of any number of processes one makes the version, and every process encrypts under it from then on (``KeyRecords``).
 """
 
+from collections.abc import Collection
 from functools import partial
 from typing import Final, NamedTuple
 
 from strongroom.core import Clock, KeyOrigin, KeyState, StorageError, VersionMadeBy, random_bytes
 from strongroom.keyring._ciphers import KekCiphers
+from strongroom.keyring._direct import DirectKeys, require_claimable
 from strongroom.keyring._errors import RotationLimitError, RotationUnsupportedError
 from strongroom.keyring._key_state import key_info, read_key, require_active
 from strongroom.keyring._values import KeyInfo
@@ -21,6 +23,9 @@ DEFAULT_ROTATION_DAYS: Final = 365
 MAX_ROTATIONS_ON_DEMAND: Final = 25
 _DAY_S: Final = 86_400.0
 _TRIES: Final = 5
+_BY_SCHEDULE: Final = frozenset({KeyOrigin.AWS_KMS})
+_ON_DEMAND: Final = _BY_SCHEDULE | {KeyOrigin.AWS_CLOUDHSM}
+"""Nobody is there to approve of a new key inside HSMs when a date comes."""
 
 
 class RotationStatus(NamedTuple):
@@ -66,7 +71,8 @@ class KeyRotations:
     RotationUnsupportedError for what is not a symmetric key of our own making.
     """
 
-    def __init__(self, store: Store, ciphers: KekCiphers, *, clock: Clock) -> None:
+    def __init__(self, store: Store, ciphers: KekCiphers, direct: DirectKeys, *, clock: Clock) -> None:
+        self._direct = direct
         self._store = store
         self._ciphers = ciphers
         self._clock = clock
@@ -89,6 +95,8 @@ class KeyRotations:
         """Tell how a key is rotated, which may be suspended meanwhile. Raises DestructionScheduledError."""
         record = read_key(self._store, key_id)
         _require_symmetric(record)
+        if record.origin is KeyOrigin.AWS_CLOUDHSM:
+            raise RotationUnsupportedError(key_id)
         if record.state is not KeyState.SUSPENDED or record.destroy_at is not None:
             require_active(record, record.material_id)
         return RotationStatus(key_id, record.rotation_days, record.rotate_at)
@@ -110,7 +118,7 @@ class KeyRotations:
         """Make a new version now; the dates of rotation by schedule stay. Raises RotationLimitError, HsmError."""
         for _ in range(_TRIES):
             found = read_key(self._store, key_id)
-            _require_rotatable(found)
+            _require_rotatable(found, _ON_DEMAND)
             version = await self._next_version(found, VersionMadeBy.ON_DEMAND)
             changed = await self._store.write(partial(_rotate_on_demand, version=version))
             if changed is not None:
@@ -136,23 +144,28 @@ class KeyRotations:
         return None if changed is None else Rotated(key_id, changed.material_id, changed.current_version)
 
     async def _next_version(self, record: KeyRecord, made_by: VersionMadeBy) -> KeyVersionRecord:
-        number = record.current_version + 1
-        wrapped = await self._ciphers.new_kek(record.domain_id, record.key_id, number)
-        material_id = random_bytes(32).hex()
+        number, wrapped, hsm_key_id = record.current_version + 1, b"", b""
+        if record.origin is KeyOrigin.AWS_CLOUDHSM:
+            hsm_key_id, _ = await self._direct.make_version(
+                record.store_id, record.key_id, number, record.spec, record.usage
+            )
+        else:
+            wrapped = await self._ciphers.new_kek(record.domain_id, record.key_id, number)
+        material_id, now = random_bytes(32).hex(), self._clock.now()
         return KeyVersionRecord(
-            record.key_id, number, material_id, wrapped, self._clock.now(), made_by=made_by
+            record.key_id, number, material_id, wrapped, now, hsm_key_id=hsm_key_id, made_by=made_by
         )
 
 
 def _require_symmetric(record: KeyRecord) -> None:
-    if not record.spec.is_symmetric or record.origin is KeyOrigin.AWS_CLOUDHSM:
+    if not record.spec.is_symmetric:
         raise RotationUnsupportedError(record.key_id)
 
 
-def _require_rotatable(record: KeyRecord) -> None:
-    """Require an active symmetric key whose material we make."""
+def _require_rotatable(record: KeyRecord, origins: Collection[KeyOrigin] = _BY_SCHEDULE) -> None:
+    """Require an active symmetric key whose material we make, of one of these origins."""
     _require_symmetric(record)
-    if record.origin is not KeyOrigin.AWS_KMS:
+    if record.origin not in origins:
         raise RotationUnsupportedError(record.key_id)
     require_active(record, record.material_id)
 
@@ -171,9 +184,11 @@ def _schedule(tx: Transaction, *, key_id: str, days: int, at: float | None) -> N
 def _rotate_on_demand(tx: Transaction, *, version: KeyVersionRecord) -> KeyRecord | None:
     """Store a version and make it the current one; None when it is not the next one any more."""
     found = read_key(tx, version.key_id)
-    _require_rotatable(found)
+    _require_rotatable(found, _ON_DEMAND)
     if found.current_version + 1 != version.version:
         return None
+    if found.store_id:
+        require_claimable(tx, found, version)
     if tx.count_key_versions(found.key_id, VersionMadeBy.ON_DEMAND) >= MAX_ROTATIONS_ON_DEMAND:
         raise RotationLimitError(found.key_id, MAX_ROTATIONS_ON_DEMAND)
     return _move_to(tx, found, version)

@@ -39,6 +39,12 @@ class KeyInfo(NamedTuple):
     spec: ManagedKeySpec = ManagedKeySpec.SYMMETRIC_DEFAULT
     usage: KeyUsage = KeyUsage.ENCRYPT_DECRYPT
     origin: KeyOrigin = KeyOrigin.AWS_KMS
+    store_id: str = ""
+    """The custom key store of a key inside HSMs; empty for all others."""
+    cluster_id: str = ""
+    """The cluster of that store."""
+    is_available: bool = True
+    """Whether that store is connected: else the key cannot be used."""
 
 
 class AliasInfo(NamedTuple):

@@ -22,6 +22,7 @@ from strongroom.config import Config, Home, load_config
 from strongroom.core import AuditUnavailableError, ConfigError, StrongroomError, SystemClock
 from strongroom.hsm.cluster import HsmCluster
 from strongroom.runtime._control import ControlClient
+from strongroom.runtime._keys_at_main import KeysAtMain
 from strongroom.runtime._metrics import MetricsOfAll
 from strongroom.runtime._protect import die_with_parent, protect_process
 from strongroom.wiring.bootstrap import ApiBootstrap, Started, failed_frame, read_bootstrap, started_frame
@@ -69,7 +70,8 @@ async def _run(bootstrap: ApiBootstrap, protections: list[str]) -> None:
     cluster = HsmCluster(
         clock=clock, events=events, attempt_s=config.deadlines.attempt_s, report=control.report
     )
-    plane = build_data_plane(config, home, cluster, writer=bootstrap.writer, clock=clock)
+    keys = KeysAtMain(control.ask)
+    plane = build_data_plane(config, home, cluster, keys, writer=bootstrap.writer, clock=clock)
     metrics = MetricsOfAll()
     handler = Handler(
         plane.service,
@@ -83,7 +85,7 @@ async def _run(bootstrap: ApiBootstrap, protections: list[str]) -> None:
     tls = _tls(config, home)
     released, followed, credentials = (
         asyncio.ensure_future(_until_released()),
-        asyncio.ensure_future(control.follow(cluster.apply, metrics.take)),
+        asyncio.ensure_future(_follow(control, cluster, metrics, keys)),
         asyncio.ensure_future(_load_credentials(plane, events)),
     )
     # Callers are not accepted before we can recognise them; when no HSM answers we serve all the same, to say so.
@@ -163,6 +165,16 @@ async def _first_end(background: list[asyncio.Task[None]]) -> None:
             task.result()  # an unexpected end is fatal: main starts another process
         if released in done or followed in done:
             return
+
+
+async def _follow(
+    control: ControlClient, cluster: HsmCluster, metrics: MetricsOfAll, keys: KeysAtMain
+) -> None:
+    """Hand over what main tells until it has gone."""
+    try:
+        await control.follow(cluster.apply, metrics.take, keys.answered)
+    finally:
+        keys.over()
 
 
 async def _until_released() -> None:

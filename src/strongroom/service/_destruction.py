@@ -32,4 +32,6 @@ def _told(gone: Destroyed | None) -> Told:
     if gone is None:  # its destruction was cancelled, or another process was faster
         return Told(is_done=False, outcome=NOT_DUE)
     detail = {"versions": str(gone.n_versions), "aliases": str(gone.n_aliases)}
+    if gone.left_on:
+        detail["left_on"] = ", ".join(gone.left_on)
     return Told(is_done=True, detail=detail)

@@ -36,7 +36,12 @@ class ManagementVerbs(AuditedVerbs):
             caller,
             "CreateKey",
             lambda: self._keyring.create_key(description, tags, kind),
-            detail={**_tag_names(tags or {}), "spec": kind.spec, "usage": kind.usage},
+            detail={
+                **_tag_names(tags or {}),
+                "spec": kind.spec,
+                "usage": kind.usage,
+                **({"store": kind.store_id} if kind.store_id else {}),
+            },
         )
 
     async def create_alias(self, caller: Caller, *, alias_name: str, target_key_id: str) -> AliasInfo:

@@ -14,6 +14,7 @@ from strongroom.service._facts import detail_of_request
 from strongroom.service._grants import GrantVerbs
 from strongroom.service._immediate import ImmediateVerbs
 from strongroom.service._key_authority import KeyAuthority
+from strongroom.service._key_stores import KeyStoreVerbs
 from strongroom.service._management import ManagementVerbs
 from strongroom.service._policies import PolicyVerbs
 from strongroom.service._policy import RolePolicy
@@ -22,7 +23,14 @@ from strongroom.service._values import Caller, Credential, Refusal
 
 
 class Service(
-    ManagementVerbs, BatchVerbs, AsymmetricVerbs, ImmediateVerbs, RotationVerbs, PolicyVerbs, GrantVerbs
+    ManagementVerbs,
+    BatchVerbs,
+    AsymmetricVerbs,
+    ImmediateVerbs,
+    RotationVerbs,
+    PolicyVerbs,
+    GrantVerbs,
+    KeyStoreVerbs,
 ):
     """All verbs, over a keyring and an audit log (``KeyService``, ``ImmediateService``). Belongs to one event loop."""
 

@@ -21,6 +21,7 @@ from strongroom.service._access_protocols import GrantService, PolicyService
 from strongroom.service._asymmetric_protocol import AsymmetricService
 from strongroom.service._batch_protocol import BatchService
 from strongroom.service._caller import Caller
+from strongroom.service._key_stores_protocol import KeyStoreService
 from strongroom.service._rotation_protocol import RotationService
 
 __all__ = ["Caller", "Credential", "KeyService", "Refusal"]
@@ -46,7 +47,9 @@ class Refusal(NamedTuple):
     request_id: str
 
 
-class KeyService(AsymmetricService, BatchService, RotationService, PolicyService, GrantService, Protocol):
+class KeyService(
+    AsymmetricService, BatchService, RotationService, PolicyService, GrantService, KeyStoreService, Protocol
+):
     """Every verb of the data plane. Each checks the policy, acts, and returns once its audit entry is durable.
 
     Raises, besides what each names: AccessDeniedError, AuditUnavailableError, StorageError, HsmError (NoMemberError when

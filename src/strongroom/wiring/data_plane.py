@@ -4,10 +4,10 @@ from typing import NamedTuple
 
 from strongroom.audit import AuditLog
 from strongroom.config import Config, Home
-from strongroom.core import Clock, EventSink, HsmRequestError, StrongroomError
+from strongroom.core import Clock, EventSink, HsmKeyMaker, HsmRequestError, StrongroomError
 from strongroom.envelope import EnvelopeError
 from strongroom.hsm.cluster import HsmCluster
-from strongroom.keyring import CacheLimits, Keyring, MissingRecordError, open_secret
+from strongroom.keyring import CacheLimits, HsmAccess, Keyring, MissingRecordError, open_secret
 from strongroom.service import AccessBook, AccessWriter, Credential, KeyAuthority, Service
 from strongroom.storage import Store
 from strongroom.wiring.health import DataPlaneHealth
@@ -54,9 +54,17 @@ class DataPlane(NamedTuple):
 
 
 def build_data_plane(
-    config: Config, home: Home, cluster: HsmCluster, *, writer: str, clock: Clock
+    config: Config,
+    home: Home,
+    cluster: HsmCluster,
+    maker: HsmKeyMaker | None = None,
+    *,
+    writer: str,
+    clock: Clock,
 ) -> DataPlane:
     """Open store and audit log, unwrap the secrets of access keys, and join everything.
+
+    Without ``maker`` there are no keys inside HSMs.
 
     Calls no HSM. Raises StrongroomError.
     """
@@ -73,7 +81,12 @@ def build_data_plane(
             config.cache.max_domains,
             config.cache.outage_grace_s,
         )
-        keyring = Keyring(store, cluster, clock=clock, limits=limits, request_s=config.deadlines.request_s)
+        access = None
+        if maker is not None:
+            access = HsmAccess(config.cluster.id, cluster, maker, cluster.has_active_member)
+        keyring = Keyring(
+            store, cluster, clock=clock, limits=limits, request_s=config.deadlines.request_s, access=access
+        )
         service = Service(keyring, audit, policy=_authority(store, keyring, config, clock))
         health = DataPlaneHealth(service=service, cluster=cluster, audit=audit, keyring=keyring)
     except BaseException:

@@ -3,12 +3,19 @@
 from strongroom.api import _requests as requests
 from strongroom.api import _requests_asymmetric as of_pairs
 from strongroom.api import _requests_data as of_data
+from strongroom.api import _requests_key_stores as of_stores
 from strongroom.api import _requests_keys as of_keys
 from strongroom.api import _requests_policies as of_policies
 from strongroom.api import _requests_rotation as of_rotation
 
 FURTHER_MEMBERS = {
     "CancelKeyDeletion": requests.KeyMembers,
+    "ConnectCustomKeyStore": of_stores.KeyStoreMembers,
+    "CreateCustomKeyStore": of_stores.CreateCustomKeyStoreMembers,
+    "DeleteCustomKeyStore": of_stores.KeyStoreMembers,
+    "DescribeCustomKeyStores": of_stores.DescribeCustomKeyStoresMembers,
+    "DisconnectCustomKeyStore": of_stores.KeyStoreMembers,
+    "UpdateCustomKeyStore": of_stores.UpdateCustomKeyStoreMembers,
     "DisableKeyRotation": requests.KeyMembers,
     "EnableKeyRotation": of_rotation.EnableKeyRotationMembers,
     "GetKeyRotationStatus": requests.KeyMembers,

@@ -63,6 +63,7 @@ from strongroom.service import (
     UnfitGrantError,
 )
 from unit.api.access_answers import access_answers
+from unit.api.key_store_answers import KEY_STORE_ERRORS, key_store_answers
 from unit.api.lifecycle_answers import lifecycle_answers
 
 MODEL = botocore.model.ServiceModel(botocore.loaders.create_loader().load_service_model("kms", "service-2"))
@@ -94,6 +95,8 @@ async def _served_answers(api):
     yield "DisableKey", await api.call("DisableKey", key)
     yield "EnableKey", await api.call("EnableKey", key)
     async for operation, answer in _further_answers(api, key, made.json["CiphertextBlob"]):
+        yield operation, answer
+    async for operation, answer in key_store_answers(api):
         yield operation, answer
     async for operation, answer in lifecycle_answers(api):
         yield operation, answer
@@ -222,6 +225,7 @@ ERRORS = [
     (AuditUnavailableError("ENOSPC"), 500, "KMSInternalException", "The service refuses requests because its audit log cannot be written."),
     (StorageError("disk I/O error"), 500, "KMSInternalException", "The service refuses the request because its database cannot be read or written."),
     (ConfigError("/etc/strongroom"), 500, "KMSInternalException", "The service failed to handle the request."),
+    *((error, 400, code, message) for error, code, message in KEY_STORE_ERRORS),
     (KeyError(PLAINTEXT), 500, "KMSInternalException", "The service failed to handle the request."),
 ]  # fmt: skip
 

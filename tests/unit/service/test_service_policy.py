@@ -21,12 +21,15 @@ from unit.service.pair_verbs import PAIR_VERBS
 from unit.service.verbs import VERBS, everything_in, make_ready_for, sealed_by
 
 MANAGING = {
+    "CreateCustomKeyStore", "UpdateCustomKeyStore", "ConnectCustomKeyStore", "DisconnectCustomKeyStore",
+    "DeleteCustomKeyStore",
     "CreateKey", "CreateAlias", "EnableKey", "DisableKey", "UpdateAlias", "DeleteAlias", "UpdateKeyDescription",
     "ScheduleKeyDeletion", "CancelKeyDeletion", "TagResource", "UntagResource",
     "EnableKeyRotation", "DisableKeyRotation", "RotateKeyOnDemand", "PutKeyPolicy", "CreateGrant", "RevokeGrant",
     "RetireGrant",
 }  # fmt: skip
 LOOKING = {
+    "DescribeCustomKeyStores",
     "DescribeKey",
     "ListKeys",
     "ListAliases",

@@ -4,12 +4,15 @@ from strongroom.core import Secret
 from strongroom.keyring import KeyById
 from strongroom.policy import default_policy
 from strongroom.service import NewGrant
+from unit.service.verbs_of_key_stores import STORE_VERBS, make_store_ready_for
 
 CONTEXT = {"tenant": "value-of-tenant-77141", "purpose": "value-of-purpose-90210"}
 PLAINTEXT = b"plaintext-that-nobody-may-log"
 DESCRIPTION = "description-with-a-person-in-it"
 TAGS = {"team": "value-of-tag-55210"}
 CHANGES = {
+    "CreateCustomKeyStore", "UpdateCustomKeyStore", "ConnectCustomKeyStore", "DisconnectCustomKeyStore",
+    "DeleteCustomKeyStore",
     "CreateKey", "CreateAlias", "EnableKey", "DisableKey", "UpdateAlias", "DeleteAlias", "UpdateKeyDescription",
     "ScheduleKeyDeletion", "CancelKeyDeletion", "TagResource", "UntagResource", "PutKeyPolicy", "CreateGrant",
     "RevokeGrant", "RetireGrant",
@@ -48,6 +51,7 @@ VERBS = {
     "RetireGrant": lambda service, caller, key_id, sealed: service.retire_grant(
         caller, key_id=key_id, grant_id=grant_of(service, key_id)
     ),
+    **STORE_VERBS,
     "CreateKey": lambda service, caller, key_id, sealed: service.create_key(
         caller, description=DESCRIPTION, tags=TAGS
     ),
@@ -124,13 +128,15 @@ def everything_in(bench):
     ids = [info.key_id for info in keys.keys]
     policies = [bench.store.get_key_policy(key_id) for key_id in ids]
     grants = [bench.store.list_grants(key_id, after=None, limit=100) for key_id in ids]
-    return keys, aliases, tags, policies, grants
+    stores = bench.keyring.key_stores.page(limit=100, after=None)
+    return keys, aliases, tags, policies, grants, stores
 
 
 async def make_ready_for(verb, service, caller, key_id):
     """Put the key, which is active, into the state in which the verb works."""
     if verb in NEED_A_GRANT:
         await service.create_grant(caller, key_id, wanted=GRANT)
+    await make_store_ready_for(verb, service, caller)
     if verb in NEED_A_DATE:
         await service.schedule_key_deletion(caller, key_id, days=7)
 
