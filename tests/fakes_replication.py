@@ -42,7 +42,7 @@ CLOCK = SystemClock()
 FASTEST = {"aes": KeySpec.AES_256, "mac": KeySpec.HMAC_256, "ec": KeySpec.ECC_NIST_P256}
 
 
-def soon(seconds=5.0):
+def soon(seconds=60.0):
     return Deadline.after(CLOCK, seconds)
 
 
@@ -239,7 +239,7 @@ class FakeCluster:
             if name not in self.serving:
                 await self.join(name)
 
-    async def create(self, spec=KeySpec.AES_256, *, may_leave=True, seconds=5.0):
+    async def create(self, spec=KeySpec.AES_256, *, may_leave=True, seconds=60.0):
         usage = min(spec.usages, key=lambda usage: usage != "SIGN_VERIFY")
         return await self.replication.create(
             spec, usage, "a key", may_leave=may_leave, deadline=soon(seconds)

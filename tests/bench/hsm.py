@@ -1,6 +1,7 @@
 """``./dev bench hsm``: calls through a member worker, singly and in batches, beside a C program that makes the same calls.
 
-The C program works on the same token. Rounds alternate, so that what else the machine does falls on both.
+The C program works on the same token, on each kind of call right before the worker does, so that what else the machine
+does falls on both.
 """
 
 import argparse
@@ -80,37 +81,37 @@ async def _compare(folder: Path, seconds: float, rounds: int) -> HsmResults:
     home.mkdir(mode=0o700)
     clock = SystemClock()
     cells: list[CallCell] = []
-    c_runs: list[dict[str, float]] = []
+    c_runs: list[tuple[str, float]] = []
     async with throwaway_member(home) as member:
         keys = BenchKeys(*await make_bench_keys(member))
         calls = await member_calls(member.use, keys, clock=clock)
         for number in range(rounds):
             print(f"  round {number + 1} of {rounds}", file=sys.stderr)
-            c_runs.append(await _run_c(program, member, keys, seconds))
-            cells += await _run_ours(calls, seconds, clock)
-    c_rates = {name: median(run[name] for run in c_runs) for name in c_runs[0]}
+            for name, call in calls.items():
+                if name != "round-trip":
+                    c_runs.append((name, await _run_c(program, member, keys, seconds, name)))
+                cells += await _run_ours(name, call, seconds, clock)
+    c_rates = {name: median(rate for of, rate in c_runs if of == name) for name in dict(c_runs)}
     rows = [_row(cells, name, load, c_rates) for name in calls for load in _LOADS]
     return HsmResults(describe_machine(), rounds, seconds, c_rates, rows, _targets(rows))
 
 
-async def _run_ours(calls: Mapping[str, Call], seconds: float, clock: SystemClock) -> list[CallCell]:
+async def _run_ours(name: str, call: Call, seconds: float, clock: SystemClock) -> list[CallCell]:
     return [
         await measure_calls(name, call, callers=callers, batch=batch, seconds=seconds, clock=clock)
-        for name, call in calls.items()
         for callers, batch in _LOADS
     ]
 
 
-async def _run_c(program: Path, member: ThrowawayMember, keys: BenchKeys, seconds: float) -> dict[str, float]:
+async def _run_c(program: Path, member: ThrowawayMember, keys: BenchKeys, seconds: float, name: str) -> float:
     module = softhsm_module() or load_profile(member.config.profile).find_module()
-    root, rsa, p256 = bytes(keys.root_id).hex(), keys.rsa.key_id.hex(), keys.p256.key_id.hex()
-    names = (f"wrap={root}", f"unwrap={root}", f"rsa-sign={rsa}", f"p256-sign={p256}")
+    key_id = {"rsa-sign": keys.rsa.key_id, "p256-sign": keys.p256.key_id}.get(name, keys.root_id)
     process = await asyncio.create_subprocess_exec(
         program,
         module,
         member.config.token_serial or "",
         str(seconds),
-        *names,
+        f"{name}={bytes(key_id).hex()}",
         env=member_environment(member.config, member.home),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
@@ -119,8 +120,8 @@ async def _run_c(program: Path, member: ThrowawayMember, keys: BenchKeys, second
     output, _ = await process.communicate(pin.reveal() + b"\n")
     if process.returncode != 0:
         raise RuntimeError("the C program failed; its reason is above")
-    lines = (line.split() for line in output.decode().splitlines())
-    return {name: int(count) / float(lasted_s) for name, count, lasted_s in lines}
+    _name, count, lasted_s = output.decode().split()
+    return int(count) / float(lasted_s)
 
 
 def _row(cells: list[CallCell], name: str, load: tuple[int, int], c_rates: Mapping[str, float]) -> Row:

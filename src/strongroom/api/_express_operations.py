@@ -23,6 +23,8 @@ from strongroom.api._requests import (
     SYMMETRIC_DEFAULT,
 )
 from strongroom.audit import UseEntry
+from strongroom.core import SigningAlgorithm
+from strongroom.keyring import MessageType
 from strongroom.service import Caller, ImmediateService
 
 Done: TypeAlias = tuple[bytes, UseEntry]
@@ -36,6 +38,7 @@ _DATA_KEY: Final = b'{"CiphertextBlob":"%b","Plaintext":"%b","KeyId":"%b","KeyMa
 _DECRYPTED: Final = (
     b'{"KeyId":"%b","Plaintext":"%b","EncryptionAlgorithm":"' + _ALGORITHM + b'","KeyMaterialId":"%b"}'
 )
+_SIGNED: Final = b'{"KeyId":"%b","Signature":"%b","SigningAlgorithm":"%b"}'
 _NO_CONTEXT: Final[Mapping[str, str]] = MappingProxyType({})
 
 
@@ -53,6 +56,13 @@ class _GenerateDataKey(_Usual, kw_only=True, gc=False):
     key_spec: str
 
 
+class _Sign(msgspec.Struct, rename="pascal", forbid_unknown_fields=True, kw_only=True, gc=False):
+    key_id: str
+    message: str
+    signing_algorithm: SigningAlgorithm
+    message_type: MessageType | None = None
+
+
 class _Decrypt(_Usual, kw_only=True, gc=False):
     ciphertext_blob: str
     key_id: str | None = None
@@ -61,6 +71,7 @@ class _Decrypt(_Usual, kw_only=True, gc=False):
 _read_encrypt = msgspec.json.Decoder(_Encrypt).decode
 _read_generate_data_key = msgspec.json.Decoder(_GenerateDataKey).decode
 _read_decrypt = msgspec.json.Decoder(_Decrypt).decode
+_read_sign = msgspec.json.Decoder(_Sign).decode
 
 
 def _encrypt(service: ImmediateService, caller: Caller, body: bytes, arns: Arns) -> Done | None:
@@ -121,6 +132,23 @@ def _decrypt(service: ImmediateService, caller: Caller, body: bytes, arns: Arns)
     return _DECRYPTED % (_arn(arns, made.key_id), plaintext, made.material_id.encode()), entry
 
 
+def _sign(service: ImmediateService, caller: Caller, body: bytes, arns: Arns) -> Done | None:
+    members = _read_sign(body)
+    key_id, algorithm, kind = members.key_id, members.signing_algorithm, members.message_type
+    count = 3 if kind is None else 4
+    if not _says_no_more(body, count, key_id, None) or len(key_id) > MAX_KEY_ID:
+        return None
+    message = _from_base64(members.message)
+    now = service.sign_now(
+        caller, parse_key_ref(key_id, arns), message, algorithm=algorithm, kind=kind or MessageType.RAW
+    )
+    if now is None:
+        return None
+    made, entry = now
+    signature = binascii.b2a_base64(made.signature, newline=False)
+    return _SIGNED % (_arn(arns, made.key_id), signature, algorithm.encode()), entry
+
+
 def _says_no_more(body: bytes, members: int, text: str, context: Mapping[str, str] | None) -> bool:
     """Whether a document that was read holds nothing but so many members, one with this text, and a context.
 
@@ -153,6 +181,7 @@ EXPRESS: Mapping[str, tuple[str, Do]] = MappingProxyType(
         "TrentService.Decrypt": ("Decrypt", _decrypt),
         "TrentService.Encrypt": ("Encrypt", _encrypt),
         "TrentService.GenerateDataKey": ("GenerateDataKey", _generate_data_key),
+        "TrentService.Sign": ("Sign", _sign),
     }
 )
 """By ``X-Amz-Target``: the operation's name and what does it."""

@@ -11,7 +11,7 @@ from strongroom.bench._http import Connection, HttpRequest
 from strongroom.client import Endpoint, Service
 from strongroom.core import Clock, random_bytes
 
-OPERATIONS = ("Encrypt", "Decrypt", "GenerateDataKey")
+OPERATIONS = ("Encrypt", "Decrypt", "GenerateDataKey", "Sign")
 """What can be measured."""
 
 PLAINTEXT_BYTES = 32
@@ -82,14 +82,18 @@ class RequestMaker:
         self._table_size = table_size
         self._plaintexts = [random_bytes(PLAINTEXT_BYTES) for _ in range(table_size)]
         self._ciphertexts: list[bytes] = []
+        self._signing_key_id: str | None = None
 
     @property
     def key_id(self) -> str:
         """The key that is used. Raises BenchError when it has to be created and cannot be."""
         if self._key_id is None:
-            made = self._calls([("CreateKey", {"Description": "strongroom bench"})])[0]
-            self._key_id = msgspec.json.decode(made, type=_Created).key_metadata.key_id
+            self._key_id = self._new_key({})
         return self._key_id
+
+    def _new_key(self, kind: Mapping[str, str]) -> str:
+        made = self._calls([("CreateKey", {"Description": "strongroom bench", **kind})])[0]
+        return msgspec.json.decode(made, type=_Created).key_metadata.key_id
 
     def requests(self, operation: str) -> list[HttpRequest]:
         """Return requests signed now, after a first one was answered with 200. Raises BenchError."""
@@ -97,6 +101,7 @@ class RequestMaker:
             "Encrypt": self._encrypt,
             "Decrypt": self._decrypt,
             "GenerateDataKey": self._generate_data_key,
+            "Sign": self._sign,
         }
         if operation not in makers:
             raise BenchError(f"{operation} is not measured", next_step=f"choose from {', '.join(OPERATIONS)}")
@@ -118,6 +123,13 @@ class RequestMaker:
                 msgspec.json.decode(answer, type=_Encrypted).ciphertext_blob for answer in answers
             ]
         return [{"CiphertextBlob": ciphertext} for ciphertext in self._ciphertexts]
+
+    def _sign(self) -> list[Mapping[str, object]]:
+        """Sign with a P-256 key, which is always made: the one that is named is a symmetric one."""
+        if self._signing_key_id is None:
+            self._signing_key_id = self._new_key({"KeySpec": "ECC_NIST_P256", "KeyUsage": "SIGN_VERIFY"})
+        asked = {"KeyId": self._signing_key_id, "SigningAlgorithm": "ECDSA_SHA_256"}
+        return [{**asked, "Message": message} for message in self._plaintexts]
 
     def _generate_data_key(self) -> list[Mapping[str, object]]:
         return [{"KeyId": self.key_id, "KeySpec": "AES_256"}] * self._table_size

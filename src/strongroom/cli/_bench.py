@@ -7,7 +7,7 @@ import click
 from strongroom.cli._output import Output
 from strongroom.cli._reporting import reporting
 
-OPERATIONS = ("Encrypt", "Decrypt", "GenerateDataKey")
+OPERATIONS = ("Encrypt", "Decrypt", "GenerateDataKey", "Sign")
 HSM_CALLS = ("round-trip", "wrap", "unwrap", "rsa-sign", "p256-sign")
 MAX_SECONDS = 120.0
 MAX_CONNECTIONS = 10_000

@@ -69,6 +69,11 @@ class EnvelopeWorks:
             entry = await self._cache.filled(key, lambda: self._opened(record))
         return entry.work
 
+    def ready(self, record: KeyRecord) -> KeyWork | None:
+        """Return the current version if it is in memory and fresh; what is not there is no miss, for ``open`` is asked next."""
+        entry = self._cache.ready((record.key_id, record.current_version))
+        return None if entry is None else entry.work
+
     async def seal(self, place: MaterialPlace, material: Material) -> bytes:
         """Return the blob to be stored of a version; the secret in ``material`` is overwritten. Raises HsmError."""
         domain = await self._ciphers.domain(place.domain_id)

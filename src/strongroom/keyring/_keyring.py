@@ -46,6 +46,7 @@ from strongroom.keyring._key_work import KeyWorks
 from strongroom.keyring._lifecycle import KeyLifecycle
 from strongroom.keyring._random import mixed_random
 from strongroom.keyring._ready_keys import ReadyKeys
+from strongroom.keyring._ready_uses import ReadyUses
 from strongroom.keyring._records import HeldKey, KeyRecords
 from strongroom.keyring._rotation import KeyRotations
 from strongroom.keyring._single_batches import SingleBatches
@@ -113,6 +114,7 @@ class Keyring:
             KeyOrigin.EXTERNAL: self.envelope,
             KeyOrigin.AWS_CLOUDHSM: self.direct,
         }
+        self.ready_uses = ReadyUses(self._records, self.envelope)
         self.uses = KeyUses(self._records, works, self._slow)
         self.either = EitherUses(self, self.uses)
         self.data_key_pairs = DataKeyPairs(self, self._slowest)

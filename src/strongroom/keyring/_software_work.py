@@ -4,6 +4,7 @@ What takes less than about 100 us is done at once, the rest on threads (``SlowWo
 P-256 signs in 25 us and Ed25519 in 35, every other curve, RSA and ML-DSA need 170 us to milliseconds.
 """
 
+from abc import ABC, abstractmethod
 from functools import partial
 from typing import Final, NoReturn
 
@@ -30,6 +31,7 @@ from strongroom.keyring._slow_work import SlowWork
 _SHA: Final = {32: hashes.SHA256(), 48: hashes.SHA384(), 64: hashes.SHA512()}
 _PREHASHED: Final = {length: Prehashed(hashing) for length, hashing in _SHA.items()}
 _ECDSA: Final = {length: ec.ECDSA(prehashed) for length, prehashed in _PREHASHED.items()}
+_ECDSA_P256: Final = _ECDSA[32]
 _PSS: Final = {length: padding.PSS(padding.MGF1(hashing), length) for length, hashing in _SHA.items()}
 _PKCS1: Final = padding.PKCS1v15()
 _OAEP: Final = {
@@ -44,6 +46,14 @@ _HMAC: Final = {
 }
 
 
+class SignsAtOnce(ABC):
+    """A key that signs in less time than a thread would take to begin."""
+
+    @abstractmethod
+    def sign_now(self, signed: bytes) -> bytes:
+        """Sign what ``KeyWork.sign`` does, by the only algorithm of its spec."""
+
+
 def software_work(spec: ManagedKeySpec, secret: bytes, slow: SlowWork) -> KeyWork:
     """Put what ``Material.secret`` holds to work. Takes microseconds. Raises UnfitMaterialError."""
     if spec.mac_algorithm is not None:
@@ -52,7 +62,7 @@ def software_work(spec: ManagedKeySpec, secret: bytes, slow: SlowWork) -> KeyWor
     if isinstance(key, rsa.RSAPrivateKey):
         return _RsaWork(key, slow)
     if isinstance(key, ec.EllipticCurvePrivateKey):
-        return _CurveWork(key, slow, is_fast=spec is ManagedKeySpec.ECC_NIST_P256)
+        return _P256Work(key, slow) if spec is ManagedKeySpec.ECC_NIST_P256 else _CurveWork(key, slow)
     if isinstance(key, ed25519.Ed25519PrivateKey):
         return _Ed25519Work(key)
     return _MlDsaWork(key, slow)
@@ -113,23 +123,17 @@ class _RsaWork(_Work):
 class _CurveWork(_Work):
     """ECDSA or ECDH: the usage of the key says which, and nobody asks for the other."""
 
-    def __init__(self, key: ec.EllipticCurvePrivateKey, slow: SlowWork, *, is_fast: bool) -> None:
+    def __init__(self, key: ec.EllipticCurvePrivateKey, slow: SlowWork) -> None:
         self.public_key = public_half(key)
         self._key = key
         self._slow = slow
-        self._is_fast = is_fast
 
     async def sign(self, algorithm: SigningAlgorithm, signed: bytes, *, is_mu: bool = False) -> bytes:  # noqa: ARG002  # the digest's length says which hash
         if is_mu:
             _refuse("EXTERNAL_MU")
-        how = _ECDSA[len(signed)]
-        if self._is_fast:
-            return self._key.sign(signed, how)
-        return await self._slow.run(partial(self._key.sign, signed, how))
+        return await self._slow.run(partial(self._key.sign, signed, _ECDSA[len(signed)]))
 
     async def derive(self, peer_spki_der: bytes) -> Secret:
-        if self._is_fast:
-            return self._agreed(peer_spki_der)
         return await self._slow.run(partial(self._agreed, peer_spki_der))
 
     def _agreed(self, peer_spki_der: bytes) -> Secret:
@@ -142,7 +146,22 @@ class _CurveWork(_Work):
             raise HsmRequestError("the peer's key is none of this curve") from None
 
 
-class _Ed25519Work(_Work):
+class _P256Work(_CurveWork, SignsAtOnce):
+    """The one curve that is fast enough for the event loop."""
+
+    def sign_now(self, signed: bytes) -> bytes:
+        return self._key.sign(signed, _ECDSA_P256)
+
+    async def sign(self, algorithm: SigningAlgorithm, signed: bytes, *, is_mu: bool = False) -> bytes:  # noqa: ARG002  # it has one algorithm
+        if is_mu:
+            _refuse("EXTERNAL_MU")
+        return self.sign_now(signed)
+
+    async def derive(self, peer_spki_der: bytes) -> Secret:
+        return self._agreed(peer_spki_der)
+
+
+class _Ed25519Work(_Work, SignsAtOnce):
     def __init__(self, key: ed25519.Ed25519PrivateKey) -> None:
         self.public_key = public_half(key)
         self._key = key
@@ -150,6 +169,9 @@ class _Ed25519Work(_Work):
     async def sign(self, algorithm: SigningAlgorithm, signed: bytes, *, is_mu: bool = False) -> bytes:  # noqa: ARG002  # it has one algorithm
         if is_mu:
             _refuse("EXTERNAL_MU")
+        return self.sign_now(signed)
+
+    def sign_now(self, signed: bytes) -> bytes:
         return self._key.sign(signed)
 
 

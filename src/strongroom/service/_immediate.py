@@ -10,9 +10,10 @@ from collections.abc import Mapping, Sequence
 from typing import Final, Generic, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from strongroom.audit import Decided, UseEntry
-from strongroom.core import StrongroomError
-from strongroom.keyring import DataKey, Decrypted, Encrypted, KeyRef
+from strongroom.core import SigningAlgorithm, StrongroomError
+from strongroom.keyring import DataKey, Decrypted, Encrypted, KeyRef, MessageType, Signed
 from strongroom.service._audited import AuditedVerbs, event_of
+from strongroom.service._authority import NO_CONTEXT
 from strongroom.service._facts import detail_of_request
 from strongroom.service._values import Caller, Credential
 
@@ -21,7 +22,8 @@ T = TypeVar("T")
 _ENCRYPT: Final = "Encrypt"
 _DECRYPT: Final = "Decrypt"
 _GENERATE_DATA_KEY: Final = "GenerateDataKey"
-_EVENTS: Final = {verb: event_of(verb) for verb in (_ENCRYPT, _DECRYPT, _GENERATE_DATA_KEY)}
+_SIGN: Final = "Sign"
+_EVENTS: Final = {verb: event_of(verb) for verb in (_ENCRYPT, _DECRYPT, _GENERATE_DATA_KEY, _SIGN)}
 
 
 class Now(NamedTuple, Generic[T]):
@@ -55,6 +57,18 @@ class ImmediateService(Protocol):
         self, caller: Caller, ciphertext: bytes, *, key: KeyRef | None, context: Mapping[str, str]
     ) -> Now[Decrypted] | None:
         """Decrypt; None when that is for ``KeyService.decrypt``."""
+        ...
+
+    def sign_now(
+        self,
+        caller: Caller,
+        key: KeyRef,
+        message: bytes,
+        *,
+        algorithm: SigningAlgorithm,
+        kind: MessageType,
+    ) -> Now[Signed] | None:
+        """Sign 1 to 4,096 bytes; None when that is for ``KeyService.sign``."""
         ...
 
     def record_uses(self, entries: Sequence[UseEntry], decided: Decided) -> None:
@@ -108,6 +122,26 @@ class ImmediateVerbs(AuditedVerbs):
             else Now(made, _entry(caller, _DECRYPT, _detail(key, context, grant_id), made))
         )
 
+    def sign_now(
+        self,
+        caller: Caller,
+        key: KeyRef,
+        message: bytes,
+        *,
+        algorithm: SigningAlgorithm,
+        kind: MessageType,
+    ) -> Now[Signed] | None:
+        """Sign at once."""
+        try:
+            grant_id = self.authorise_now(caller, _SIGN, key)
+            made = self._keyring.ready_uses.sign(key, algorithm, message, kind)
+        except StrongroomError:
+            return None
+        if made is None:
+            return None
+        detail = {**_detail(key, NO_CONTEXT, grant_id), "algorithm": algorithm}
+        return Now(made, _entry(caller, _SIGN, detail, made))
+
     def record_uses(self, entries: Sequence[UseEntry], decided: Decided) -> None:
         """Hand entries to the audit log."""
         self._audit.record_uses(entries, decided)
@@ -122,7 +156,7 @@ def _entry(
     caller: Caller,
     verb: str,
     detail: dict[str, str],
-    made: Encrypted | DataKey | Decrypted,
+    made: Encrypted | DataKey | Decrypted | Signed,
 ) -> UseEntry:
     principal, access_key_id, source_address, _, request_id = caller[:5]
     return UseEntry(

@@ -16,7 +16,7 @@ from strongroom.cli import _bench
         ["--connections", "10001"],
         ["--connections", "9" * 5000],
         ["--connections", "¹"],
-        ["--operations", "Sign"],
+        ["--operations", "Verify"],
         ["--operations", ""],
         ["--seconds", "0"],
         ["--seconds", "121"],
