@@ -63,7 +63,7 @@ class FakeKeyManagement:
             raise KeyStateError(key_id, info.state)
         return info
 
-    async def create_key(self, caller, *, description, tags=None, kind=None):
+    async def create_key(self, caller, *, description, tags=None, kind=None, skip_lockout_check=False):
         self._begin("CreateKey", caller)
         key_id, material = str(uuid.uuid4()), random_bytes(32)
         material_id = hashlib.sha256(material).hexdigest()

@@ -35,9 +35,12 @@ def _create_key(body: bytes, arns: Arns) -> Action:
     description = members.description or ""
     tags = tag_map(members.tags)
     kind = members.kind()
+    skip = bool(members.bypass_policy_lockout_safety_check)
 
     async def act(service: KeyService, caller: Caller) -> Document:
-        info = await service.create_key(caller, description=description, tags=tags, kind=kind)
+        info = await service.create_key(
+            caller, description=description, tags=tags, kind=kind, skip_lockout_check=skip
+        )
         return {"KeyMetadata": key_metadata(info, arns)}
 
     return act

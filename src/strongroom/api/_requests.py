@@ -4,6 +4,7 @@ Source: the AWS KMS service model 2014-11-01 (botocore), whose enumerations and 
 member that would change the meaning of a request is refused by name; it is never ignored.
 """
 
+import re
 from typing import Any
 
 from msgspec import Struct
@@ -34,6 +35,9 @@ ENCRYPTION_ALGORITHMS = (SYMMETRIC_DEFAULT, "RSAES_OAEP_SHA_1", "RSAES_OAEP_SHA_
 RESOURCE_OWNERS = ("SELF", "OTHER_ACCOUNTS_VIA_RAM")
 MAX_KEY_ID = 2_048
 MAX_GRANT_TOKENS = 10
+MAX_POLICY = 131_072
+POLICY_PATTERN = r"[\u0009\u000A\u000D\u0020-\u00FF]+"
+POLICY_FORM = re.compile(POLICY_PATTERN)
 MAX_PLAINTEXT_BYTES = 4_096
 MAX_CIPHERTEXT_BYTES = 6_144
 _SERVED_SPECS = frozenset(ManagedKeySpec)
@@ -70,6 +74,8 @@ class CreateKeyMembers(Members, frozen=True, kw_only=True):
         found.one_of("customerMasterKeySpec", self.customer_master_key_spec, CUSTOMER_MASTER_KEY_SPECS)
         found.one_of("keySpec", self.key_spec, KEY_SPECS)
         found.one_of("origin", self.origin, ORIGINS)
+        found.length("policy", self.policy, 1, MAX_POLICY)
+        found.pattern("policy", self.policy, POLICY_FORM, POLICY_PATTERN)
         check_tags(found, self.tags)
         found.check()
         if self.key_spec is not None and self.customer_master_key_spec is not None:
@@ -77,10 +83,8 @@ class CreateKeyMembers(Members, frozen=True, kw_only=True):
                 "You cannot specify KeySpec and CustomerMasterKeySpec in the same request. "
                 "CustomerMasterKeySpec is deprecated."
             )
-        refuse_present("Policy", self.policy is not None)
         refuse_present("XksKeyId", self.xks_key_id is not None)
         refuse_present("MultiRegion", bool(self.multi_region))
-        refuse_present("BypassPolicyLockoutSafetyCheck", bool(self.bypass_policy_lockout_safety_check))
         refuse_spec("KeySpec", self.key_spec)
         refuse_spec("CustomerMasterKeySpec", self.customer_master_key_spec)
         check_store(self.origin, self.custom_key_store_id)
@@ -97,6 +101,7 @@ class CreateKeyMembers(Members, frozen=True, kw_only=True):
             KeyUsage(self.key_usage or ENCRYPT_DECRYPT),
             KeyOrigin(self.origin or KeyOrigin.AWS_KMS),
             self.custom_key_store_id or "",
+            self.policy or "",
         )
 
 

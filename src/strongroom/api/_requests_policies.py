@@ -6,15 +6,21 @@ from msgspec import Struct
 
 from strongroom.api._constraints import Violations
 from strongroom.api._errors import ApiError, validation_error
-from strongroom.api._requests import MAX_KEY_ID, KeyMembers, Members, check_grant_tokens, refuse_present
+from strongroom.api._requests import (
+    MAX_KEY_ID,
+    MAX_POLICY,
+    POLICY_FORM,
+    POLICY_PATTERN,
+    KeyMembers,
+    Members,
+    check_grant_tokens,
+    refuse_present,
+)
 from strongroom.policy import GRANT_ACTIONS
 
-MAX_POLICY = 131_072
 MAX_PRINCIPAL = 256
 GRANT_OPERATIONS = (*GRANT_ACTIONS, "Encapsulate", "Decapsulate")
 DEFAULT_POLICY_NAME = "default"
-_POLICY = re.compile(r"[\u0009\u000A\u000D\u0020-\u00FF]+")
-_POLICY_PATTERN = r"[\u0009\u000A\u000D\u0020-\u00FF]+"
 _GRANT_NAME = re.compile(r"[a-zA-Z0-9:/_-]+")
 _GRANT_NAME_PATTERN = r"^[a-zA-Z0-9:/_-]+$"
 _PRINCIPAL = re.compile(r"[\w+=,.@:/-]+", re.ASCII)
@@ -47,7 +53,8 @@ class PutKeyPolicyMembers(KeyMembers, frozen=True, kw_only=True):
         found.required("keyId", self.key_id)
         found.length("keyId", self.key_id, 1, MAX_KEY_ID)
         found.required("policy", self.policy)
-        check_policy_text(found, self.policy)
+        found.length("policy", self.policy, 1, MAX_POLICY)
+        found.pattern("policy", self.policy, POLICY_FORM, POLICY_PATTERN)
         found.check()
         check_policy_name(self.policy_name)
 
@@ -190,12 +197,6 @@ class RetireGrantMembers(Members, frozen=True, kw_only=True):
         by_id = (self.key_id is not None, self.grant_id is not None)
         if by_id != ((False, False) if self.grant_token is not None else (True, True)):
             raise validation_error("Specify either a grant token, or a key ARN and a grant ID.")
-
-
-def check_policy_text(found: Violations, policy: str | None) -> None:
-    """Note what is wrong with the characters of a policy."""
-    found.length("policy", policy, 1, MAX_POLICY)
-    found.pattern("policy", policy, _POLICY, _POLICY_PATTERN)
 
 
 def check_policy_name(name: str | None) -> None:

@@ -24,7 +24,7 @@ from strongroom.keyring._shared_work import SharedWork
 from strongroom.keyring._slow_work import SlowWork
 from strongroom.keyring._tags import put_tags
 from strongroom.keyring._values import KeyInfo
-from strongroom.storage import KeyRecord, KeyVersionRecord, Store, Transaction
+from strongroom.storage import KeyPolicyRecord, KeyRecord, KeyVersionRecord, Store, Transaction
 
 MAX_KEYS_IN_DOMAIN = 1_000
 _SHARD = "shard"
@@ -40,6 +40,8 @@ class KeyKind(NamedTuple):
     origin: KeyOrigin = KeyOrigin.AWS_KMS
     store_id: str = ""
     """The custom key store of a key inside HSMs, whose origin is AWS_CLOUDHSM; empty for all others."""
+    policy: str = ""
+    """Its own policy, stored with it; empty for the default one. That it can be kept to was checked before."""
 
 
 class StoredMaterial(NamedTuple):
@@ -91,7 +93,8 @@ class KeyCreation:
                 spec=kind.spec, usage=kind.usage, origin=kind.origin, store_id=kind.store_id
             )
             version = KeyVersionRecord(key_id, 1, material_id, stored.wrapped, now, *stored[1:])
-            if await self._store.write(partial(_insert_key, record=record, version=version, tags=tags)):
+            insert = partial(_insert_key, record=record, version=version, tags=tags, policy=kind.policy)
+            if await self._store.write(insert):
                 return key_info(record)
         raise StorageError("other requests kept filling every domain before this key could be stored")
 
@@ -125,7 +128,7 @@ class KeyCreation:
 
 
 def _insert_key(
-    tx: Transaction, record: KeyRecord, version: KeyVersionRecord, tags: Mapping[str, str]
+    tx: Transaction, record: KeyRecord, version: KeyVersionRecord, tags: Mapping[str, str], policy: str
 ) -> bool:
     """Store a key and count it in its domain; False when the domain has become full meanwhile."""
     domain = tx.get_domain(record.domain_id)
@@ -137,4 +140,6 @@ def _insert_key(
     tx.insert_key(record)
     tx.insert_key_version(version)
     put_tags(tx, record.key_id, tags)
+    if policy:
+        tx.put_key_policy(KeyPolicyRecord(record.key_id, policy, record.created_at))
     return True

@@ -14,8 +14,10 @@ from strongroom.keyring import (
     KeyRef,
     TagPage,
 )
+from strongroom.policy import KeyFacts
 from strongroom.service._audited import AuditedVerbs
 from strongroom.service._facts import detail_of_request, names_list
+from strongroom.service._policy_checks import check_policy, detail_of_policy, lockout_key
 from strongroom.service._values import Caller
 
 
@@ -29,19 +31,30 @@ class ManagementVerbs(AuditedVerbs):
         description: str,
         tags: Mapping[str, str] | None = None,
         kind: KeyKind | None = None,
+        skip_lockout_check: bool = False,
     ) -> KeyInfo:
         """Create a key."""
         kind = kind or KeyKind()
+        detail = {**_tag_names(tags or {}), "spec": kind.spec, "usage": kind.usage}
+        if kind.store_id:
+            detail["store"] = kind.store_id
+
+        async def act() -> KeyInfo:
+            if kind.policy:
+                detail.update(detail_of_policy(kind.policy))
+                facts = KeyFacts("", kind.spec, kind.usage, kind.origin)  # no statement can name its id yet
+                check_policy(
+                    self._key_authority(),
+                    caller,
+                    kind.policy,
+                    facts,
+                    detail,
+                    skip_lockout_check=skip_lockout_check,
+                )
+            return await self._keyring.create_key(description, tags, kind)
+
         return await self._change(
-            caller,
-            "CreateKey",
-            lambda: self._keyring.create_key(description, tags, kind),
-            detail={
-                **_tag_names(tags or {}),
-                "spec": kind.spec,
-                "usage": kind.usage,
-                **({"store": kind.store_id} if kind.store_id else {}),
-            },
+            caller, "CreateKey", act, detail=detail, further=lockout_key(skip=skip_lockout_check)
         )
 
     async def create_alias(self, caller: Caller, *, alias_name: str, target_key_id: str) -> AliasInfo:
@@ -91,12 +104,19 @@ class ManagementVerbs(AuditedVerbs):
     async def update_alias(self, caller: Caller, *, alias_name: str, target_key_id: str) -> None:
         """Let an alias point to another key."""
         former = self._keyring.identify(KeyByAlias(alias_name))
+
+        def authorise() -> str:
+            if former is not None:
+                self.authorise_now(caller, "UpdateAlias", KeyById(former))
+            return self.authorise_now(caller, "UpdateAlias", KeyById(target_key_id))
+
         await self._change(
             caller,
             "UpdateAlias",
             lambda: self._keyring.aliases.move(alias_name, target_key_id),
             key_id=target_key_id,
             detail={"alias": alias_name, **({} if former is None else {"former_key": former})},
+            authorise=authorise,
         )
 
     async def delete_alias(self, caller: Caller, *, alias_name: str) -> None:

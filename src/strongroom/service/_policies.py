@@ -1,12 +1,10 @@
 """``PolicyVerbs``: the policies of keys."""
 
-import hashlib
-
 from strongroom.keyring import KeyById
-from strongroom.policy import KeyFacts, PolicyDocument, default_policy
+from strongroom.policy import KeyFacts, default_policy
 from strongroom.service._audited import AuditedVerbs
 from strongroom.service._caller import Caller
-from strongroom.service._errors import LockoutError
+from strongroom.service._policy_checks import check_policy, detail_of_policy, lockout_key
 
 
 class PolicyVerbs(AuditedVerbs):
@@ -28,12 +26,19 @@ class PolicyVerbs(AuditedVerbs):
         self, caller: Caller, key_id: str, *, document: str, skip_lockout_check: bool
     ) -> None:
         """Give a key another policy."""
-        detail = _detail_of(document)
+        detail = detail_of_policy(document)
 
         async def act() -> None:
             record = self._keyring.records.find(KeyById(key_id)).record
             facts = KeyFacts(key_id, record.spec, record.usage, record.origin)
-            self.check_policy(caller, document, facts, detail, skip_lockout_check=skip_lockout_check)
+            check_policy(
+                self._key_authority(),
+                caller,
+                document,
+                facts,
+                detail,
+                skip_lockout_check=skip_lockout_check,
+            )
             await self._writer().put_policy(key_id, document)
 
         await self._change(
@@ -42,7 +47,7 @@ class PolicyVerbs(AuditedVerbs):
             act,
             key_id=key_id,
             detail=detail,
-            further=_further(skip_lockout_check=skip_lockout_check),
+            further=lockout_key(skip=skip_lockout_check),
         )
 
     async def list_key_policies(self, caller: Caller, key_id: str) -> None:
@@ -52,32 +57,3 @@ class PolicyVerbs(AuditedVerbs):
             self._keyring.describe(KeyById(key_id))
 
         await self._use(caller, "ListKeyPolicies", act(), key=KeyById(key_id))
-
-    def check_policy(
-        self,
-        caller: Caller,
-        document: str,
-        key: KeyFacts,
-        detail: dict[str, str],
-        *,
-        skip_lockout_check: bool,
-    ) -> None:
-        """Check that a policy can be kept to, and by default that the caller could change it again.
-
-        What it asks for and no request to this service has is noted in ``detail``. Raises MalformedPolicyError,
-        LockoutError.
-        """
-        prepared = PolicyDocument(document)
-        if prepared.not_present:
-            detail["never_present"] = ", ".join(prepared.not_present)[:500]
-        may_change = self._key_authority().would_allow(prepared, caller, "PutKeyPolicy", key)
-        if not may_change and not skip_lockout_check:
-            raise LockoutError
-
-
-def _detail_of(document: str) -> dict[str, str]:
-    return {"policy_sha256": hashlib.sha256(document.encode("utf-8", "surrogatepass")).hexdigest()}
-
-
-def _further(*, skip_lockout_check: bool) -> dict[str, tuple[str, ...]]:
-    return {"kms:bypasspolicylockoutsafetycheck": ("true" if skip_lockout_check else "false",)}

@@ -82,8 +82,12 @@ class KeyService(
         description: str,
         tags: Mapping[str, str] | None = None,
         kind: KeyKind | None = None,
+        skip_lockout_check: bool = False,
     ) -> KeyInfo:
-        """Create a key, a symmetric one unless ``kind`` says otherwise. Raises TagLimitError, TooBusyError."""
+        """Create a key, a symmetric one unless ``kind`` says otherwise. Raises TagLimitError, TooBusyError.
+
+        With a policy in ``kind`` also as ``put_key_policy``.
+        """
         ...
 
     async def describe_key(self, caller: Caller, key: KeyRef) -> KeyInfo:

@@ -100,6 +100,21 @@ async def test_who_would_lock_itself_out_is_warned(real, key):
     )
 
 
+async def test_a_key_is_made_with_its_policy_or_not_at_all(real):
+    document = policy_text(DELEGATE, statement(principal=APP, action="kms:Encrypt"))
+    made = (await real.call("CreateKey", {"Policy": document})).json["KeyMetadata"]["KeyId"]
+    assert (await real.call("GetKeyPolicy", {"KeyId": made})).json["Policy"] == document
+    before = (await real.call("ListKeys")).json["Keys"]
+    shut = {"Policy": policy_text(statement(principal=APP))}
+    for refused in (shut, {"Policy": "{}"}, {"Policy": "{}", "BypassPolicyLockoutSafetyCheck": True}):
+        assert (await real.call("CreateKey", refused)).code == "MalformedPolicyDocumentException"
+    assert (await real.call("CreateKey", {"Policy": "\u0100"})).code == "ValidationException"
+    assert (await real.call("ListKeys")).json["Keys"] == before
+    assert (await real.call("CreateKey", {**shut, "BypassPolicyLockoutSafetyCheck": True})).status == 200
+    await real.act_as("app")
+    assert (await real.call("Encrypt", {"KeyId": made, "Plaintext": "eA=="})).status == 200
+
+
 async def test_a_grant_is_made_shown_used_and_retired(real, key):
     asked = {**key, "GranteePrincipal": APP, "Operations": ["Encrypt", "RetireGrant"], "Name": "nightly"}
     asked["Constraints"] = {"EncryptionContextSubset": {"tenant": "7"}}

@@ -71,14 +71,12 @@ ENCRYPT = {**KEY, "Plaintext": "eA=="}
 DATA_KEY = {**KEY, "KeySpec": "AES_256"}
 DECRYPT = {"CiphertextBlob": "eA=="}
 NOT_SERVED = [
-    ("CreateKey", {"Policy": "{}"}, "Policy"),
     ("CreateKey", {"MultiRegion": True}, "MultiRegion"),
     ("CreateKey", {"Origin": "EXTERNAL"}, "Origin"),
     ("CreateKey", {"KeySpec": "SM2", "KeyUsage": "SIGN_VERIFY"}, "KeySpec"),
     ("CreateKey", {"KeySpec": "ML_KEM_768", "KeyUsage": "ENCAPSULATE_DECAPSULATE"}, "KeySpec"),
     ("CreateKey", {"CustomerMasterKeySpec": "SM2", "KeyUsage": "KEY_AGREEMENT"}, "CustomerMasterKeySpec"),
     ("CreateKey", {"XksKeyId": "x"}, "XksKeyId"),
-    ("CreateKey", {"BypassPolicyLockoutSafetyCheck": True}, "BypassPolicyLockoutSafetyCheck"),
     ("ListKeys", {"ResourceOwners": ["OTHER_ACCOUNTS_VIA_RAM"]}, "ResourceOwners"),
     ("GenerateDataKey", {**DATA_KEY, "Recipient": {}}, "Recipient"),
     ("Decrypt", {**DECRYPT, "DryRunModifiers": ["IGNORE_CIPHERTEXT"]}, "DryRunModifiers"),

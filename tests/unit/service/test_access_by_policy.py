@@ -176,6 +176,32 @@ async def test_aliases_need_the_role_and_the_policy(bench, service, key_id):
             await service.create_alias(bench.caller(principal), alias_name="alias/x", target_key_id=key_id)
 
 
+async def test_an_alias_moves_only_with_the_consent_of_both_keys(bench, service, key_id):
+    other = (await service.create_key(bench.caller(), description="")).key_id
+    await service.create_alias(bench.caller(), alias_name="alias/x", target_key_id=key_id)
+    deny = statement("Deny", principal=OFFICER, action="kms:*Alias")
+    officer = bench.caller("user/crypto-officer")
+    for refusing in (key_id, other):
+        await put(bench, refusing, DELEGATE, deny)
+        with pytest.raises(AccessDeniedError):
+            await service.update_alias(officer, alias_name="alias/x", target_key_id=other)
+        await put(bench, refusing, DELEGATE)
+    await service.update_alias(officer, alias_name="alias/x", target_key_id=other)
+    await put(bench, other, DELEGATE, deny)
+    with pytest.raises(AccessDeniedError):
+        await service.delete_alias(officer, alias_name="alias/x")
+
+
+async def test_policy_and_grants_go_with_their_key(bench, service, key_id):
+    await put(bench, key_id, DELEGATE)
+    made = await service.create_grant(bench.caller(), key_id, wanted=NewGrant(USER, frozenset({"Encrypt"})))
+    await service.schedule_key_deletion(bench.caller(), key_id, days=7)
+    bench.clock.advance(8 * 86_400)
+    assert await service.destroy_due_keys() == 1
+    assert bench.store.get_grant(made.grant_id) is None
+    assert bench.store.get_key_policy(key_id) is None
+
+
 async def test_nobody_is_locked_out_by_mistake(bench, service, key_id):
     before = await service.get_key_policy(bench.caller(), key_id)
     for statements in ([statement(principal=STRANGER)], [DELEGATE, statement("Deny", principal="*")]):
