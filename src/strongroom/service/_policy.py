@@ -95,9 +95,7 @@ class RolePolicy:
 
     def __init__(self, roles_of: Mapping[str, frozenset[str]]) -> None:
         """Take the roles by access key id."""
-        self._verbs_of = {
-            access_key_id: verbs_of_roles(roles) for access_key_id, roles in roles_of.items()
-        }
+        self._verbs_of = {access_key_id: verbs_of_roles(roles) for access_key_id, roles in roles_of.items()}
 
     def require(self, caller: Caller, verb: str) -> None:
         """Return if the caller may. Raises AccessDeniedError."""

@@ -22,7 +22,9 @@ NEED_A_DATE = {"CancelKeyDeletion"}
 """Changes that need a key which is scheduled for destruction."""
 NEED_A_GRANT = {"RevokeGrant", "RetireGrant"}
 GRANTEE, RETIRING = (f"arn:aws:iam::123456789012:user/{name}" for name in ("grantee-of-a-grant", "retiring"))
-GRANT = NewGrant(GRANTEE, frozenset({"Encrypt"}), RETIRING, equals={"tenant": "value-in-a-grant-3381"}, name="one")
+GRANT = NewGrant(
+    GRANTEE, frozenset({"Encrypt"}), RETIRING, equals={"tenant": "value-in-a-grant-3381"}, name="one"
+)
 POLICY = default_policy("123456789012").replace("Enable IAM", "Policy-text-that-nobody-may-log")
 
 
