@@ -6,6 +6,7 @@ from typing import NamedTuple
 from cryptography.exceptions import InvalidTag
 
 from fakes_access import FakeAccess
+from fakes_imports import FakeImports
 from fakes_key_management import FakeKeyManagement
 from fakes_key_stores import FakeKeyStores
 from fakes_pairs import FakePairs
@@ -59,12 +60,13 @@ class Health:
         return "strongroom_members_active 2\n"
 
 
-class FakeKeyService(FakeAccess, FakePairs, FakeKeyManagement, FakeRotation, FakeKeyStores):
+class FakeKeyService(FakeAccess, FakePairs, FakeKeyManagement, FakeRotation, FakeImports, FakeKeyStores):
     """A KeyService in memory with real encryption. ``outcomes`` and ``refusals`` are its audit log."""
 
     def __init__(self, clock):
         super().__init__(clock)
         FakeRotation.__init__(self)
+        FakeImports.__init__(self)
         self._start_pairs()
         self._start_access()
         self.start_key_stores()

@@ -5,10 +5,11 @@ import uuid
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from strongroom.core import KeyState, random_bytes
+from strongroom.core import KeyOrigin, KeyState, random_bytes
 from strongroom.keyring import (
     MAX_ALIASES_OF_KEY,
     MAX_TAGS_OF_KEY,
+    NO_MATERIAL,
     AliasExistsError,
     AliasInfo,
     AliasLimitError,
@@ -71,6 +72,9 @@ class FakeKeyManagement:
         kind = kind or KeyKind()
         info = KeyInfo(key_id, KeyState.ACTIVE, description, self._clock.now(), material_id)
         self.keys[key_id] = info._replace(spec=kind.spec, usage=kind.usage, origin=kind.origin)
+        if kind.origin is KeyOrigin.EXTERNAL:
+            waiting = {"state": KeyState.PENDING_IMPORT, "material_id": NO_MATERIAL}
+            self.keys[key_id] = self.keys[key_id]._replace(**waiting)
         self._made(self.keys[key_id])
         self.tags[key_id] = dict(tags or {})
         return self.keys[key_id]

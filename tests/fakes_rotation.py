@@ -43,7 +43,9 @@ class FakeRotation:
         versions[-1] = versions[-1]._replace(is_current=False)
         material_id = hashlib.sha256(random_bytes(8)).hexdigest()
         made = VersionMadeBy.ON_DEMAND
-        versions.append(KeyVersion(len(versions) + 1, material_id, self._clock.now(), made, is_current=True))
+        now = self._clock.now()
+        version = KeyVersion(len(versions) + 1, material_id, now, made, is_current=True, rotated_at=now)
+        versions.append(version)
         self.keys[key_id] = info._replace(material_id=material_id)
         return self.keys[key_id]
 

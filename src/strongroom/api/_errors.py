@@ -29,7 +29,12 @@ from strongroom.keyring import (
     DestructionNotScheduledError,
     DestructionScheduledError,
     DryRunError,
+    ImportStateError,
+    ImportTokenError,
+    ImportTokenExpiredError,
+    ImportUnsupportedError,
     IncorrectKeyError,
+    IncorrectKeyMaterialError,
     InvalidCiphertextError,
     InvalidMacError,
     InvalidSignatureError,
@@ -49,6 +54,7 @@ from strongroom.keyring import (
     TagLimitError,
     TooBusyError,
     UnfitRequestError,
+    UnknownMaterialError,
 )
 from strongroom.policy import MalformedPolicyError
 from strongroom.service import (
@@ -116,6 +122,17 @@ ERROR_RULES: tuple[ErrorRule, ...] = (
               f"{where.arns.key(error.key_id)} was rotated on demand {error.limit} times, which is the most."),
     ErrorRule(KeyUnavailableError, "KMSInvalidStateException", 400, lambda error, where:
               f"{where.arns.key(error.key_id)} is unavailable: its custom key store {error.store_id} is not connected."),
+    ErrorRule(ImportUnsupportedError, "UnsupportedOperationException", 400,
+              lambda error, where: f"{where.arns.key(error.key_id)} {error.finding}."),
+    ErrorRule(ImportTokenExpiredError, "ExpiredImportTokenException", 400, lambda _error, _where:
+              "The import token is older than a day. Get another with its public key."),
+    ErrorRule(ImportTokenError, "InvalidImportTokenException", 400, lambda _error, _where:
+              "The import token was not made by this service, or for another key."),
+    ErrorRule(IncorrectKeyMaterialError, "IncorrectKeyMaterialException", 400, lambda error, _where: error.message),
+    ErrorRule(UnknownMaterialError, "NotFoundException", 400,
+              lambda error, where: f"No such key material was imported into {where.arns.key(error.key_id)}."),
+    ErrorRule(ImportStateError, "KMSInvalidStateException", 400,
+              lambda error, where: f"{where.arns.key(error.key_id)} {error.finding}."),
     ErrorRule(KeyStateError, "DisabledException", 400,
               lambda error, where: f"{where.arns.key(error.key_id)} is disabled."),
     ErrorRule(AlgorithmError, "InvalidKeyUsageException", 400, lambda error, _where:

@@ -12,6 +12,7 @@ from strongroom.api import (
     _kms_asymmetric,
     _kms_data,
     _kms_grants,
+    _kms_imports,
     _kms_key_stores,
     _kms_keys,
     _kms_policies,
@@ -192,6 +193,7 @@ OPERATIONS: Mapping[str, Prepare] = MappingProxyType(
             **_kms_policies.OPERATIONS,
             **_kms_grants.OPERATIONS,
             **_kms_rotation.OPERATIONS,
+            **_kms_imports.OPERATIONS,
             **_kms_asymmetric.OPERATIONS,
         }
     )
@@ -199,9 +201,8 @@ OPERATIONS: Mapping[str, Prepare] = MappingProxyType(
 
 NOT_SERVED_YET = frozenset(
     """
-    Decapsulate DeleteImportedKeyMaterial Encapsulate GetKeyLastUsage GetParametersForImport
-    ImportKeyMaterial ReplicateKey UpdatePrimaryRegion
-    """.split()  # noqa: SIM905  # 8 quoted words are harder to read
+    Decapsulate Encapsulate GetKeyLastUsage ReplicateKey UpdatePrimaryRegion
+    """.split()  # noqa: SIM905  # 5 quoted words are harder to read
 )
 """The rest of the AWS KMS model: answered by UnsupportedOperationException."""
 

@@ -6,7 +6,7 @@ from types import MappingProxyType
 from strongroom.api import _requests_rotation as requests
 from strongroom.api._arns import Arns
 from strongroom.api._names import parse_key_id
-from strongroom.api._operation import Action, Document, Prepare, given, next_page, parse
+from strongroom.api._operation import Action, Document, Prepare, expiry, given, next_page, parse
 from strongroom.api._paging import Paged, read_marker
 from strongroom.api._requests import KeyMembers
 from strongroom.core import VersionMadeBy
@@ -99,9 +99,20 @@ def _rotation(version: KeyVersion, key_arn: str) -> Document:
     entry: dict[str, object] = {
         "KeyId": key_arn,
         "KeyMaterialId": version.material_id,
-        "KeyMaterialState": "CURRENT" if version.is_current else "NON_CURRENT",
+        "KeyMaterialState": _state(version),
     }
-    rotation_type = _ROTATION_TYPES.get(version.made_by)
-    if rotation_type is not None:
-        entry |= {"RotationDate": round(version.created_at, 3), "RotationType": rotation_type}
+    if version.rotated_at is not None:
+        rotation_type = _ROTATION_TYPES.get(version.made_by, "ON_DEMAND")
+        entry |= {"RotationDate": round(version.rotated_at, 3), "RotationType": rotation_type}
+    if version.made_by is VersionMadeBy.IMPORT:
+        entry["ImportState"] = "IMPORTED" if version.has_material else "PENDING_IMPORT"
+        entry |= expiry(version.expires_at) if version.has_material else {}
+        if version.description:
+            entry["KeyMaterialDescription"] = version.description
     return entry
+
+
+def _state(version: KeyVersion) -> str:
+    if version.is_waiting:
+        return "PENDING_ROTATION"
+    return "CURRENT" if version.is_current else "NON_CURRENT"

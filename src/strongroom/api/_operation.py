@@ -7,8 +7,8 @@ from strongroom.api._arns import Arns
 from strongroom.api._json import Blob, decode_members
 from strongroom.api._paging import Paged, write_marker
 from strongroom.api._requests import SYMMETRIC_DEFAULT, Members
-from strongroom.core import KeyState, KeyUsage, ManagedKeySpec, Secret
-from strongroom.keyring import KeyInfo
+from strongroom.core import KeyOrigin, KeyState, KeyUsage, ManagedKeySpec, Secret
+from strongroom.keyring import NO_MATERIAL, KeyInfo
 from strongroom.service import Caller, KeyService
 
 Document = Mapping[str, object]
@@ -46,6 +46,8 @@ def key_state(info: KeyInfo) -> str:
     """Return the state of a key in the words of AWS."""
     if info.destroy_at is not None:
         return "PendingDeletion"
+    if info.state is KeyState.PENDING_IMPORT:
+        return "PendingImport"
     if info.state is not KeyState.ACTIVE:
         return "Disabled"
     return "Enabled" if info.is_available else "Unavailable"
@@ -80,11 +82,20 @@ def key_metadata(info: KeyInfo, arns: Arns) -> Document:
         **algorithms(info.spec, info.usage),
         "MultiRegion": False,
     }
-    if info.spec.is_symmetric:
+    if info.spec.is_symmetric and info.material_id != NO_MATERIAL:
         metadata["CurrentKeyMaterialId"] = info.material_id
     if info.store_id:
         metadata["CustomKeyStoreId"] = info.store_id
         metadata["CloudHsmClusterId"] = info.cluster_id
     if info.destroy_at is not None:
         metadata["DeletionDate"] = round(info.destroy_at, 3)
+    if info.origin is KeyOrigin.EXTERNAL and info.state is not KeyState.PENDING_IMPORT:
+        metadata |= expiry(info.expires_at)
     return metadata
+
+
+def expiry(expires_at: float | None) -> Document:
+    """Return the members that tell whether and when imported material expires."""
+    if expires_at is None:
+        return {"ExpirationModel": "KEY_MATERIAL_DOES_NOT_EXPIRE"}
+    return {"ExpirationModel": "KEY_MATERIAL_EXPIRES", "ValidTo": round(expires_at, 3)}

@@ -290,7 +290,7 @@ def check_store(origin: str | None, store_id: str | None) -> None:
     found.check()
     if (origin == KeyOrigin.AWS_CLOUDHSM) != (store_id is not None):
         raise validation_error("CustomKeyStoreId is required with Origin AWS_CLOUDHSM, and with no other.")
-    if origin != KeyOrigin.AWS_CLOUDHSM:
+    if origin not in {KeyOrigin.AWS_CLOUDHSM, KeyOrigin.EXTERNAL}:
         refuse_other("Origin", origin, "AWS_KMS")
 
 

@@ -36,6 +36,16 @@ def credential_binding(access_key_id: str) -> bytes:
     return encode_fields("strongroom credential v1", (access_key_id.encode(),))
 
 
+def import_token_binding(key_id: bytes) -> bytes:
+    """Bind the token of an import to the key id (16 bytes) that it is for."""
+    return encode_fields("strongroom import token v1", (_id(key_id),))
+
+
+def import_digest_key_binding(key_id: bytes) -> bytes:
+    """Bind the key by which imported material is recognised to its key id (16 bytes)."""
+    return encode_fields("strongroom import digest key v1", (_id(key_id),))
+
+
 def root_canary_binding(root_id: bytes) -> bytes:
     """Bind a root's canary to the root id (16 bytes)."""
     return encode_fields("strongroom root canary v1", (_id(root_id),))

@@ -28,6 +28,10 @@ class Purpose(IntEnum):
     """Random bytes under a root KEK: whoever decrypts them holds that root."""
     KEY_MATERIAL = 6
     """The secret half of a pair, or the key of an HMAC (one key version), under a domain KEK."""
+    IMPORT_TOKEN = 7
+    """The private half of a key to wrap imported material under, under the domain KEK of the key that it is for."""
+    IMPORT_DIGEST_KEY = 8
+    """The key by which imported material is recognised, under a domain KEK."""
 
 
 class _Shape(NamedTuple):
@@ -52,7 +56,14 @@ _CBC_HMAC: Final = _Shape(iv_len=16, tag_len=32, ciphertext_lens=frozenset(range
 _OAEP: Final = _Shape(iv_len=1, tag_len=0, ciphertext_lens=frozenset(range(384, 1025, 128)))
 # Roots live in HSMs; everything else is done in software.
 _BY_HSM: Final = (Purpose.DOMAIN_KEK, Purpose.ROOT_CANARY)
-_BY_SOFTWARE: Final = (Purpose.KEK, Purpose.DATA, Purpose.CREDENTIAL, Purpose.KEY_MATERIAL)
+_BY_SOFTWARE: Final = (
+    Purpose.KEK,
+    Purpose.DATA,
+    Purpose.CREDENTIAL,
+    Purpose.KEY_MATERIAL,
+    Purpose.IMPORT_TOKEN,
+    Purpose.IMPORT_DIGEST_KEY,
+)
 _FITTING: Final = (
     *((purpose, WrapAlgorithm.HSM_AES_GCM, _GCM) for purpose in _BY_HSM),
     *((purpose, WrapAlgorithm.HSM_AES_CBC_HMAC, _CBC_HMAC) for purpose in _BY_HSM),

@@ -31,7 +31,12 @@ from strongroom.keyring._errors import (
     DestructionNotScheduledError,
     DestructionScheduledError,
     DryRunError,
+    ImportStateError,
+    ImportTokenError,
+    ImportTokenExpiredError,
+    ImportUnsupportedError,
     IncorrectKeyError,
+    IncorrectKeyMaterialError,
     InvalidCiphertextError,
     InvalidMacError,
     InvalidSignatureError,
@@ -49,8 +54,13 @@ from strongroom.keyring._errors import (
     TooBusyError,
     UnfitMaterialError,
     UnfitRequestError,
+    UnknownMaterialError,
+    WrappingUnsupportedError,
 )
 from strongroom.keyring._hsm_access import HsmAccess
+from strongroom.keyring._import_wrapping import WrappingAlgorithm, WrappingBits
+from strongroom.keyring._import_writes import BroughtMaterial, ImportedMaterial, ImportParameters, ImportType
+from strongroom.keyring._imports import MAX_IMPORT_DAYS, KeyImports
 from strongroom.keyring._key_end import EndedKey, end_due_key
 from strongroom.keyring._key_state import read_key, require_active
 from strongroom.keyring._key_store_errors import (
@@ -113,6 +123,7 @@ from strongroom.keyring._values import (
     Tag,
     TagPage,
 )
+from strongroom.keyring._versions import NO_MATERIAL
 
 __all__ = [
     "CREDENTIALS",
@@ -120,6 +131,7 @@ __all__ = [
     "DEFAULT_ROTATION_DAYS",
     "MAX_ALIASES_OF_KEY",
     "MAX_DAYS_TO_DESTRUCTION",
+    "MAX_IMPORT_DAYS",
     "MAX_ITEMS",
     "MAX_KEYS_IN_DOMAIN",
     "MAX_RANDOM_BYTES",
@@ -129,6 +141,7 @@ __all__ = [
     "MAX_TAGS_OF_KEY",
     "MIN_DAYS_TO_DESTRUCTION",
     "MIN_ROTATION_DAYS",
+    "NO_MATERIAL",
     "AlgorithmError",
     "AliasExistsError",
     "AliasInfo",
@@ -140,6 +153,7 @@ __all__ = [
     "BatchOfBytes",
     "BatchOfDataKeys",
     "BatchOfPlaintexts",
+    "BroughtMaterial",
     "CacheLimits",
     "ClusterNotActiveError",
     "ClusterNotFoundError",
@@ -158,7 +172,15 @@ __all__ = [
     "EnvelopeWorks",
     "HeldKey",
     "HsmAccess",
+    "ImportParameters",
+    "ImportStateError",
+    "ImportTokenError",
+    "ImportTokenExpiredError",
+    "ImportType",
+    "ImportUnsupportedError",
+    "ImportedMaterial",
     "IncorrectKeyError",
+    "IncorrectKeyMaterialError",
     "InvalidCiphertextError",
     "InvalidMacError",
     "InvalidSignatureError",
@@ -166,6 +188,7 @@ __all__ = [
     "KeyByAlias",
     "KeyById",
     "KeyDestroyedError",
+    "KeyImports",
     "KeyInfo",
     "KeyKind",
     "KeyLifecycle",
@@ -213,8 +236,12 @@ __all__ = [
     "TooBusyError",
     "UnfitMaterialError",
     "UnfitRequestError",
+    "UnknownMaterialError",
     "Verified",
     "VersionPage",
+    "WrappingAlgorithm",
+    "WrappingBits",
+    "WrappingUnsupportedError",
     "end_due_key",
     "generate_material",
     "make_access_key",

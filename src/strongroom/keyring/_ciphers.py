@@ -108,6 +108,10 @@ class KekCiphers:
 
     async def new_kek(self, domain_id: str, key_id: str, version: int) -> bytes:
         """Make a random KEK for a key version and return it as a blob under its domain KEK."""
+        return await self.seal_kek(domain_id, key_id, version, random_bytes(KEK_LEN_BYTES))
+
+    async def seal_kek(self, domain_id: str, key_id: str, version: int, key_bytes: bytes) -> bytes:
+        """Return the blob of a KEK (32 bytes) for a key version, under its domain KEK."""
         domain = await self.domain(domain_id)
         binding = kek_binding(uuid.UUID(key_id).bytes, version)
         return seal_blob(
@@ -115,7 +119,7 @@ class KekCiphers:
             Purpose.KEK,
             uuid.UUID(domain_id).bytes,
             1,
-            random_bytes(KEK_LEN_BYTES),
+            key_bytes,
             binding,
         )
 

@@ -24,6 +24,7 @@ from strongroom.keyring._shared_work import SharedWork
 from strongroom.keyring._slow_work import SlowWork
 from strongroom.keyring._tags import put_tags
 from strongroom.keyring._values import KeyInfo
+from strongroom.keyring._versions import awaiting_import
 from strongroom.storage import KeyPolicyRecord, KeyRecord, KeyVersionRecord, Store, Transaction
 
 MAX_KEYS_IN_DOMAIN = 1_000
@@ -85,7 +86,8 @@ class KeyCreation:
             domain_id = await self._open_domain()
             key_id = str(uuid.UUID(bytes=random_bytes(16), version=4))
             place = MaterialPlace(domain_id, key_id, 1, kind.spec, kind.usage)
-            stored = await (self._inside(place, kind) if kind.store_id else self._material(place))
+            is_empty = kind.origin is KeyOrigin.EXTERNAL
+            stored = StoredMaterial(b"", b"") if is_empty else await self._made(place, kind)
             now = self._clock.now()
             material_id = random_bytes(32).hex()
             record = KeyRecord(key_id, KeyState.ACTIVE, description, now, domain_id, 1, material_id)
@@ -93,6 +95,8 @@ class KeyCreation:
                 spec=kind.spec, usage=kind.usage, origin=kind.origin, store_id=kind.store_id
             )
             version = KeyVersionRecord(key_id, 1, material_id, stored.wrapped, now, *stored[1:])
+            if is_empty:
+                record, version = awaiting_import(record, version)
             insert = partial(_insert_key, record=record, version=version, tags=tags, policy=kind.policy)
             if await self._store.write(insert):
                 return key_info(record)
@@ -103,6 +107,9 @@ class KeyCreation:
             kind.store_id, place.key_id, place.version, place.spec, place.usage
         )
         return StoredMaterial(b"", public_key, hsm_key_id)
+
+    async def _made(self, place: MaterialPlace, kind: KeyKind) -> StoredMaterial:
+        return await (self._inside(place, kind) if kind.store_id else self._material(place))
 
     async def _material(self, place: MaterialPlace) -> StoredMaterial:
         if place.spec.is_symmetric:

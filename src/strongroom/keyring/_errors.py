@@ -13,6 +13,13 @@ KeyringError
 ├── DestructionNotScheduledError      it has none that could be cancelled
 ├── RotationUnsupportedError  keys of this kind are not rotated
 ├── RotationLimitError        the key was rotated on demand as often as it may be
+├── ImportUnsupportedError    the key is not one whose material is imported
+│   └── WrappingUnsupportedError  its material cannot be wrapped like this
+├── ImportTokenError          the token is none of ours, or of another key
+│   └── ImportTokenExpiredError   it was made over a day ago
+├── IncorrectKeyMaterialError the material does not fit the key, or is not what was imported before
+├── UnknownMaterialError      the key never had this material
+├── ImportStateError          the state of the key's material forbids it
 ├── InvalidCiphertextError    not ours, truncated, tampered with, or another encryption context
 ├── IncorrectKeyError         the ciphertext was made under another key than the one named
 ├── KeyUsageError             the key is not for this
@@ -131,6 +138,57 @@ class RotationLimitError(KeyringError):
     def __init__(self, key_id: str, limit: int) -> None:
         super().__init__(f"the key {key_id} was rotated on demand {limit} times, the most", key_id=key_id)
         self.limit = limit
+
+
+class ImportUnsupportedError(KeyringError):
+    """The material of this key is not imported; the message is for the caller."""
+
+    def __init__(self, key_id: str, finding: str = "is not a key whose material is imported") -> None:
+        super().__init__(f"the key {key_id} {finding}", key_id=key_id)
+        self.finding = finding
+
+
+class WrappingUnsupportedError(ImportUnsupportedError):
+    """Material of such a key does not fit under this wrapping."""
+
+    def __init__(self, key_id: str, spec: ManagedKeySpec, algorithm: str) -> None:
+        super().__init__(key_id, f"of {spec} takes no material that is wrapped by {algorithm} under this key")
+
+
+class ImportTokenError(KeyringError):
+    """The token was not made by us, or for another key."""
+
+    def __init__(self, message: str = "the import token is not one of this key") -> None:
+        super().__init__(message)
+
+
+class ImportTokenExpiredError(ImportTokenError):
+    """The token was made over a day ago."""
+
+    def __init__(self) -> None:
+        super().__init__("the import token has expired")
+
+
+class IncorrectKeyMaterialError(KeyringError):
+    """The material does not fit the key, or is not what was imported before. The message says nothing of its bytes."""
+
+    def __init__(self, key_id: str, finding: str) -> None:
+        super().__init__(f"the key material {finding}", key_id=key_id)
+
+
+class UnknownMaterialError(KeyringError):
+    """The key never had material of this id."""
+
+    def __init__(self, key_id: str) -> None:
+        super().__init__(f"no such material was ever imported into the key {key_id}", key_id=key_id)
+
+
+class ImportStateError(KeyringError):
+    """The state of the key's material forbids it; ``finding`` says what it is."""
+
+    def __init__(self, key_id: str, finding: str) -> None:
+        super().__init__(f"the key {key_id} {finding}", key_id=key_id)
+        self.finding = finding
 
 
 class InvalidCiphertextError(KeyringError):

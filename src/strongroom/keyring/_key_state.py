@@ -4,6 +4,9 @@ A key that is scheduled for destruction is suspended and has a date (NIST SP 800
 no state for it): so whatever asks for an active key refuses it, and what manages keys asks for the date.
 """
 
+import math
+from typing import Final
+
 from strongroom.core import KeyState, KeyUsage, ManagedKeySpec
 from strongroom.keyring._errors import (
     AlgorithmError,
@@ -16,6 +19,8 @@ from strongroom.keyring._errors import (
 )
 from strongroom.keyring._values import KeyInfo
 from strongroom.storage import KeyRecord, Reader
+
+NEVER: Final = math.inf
 
 
 def key_info(record: KeyRecord) -> KeyInfo:
@@ -31,7 +36,21 @@ def key_info(record: KeyRecord) -> KeyInfo:
         record.usage,
         record.origin,
         record.store_id,
+        expires_at=record.expires_at,
     )
+
+
+def changes_at(record: KeyRecord, now: float) -> float:
+    """Return when a key's state changes by itself next, in seconds since the Unix epoch; NEVER if it does not."""
+    return min((date for date in (record.expires_at,) if date is not None and date > now), default=NEVER)
+
+
+def at_time(record: KeyRecord, now: float) -> KeyRecord:
+    """Return a key with the state that it has now: a date that came counts before anybody writes that it came."""
+    has_expired = record.expires_at is not None and record.expires_at <= now and record.destroy_at is None
+    if has_expired and record.state in {KeyState.ACTIVE, KeyState.SUSPENDED}:
+        return record._replace(state=KeyState.PENDING_IMPORT)
+    return record
 
 
 def require_active(record: KeyRecord, material_id: str) -> None:

@@ -40,6 +40,7 @@ from strongroom.keyring._errors import (
     KeyringError,
 )
 from strongroom.keyring._hsm_access import HsmAccess
+from strongroom.keyring._imports import KeyImports
 from strongroom.keyring._key_state import key_info, require_active, require_symmetric
 from strongroom.keyring._key_stores import KeyStores
 from strongroom.keyring._key_work import KeyWorks
@@ -101,11 +102,12 @@ class Keyring:
         self._hsm = hsm
         self._clock = clock
         self._request_s = request_s
-        self._records = KeyRecords(store, max_names=limits.max_keks)
+        self._records = KeyRecords(store, max_names=limits.max_keks, clock=clock)
         self.ready = ReadyKeys(self._records, self.ciphers)
         self._slow = SlowWork("signing", threads=_SIGNING_THREADS, max_under_way=_MAX_SIGNING)
         self._slowest = SlowWork("key-generation", threads=1, max_under_way=_MAX_GENERATING)
         self.envelope = EnvelopeWorks(store, self.ciphers, limits, self._slow, clock=clock)
+        self.imports = KeyImports(store, self.ciphers, self.envelope, self._slowest, clock=clock)
         self._creation = KeyCreation(
             store, self.ciphers, self.envelope, self._slowest, self.direct, clock=clock
         )
@@ -326,7 +328,9 @@ class Keyring:
     def _material_of(self, record: KeyRecord, version: int) -> str:
         """Return the material id of an older version; a ciphertext of one that we do not have is not ours."""
         stored = self._store.get_key_version(record.key_id, version)
-        if stored is None:
+        if (
+            stored is None or version > record.current_version
+        ):  # what waits for rotation has encrypted nothing
             raise InvalidCiphertextError(key_id=record.key_id)
         return stored.material_id
 

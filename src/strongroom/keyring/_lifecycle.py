@@ -11,8 +11,9 @@ from typing import Final, NamedTuple
 
 from strongroom.core import Clock, KeyOrigin, KeyState
 from strongroom.keyring._errors import DestructionNotScheduledError
-from strongroom.keyring._key_state import key_info, read_changeable_key, read_key
+from strongroom.keyring._key_state import key_info, read_changeable_key, read_key, require_material
 from strongroom.keyring._values import KeyInfo
+from strongroom.keyring._versions import all_versions, lacks_material
 from strongroom.storage import KeyRecord, Store, Transaction
 
 MIN_DAYS_TO_DESTRUCTION: Final = 7
@@ -50,11 +51,11 @@ class KeyLifecycle:
         self._destroy_direct = destroy_direct
 
     async def set_state(self, key_id: str, state: KeyState) -> None:
-        """Make a key active or suspended. Raises DestructionScheduledError, ValueError for another state."""
-        if state is KeyState.DESTROYED:
-            raise ValueError("keys are destroyed by destroy_due, once their date has come")
+        """Make a key active or suspended. Raises DestructionScheduledError, PendingImportError, ValueError for another state."""
+        if state not in {KeyState.ACTIVE, KeyState.SUSPENDED}:
+            raise ValueError(f"a key is not made {state} like this; keys are destroyed by destroy_due")
         if read_changeable_key(self._store, key_id).state is not state:
-            await self._store.write(partial(_change, key_id=key_id, state=state))
+            await self._store.write(partial(_set_state, key_id=key_id, state=state))
 
     async def set_description(self, key_id: str, description: str) -> None:
         """Describe a key anew, in up to 8,192 characters. Raises DestructionScheduledError."""
@@ -111,11 +112,19 @@ def _change(
     return changed
 
 
+def _set_state(tx: Transaction, *, key_id: str, state: KeyState) -> None:
+    require_material(read_changeable_key(tx, key_id))
+    _change(tx, key_id=key_id, state=state)
+
+
 def _cancel(tx: Transaction, *, key_id: str) -> None:
     found = read_key(tx, key_id)
     if found.destroy_at is None:
         raise DestructionNotScheduledError(key_id)
-    tx.change_key(found._replace(destroy_at=None))
+    is_waiting = lacks_material(found, all_versions(tx, key_id))
+    tx.change_key(
+        found._replace(destroy_at=None, state=KeyState.PENDING_IMPORT if is_waiting else found.state)
+    )
 
 
 def _destroy(tx: Transaction, *, key_id: str, now: float) -> Destroyed | None:

@@ -5,8 +5,9 @@ import contextlib
 import uuid
 from typing import NamedTuple
 
+from strongroom.core import Clock
 from strongroom.keyring._errors import AliasNotFoundError
-from strongroom.keyring._key_state import read_key
+from strongroom.keyring._key_state import NEVER, at_time, changes_at, read_key
 from strongroom.keyring._values import KeyById, KeyRef
 from strongroom.storage import KeyRecord, ReadOnlyStore
 
@@ -22,11 +23,13 @@ class HeldKey(NamedTuple):
 class KeyRecords:
     """Finds keys by id, by alias, and by the id in a blob. Belongs to one event loop.
 
-    What was found is kept until the database's generation moves: a key that any process suspended is refused by
+    What was found is kept until the database's generation moves, or a date comes that changes a key's state: a key that any process suspended is refused by
     the next request of every process. Names that nobody has are not kept. Holds ``max_names`` at most.
     """
 
-    def __init__(self, store: ReadOnlyStore, *, max_names: int) -> None:
+    def __init__(self, store: ReadOnlyStore, *, max_names: int, clock: Clock) -> None:
+        self._clock = clock
+        self._until = NEVER
         self._store = store
         self._max_names = max_names
         self._generation = store.generation()
@@ -76,7 +79,7 @@ class KeyRecords:
             asyncio.get_running_loop().call_soon(self._turn_ended)
             self._is_compared = True
         generation = self._store.generation()
-        if generation != self._generation:
+        if generation != self._generation or self._clock.now() >= self._until:
             self._clear()
             self._generation = generation
 
@@ -87,6 +90,9 @@ class KeyRecords:
         record = read_key(self._store, key_id)
         if len(self) >= self._max_names:
             self._clear()
+        now = self._clock.now()
+        self._until = min(self._until, changes_at(record, now))
+        record = at_time(record, now)
         return HeldKey(record, uuid.UUID(key_id).bytes)
 
     def _look_up_alias(self, alias_name: str) -> HeldKey:
@@ -96,6 +102,7 @@ class KeyRecords:
         return self._look_up(alias.key_id)
 
     def _clear(self) -> None:
+        self._until = NEVER
         self._by_id.clear()
         self._by_alias.clear()
         self._by_blob.clear()

@@ -12,9 +12,10 @@ from typing import Final, NamedTuple
 from strongroom.core import Clock, KeyOrigin, KeyState, StorageError, VersionMadeBy, random_bytes
 from strongroom.keyring._ciphers import KekCiphers
 from strongroom.keyring._direct import DirectKeys, require_claimable
-from strongroom.keyring._errors import RotationLimitError, RotationUnsupportedError
-from strongroom.keyring._key_state import key_info, read_key, require_active
+from strongroom.keyring._errors import ImportStateError, RotationLimitError, RotationUnsupportedError
+from strongroom.keyring._key_state import at_time, key_info, read_key, require_active
 from strongroom.keyring._values import KeyInfo
+from strongroom.keyring._versions import NO_MATERIAL, all_versions, settled
 from strongroom.storage import KeyRecord, KeyVersionRecord, Store, Transaction
 
 MIN_ROTATION_DAYS: Final = 90
@@ -46,6 +47,14 @@ class KeyVersion(NamedTuple):
     created_at: float
     made_by: VersionMadeBy
     is_current: bool
+    is_waiting: bool = False
+    """Whether it is imported material that waits for a rotation on demand."""
+    has_material: bool = True
+    """Whether its material is there; what was imported may have expired or been deleted."""
+    rotated_at: float | None = None
+    """When it became the current one by a rotation; None for the first one, and while it waits."""
+    expires_at: float | None = None
+    description: str = ""
 
 
 class VersionPage(NamedTuple):
@@ -102,11 +111,19 @@ class KeyRotations:
         return RotationStatus(key_id, record.rotation_days, record.rotate_at)
 
     def versions(self, key_id: str, *, limit: int, after: int | None, with_first: bool) -> VersionPage:
-        """Return a page of a key's versions; the first is no rotation. In every state of the key."""
+        """Return a page of a key's versions, in every state of the key.
+
+        Neither the first one nor one that waits is a rotation: both come ``with_first`` only.
+        """
         record = read_key(self._store, key_id)
         _require_symmetric(record)
         start = max(after or 0, 0 if with_first else 1)
-        found = self._store.list_key_versions(key_id, after=start, limit=limit + 1)
+        found = [
+            version
+            for version in self._store.list_key_versions(key_id, after=start, limit=limit + 1)
+            if version.material_id != NO_MATERIAL
+            and (with_first or version.version <= record.current_version)
+        ]
         page = found[:limit]
         return VersionPage(
             key_id,
@@ -115,9 +132,15 @@ class KeyRotations:
         )
 
     async def rotate_on_demand(self, key_id: str) -> KeyInfo:
-        """Make a new version now; the dates of rotation by schedule stay. Raises RotationLimitError, HsmError."""
+        """Make a new version now; the dates of rotation by schedule stay. Raises RotationLimitError, HsmError.
+
+        Of a key whose material is imported the version that waits becomes the current one; ImportStateError without.
+        """
         for _ in range(_TRIES):
             found = read_key(self._store, key_id)
+            if found.origin is KeyOrigin.EXTERNAL:
+                work = partial(_rotate_to_waiting, key_id=key_id, now=self._clock.now())
+                return key_info(await self._store.write(work))
             _require_rotatable(found, _ON_DEMAND)
             version = await self._next_version(found, VersionMadeBy.ON_DEMAND)
             changed = await self._store.write(partial(_rotate_on_demand, version=version))
@@ -194,6 +217,26 @@ def _rotate_on_demand(tx: Transaction, *, version: KeyVersionRecord) -> KeyRecor
     return _move_to(tx, found, version)
 
 
+def _rotate_to_waiting(tx: Transaction, *, key_id: str, now: float) -> KeyRecord:
+    """Make the imported version that waits the current one."""
+    found = read_key(tx, key_id)
+    _require_symmetric(found)
+    found = at_time(found, now)
+    require_active(found, found.material_id)
+    versions = all_versions(tx, key_id)
+    waiting = versions[-1]
+    has_expired = waiting.expires_at is not None and waiting.expires_at <= now
+    if waiting.version <= found.current_version or has_expired:
+        raise ImportStateError(key_id, "has no key material that is pending rotation")
+    if sum(version.rotated_at is not None for version in versions) >= MAX_ROTATIONS_ON_DEMAND:
+        raise RotationLimitError(key_id, MAX_ROTATIONS_ON_DEMAND)
+    tx.change_key_version(waiting._replace(rotated_at=now))
+    changed = found._replace(current_version=waiting.version, material_id=waiting.material_id)
+    changed = settled(changed, all_versions(tx, key_id))
+    tx.change_key(changed)
+    return changed
+
+
 def _rotate_due(tx: Transaction, *, version: KeyVersionRecord, now: float) -> KeyRecord | None:
     """As ``_rotate_on_demand``, if the key is due still, with its next date."""
     found = tx.get_key(version.key_id)
@@ -212,10 +255,17 @@ def _move_to(tx: Transaction, record: KeyRecord, version: KeyVersionRecord) -> K
 
 
 def _version(record: KeyRecord, version: KeyVersionRecord) -> KeyVersion:
+    is_imported = version.made_by is VersionMadeBy.IMPORT
+    is_made_by_rotation = version.made_by in {VersionMadeBy.AUTOMATIC, VersionMadeBy.ON_DEMAND}
     return KeyVersion(
         version.version,
         version.material_id,
         version.created_at,
         version.made_by,
         version.version == record.current_version,
+        version.version > record.current_version,
+        bool(version.wrapped) or not is_imported,
+        version.created_at if is_made_by_rotation else version.rotated_at,
+        version.expires_at,
+        version.description,
     )

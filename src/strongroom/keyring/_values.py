@@ -45,6 +45,8 @@ class KeyInfo(NamedTuple):
     """The cluster of that store."""
     is_available: bool = True
     """Whether that store is connected: else the key cannot be used."""
+    expires_at: float | None = None
+    """When the first of its imported material expires, in seconds since the Unix epoch; None: never by itself."""
 
 
 class AliasInfo(NamedTuple):

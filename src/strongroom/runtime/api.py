@@ -112,7 +112,7 @@ async def _run(bootstrap: ApiBootstrap, protections: list[str]) -> None:
             connections.watch(),
             _die_with_the_log(plane),
             _report_metrics(control, handler),
-            _rotate_due_keys(plane, events, is_ours=bootstrap.writer.startswith(_FIRST_WRITER)),
+            _rotate_and_expire(plane, events, is_ours=bootstrap.writer.startswith(_FIRST_WRITER)),
             _destroy_due_keys(plane, events, is_ours=bootstrap.writer.startswith(_FIRST_WRITER)),
         )
     ]
@@ -217,18 +217,19 @@ async def _destroy_due_keys(plane: DataPlane, events: LoggedEvents, *, is_ours: 
                     events.emit("keys.destroyed", count=destroyed)
 
 
-async def _rotate_due_keys(plane: DataPlane, events: LoggedEvents, *, is_ours: bool) -> None:
-    """Rotate the keys whose date has come: one process of the host does it for all."""
+async def _rotate_and_expire(plane: DataPlane, events: LoggedEvents, *, is_ours: bool) -> None:
+    """Rotate keys and delete imported material whose date has come: one process of the host does it for all."""
     while True:
         await asyncio.sleep(_ROTATE_EVERY_S)
         if is_ours:
             try:
                 rotated = await plane.service.rotate_due_keys()
+                expired = await plane.service.expire_due_material()
             except StrongroomError as error:
-                events.emit("keys.not_rotated", cause=str(error))
+                events.emit("keys.not_rotated_or_expired", cause=str(error))
             else:
-                if rotated:
-                    events.emit("keys.rotated", count=rotated)
+                if rotated or expired:
+                    events.emit("keys.rotated_or_expired", rotated=rotated, expired=expired)
 
 
 async def _die_with_the_log(plane: DataPlane) -> None:

@@ -13,6 +13,7 @@ from strongroom.keyring import (
     Decrypted,
     Derived,
     Encrypted,
+    ImportedMaterial,
     IncorrectKeyError,
     KeyByAlias,
     KeyById,
@@ -27,7 +28,7 @@ from strongroom.keyring import (
 )
 
 _RESULTS_OF_A_KEY: Final = (
-    *(Encrypted, Decrypted, DataKey, KeyInfo),
+    *(Encrypted, Decrypted, DataKey, KeyInfo, ImportedMaterial),
     *(Signed, Maced, Verified, PublicHalf, Derived, DataKeyPair),
 )
 _QUOTED: Final = frozenset('"\\')

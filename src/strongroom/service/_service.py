@@ -13,6 +13,7 @@ from strongroom.service._destruction import destroy_due_keys
 from strongroom.service._facts import detail_of_request
 from strongroom.service._grants import GrantVerbs
 from strongroom.service._immediate import ImmediateVerbs
+from strongroom.service._imports import ImportVerbs
 from strongroom.service._key_authority import KeyAuthority
 from strongroom.service._key_stores import KeyStoreVerbs
 from strongroom.service._management import ManagementVerbs
@@ -28,6 +29,7 @@ class Service(
     AsymmetricVerbs,
     ImmediateVerbs,
     RotationVerbs,
+    ImportVerbs,
     PolicyVerbs,
     GrantVerbs,
     KeyStoreVerbs,

@@ -21,6 +21,7 @@ from strongroom.service._access_protocols import GrantService, PolicyService
 from strongroom.service._asymmetric_protocol import AsymmetricService
 from strongroom.service._batch_protocol import BatchService
 from strongroom.service._caller import Caller
+from strongroom.service._imports_protocol import ImportService
 from strongroom.service._key_stores_protocol import KeyStoreService
 from strongroom.service._rotation_protocol import RotationService
 
@@ -48,7 +49,14 @@ class Refusal(NamedTuple):
 
 
 class KeyService(
-    AsymmetricService, BatchService, RotationService, PolicyService, GrantService, KeyStoreService, Protocol
+    AsymmetricService,
+    BatchService,
+    RotationService,
+    ImportService,
+    PolicyService,
+    GrantService,
+    KeyStoreService,
+    Protocol,
 ):
     """Every verb of the data plane. Each checks the policy, acts, and returns once its audit entry is durable.
 

@@ -8,7 +8,7 @@ from strongroom.core import KeyState, VersionMadeBy
 from strongroom.storage._queries import Queries
 from strongroom.storage._records import KeyRecord, KeyVersionRecord
 from strongroom.storage._rows import key_of, key_version_of
-from strongroom.storage._schema import key_versions, keys
+from strongroom.storage._schema import import_digest_keys, key_versions, keys
 
 _VERSIONS: Final = (
     select(key_versions)
@@ -26,6 +26,16 @@ _TO_ROTATE: Final = (
     .where(keys.c.state == KeyState.ACTIVE.value, keys.c.rotate_at <= bindparam("now"))
     .order_by(keys.c.rotate_at, keys.c.key_id)
     .limit(bindparam("limit"))
+)
+_WITH_EXPIRED: Final = (
+    select(key_versions.c.key_id)
+    .where(key_versions.c.expires_at <= bindparam("now"))
+    .distinct()
+    .order_by(key_versions.c.key_id)
+    .limit(bindparam("limit"))
+)
+_DIGEST_KEY: Final = select(import_digest_keys.c.wrapped).where(
+    import_digest_keys.c.key_id == bindparam("key_id")
 )
 
 
@@ -45,3 +55,12 @@ class LifecycleReads(Queries):
     def list_keys_to_rotate(self, now: float, *, limit: int) -> list[KeyRecord]:
         """Return up to ``limit`` active keys whose date of rotation has come, the oldest date first."""
         return [key_of(row) for row in self._all(_TO_ROTATE, {"now": now, "limit": limit})]
+
+    def list_keys_with_expired_material(self, now: float, *, limit: int) -> list[str]:
+        """Return up to ``limit`` ids of keys that hold material whose date of expiry has come."""
+        return [str(row[0]) for row in self._all(_WITH_EXPIRED, {"now": now, "limit": limit})]
+
+    def get_import_digest_key(self, key_id: str) -> bytes | None:
+        """Return the sealed key by which imported material of a key is recognised."""
+        row = self._first(_DIGEST_KEY, {"key_id": key_id})
+        return None if row is None else bytes(row[0])

@@ -84,6 +84,8 @@ class KeyRecord(NamedTuple):
     """Days from one automatic rotation to the next, up to 2,560; 0: it is not rotated by itself."""
     rotate_at: float | None = None
     """When it is to be rotated next; None when that is not planned."""
+    expires_at: float | None = None
+    """When the first of its imported material expires, and the key with it; None: never by itself."""
 
 
 class KeyVersionRecord(NamedTuple):
@@ -103,6 +105,10 @@ class KeyVersionRecord(NamedTuple):
     made_by: VersionMadeBy = VersionMadeBy.CREATE
     expires_at: float | None = None
     """When imported material is to be deleted; None: never by itself."""
+    description: str = ""
+    """Of imported material, in the words of its owner."""
+    rotated_at: float | None = None
+    """When imported material became the current one by a rotation; None for the first one, and for one that waits for it."""
 
 
 class AliasRecord(NamedTuple):

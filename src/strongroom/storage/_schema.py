@@ -24,7 +24,7 @@ from sqlalchemy import (
     text,
 )
 
-REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005", "0006", "0007")
+REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008")
 """Every revision this software knows, oldest first; the last one is what it works with."""
 
 metadata: Final = MetaData()
@@ -95,6 +95,7 @@ keys: Final = Table(
     Column("store_id", Text, nullable=False, server_default=text("''")),
     Column("rotation_days", Integer, nullable=False, server_default=text("0")),
     Column("rotate_at", Double, nullable=True),
+    Column("expires_at", Double, nullable=True),
     PrimaryKeyConstraint("key_id", name="pk_keys"),
     ForeignKeyConstraint(["domain_id"], ["domains.domain_id"], name="fk_keys_domain_id"),
     CheckConstraint("length(key_id) = 36", name="ck_keys_key_id"),
@@ -128,6 +129,8 @@ key_versions: Final = Table(
     Column("hsm_key_id", LargeBinary, nullable=False, server_default=text("''")),
     Column("made_by", Text, nullable=False, server_default=text("'create'")),
     Column("expires_at", Double, nullable=True),
+    Column("description", Text, nullable=False, server_default=text("''")),
+    Column("rotated_at", Double, nullable=True),
     PrimaryKeyConstraint("key_id", "version", name="pk_key_versions"),
     ForeignKeyConstraint(["key_id"], ["keys.key_id"], name="fk_key_versions_key_id"),
     CheckConstraint("version >= 1", name="ck_key_versions_version"),
@@ -139,6 +142,17 @@ key_versions: Final = Table(
     CheckConstraint(
         "made_by IN ('create', 'automatic', 'on-demand', 'import')", name="ck_key_versions_made_by"
     ),
+    Index("ix_key_versions_expires_at", "expires_at"),
+)
+
+import_digest_keys: Final = Table(
+    "import_digest_keys",
+    metadata,
+    Column("key_id", Text, nullable=False),
+    Column("wrapped", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("key_id", name="pk_import_digest_keys"),
+    ForeignKeyConstraint(["key_id"], ["keys.key_id"], name="fk_import_digest_keys_key_id"),
+    CheckConstraint("length(wrapped) BETWEEN 1 AND 6144", name="ck_import_digest_keys_wrapped"),
 )
 
 aliases: Final = Table(

@@ -37,6 +37,7 @@ from strongroom.storage._schema import (
     roots,
     transport_keys,
 )
+from strongroom.storage._writes_lifecycle import LifecycleWrites
 
 _INSERTS: Final = {
     table.name: insert(table).values({column.name: bindparam(column.name) for column in table.columns})
@@ -47,7 +48,7 @@ _INSERTS: Final = {
 }
 _CHANGEABLE: Final = (
     *("state", "description", "destroy_at", "current_version", "material_id"),
-    *("rotation_days", "rotate_at"),
+    *("rotation_days", "rotate_at", "expires_at"),
 )
 """What may change in the life of a key; all else stays as it was made."""
 _COUNT_KEY: Final = (
@@ -85,7 +86,7 @@ _DELETE_VERSIONS_OF: Final = delete(key_versions).where(key_versions.c.key_id ==
 _DELETE_ALIASES_OF: Final = delete(aliases).where(aliases.c.key_id == bindparam("of_key"))
 
 
-class Transaction(Reader, KeyStoreWrites, AccessWrites):
+class Transaction(Reader, KeyStoreWrites, AccessWrites, LifecycleWrites):
     """Reads and writes of one piece of work; what it reads includes what it wrote.
 
     Lives on the writer thread for the length of one ``work`` call and must not leave it. Inserting raises
@@ -196,6 +197,7 @@ class Transaction(Reader, KeyStoreWrites, AccessWrites):
 
     def delete_material(self, key_id: str) -> int:
         """Remove every version of a key, and return how many there were: nothing that is left can open what it sealed."""
+        self.delete_import_digest_key(key_id)
         return self._change(_DELETE_VERSIONS_OF, {"of_key": key_id})
 
     def delete_aliases_of(self, key_id: str) -> int:

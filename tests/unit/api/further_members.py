@@ -3,6 +3,7 @@
 from strongroom.api import _requests as requests
 from strongroom.api import _requests_asymmetric as of_pairs
 from strongroom.api import _requests_data as of_data
+from strongroom.api import _requests_imports as of_imports
 from strongroom.api import _requests_key_stores as of_stores
 from strongroom.api import _requests_keys as of_keys
 from strongroom.api import _requests_policies as of_policies
@@ -16,6 +17,9 @@ FURTHER_MEMBERS = {
     "DescribeCustomKeyStores": of_stores.DescribeCustomKeyStoresMembers,
     "DisconnectCustomKeyStore": of_stores.KeyStoreMembers,
     "UpdateCustomKeyStore": of_stores.UpdateCustomKeyStoreMembers,
+    "DeleteImportedKeyMaterial": of_imports.DeleteImportedKeyMaterialMembers,
+    "GetParametersForImport": of_imports.GetParametersForImportMembers,
+    "ImportKeyMaterial": of_imports.ImportKeyMaterialMembers,
     "DisableKeyRotation": requests.KeyMembers,
     "EnableKeyRotation": of_rotation.EnableKeyRotationMembers,
     "GetKeyRotationStatus": requests.KeyMembers,

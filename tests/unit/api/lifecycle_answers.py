@@ -10,3 +10,12 @@ async def lifecycle_answers(api):
     yield "RotateKeyOnDemand", await api.call("RotateKeyOnDemand", key)
     await api.call("RotateKeyOnDemand", key)
     yield "ListKeyRotations", await api.call("ListKeyRotations", {**key, "Limit": 1})
+    brought = {"KeyId": (await api.call("CreateKey", {"Origin": "EXTERNAL"})).json["KeyMetadata"]["KeyId"]}
+    wrapping = {"WrappingAlgorithm": "RSAES_OAEP_SHA_256", "WrappingKeySpec": "RSA_2048"}
+    parameters = await api.call("GetParametersForImport", {**brought, **wrapping})
+    yield "GetParametersForImport", parameters
+    token = {"ImportToken": parameters.json["ImportToken"], "EncryptedKeyMaterial": "eA=="}
+    date = {"ValidTo": api.clock.now() + 9_999}
+    yield "ImportKeyMaterial", await api.call("ImportKeyMaterial", {**brought, **token, **date})
+    yield "DescribeKey", await api.call("DescribeKey", brought)
+    yield "DeleteImportedKeyMaterial", await api.call("DeleteImportedKeyMaterial", brought)

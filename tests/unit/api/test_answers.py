@@ -34,7 +34,12 @@ from strongroom.keyring import (
     DestructionNotScheduledError,
     DestructionScheduledError,
     DryRunError,
+    ImportStateError,
+    ImportTokenError,
+    ImportTokenExpiredError,
+    ImportUnsupportedError,
     IncorrectKeyError,
+    IncorrectKeyMaterialError,
     InvalidCiphertextError,
     InvalidMacError,
     InvalidSignatureError,
@@ -49,6 +54,7 @@ from strongroom.keyring import (
     TagLimitError,
     TooBusyError,
     UnfitRequestError,
+    UnknownMaterialError,
 )
 from strongroom.policy import MalformedPolicyError
 from strongroom.service import (
@@ -196,6 +202,12 @@ ERRORS = [
     (AliasLimitError(ABSENT, 50), 400, "LimitExceededException", f"{ARN} may have 50 aliases and no more."),
     (TagLimitError(ABSENT, 50), 400, "TagException", "Too many tags"),
     (PendingImportError(ABSENT), 400, "KMSInvalidStateException", f"{ARN} is pending import."),
+    (ImportUnsupportedError(ABSENT), 400, "UnsupportedOperationException", f"{ARN} is not a key whose material is imported."),
+    (ImportTokenError(), 400, "InvalidImportTokenException", "The import token was not made by this service, or for another key."),
+    (ImportTokenExpiredError(), 400, "ExpiredImportTokenException", "The import token is older than a day. Get another with its public key."),
+    (IncorrectKeyMaterialError(ABSENT, "has 3 bytes"), 400, "IncorrectKeyMaterialException", "the key material has 3 bytes"),
+    (UnknownMaterialError(ABSENT), 400, "NotFoundException", f"No such key material was imported into {ARN}."),
+    (ImportStateError(ABSENT, "has none"), 400, "KMSInvalidStateException", f"{ARN} has none."),
     (RotationLimitError(ABSENT, 25), 400, "LimitExceededException", f"{ARN} was rotated on demand 25 times, which is the most."),
     (RotationUnsupportedError(ABSENT), 400, "UnsupportedOperationException", f"{ARN} is of a kind that is not rotated so."),
     (InvalidCiphertextError(), 400, "InvalidCiphertextException", ""),

@@ -72,7 +72,7 @@ DATA_KEY = {**KEY, "KeySpec": "AES_256"}
 DECRYPT = {"CiphertextBlob": "eA=="}
 NOT_SERVED = [
     ("CreateKey", {"MultiRegion": True}, "MultiRegion"),
-    ("CreateKey", {"Origin": "EXTERNAL"}, "Origin"),
+    ("CreateKey", {"Origin": "EXTERNAL_KEY_STORE"}, "Origin"),
     ("CreateKey", {"KeySpec": "SM2", "KeyUsage": "SIGN_VERIFY"}, "KeySpec"),
     ("CreateKey", {"KeySpec": "ML_KEM_768", "KeyUsage": "ENCAPSULATE_DECAPSULATE"}, "KeySpec"),
     ("CreateKey", {"CustomerMasterKeySpec": "SM2", "KeyUsage": "KEY_AGREEMENT"}, "CustomerMasterKeySpec"),

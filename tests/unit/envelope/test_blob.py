@@ -8,7 +8,10 @@ from strongroom.core import WrapAlgorithm, WrappedBytes
 from strongroom.envelope import MAX_BLOB_BYTES, Blob, MalformedBlobError, Purpose
 
 KEY_ID = bytes(range(16))
-SOFTWARE = (Purpose.KEK, Purpose.DATA, Purpose.CREDENTIAL)
+SOFTWARE = (
+    *(Purpose.KEK, Purpose.DATA, Purpose.CREDENTIAL, Purpose.KEY_MATERIAL),
+    *(Purpose.IMPORT_TOKEN, Purpose.IMPORT_DIGEST_KEY),
+)
 HSM = (Purpose.DOMAIN_KEK, Purpose.ROOT_CANARY)
 
 LENGTHS = st.integers(1, 200)
@@ -94,7 +97,7 @@ def test_truncated_or_extended_blobs_are_refused(blob, data):
         (0, 0),
         (0, 2),
         (1, 0),
-        (1, 7),
+        (1, 9),
         (1, 255),
         (2, 0),
         (2, 3),

@@ -1,6 +1,7 @@
 """Creating never overwrites, opening never creates, and what cannot be opened says what to do."""
 
 import asyncio
+import re
 import sqlite3
 import stat
 from contextlib import closing
@@ -31,7 +32,8 @@ def schema_of(database):
 def statement_of(sql):
     """Return the statement as its parts in one order: a table that Alembic copied has its CHECKs in any."""
     head, _, parts = sql.replace('"', "").partition("(\n")
-    return " ".join(head.split()), sorted(part.strip(" \t\n,)") for part in parts.splitlines())
+    separate = re.split(r",\s|\n", parts)  # columns that came later stand on one line
+    return " ".join(head.split()), sorted(part.strip(" \t\n,)") for part in separate if part.strip(" \t\n,)"))
 
 
 def execute(database, statement):
