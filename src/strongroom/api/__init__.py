@@ -13,13 +13,14 @@ Threading: one handler belongs to one event loop. It does not open sockets or lo
 decide who may do what and does not write audit entries itself (``service`` does both).
 """
 
-from strongroom.api._connection import HttpConnection, Timeouts
+from strongroom.api._connection import HttpConnection
 from strongroom.api._connections import HttpConnections
 from strongroom.api._errors import ApiError
 from strongroom.api._handler import Handler, HealthSource
 from strongroom.api._http import Request, RequestHandler, Response
 from strongroom.api._identities import ClientIdentities
 from strongroom.api._sign_request import sign_request
+from strongroom.api._timeouts import Timeouts
 
 __all__ = [
     "ApiError",

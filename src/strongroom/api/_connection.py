@@ -1,37 +1,27 @@
 """One HTTP/1.1 connection: bytes in, requests to the handler one after the other, answers out in that order.
 
-What one read brought goes to the express lane when nothing else is under way, and comes back from there unless it is a
-plain and usual request; all else is read by ``RequestReader``. Requests of one connection are handled strictly in turn, so a pipelined request
+What one read brought, or a request that came in several, goes to the express lane when nothing else is under way, and comes
+back from there unless it is usual; all else is read by ``RequestReader`` and answered by the handler. Requests of one connection are handled strictly in turn, so a pipelined request
 sees the effects of those before it and answers never mix. Everything that a peer can make us hold is bounded.
 """
 
 import asyncio
 from collections import deque
-from typing import NamedTuple, Protocol, cast
+from typing import Protocol, cast
 
 from strongroom.api._errors import ApiError
 from strongroom.api._express import ExpressLane
-from strongroom.api._http import RequestHandler, Response, closing_bytes, response_bytes
+from strongroom.api._http import Request, RequestHandler, Response, closing_bytes, response_bytes
 from strongroom.api._identities import identity_of
 from strongroom.api._large_bodies import LargeBodies
 from strongroom.api._request_reader import Arrived, RequestReader
+from strongroom.api._timeouts import Timeouts
 
 MAX_WAITING_REQUESTS = 64
 """Requests that may wait behind one on the same connection. At a quarter of it we stop reading; what is over
 it, since one read brought that many, is not answered and the connection ends."""
 _STOP_READING_AT = MAX_WAITING_REQUESTS // 4
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-
-
-class Timeouts(NamedTuple):
-    """How long a connection may take for what, in seconds."""
-
-    request_s: float = 10.0
-    """From the first byte of a request to its last."""
-    idle_s: float = 75.0
-    """Between two requests."""
-    write_s: float = 30.0
-    """For the peer to take an answer."""
 
 
 class Connections(Protocol):
@@ -63,8 +53,9 @@ class HttpConnection(asyncio.Protocol):
         lane: ExpressLane | None = None,
     ) -> None:
         self.peer = "-"
-        self.boarded: bytes | None = None
+        self.boarded: bytes | Request | None = None
         """What waits in the lane for the end of this turn of the event loop; it may still be taken back."""
+        self._is_usual_way = False  # what is being read does not board again
         self._is_riding = False  # the lane does a request of ours
         self._lane = lane
         self._handler = handler
@@ -106,18 +97,10 @@ class HttpConnection(asyncio.Protocol):
         """Parse, and refuse what is no HTTP."""
         if self._is_last or self._transport is None:
             return
-        if self.boarded is not None:
+        if type(self.boarded) is bytes:
             self.take_back()
-        elif (
-            self._lane is not None
-            and not self._is_riding
-            and self._task is None
-            and not self._waiting
-            and not self._is_write_paused
-            and self._reader.is_at_rest
-        ):
-            self.boarded = data
-            self._lane.board(self)
+        elif self._reader.is_at_rest and self._may_board():
+            self._board(data)
             return
         self._feed(data)
 
@@ -142,9 +125,16 @@ class HttpConnection(asyncio.Protocol):
 
     def take_back(self) -> None:
         """Handle what boarded the usual way."""
-        data, self.boarded = self.boarded, None
-        if data is not None and not self._is_last:
-            self._feed(data)
+        boarded, self.boarded = self.boarded, None
+        if isinstance(boarded, Request):
+            self._waiting.appendleft(Arrived(boarded, keep_alive=True, error=None))
+            self._go_on()
+        elif boarded is not None and not self._is_last:
+            self._is_usual_way = True
+            try:
+                self._feed(boarded)
+            finally:
+                self._is_usual_way = False
 
     def depart(self) -> None:
         """Take notice that an answer will come."""
@@ -175,6 +165,9 @@ class HttpConnection(asyncio.Protocol):
     def arrived(self, arrived: Arrived) -> None:
         """Queue a whole request."""
         self._since = self._loop.time()
+        if arrived.error is None and arrived.keep_alive and not self._is_usual_way and self._may_board():
+            self._board(arrived.request)
+            return
         self._waiting.append(arrived)
         if len(self._waiting) > MAX_WAITING_REQUESTS:
             self._waiting.pop()
@@ -245,6 +238,22 @@ class HttpConnection(asyncio.Protocol):
         """Whether a request is under way or waits."""
         return self._task is not None or self._is_riding or bool(self._waiting) or self.boarded is not None
 
+    def _board(self, boarding: bytes | Request) -> None:
+        if self._lane is not None:
+            self.boarded = boarding
+            self._lane.board(self)
+
+    def _may_board(self) -> bool:
+        """Whether there is a lane, and nothing that a request would have to wait for."""
+        return (
+            self._lane is not None
+            and self._task is None
+            and not self._is_riding
+            and self.boarded is None
+            and not self._waiting
+            and not self._is_write_paused
+        )
+
     def _feed(self, data: bytes) -> None:
         self._reader.feed(data)
         if len(self._waiting) >= _STOP_READING_AT and self._transport is not None:
@@ -252,7 +261,9 @@ class HttpConnection(asyncio.Protocol):
 
     def _go_on(self) -> None:
         """Start the next request, if none is under way and the peer takes its answers."""
-        if self._task is not None or self._is_riding or self._is_write_paused or self._transport is None:
+        if self._task is not None or self._is_riding or self.boarded is not None:
+            return
+        if self._is_write_paused or self._transport is None:
             return
         if self._waiting:
             self._task = self._loop.create_task(self._answer(self._waiting.popleft()))

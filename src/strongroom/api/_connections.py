@@ -2,10 +2,11 @@
 
 import asyncio
 
-from strongroom.api._connection import HttpConnection, Timeouts
+from strongroom.api._connection import HttpConnection
 from strongroom.api._express import ExpressLane
 from strongroom.api._http import RequestHandler
 from strongroom.api._large_bodies import LargeBodies
+from strongroom.api._timeouts import Timeouts
 
 MAX_CONNECTIONS = 4_096
 _CHECK_EVERY_S = 1.0

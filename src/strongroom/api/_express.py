@@ -20,7 +20,8 @@ from strongroom.api._answers import Answers
 from strongroom.api._arns import Arns, arns_of
 from strongroom.api._errors import Where
 from strongroom.api._express_operations import EXPRESS, Do
-from strongroom.api._http import response_bytes
+from strongroom.api._http import Request, response_bytes
+from strongroom.api._known_signers import Verified
 from strongroom.api._metrics import ApiMetrics
 from strongroom.api._sigv4 import SignatureVerifier
 from strongroom.audit import UseEntry
@@ -37,8 +38,8 @@ class Passenger(Protocol):
         ...
 
     @property
-    def boarded(self) -> bytes | None:
-        """The bytes that it boarded with; None when it left meanwhile."""
+    def boarded(self) -> bytes | Request | None:
+        """What it boarded with: what one read brought, or a request that came in several; None when it left meanwhile."""
         ...
 
     def take_back(self) -> None:
@@ -54,6 +55,8 @@ class Passenger(Protocol):
         ...
 
 
+_Found: TypeAlias = tuple[Verified, tuple[str, Do], bytes]
+"""Who signed a request, the name of its operation with what does that, and the body."""
 _Ride: TypeAlias = tuple[Passenger, str, Do, Caller, bytes, Arns]
 """A request that verified: whose it is, its operation, what does that, the caller, the body, and how to render ARNs."""
 _Arrival: TypeAlias = tuple[Passenger, str, str, bytes]
@@ -93,10 +96,10 @@ class ExpressLane:
         started, now = self._clock.monotonic(), self._clock.now()
         rides: list[_Ride] = []
         for passenger in boarding:
-            data = passenger.boarded
-            if data is None:  # it left meanwhile
+            boarded = passenger.boarded
+            if boarded is None:  # it left meanwhile
                 continue
-            ride = self._verified(passenger, data, now)
+            ride = self._verified(passenger, boarded, now)
             if ride is None:
                 passenger.take_back()
             else:
@@ -109,24 +112,35 @@ class ExpressLane:
         if entries:
             _Group(self._answers, self._metrics, self._clock, started, arrivals).send(self._service, entries)
 
-    def _verified(self, passenger: Passenger, data: bytes, now: float) -> _Ride | None:
+    def _verified(self, passenger: Passenger, boarded: bytes | Request, now: float) -> _Ride | None:
         """Read a request, find its operation and verify its signature."""
         try:
-            plain = self._verifier.read_plain(data)
-            if plain is None:
-                return None
-            express = EXPRESS.get(plain.values[plain.shape.target])
-            if express is None:
-                return None
-            verified = self._verifier.verify_plain(plain, now)
+            found = self._plain(boarded, now) if isinstance(boarded, bytes) else self._whole(boarded)
         except Exception:  # noqa: BLE001  # the usual way meets it again, and tells
             return None
-        if verified is None:
+        if found is None:
             return None
-        principal, access_key_id, region = verified
+        (principal, access_key_id, region), (operation, do), body = found
         caller = Caller(principal, access_key_id, passenger.peer, region, self._answers.new_request_id())
-        operation, do = express
-        return passenger, operation, do, caller, plain.body, arns_of(self._account_id, region)
+        return passenger, operation, do, caller, body, arns_of(self._account_id, region)
+
+    def _plain(self, data: bytes, now: float) -> _Found | None:
+        plain = self._verifier.read_plain(data)
+        if plain is None:
+            return None
+        express = EXPRESS.get(plain.values[plain.shape.target])
+        if express is None:
+            return None
+        verified = self._verifier.verify_plain(plain, now)
+        return None if verified is None else (verified, express, plain.body)
+
+    def _whole(self, request: Request) -> _Found | None:
+        """As ``_plain`` for a request that the connection has read itself, since it came in several parts."""
+        express = EXPRESS.get(request.by_name.get("x-amz-target", ""))
+        if express is None or request.method != "POST":
+            return None
+        verified = self._verifier.verify_known(request)
+        return None if verified is None else (verified, express, request.body)
 
     def _is_done(self, ride: _Ride, now: float, entries: list[UseEntry], arrivals: list[_Arrival]) -> bool:
         """Do one request; False when it is for the usual way."""

@@ -63,10 +63,13 @@ class SignatureVerifier:
         """Return who signed this request for a service. Raises ApiError, or what ``find_credential`` raises."""
         if service != SERVICE:  # rare, and what is signed for one service must not pass for another
             return self._verify_any(request, service)
-        return self._verify_known(request) or self._verify_any(request, service)
+        return self.verify_known(request) or self._verify_any(request, service)
 
-    def _verify_known(self, request: Request) -> Verified | None:
-        """Verify a request that is signed as one before it was; None when the full verifier has to look."""
+    def verify_known(self, request: Request) -> Verified | None:
+        """Verify a request to KMS that is signed as one before it was; None when ``verify`` has to look.
+
+        Raises what ``find_credential`` raises.
+        """
         headers = request.by_name
         authorization = headers.get("authorization")
         if authorization is None or len(headers) != len(request.headers):

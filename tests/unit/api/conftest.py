@@ -5,9 +5,13 @@ import pytest
 from botocore.config import Config
 
 from api_support import ACCESS_KEY, ACCOUNT, REGION, SECRET_KEY, Api, FakeKeyService, Health
+from express_support import Lane
+from fakes_keyring import HsmAndDatabase
+from fakes_service import ServiceBench
 from http_support import serve
 from strongroom.api import Handler
 from strongroom.core import SystemClock
+from strongroom.keyring import KeyById
 
 
 @pytest.fixture
@@ -38,3 +42,29 @@ def served():
     service = FakeKeyService(SystemClock())
     with serve(Handler(service, Health(), clock=SystemClock(), account_id=ACCOUNT)) as running:
         yield Served(service, running.port)
+
+
+@pytest.fixture(scope="session")
+def express_hsm(tmp_path_factory):
+    return HsmAndDatabase(tmp_path_factory.mktemp("express"))
+
+
+@pytest.fixture
+def bench(express_hsm, tmp_path):
+    made = ServiceBench(express_hsm, tmp_path)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def lane(bench):
+    return Lane(bench)
+
+
+@pytest.fixture
+async def key_id(bench, lane):
+    """An active key whose KEK is in memory."""
+    made = await bench.service.create_key(bench.caller(), description="")
+    await bench.service.create_alias(bench.caller(), alias_name="alias/old", target_key_id=made.key_id)
+    await bench.keyring.generate_data_key(KeyById(made.key_id), 16, {})
+    return made.key_id

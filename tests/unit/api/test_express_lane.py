@@ -6,50 +6,9 @@ import threading
 
 import pytest
 
-from express_support import Lane
-from fakes_keyring import HsmAndDatabase
-from fakes_service import ServiceBench
-from strongroom.core import KeyState
-
-
-@pytest.fixture(scope="module")
-def hsm_and_database(tmp_path_factory):
-    return HsmAndDatabase(tmp_path_factory.mktemp("express"))
-
-
-@pytest.fixture
-def bench(hsm_and_database, tmp_path):
-    made = ServiceBench(hsm_and_database, tmp_path)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def lane(bench):
-    return Lane(bench)
-
-
-@pytest.fixture
-async def key_id(bench, lane):
-    """An active key whose KEK is in memory."""
-    made = await bench.service.create_key(bench.caller(), description="")
-    await bench.service.create_alias(bench.caller(), alias_name="alias/old", target_key_id=made.key_id)
-    await bench.keyring.generate_data_key(_by_id(made.key_id), 16, {})
-    return made.key_id
-
-
-def _by_id(key_id):
-    from strongroom.keyring import KeyById
-
-    return KeyById(key_id)
-
-
-async def warm(client, lane, key_id):
-    """Let the signer and its way of writing headers be known."""
-    for _ in range(2):
-        status, _, _ = await client.ask(lane.encrypt(key_id))
-        assert status == 200
-    assert lane.rides == 1
+from express_support import warm
+from strongroom.core import KeyState, Secret
+from strongroom.keyring import KeyById
 
 
 @pytest.mark.parametrize("context", [None, {}, {"tenant": "7"}, {"a": "b:c", "d:e": 'quoted "f"'}])
@@ -95,7 +54,7 @@ async def test_answer_and_entry_are_those_of_the_usual_way(lane, bench, key_id, 
     arn = f"arn:aws:kms:eu-central-1:123456789012:key/{key_id}"
     alias_arn = "arn:aws:kms:eu-central-1:123456789012:alias/old"
     name = {"id": key_id, "arn": arn, "alias": "alias/old", "alias arn": alias_arn}[named]
-    blob = (await bench.keyring.encrypt(_by_id(key_id), _secret(b"x" * 32), {"t": "7"})).ciphertext
+    blob = (await bench.keyring.encrypt(KeyById(key_id), Secret(b"x" * 32), {"t": "7"})).ciphertext
     members = {
         "Encrypt": {"Plaintext": "QUJD"},
         "Decrypt": {"CiphertextBlob": base64.b64encode(blob).decode()},
@@ -130,12 +89,6 @@ def _fields(entry):
     return {name: getattr(entry, name) for name in entry.__struct_fields__}
 
 
-def _secret(value):
-    from strongroom.core import Secret
-
-    return Secret(value)
-
-
 async def test_no_answer_goes_out_before_its_entry_is_durable(lane, bench, key_id):
     held, release = threading.Event(), threading.Event()
     async with lane.serving() as connect:
@@ -162,7 +115,7 @@ async def test_no_answer_goes_out_before_its_entry_is_durable(lane, bench, key_i
 
 @pytest.mark.parametrize("fault", ["lost", "persisted", "half"])
 async def test_without_an_entry_there_is_no_plaintext_but_a_500(lane, bench, key_id, fault):
-    blob = (await bench.keyring.encrypt(_by_id(key_id), _secret(b"hidden"), {})).ciphertext
+    blob = (await bench.keyring.encrypt(KeyById(key_id), Secret(b"hidden"), {})).ciphertext
     async with lane.serving() as connect:
         client = await connect()
         await warm(client, lane, key_id)
@@ -177,53 +130,6 @@ async def test_without_an_entry_there_is_no_plaintext_but_a_500(lane, bench, key
         while not bench.audit.is_writable:
             await asyncio.sleep(0.01)
         assert (await client.ask(lane.encrypt(key_id)))[0] == 200
-
-
-async def test_of_requests_that_come_together_each_gets_its_own_answer(lane, bench, key_id):
-    async with lane.serving() as connect:
-        await warm(await connect(), lane, key_id)
-        clients = [await connect() for _ in range(20)]
-        sent = [base64.b64encode(bytes([number]) * 9).decode() for number in range(len(clients))]
-        for client, text in zip(clients, sent, strict=True):
-            await client.send(lane.request("Encrypt", {"KeyId": key_id, "Plaintext": text}))
-        for client, text in zip(clients, sent, strict=True):
-            _, _, made = await client.answer()
-            _, _, opened = await client.ask(
-                lane.request("Decrypt", {"CiphertextBlob": made["CiphertextBlob"]})
-            )
-            assert opened["Plaintext"] == text
-        assert lane.rides == 1 + 2 * len(clients)
-
-
-async def test_pipelined_requests_are_answered_in_order_whichever_way_they_go(lane, key_id):
-    regions = [f"r-{number}" for number in range(12)]
-    async with lane.serving() as connect:
-        client = await connect()
-        await warm(client, lane, key_id)
-        for region in regions[::3]:
-            await client.ask(
-                lane.request("GenerateDataKey", {"KeyId": key_id, "KeySpec": "AES_128"}, region=region)
-            )
-        for at, region in enumerate(regions):
-            await client.send(
-                lane.request("GenerateDataKey", {"KeyId": key_id, "KeySpec": "AES_128"}, region=region)
-            )
-            await asyncio.sleep(0.002 * (at % 3))  # alone in a read, or several in one, or half
-        answered = [(await client.answer())[2]["KeyId"].split(":")[3] for _ in regions]
-        assert answered == regions
-
-
-async def test_a_request_in_two_reads_goes_the_usual_way(lane, key_id):
-    async with lane.serving() as connect:
-        client = await connect()
-        await warm(client, lane, key_id)
-        whole = lane.encrypt(key_id)
-        for cut in (1, 20, len(whole) - 1):
-            await client.send(whole[:cut])
-            await asyncio.sleep(0.02)
-            await client.send(whole[cut:])
-            assert (await client.answer())[0] == 200
-        assert lane.rides == 1
 
 
 @pytest.mark.parametrize(
@@ -328,39 +234,6 @@ async def test_usual_members_with_additions_that_mean_nothing_are_served_the_usu
         ):
             status, _, _ = await client.ask(lane.request("Encrypt", body.replace(b"ID", key_id.encode())))
             assert (status, lane.rides) == (200, 1)
-
-
-async def test_draining_says_close_and_loses_nothing(lane, key_id):
-    async with lane.serving() as connect:
-        client = await connect()
-        await warm(client, lane, key_id)
-        draining = asyncio.ensure_future(client.connections.drain(ask_s=5, limit_s=10))
-        await asyncio.sleep(0)
-        status, headers, _ = await client.ask(lane.encrypt(key_id))
-        assert (status, headers["connection"], lane.rides) == (200, "close", 2)
-        assert await client.reader.read() == b""
-        await draining
-
-
-async def test_who_closes_its_side_after_the_request_gets_its_answer(lane, key_id):
-    async with lane.serving() as connect:
-        client = await connect()
-        await warm(client, lane, key_id)
-        await client.send(lane.encrypt(key_id))
-        client.writer.write_eof()
-        assert (await client.answer())[0] == 200
-        assert await client.reader.read() == b""
-
-
-async def test_who_goes_away_meanwhile_takes_nobody_with_it(lane, bench, key_id):
-    async with lane.serving() as connect:
-        stays, goes = await connect(), await connect()
-        await warm(stays, lane, key_id)
-        for _ in range(5):
-            goes = await connect()
-            goes.writer.write(lane.encrypt(key_id))
-            goes.writer.transport.abort()
-            assert (await stays.ask(lane.encrypt(key_id)))[0] == 200
 
 
 async def test_answers_are_counted(lane, key_id):
