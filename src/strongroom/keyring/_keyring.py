@@ -198,6 +198,9 @@ class Keyring:
         Raises InvalidCiphertextError when it is not ours or does not authenticate with this context,
         IncorrectKeyError when ``key`` is another key, KeyStateError, KeyNotFoundError, HsmError.
         """
+        if key is not None:  # a pair has no such ciphertexts, whatever these bytes are
+            named = self._records.find(key).record
+            require_symmetric(named, named.material_id)
         blob = _parsed(ciphertext)
         version = blob.wrapping_key_version
         record = self._of_blob(blob.wrapping_key_id, named=key).record

@@ -229,6 +229,8 @@ async def test_a_key_does_only_what_it_is_for(keyring):
         with pytest.raises(error):
             await keyring.generate_data_key(key, 32, {})
         assert keyring.ready.encrypt(key, b"x", {}) is None
+        with pytest.raises(error):
+            await keyring.decrypt(bytes(256), {}, key=key)
     symmetric = KeyById((await keyring.create_key("symmetric")).key_id)
     with pytest.raises(AlgorithmError):
         await uses.encrypt_oaep(symmetric, Secret(b"x"), oaep)
