@@ -82,6 +82,11 @@ _KEYS: Final = (
     _further("kms:retiringprincipal", Kind.ARN),
     _further("kms:grantconstrainttype", Kind.TEXT),
     _further("kms:bypasspolicylockoutsafetycheck", Kind.TRUTH),
+    _further("kms:signingalgorithm", Kind.TEXT),
+    _further("kms:messagetype", Kind.TEXT),
+    _further("kms:macalgorithm", Kind.TEXT),
+    _further("kms:keyagreementalgorithm", Kind.TEXT),
+    _further("kms:datakeypairspec", Kind.TEXT),
 )
 
 NEVER_PRESENT: Final[Mapping[str, Kind]] = MappingProxyType(

@@ -1,6 +1,7 @@
 """``AsymmetricVerbs``: signing, MACs, key agreement, RSA encryption and pairs of data keys; and rehearsals (DryRun)."""
 
 from collections.abc import Mapping
+from typing import Final
 
 from strongroom.core import MacAlgorithm, ManagedKeySpec, OaepAlgorithm, Secret, SigningAlgorithm
 from strongroom.keyring import (
@@ -21,6 +22,13 @@ from strongroom.service._authority import Source
 from strongroom.service._facts import detail_of_request
 from strongroom.service._values import Caller
 
+_ECDH: Final = "ECDH"
+
+
+def signing_values(algorithm: SigningAlgorithm, kind: MessageType) -> dict[str, tuple[str, ...]]:
+    """Return what a policy may ask of a request to sign or verify, by condition key."""
+    return {"kms:signingalgorithm": (str(algorithm),), "kms:messagetype": (str(kind),)}
+
 
 class AsymmetricVerbs(AuditedVerbs):
     """See ``AsymmetricService`` for what each verb promises. The algorithm is in the audit entry of each."""
@@ -37,7 +45,9 @@ class AsymmetricVerbs(AuditedVerbs):
     ) -> Signed:
         """Sign."""
         work = self._keyring.uses.sign(key, algorithm, message, kind, dry_run=dry_run)
-        return await self._use(caller, "Sign", work, key=key, detail=_detail(key, algorithm))
+        further = signing_values(algorithm, kind)
+        detail = _detail(key, algorithm)
+        return await self._use(caller, "Sign", work, key=key, detail=detail, further=further)
 
     async def verify(
         self,
@@ -52,14 +62,18 @@ class AsymmetricVerbs(AuditedVerbs):
     ) -> Verified:
         """Verify a signature."""
         work = self._keyring.uses.verify(key, algorithm, message, kind, signature, dry_run=dry_run)
-        return await self._use(caller, "Verify", work, key=key, detail=_detail(key, algorithm))
+        further = signing_values(algorithm, kind)
+        detail = _detail(key, algorithm)
+        return await self._use(caller, "Verify", work, key=key, detail=detail, further=further)
 
     async def generate_mac(
         self, caller: Caller, key: KeyRef, message: bytes, *, algorithm: MacAlgorithm, dry_run: bool
     ) -> Maced:
         """Make an HMAC."""
         work = self._keyring.uses.generate_mac(key, algorithm, message, dry_run=dry_run)
-        return await self._use(caller, "GenerateMac", work, key=key, detail=_detail(key, algorithm))
+        further = {"kms:macalgorithm": (str(algorithm),)}
+        detail = _detail(key, algorithm)
+        return await self._use(caller, "GenerateMac", work, key=key, detail=detail, further=further)
 
     async def verify_mac(
         self,
@@ -73,7 +87,9 @@ class AsymmetricVerbs(AuditedVerbs):
     ) -> Verified:
         """Verify an HMAC."""
         work = self._keyring.uses.verify_mac(key, algorithm, message, mac, dry_run=dry_run)
-        return await self._use(caller, "VerifyMac", work, key=key, detail=_detail(key, algorithm))
+        further = {"kms:macalgorithm": (str(algorithm),)}
+        detail = _detail(key, algorithm)
+        return await self._use(caller, "VerifyMac", work, key=key, detail=detail, further=further)
 
     async def get_public_key(self, caller: Caller, key: KeyRef) -> PublicHalf:
         """Return the public half of a pair."""
@@ -85,7 +101,9 @@ class AsymmetricVerbs(AuditedVerbs):
     ) -> Derived:
         """Agree on a secret."""
         work = self._keyring.uses.derive(key, peer_public_key, dry_run=dry_run)
-        return await self._use(caller, "DeriveSharedSecret", work, key=key, detail=_detail(key, "ECDH"))
+        further = {"kms:keyagreementalgorithm": (_ECDH,)}
+        detail = _detail(key, _ECDH)
+        return await self._use(caller, "DeriveSharedSecret", work, key=key, detail=detail, further=further)
 
     async def generate_data_key_pair(
         self,
@@ -99,7 +117,10 @@ class AsymmetricVerbs(AuditedVerbs):
         """Make a pair of data keys."""
         work = self._keyring.data_key_pairs.generate(key, spec, context, dry_run=dry_run)
         detail = _detail(key, context=context) | {"pair": spec}
-        return await self._use(caller, "GenerateDataKeyPair", work, key=key, context=context, detail=detail)
+        further = {"kms:datakeypairspec": (str(spec),)}
+        return await self._use(
+            caller, "GenerateDataKeyPair", work, key=key, context=context, detail=detail, further=further
+        )
 
     async def generate_data_key_pair_without_plaintext(
         self,
@@ -114,8 +135,9 @@ class AsymmetricVerbs(AuditedVerbs):
         pairs = self._keyring.data_key_pairs
         work = pairs.generate_without_plaintext(key, spec, context, dry_run=dry_run)
         detail = _detail(key, context=context) | {"pair": spec}
+        further = {"kms:datakeypairspec": (str(spec),)}
         verb = "GenerateDataKeyPairWithoutPlaintext"
-        return await self._use(caller, verb, work, key=key, context=context, detail=detail)
+        return await self._use(caller, verb, work, key=key, context=context, detail=detail, further=further)
 
     async def encrypt_by(
         self,

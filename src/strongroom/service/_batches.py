@@ -15,8 +15,9 @@ from strongroom.keyring import (
     PlainItem,
     SealedItem,
 )
+from strongroom.service._asymmetric import signing_values
 from strongroom.service._audited import AuditedVerbs
-from strongroom.service._authority import NO_CONTEXT
+from strongroom.service._authority import NO_CONTEXT, NO_VALUES
 from strongroom.service._caller import Caller
 from strongroom.service._facts import detail_of_request
 
@@ -89,14 +90,30 @@ class BatchVerbs(AuditedVerbs):
     ) -> BatchOfBytes:
         """Sign each message."""
         work = self._keyring.batches.singly.sign(key, messages, algorithm=algorithm, kind=kind)
-        return await self._use_batch(caller, _SIGN, work, key=key, count=len(messages), algorithm=algorithm)
+        return await self._use_batch(
+            caller,
+            _SIGN,
+            work,
+            key=key,
+            count=len(messages),
+            algorithm=algorithm,
+            further=signing_values(algorithm, kind),
+        )
 
     async def mac_batch(
         self, caller: Caller, key: KeyRef, messages: Sequence[bytes], *, algorithm: MacAlgorithm
     ) -> BatchOfBytes:
         """Make the HMAC of each message."""
         work = self._keyring.batches.singly.mac(key, messages, algorithm=algorithm)
-        return await self._use_batch(caller, _MAC, work, key=key, count=len(messages), algorithm=algorithm)
+        return await self._use_batch(
+            caller,
+            _MAC,
+            work,
+            key=key,
+            count=len(messages),
+            algorithm=algorithm,
+            further={"kms:macalgorithm": (str(algorithm),)},
+        )
 
     async def _use_batch(
         self,
@@ -108,13 +125,13 @@ class BatchVerbs(AuditedVerbs):
         count: int,
         contexts: Sequence[Mapping[str, str]] = (NO_CONTEXT,),
         algorithm: str = "",
+        further: Mapping[str, tuple[str, ...]] = NO_VALUES,
     ) -> _B:
         """Authorise for every encryption context, act, and say in one entry how much was done."""
         names = {name: "" for context in contexts for name in context}
         detail = detail_of_request(key, names) | {"items": str(count)}
         if algorithm:
             detail["algorithm"] = algorithm
-        further = {"kms:signingalgorithm": (algorithm,)} if verb is _SIGN else {}
 
         def authorise_for(context: Mapping[str, str]) -> str:
             grants = [

@@ -12,6 +12,7 @@ from typing import Final, Generic, NamedTuple, Protocol, TypeVar, runtime_checka
 from strongroom.audit import Decided, UseEntry
 from strongroom.core import SigningAlgorithm, StrongroomError
 from strongroom.keyring import DataKey, Decrypted, Encrypted, KeyRef, MessageType, Signed
+from strongroom.service._asymmetric import signing_values
 from strongroom.service._audited import AuditedVerbs, event_of
 from strongroom.service._authority import NO_CONTEXT
 from strongroom.service._facts import detail_of_request
@@ -133,7 +134,7 @@ class ImmediateVerbs(AuditedVerbs):
     ) -> Now[Signed] | None:
         """Sign at once."""
         try:
-            grant_id = self.authorise_now(caller, _SIGN, key)
+            grant_id = self.authorise_now(caller, _SIGN, key, further=signing_values(algorithm, kind))
             made = self._keyring.ready_uses.sign(key, algorithm, message, kind)
         except StrongroomError:
             return None
