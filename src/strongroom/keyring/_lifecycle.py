@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from strongroom.core import Clock, KeyOrigin, KeyState
 from strongroom.keyring._errors import DestructionNotScheduledError
-from strongroom.keyring._key_state import key_info, read_changeable_key, read_key, require_material
+from strongroom.keyring._key_state import at_time, key_info, read_changeable_key, read_key, require_material
 from strongroom.keyring._values import KeyInfo
 from strongroom.keyring._versions import all_versions, lacks_material
 from strongroom.storage import KeyRecord, Store, Transaction
@@ -54,8 +54,9 @@ class KeyLifecycle:
         """Make a key active or suspended. Raises DestructionScheduledError, PendingImportError, ValueError for another state."""
         if state not in {KeyState.ACTIVE, KeyState.SUSPENDED}:
             raise ValueError(f"a key is not made {state} like this; keys are destroyed by destroy_due")
-        if read_changeable_key(self._store, key_id).state is not state:
-            await self._store.write(partial(_set_state, key_id=key_id, state=state))
+        now = self._clock.now()
+        if at_time(read_changeable_key(self._store, key_id), now).state is not state:
+            await self._store.write(partial(_set_state, key_id=key_id, state=state, now=now))
 
     async def set_description(self, key_id: str, description: str) -> None:
         """Describe a key anew, in up to 8,192 characters. Raises DestructionScheduledError."""
@@ -112,8 +113,8 @@ def _change(
     return changed
 
 
-def _set_state(tx: Transaction, *, key_id: str, state: KeyState) -> None:
-    require_material(read_changeable_key(tx, key_id))
+def _set_state(tx: Transaction, *, key_id: str, state: KeyState, now: float) -> None:
+    require_material(at_time(read_changeable_key(tx, key_id), now))
     _change(tx, key_id=key_id, state=state)
 
 
