@@ -2,7 +2,7 @@
 
 ``POST / HTTP/1.1`` with a body of declared length, all of it there and nothing after it; each header once, by a name out of a
 short list, printable ASCII, exactly one blank after the colon and none that folding would touch. Every HTTP parser reads
-these bytes alike, ours (``_http_parser``) too, which a test holds against this one. Whatever differs in one byte is not for
+these bytes alike, ours (``_request_reader``) too, which a test holds against this one. Whatever differs in one byte is not for
 this reader: it returns None and says nothing of the request.
 """
 
