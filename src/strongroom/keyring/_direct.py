@@ -72,7 +72,10 @@ class DirectWork:
 
     async def decrypt_oaep(self, algorithm: OaepAlgorithm, ciphertext: bytes) -> Secret:
         """Decrypt inside an HSM."""
-        return await self._use.decrypt_oaep(self._key, algorithm, ciphertext, deadline=self._deadline())
+        try:
+            return await self._use.decrypt_oaep(self._key, algorithm, ciphertext, deadline=self._deadline())
+        except HsmRequestError as error:  # also what an HSM would not even try: there is one answer
+            raise HsmIntegrityError("the ciphertext does not decrypt") from error
 
     def _deadline(self) -> Deadline:
         return Deadline.after(self._clock, self._request_s)

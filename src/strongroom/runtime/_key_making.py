@@ -8,6 +8,7 @@ soon is destroyed again. Who made a request is told by the kernel (``ControlServ
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple, Protocol
 
@@ -87,7 +88,8 @@ class KeyMaking:
         self._places = asyncio.Semaphore(_MOST_AT_ONCE)
         self._under_way: dict[str, asyncio.Task[HsmKeyRecord]] = {}
         self._unclaimed: dict[HsmKeyId, _Unclaimed] = {}
-        self._gone: set[object] = set()
+        self._asking: Counter[object] = Counter()
+        self._gone: set[object] = set()  # of those that are asking
         self._changed = asyncio.Event()
         self._looking: asyncio.Task[None] | None = None
 
@@ -111,10 +113,18 @@ class KeyMaking:
         if task is None:
             task = self._under_way[request.made_for] = asyncio.ensure_future(self._make(request))
             task.add_done_callback(lambda _task: self._under_way.pop(request.made_for, None))
-        record = await asyncio.shield(task)
+        self._asking[asker] += 1
+        try:
+            record = await asyncio.shield(task)
+            is_gone = asker in self._gone
+        finally:
+            self._asking[asker] -= 1
+            if not self._asking[asker]:
+                del self._asking[asker]
+                self._gone.discard(asker)
         if (record.spec, record.usage) != (request.spec, request.usage):
             raise HsmRequestError("another kind of key was made for this version")
-        until = self._clock.monotonic() + (0.0 if asker in self._gone else _CLAIM_LIMIT_S)
+        until = self._clock.monotonic() + (0.0 if is_gone else _CLAIM_LIMIT_S)
         self._unclaimed.setdefault(record.key_id, _Unclaimed(asker, until))
         self._changed.set()
         return KeyMade(request.call, record.key_id, record.public_key)
@@ -138,7 +148,8 @@ class KeyMaking:
 
     def lost(self, asker: object) -> None:
         """Take notice that an API process has gone: nobody will store the versions of what it had made."""
-        self._gone.add(asker)
+        if asker in self._asking:
+            self._gone.add(asker)
         for key_id, unclaimed in self._unclaimed.items():
             if unclaimed.asker is asker:
                 self._unclaimed[key_id] = unclaimed._replace(until=self._clock.monotonic())

@@ -11,11 +11,13 @@ from hypothesis import strategies as st
 
 from api_support import Api
 from strongroom.api._kms_asymmetric import OPERATIONS
+from strongroom.api._kms_key_stores import OPERATIONS as OF_KEY_STORES
 from strongroom.core import KeyUsage, ManagedKeySpec
 from strongroom.keyring import KeyKind, generate_material
 
 MODEL = botocore.loaders.create_loader().load_service_model("kms", "service-2")
-NAMED = sorted({*OPERATIONS, "CreateKey", "Decrypt", "Encrypt", "GenerateDataKey", "ReEncrypt"})
+FURTHER = {"CreateKey", "Decrypt", "Encrypt", "GenerateDataKey", "ReEncrypt"}
+NAMED = sorted({*OPERATIONS, *OF_KEY_STORES, *FURTHER})
 KINDS = [
     KeyKind(),
     KeyKind(ManagedKeySpec.RSA_2048, KeyUsage.ENCRYPT_DECRYPT),

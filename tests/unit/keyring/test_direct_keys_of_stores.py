@@ -176,6 +176,9 @@ async def test_macs_agreement_and_rsa_decryption_happen_inside(keyring, store):
     sealed = await keyring.uses.encrypt_oaep(rsa, Secret(b"x"), OaepAlgorithm.RSAES_OAEP_SHA_256)
     opened = await keyring.uses.decrypt_oaep(rsa, sealed.ciphertext, OaepAlgorithm.RSAES_OAEP_SHA_256)
     assert opened.plaintext.reveal() == b"x"
+    for wrong in (b"x", bytes(256), b"\xff" * 256, sealed.ciphertext + b"x", sealed.ciphertext[:-1]):
+        with pytest.raises(InvalidCiphertextError):
+            await keyring.uses.decrypt_oaep(rsa, wrong, OaepAlgorithm.RSAES_OAEP_SHA_256)
 
 
 async def test_a_public_half_that_somebody_put_into_the_database_is_not_believed(bench, keyring, store):

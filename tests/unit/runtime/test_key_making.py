@@ -133,6 +133,16 @@ async def test_when_its_asker_has_gone_an_unclaimed_key_is_destroyed_at_once(clu
     assert holders(cluster, another) == {"alpha", "beta"}
 
 
+async def test_an_asker_that_goes_while_its_key_is_made_leaves_none_and_is_forgotten(cluster, making):
+    asking = asyncio.ensure_future(making.make(request(), "gone"))
+    await until(cluster.store.list_hsm_keys)
+    making.lost("gone")
+    made = await asking
+    await until(lambda: not holders(cluster, made))
+    making.lost("who never asked")
+    assert not making._gone
+
+
 async def test_a_new_start_destroys_what_no_version_names(cluster, making):
     claimed_request = request()
     claimed = await making.make(claimed_request, "api")
