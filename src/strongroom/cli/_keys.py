@@ -19,6 +19,7 @@ from strongroom.cli._answers import (
 from strongroom.cli._endpoint import find_service
 from strongroom.cli._errors import NotDoneError
 from strongroom.cli._output import Output, visible
+from strongroom.cli._policy_check import policy_check
 from strongroom.cli._reporting import reporting
 from strongroom.client import ClientError, ForeignAnswerError, RequestRefusedError, ServiceClient
 from strongroom.config import Home, home_from_environment
@@ -30,7 +31,10 @@ _MAX_PAGES = 10_000
 
 @click.group
 def keys() -> None:
-    """List, create and show keys."""
+    """List, create and show keys; tell who may use them."""
+
+
+keys.add_command(policy_check)
 
 
 @keys.command("list")

@@ -36,6 +36,8 @@ _DESTROY_EVERY_S = 60.0
 _ROTATE_EVERY_S = 60.0
 _FIRST_WRITER = "api-0"
 _CREDENTIALS_RETRY_S = 0.5
+_FOLLOW_ACCESS_KEYS_S = 1.0
+_NOTE_USES_S = 300.0
 _CREDENTIALS_WAIT_S = 3.0
 _BACKLOG = 2048
 _COLLECT_EVERY = 20_000  # objects made and not freed
@@ -112,6 +114,8 @@ async def _run(bootstrap: ApiBootstrap, protections: list[str]) -> None:
             connections.watch(),
             _die_with_the_log(plane),
             _report_metrics(control, handler),
+            _follow_access_keys(plane, events),
+            _note_uses(plane, events),
             _rotate_and_expire(plane, events, is_ours=bootstrap.writer.startswith(_FIRST_WRITER)),
             _destroy_due_keys(plane, events, is_ours=bootstrap.writer.startswith(_FIRST_WRITER)),
         )
@@ -125,6 +129,8 @@ async def _run(bootstrap: ApiBootstrap, protections: list[str]) -> None:
         for task in background:
             task.cancel()
         await asyncio.gather(*background, return_exceptions=True)
+        with contextlib.suppress(StrongroomError):
+            await plane.access_keys.note_uses()
         cluster.close()
         plane.close()
 
@@ -230,6 +236,25 @@ async def _rotate_and_expire(plane: DataPlane, events: LoggedEvents, *, is_ours:
             else:
                 if rotated or expired:
                     events.emit("keys.rotated_or_expired", rotated=rotated, expired=expired)
+
+
+async def _follow_access_keys(plane: DataPlane, events: LoggedEvents) -> None:
+    """Recognise access keys that are new, and no longer those that are gone; what they may is known without this."""
+    while True:
+        await asyncio.sleep(_FOLLOW_ACCESS_KEYS_S)
+        try:
+            await plane.access_keys.follow(events)
+        except StrongroomError as error:
+            events.emit("credentials.not_loaded", cause=str(error))
+
+
+async def _note_uses(plane: DataPlane, events: LoggedEvents) -> None:
+    while True:
+        await asyncio.sleep(_NOTE_USES_S)
+        try:
+            await plane.access_keys.note_uses()
+        except StrongroomError as error:
+            events.emit("access_key.use_not_noted", cause=str(error))
 
 
 async def _die_with_the_log(plane: DataPlane) -> None:

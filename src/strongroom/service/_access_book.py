@@ -65,10 +65,17 @@ class AccessBook:
         self._n_changes = -1
         self.has_policies = False
         """Whether any key has a policy of its own."""
+        self.used: set[str] = set()
+        """Credentials of callers that were decided about; see ``take_used``."""
         self._verbs: dict[str, frozenset[str]] = {}
         self._policies: dict[str, PolicyDocument | None] = {}
         self._documents: dict[str, PolicyDocument] = {}
         self._grants: dict[tuple[str, str], GrantIndex] = {}
+
+    def take_used(self) -> set[str]:
+        """Return the credentials of callers that were decided about since the last time."""
+        used, self.used = self.used, set()
+        return used
 
     @property
     def n_changes(self) -> int:

@@ -60,6 +60,7 @@ class KeyAuthority:
         """Return if the caller may (``Authority.authorise_now``)."""
         book = self.book
         book.refresh()
+        book.used.add(caller.access_key_id)
         if not book.has_policies and not caller.grant_tokens:
             # The usual case, decided without a look at the key: no key has a policy that says more than the default one.
             verbs = book.verbs_of(caller.access_key_id)

@@ -4,12 +4,12 @@ from typing import NamedTuple
 
 from strongroom.audit import AuditLog
 from strongroom.config import Config, Home
-from strongroom.core import Clock, EventSink, HsmKeyMaker, HsmRequestError, StrongroomError
-from strongroom.envelope import EnvelopeError
+from strongroom.core import Clock, EventSink, HsmKeyMaker, StrongroomError
 from strongroom.hsm.cluster import HsmCluster
-from strongroom.keyring import CacheLimits, HsmAccess, Keyring, MissingRecordError, open_secret
-from strongroom.service import AccessBook, AccessWriter, Credential, KeyAuthority, Service
+from strongroom.keyring import CacheLimits, HsmAccess, Keyring
+from strongroom.service import AccessBook, AccessWriter, KeyAuthority, Service
 from strongroom.storage import Store
+from strongroom.wiring.access_keys import AccessKeys
 from strongroom.wiring.health import DataPlaneHealth
 
 
@@ -21,30 +21,14 @@ class DataPlane(NamedTuple):
     keyring: Keyring
     store: Store
     audit: AuditLog
+    access_keys: AccessKeys
 
     async def load_credentials(self, events: EventSink) -> None:
         """Unwrap the secrets of access keys; until then the service refuses every caller as not ready.
 
-        They stay in memory for the life of the process. An access key whose record does not authenticate is left out
-        and reported, so that it locks out nobody else. Raises NoMemberError when no HSM answers, StorageError, and
-        what is wrong with the first when none authenticates: then it may not be the records.
+        Raises as ``AccessKeys.load``.
         """
-        found: dict[str, Credential] = {}
-        unreadable: dict[str, StrongroomError] = {}
-        for record in self.store.list_access_keys():
-            if not record.active:
-                continue
-            try:
-                secret = await open_secret(self.keyring.ciphers, record)
-            except (EnvelopeError, HsmRequestError, MissingRecordError) as error:
-                unreadable[record.access_key_id] = error
-            else:
-                found[record.access_key_id] = Credential(record.access_key_id, record.principal, secret)
-        if unreadable and not found:
-            raise next(iter(unreadable.values()))
-        for access_key_id, cause in unreadable.items():
-            events.emit("access_key.unreadable", access_key_id=access_key_id, cause=type(cause).__name__)
-        self.service.take_credentials(found)
+        await self.access_keys.load(events)
 
     def close(self) -> None:
         """Finish what waits, and let go of threads and files."""
@@ -87,13 +71,15 @@ def build_data_plane(
         keyring = Keyring(
             store, cluster, clock=clock, limits=limits, request_s=config.deadlines.request_s, access=access
         )
-        service = Service(keyring, audit, policy=_authority(store, keyring, config, clock))
+        authority = _authority(store, keyring, config, clock)
+        service = Service(keyring, audit, policy=authority)
+        access_keys = AccessKeys(store, keyring, service, authority.book, clock=clock)
         health = DataPlaneHealth(service=service, cluster=cluster, audit=audit, keyring=keyring)
     except BaseException:
         store.close()
         audit.close()
         raise
-    return DataPlane(service, health, keyring, store, audit)
+    return DataPlane(service, health, keyring, store, audit, access_keys)
 
 
 def _authority(store: Store, keyring: Keyring, config: Config, clock: Clock) -> KeyAuthority:

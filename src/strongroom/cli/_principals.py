@@ -1,0 +1,181 @@
+"""``strongroom principals``: who may call, by which access keys, with which roles.
+
+For the user who owns the home: the database and the audit log are opened directly. Making an access key also needs the
+running service, whose HSMs wrap the secret.
+"""
+
+import asyncio
+import datetime as dt
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import click
+
+from strongroom.cli._output import Output, visible
+from strongroom.cli._reporting import reporting
+from strongroom.config import Config, Home, home_from_environment, load_config
+from strongroom.core import SystemClock
+from strongroom.service import Role
+from strongroom.wiring.events import LoggedEvents
+from strongroom.wiring.home import require_complete
+from strongroom.wiring.principals import KnownAccessKey, NewAccessKey, Principals
+
+T = TypeVar("T")
+
+_roles = click.option(
+    "--role",
+    "roles",
+    multiple=True,
+    type=click.Choice([role.value for role in Role]),
+    help="What the access key may; may be given several times. None: only what policies and grants allow.",
+)
+
+
+@click.group
+def principals() -> None:
+    """Make, list and change access keys and their roles."""
+
+
+@principals.command("list")
+@reporting
+def list_principals(output: Output) -> None:
+    """List principals, their access keys, and the client certificates of the configuration."""
+
+    async def ask(desk: Principals) -> list[KnownAccessKey]:
+        return desk.list()
+
+    config, known = _at_desk(ask)
+    certificates = [
+        {"identity": client.identity, "principal": client.principal, "roles": list(client.roles)}
+        for client in config.service.clients
+    ]
+    output.document({"access_keys": [_document(entry) for entry in known], "certificates": certificates})
+    rows = [
+        [
+            entry.record.principal,
+            entry.record.access_key_id,
+            " ".join(entry.record.roles) or "-",
+            "active" if entry.record.active else "disabled",
+            _time(entry.record.created_at),
+            _time(entry.used_at),
+        ]
+        for entry in known
+    ]
+    rows += [
+        [client.principal, client.identity, " ".join(client.roles) or "-", "configured", "-", "-"]
+        for client in config.service.clients
+    ]
+    output.table(["PRINCIPAL", "ACCESS KEY", "ROLES", "STATE", "CREATED", "LAST USED"], rows)
+
+
+@principals.command
+@click.argument("principal")
+@_roles
+@reporting
+def create(output: Output, *, principal: str, roles: tuple[str, ...]) -> None:
+    """Make an access key for PRINCIPAL (user/NAME or role/NAME), which need not exist before. Its secret is printed once."""
+    _, made = _at_desk(
+        lambda desk: desk.create(principal, tuple(dict.fromkeys(roles)), LoggedEvents("principals"))
+    )
+    _show_new(output, made)
+
+
+@principals.command
+@click.argument("access_key_id")
+@reporting
+def rotate(output: Output, *, access_key_id: str) -> None:
+    """Make another access key for the same principal with the same roles. The old one works until it is disabled."""
+    _, made = _at_desk(lambda desk: desk.rotate(access_key_id, LoggedEvents("principals")))
+    _show_new(output, made)
+    output.say(
+        "", f"When nobody uses the old one any more: strongroom principals disable {visible(access_key_id)}"
+    )
+
+
+@principals.command
+@click.argument("access_key_id")
+@reporting
+def disable(output: Output, *, access_key_id: str) -> None:
+    """Disable an access key: its next request is refused, by every process."""
+    _at_desk(lambda desk: desk.set_active(access_key_id, is_active=False))
+    _tell(output, access_key_id, "is disabled")
+
+
+@principals.command
+@click.argument("access_key_id")
+@reporting
+def enable(output: Output, *, access_key_id: str) -> None:
+    """Enable an access key that was disabled."""
+    _at_desk(lambda desk: desk.set_active(access_key_id, is_active=True))
+    _tell(output, access_key_id, "is active")
+
+
+@principals.command
+@click.argument("access_key_id")
+@_roles
+@reporting
+def roles(output: Output, *, access_key_id: str, roles: tuple[str, ...]) -> None:
+    """Give an access key exactly these roles, in place of those that it had."""
+    _at_desk(lambda desk: desk.set_roles(access_key_id, tuple(dict.fromkeys(roles))))
+    _tell(output, access_key_id, f"has the roles: {' '.join(roles) or 'none'}")
+
+
+@principals.command
+@click.argument("access_key_id")
+@reporting
+def delete(output: Output, *, access_key_id: str) -> None:
+    """Delete an access key with its secret. There is no way back; disable it first and wait."""
+    _at_desk(lambda desk: desk.delete(access_key_id))
+    _tell(output, access_key_id, "is deleted")
+
+
+def _at_desk(act: Callable[[Principals], Awaitable[T]]) -> tuple[Config, T]:
+    home = Home(home_from_environment())
+    require_complete(home)
+    config = load_config(home.root)
+
+    async def run() -> T:
+        with Principals.opened(home, config, SystemClock()) as desk:
+            return await act(desk)
+
+    return config, asyncio.run(run())
+
+
+def _show_new(output: Output, made: NewAccessKey) -> None:
+    secret = made.secret.reveal().decode()
+    output.document(
+        {
+            "principal": made.record.principal,
+            "access_key_id": made.record.access_key_id,
+            "secret_access_key": secret,
+            "roles": list(made.record.roles),
+        }
+    )
+    output.say(
+        f"principal          {made.record.principal}",
+        f"access key         {made.record.access_key_id}",
+        f"secret access key  {secret}",
+        f"roles              {' '.join(made.record.roles) or 'none'}",
+        "",
+        "The secret is shown this once. The service recognises the access key within two seconds.",
+    )
+
+
+def _tell(output: Output, access_key_id: str, what: str) -> None:
+    output.document({"access_key_id": access_key_id, "done": what})
+    output.say(f"{visible(access_key_id)} {what}.")
+
+
+def _document(entry: KnownAccessKey) -> dict[str, object]:
+    return {
+        "principal": entry.record.principal,
+        "access_key_id": entry.record.access_key_id,
+        "roles": list(entry.record.roles),
+        "active": entry.record.active,
+        "created_at": entry.record.created_at,
+        "last_used_at": entry.used_at,
+    }
+
+
+def _time(seconds: float | None) -> str:
+    return "-" if seconds is None else dt.datetime.fromtimestamp(seconds, dt.UTC).strftime("%Y-%m-%d %H:%MZ")

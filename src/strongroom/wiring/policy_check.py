@@ -1,0 +1,78 @@
+"""Decides about a case without doing it, by what the database and the configuration say now, and tells why."""
+
+import re
+from collections.abc import Mapping
+from contextlib import ExitStack
+from typing import Final, NamedTuple
+
+from strongroom.config import Config, Home
+from strongroom.core import SystemClock
+from strongroom.keyring import KeyByAlias, KeyById, KeyRecords, KeyRef
+from strongroom.service import AccessBook, Caller, Decision, KeyAuthority
+from strongroom.storage import ReadOnlyStore
+
+_NO_ACCESS_KEY: Final = "-"
+_MAX_NAMES: Final = 16
+_ARN: Final = re.compile(r"arn:aws:kms:[^:]*:[0-9]*:(?=key/|alias/)")
+
+
+class Case(NamedTuple):
+    """A request that somebody might make."""
+
+    key: str
+    """Key id, ``alias/NAME``, or the ARN of either."""
+    principal: str
+    action: str
+    """Without ``kms:``."""
+    access_key_id: str = ""
+    """Empty for all that the principal has."""
+    context: Mapping[str, str] = {}
+    source_address: str = ""
+
+
+class Checked(NamedTuple):
+    """How the case would be decided for one access key."""
+
+    access_key_id: str
+    """``-`` for none: as if the principal had an access key without roles."""
+    roles: tuple[str, ...]
+    decision: Decision
+
+
+def check_policy_of(home: Home, config: Config, case: Case) -> list[Checked]:
+    """Decide for each access key and client certificate of the principal. Raises StrongroomError."""
+    with ExitStack() as stack:
+        store = stack.enter_context(ReadOnlyStore.open(home.database))
+        clients = {client.identity: frozenset(client.roles) for client in config.service.clients}
+        roles_of: dict[str, tuple[str, ...]] = {
+            client.identity: tuple(client.roles)
+            for client in config.service.clients
+            if client.principal == case.principal
+        }
+        for record in store.list_access_keys():
+            if record.principal == case.principal or record.access_key_id == case.access_key_id:
+                roles_of[record.access_key_id] = record.roles
+        if case.access_key_id:
+            roles_of = {case.access_key_id: roles_of.get(case.access_key_id, ())}
+        elif not roles_of:
+            roles_of = {_NO_ACCESS_KEY: ()}
+        book = AccessBook(
+            store,
+            KeyRecords(store, max_names=_MAX_NAMES, clock=SystemClock()),
+            account_id=config.service.account_id,
+            clients={**clients, _NO_ACCESS_KEY: frozenset()},
+        )
+        authority = KeyAuthority(book, None, is_tls=config.service.tls)
+        return [
+            Checked(name, roles, _decide(authority, case, name)) for name, roles in sorted(roles_of.items())
+        ]
+
+
+def _decide(authority: KeyAuthority, case: Case, access_key_id: str) -> Decision:
+    caller = Caller(case.principal, access_key_id, case.source_address, "-", "-")
+    return authority.decide(caller, case.action, _ref(case.key), context=case.context)
+
+
+def _ref(key: str) -> KeyRef:
+    name = _ARN.sub("", key)
+    return KeyByAlias(name) if name.startswith("alias/") else KeyById(name.removeprefix("key/"))
