@@ -14,6 +14,7 @@ from fakes_rotation import FakeRotation
 from strongroom.api import Handler, Request, sign_request
 from strongroom.core import AuditUnavailableError, Secret, encode_pairs, random_bytes
 from strongroom.keyring import (
+    Connection,
     DataKey,
     Decrypted,
     Encrypted,
@@ -138,8 +139,10 @@ class FakeKeyService(FakeAccess, FakePairs, FakeKeyManagement, FakeRotation, Fak
         sealed = self._seal(info, opened.plaintext.reveal(), context)
         return ReEncrypted(opened.key_id, opened.material_id, info.key_id, info.material_id, sealed)
 
-    async def generate_random(self, caller, *, n_bytes):
+    async def generate_random(self, caller, *, n_bytes, store_id=None):
         self._begin("GenerateRandom", caller)
+        if store_id is not None:
+            self._store(store_id, connection=Connection.CONNECTED)
         return Secret(random_bytes(n_bytes))
 
 

@@ -66,10 +66,11 @@ def _re_encrypt(body: bytes, arns: Arns) -> Action:
 
 
 def _generate_random(body: bytes, _arns: Arns) -> Action:
-    n_bytes = given(parse(body, requests.GenerateRandomMembers).number_of_bytes)
+    members = parse(body, requests.GenerateRandomMembers)
+    n_bytes, store_id = given(members.number_of_bytes), members.custom_key_store_id
 
     async def act(service: KeyService, caller: Caller) -> Document:
-        return {"Plaintext": await service.generate_random(caller, n_bytes=n_bytes)}
+        return {"Plaintext": await service.generate_random(caller, n_bytes=n_bytes, store_id=store_id)}
 
     return act
 

@@ -91,8 +91,8 @@ class GenerateRandomMembers(Members, frozen=True, kw_only=True):
         """Check the constraints, and refuse what is not served."""
         found = Violations()
         found.between("numberOfBytes", self.number_of_bytes, 1, MAX_RANDOM_BYTES)
+        found.length("customKeyStoreId", self.custom_key_store_id, 1, 64)
         found.check()
         if self.number_of_bytes is None:
             raise validation_error("NumberOfBytes is required.")
-        refuse_present("CustomKeyStoreId", self.custom_key_store_id is not None)
         refuse_present("Recipient", self.recipient is not None)

@@ -257,8 +257,13 @@ class Keyring:
             opened.key_id, opened.material_id, held.record.key_id, held.record.material_id, made
         )
 
-    async def generate_random(self, n_bytes: int) -> Secret:
-        """Return 1 to 1,024 random bytes that the HSM has a part in. Raises HsmError."""
+    async def generate_random(self, n_bytes: int, store_id: str | None = None) -> Secret:
+        """Return 1 to 1,024 random bytes that the HSM has a part in. Raises HsmError.
+
+        Of the cluster of a custom key store, if one is named: KeyStoreNotFoundError, KeyStoreStateError.
+        """
+        if store_id is not None:
+            self.key_stores.require_connected(store_id)
         return await mixed_random(self._hsm, n_bytes, deadline=Deadline.after(self._clock, self._request_s))
 
     def identify(self, key: KeyRef | None, ciphertext: bytes | None = None) -> str | None:

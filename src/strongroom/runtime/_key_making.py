@@ -144,6 +144,8 @@ class KeyMaking:
         deadline = Deadline.after(self._clock, DESTROY_LIMIT_S)
         destroyed = await self._keys.destroy_chosen(choose, deadline=deadline)
         left_on = sorted({member for one in destroyed for member in one.left_on})
+        if answer.was_due:
+            self._events.emit("key.ended", service_key=request.key_id, left_on=", ".join(left_on))
         return KeyDestroyed(request.call, answer.was_due, answer.n_versions, answer.n_aliases, left_on)
 
     def lost(self, asker: object) -> None:
@@ -171,7 +173,7 @@ class KeyMaking:
                     next_step="destroy some, or raise cluster.max_direct_keys as far as the HSMs have room",
                 )
             try:
-                return await self._keys.create(
+                made = await self._keys.create(
                     request.spec,
                     request.usage,
                     f"kms {request.made_for}",
@@ -181,6 +183,8 @@ class KeyMaking:
                 )
             except TooFewCopiesError as error:
                 raise TooFewMembersError(error.message, next_step=error.next_step) from error
+        self._events.emit("key.made", key=made.key_id.hex(), made_for=request.made_for)
+        return made
 
     async def _look(self) -> None:
         """Destroy what was made and claimed by nobody in time, until cancelled."""
@@ -206,6 +210,8 @@ class KeyMaking:
 
     async def _destroy_unclaimed(self, chosen: set[HsmKeyId] | None) -> None:
         """Destroy those of ``chosen`` (None: all) that belong to no version of a key."""
+        if not self._store.list_unclaimed_hsm_keys():
+            return  # a disk that is full is no reason not to start
 
         def choose(tx: Transaction) -> Sequence[HsmKeyId]:
             unclaimed = [record.key_id for record in tx.list_unclaimed_hsm_keys()]

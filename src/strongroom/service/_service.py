@@ -153,6 +153,8 @@ class Service(
             caller, "ReEncrypt", work, key=key, context=context, source=source, detail=detail
         )
 
-    async def generate_random(self, caller: Caller, *, n_bytes: int) -> Secret:
+    async def generate_random(self, caller: Caller, *, n_bytes: int, store_id: str | None = None) -> Secret:
         """Draw random bytes that the HSM has a part in."""
-        return await self._use(caller, "GenerateRandom", self._keyring.generate_random(n_bytes))
+        work = self._keyring.generate_random(n_bytes, store_id)
+        detail = {} if store_id is None else {"store": store_id}
+        return await self._use(caller, "GenerateRandom", work, detail=detail)

@@ -195,6 +195,6 @@ class KeyService(
         """Decrypt, and encrypt under ``key``. Raises as ``decrypt`` and ``encrypt`` do."""
         ...
 
-    async def generate_random(self, caller: Caller, *, n_bytes: int) -> Secret:
+    async def generate_random(self, caller: Caller, *, n_bytes: int, store_id: str | None = None) -> Secret:
         """Draw 1 to 1,024 random bytes that the HSM has a part in."""
         ...

@@ -72,7 +72,7 @@ MOVED = {"CiphertextBlob": "eA==", "DestinationKeyId": ABSENT}
     ("ReEncrypt", {**MOVED, "SourceEncryptionAlgorithm": "SM2PKE"}, "InvalidKeyUsageException"),
     ("ReEncrypt", {**MOVED, "DestinationEncryptionAlgorithm": "SM2PKE"}, "InvalidKeyUsageException"),
     ("ReEncrypt", {**MOVED, "SourceEncryptionAlgorithm": "ROT13"}, "ValidationException"),
-    ("GenerateRandom", {"NumberOfBytes": 8, "CustomKeyStoreId": "cks-1"}, "UnsupportedOperationException"),
+    ("GenerateRandom", {"NumberOfBytes": 8, "CustomKeyStoreId": ""}, "ValidationException"),
     ("GenerateRandom", {"NumberOfBytes": 8, "Recipient": {}}, "UnsupportedOperationException"),
     ("DeleteAlias", {"AliasName": "alias/aws/s3"}, "NotAuthorizedException"),
     ("UpdateAlias", {"AliasName": "alias/aws/s3", "TargetKeyId": ABSENT}, "NotAuthorizedException"),

@@ -40,6 +40,7 @@ async def created(api, **members):
     ("ConnectCustomKeyStore", {"CustomKeyStoreId": "x" * 65}, "ValidationException"),
     ("DisconnectCustomKeyStore", ABSENT, "CustomKeyStoreNotFoundException"),
     ("DeleteCustomKeyStore", ABSENT, "CustomKeyStoreNotFoundException"),
+    ("GenerateRandom", {**ABSENT, "NumberOfBytes": 8}, "CustomKeyStoreNotFoundException"),
     ("DescribeCustomKeyStores", ABSENT, "CustomKeyStoreNotFoundException"),
     ("DescribeCustomKeyStores", {"CustomKeyStoreName": "nobody"}, "CustomKeyStoreNotFoundException"),
     ("DescribeCustomKeyStores", {**ABSENT, "CustomKeyStoreName": "x"}, "ValidationException"),

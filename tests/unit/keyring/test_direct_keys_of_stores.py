@@ -226,10 +226,13 @@ async def test_disconnecting_stops_every_use_in_every_process_and_connecting_all
             await use()
     with pytest.raises(KeyStoreStateError):
         await make(keyring, store)
+    with pytest.raises(KeyStoreStateError):
+        await keyring.generate_random(8, store)
     assert not keyring.describe(key).is_available
     await keyring.set_state(key.key_id, KeyState.SUSPENDED)  # what manages a key still works
     await keyring.set_state(key.key_id, KeyState.ACTIVE)
     await keyring.key_stores.connect(store)
+    assert len(await keyring.generate_random(8, store)) == 8
     assert (await keyring.decrypt(sealed, {}, key=None)).plaintext.reveal() == b"x"
 
 
