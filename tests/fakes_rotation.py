@@ -55,3 +55,8 @@ class FakeRotation:
         found = self._versions(self._key(key_id))[start:]
         page = tuple(found[:limit])
         return VersionPage(key_id, page, page[-1].version if len(found) > limit else None)
+
+    async def mark_key_compromised(self, caller, key_id):
+        self._begin("MarkKeyCompromised", caller)
+        self.keys[key_id] = self._key(key_id)._replace(state=KeyState.COMPROMISED)
+        return self.keys[key_id]

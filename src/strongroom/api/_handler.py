@@ -20,6 +20,7 @@ from strongroom.api._failure_log import log_failure
 from strongroom.api._http import Request, Response
 from strongroom.api._identities import ClientIdentities
 from strongroom.api._json import encode_document
+from strongroom.api._key_actions import KeyActionRoute, find_key_action
 from strongroom.api._kms import NOT_SERVED_YET, OPERATIONS
 from strongroom.api._known_signers import Verified
 from strongroom.api._metrics import ApiMetrics
@@ -74,8 +75,8 @@ class _Call(Struct, frozen=True):
     """A name we know, else ``-``: it is a label of metrics and audit entries."""
     service: str
     """The AWS service that is spoken to, for which the request must be signed: ``kms`` or ``sts``."""
-    batch: BatchRoute | None = None
-    """What batch the request is for, if it is for one."""
+    batch: BatchRoute | KeyActionRoute | None = None
+    """What batch or action of our own the request is for, if it is for one."""
 
 
 class Handler:
@@ -134,7 +135,7 @@ class Handler:
     def _call_of(self, request: Request) -> _Call:
         """Find out what a request claims to be for."""
         request_id = self._answers.new_request_id()
-        batch = find_batch(request.path)
+        batch = find_batch(request.path) or find_key_action(request.path)
         if batch is not None:
             return _Call(request, request_id, batch.operation, SERVICE, batch)
         return _Call(request, request_id, *_operation_of(request))

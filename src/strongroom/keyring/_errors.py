@@ -9,6 +9,7 @@ KeyringError
 ├── TagLimitError             the key would have more tags than a key may have
 ├── KeyStateError             the key's state forbids the operation
 │   ├── DestructionScheduledError     it has a date of destruction
+│   ├── KeyCompromisedError       others may know its material
 │   └── PendingImportError        its owner has not imported its material, or removed it
 ├── DestructionNotScheduledError      it has none that could be cancelled
 ├── RotationUnsupportedError  keys of this kind are not rotated
@@ -116,6 +117,13 @@ class PendingImportError(KeyStateError):
 
     def __init__(self, key_id: str) -> None:
         super().__init__(key_id, KeyState.PENDING_IMPORT)
+
+
+class KeyCompromisedError(KeyStateError):
+    """Others may know the material of the key: it protects nothing any more."""
+
+    def __init__(self, key_id: str) -> None:
+        super().__init__(key_id, KeyState.COMPROMISED)
 
 
 class DestructionNotScheduledError(KeyringError):

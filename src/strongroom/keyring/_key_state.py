@@ -11,6 +11,7 @@ from strongroom.core import KeyState, KeyUsage, ManagedKeySpec
 from strongroom.keyring._errors import (
     AlgorithmError,
     DestructionScheduledError,
+    KeyCompromisedError,
     KeyDestroyedError,
     KeyNotFoundError,
     KeyStateError,
@@ -58,6 +59,7 @@ def require_active(record: KeyRecord, material_id: str) -> None:
     if record.state is not KeyState.ACTIVE:
         require_unscheduled(record)
         require_material(record)
+        require_uncompromised(record)
         raise KeyStateError(record.key_id, record.state, material_id=material_id)
 
 
@@ -75,6 +77,22 @@ def require_unscheduled(record: KeyRecord) -> None:
     """Raise DestructionScheduledError for a key that has a date of destruction."""
     if record.destroy_at is not None:
         raise DestructionScheduledError(record.key_id)
+
+
+def require_processing(record: KeyRecord, material_id: str) -> None:
+    """As ``require_active``, but a compromised key may still open what was protected under it.
+
+    NIST SP 800-57 Part 1 Rev. 5, section 7.5: such a key protects nothing any more; what it protects already may be processed
+    under care. Who needs the data has to get at it to move it, and who holds the material needs us not.
+    """
+    if record.state is not KeyState.COMPROMISED or record.destroy_at is not None:
+        require_active(record, material_id)
+
+
+def require_uncompromised(record: KeyRecord) -> None:
+    """Raise KeyCompromisedError for a key whose material others may know."""
+    if record.state is KeyState.COMPROMISED:
+        raise KeyCompromisedError(record.key_id)
 
 
 def require_material(record: KeyRecord) -> None:

@@ -1,7 +1,7 @@
 """``Keyring``: keys, versions, states and aliases, and envelope encryption with them."""
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from strongroom.core import (
     Clock,
@@ -41,7 +41,7 @@ from strongroom.keyring._errors import (
 )
 from strongroom.keyring._hsm_access import HsmAccess
 from strongroom.keyring._imports import KeyImports
-from strongroom.keyring._key_state import key_info, require_active, require_symmetric
+from strongroom.keyring._key_state import key_info, require_active, require_processing, require_symmetric
 from strongroom.keyring._key_stores import KeyStores
 from strongroom.keyring._key_work import KeyWorks
 from strongroom.keyring._lifecycle import KeyLifecycle
@@ -207,14 +207,14 @@ class Keyring:
         material_id = record.material_id
         if version != record.current_version:
             material_id = self._material_of(record, version)
-        require_active(record, material_id)
+        require_processing(record, material_id)
         if record.origin is KeyOrigin.AWS_CLOUDHSM:
             return await self._decrypt_inside(record, blob, context)
         if blob.algorithm is not WrapAlgorithm.XAES_256_GCM:  # made inside HSMs, which this key is not
             raise InvalidCiphertextError(key_id=record.key_id, material_id=material_id)
         cipher = self.ciphers.cached_kek(record, version)
         if cipher is None:
-            cipher = await self._unwrapped(record, version, material_id)
+            cipher = await self._unwrapped(record, version, material_id, require=require_processing)
         try:
             plaintext = open_blob(cipher, blob, data_binding(context))
         except EnvelopeIntegrityError:
@@ -300,21 +300,28 @@ class Keyring:
             cipher = await self._unwrapped(record, record.current_version, record.material_id)
         return held, cipher
 
-    async def _unwrapped(self, record: KeyRecord, version: int, material_id: str) -> Xaes256Gcm:
-        """Return the cipher of a version that is not in memory, if the key is still active then.
+    async def _unwrapped(
+        self,
+        record: KeyRecord,
+        version: int,
+        material_id: str,
+        *,
+        require: Callable[[KeyRecord, str], None] = require_active,
+    ) -> Xaes256Gcm:
+        """Return the cipher of a version that is not in memory, if the key may still do this then.
 
         Keys of other kinds than symmetric ones have no cipher at all, so here is where they are refused.
         """
         require_symmetric(record, material_id)
         cipher = await self.ciphers.kek(record, version)
-        require_active(self._records.find(KeyById(record.key_id)).record, material_id)
+        require(self._records.find(KeyById(record.key_id)).record, material_id)
         return cipher
 
     async def _decrypt_inside(self, record: KeyRecord, blob: Blob, context: Mapping[str, str]) -> Decrypted:
         version = self.direct.version(record, blob.wrapping_key_version)
         require_symmetric(record, version.material_id)
         opened = await self.direct.decrypt(record, version, blob, context)
-        require_active(self._records.find(KeyById(record.key_id)).record, version.material_id)
+        require_processing(self._records.find(KeyById(record.key_id)).record, version.material_id)
         return Decrypted(record.key_id, version.material_id, opened)
 
     def _of_blob(self, id_bytes: bytes, *, named: KeyRef | None) -> HeldKey:

@@ -11,7 +11,14 @@ from typing import Final, NamedTuple
 
 from strongroom.core import Clock, KeyOrigin, KeyState
 from strongroom.keyring._errors import DestructionNotScheduledError
-from strongroom.keyring._key_state import at_time, key_info, read_changeable_key, read_key, require_material
+from strongroom.keyring._key_state import (
+    at_time,
+    key_info,
+    read_changeable_key,
+    read_key,
+    require_material,
+    require_uncompromised,
+)
 from strongroom.keyring._values import KeyInfo
 from strongroom.keyring._versions import all_versions, lacks_material
 from strongroom.storage import KeyRecord, Store, Transaction
@@ -57,6 +64,14 @@ class KeyLifecycle:
         now = self._clock.now()
         if at_time(read_changeable_key(self._store, key_id), now).state is not state:
             await self._store.write(partial(_set_state, key_id=key_id, state=state, now=now))
+
+    async def mark_compromised(self, key_id: str) -> KeyInfo:
+        """Say that others may know the material of a key, in whatever state it is. There is no way back from that.
+
+        From now on it protects nothing in any process; symmetric keys still open what they protect already. It is not
+        rotated any more. A date of destruction stays, and may be set.
+        """
+        return key_info(await self._store.write(partial(_mark_compromised, key_id=key_id)))
 
     async def set_description(self, key_id: str, description: str) -> None:
         """Describe a key anew, in up to 8,192 characters. Raises DestructionScheduledError."""
@@ -104,6 +119,8 @@ def _change(
     destroy_at: float | None = None,
 ) -> KeyRecord:
     found = read_changeable_key(tx, key_id)
+    if found.state is KeyState.COMPROMISED:  # which a date of destruction does not hide
+        state = None
     changed = found._replace(
         state=state or found.state,
         description=found.description if description is None else description,
@@ -113,8 +130,17 @@ def _change(
     return changed
 
 
+def _mark_compromised(tx: Transaction, *, key_id: str) -> KeyRecord:
+    found = read_key(tx, key_id)
+    changed = found._replace(state=KeyState.COMPROMISED, rotation_days=0, rotate_at=None)
+    tx.change_key(changed)
+    return changed
+
+
 def _set_state(tx: Transaction, *, key_id: str, state: KeyState, now: float) -> None:
-    require_material(at_time(read_changeable_key(tx, key_id), now))
+    found = at_time(read_changeable_key(tx, key_id), now)
+    require_uncompromised(found)
+    require_material(found)
     _change(tx, key_id=key_id, state=state)
 
 
@@ -122,7 +148,7 @@ def _cancel(tx: Transaction, *, key_id: str) -> None:
     found = read_key(tx, key_id)
     if found.destroy_at is None:
         raise DestructionNotScheduledError(key_id)
-    is_waiting = lacks_material(found, all_versions(tx, key_id))
+    is_waiting = found.state is KeyState.SUSPENDED and lacks_material(found, all_versions(tx, key_id))
     tx.change_key(
         found._replace(destroy_at=None, state=KeyState.PENDING_IMPORT if is_waiting else found.state)
     )
@@ -130,7 +156,7 @@ def _cancel(tx: Transaction, *, key_id: str) -> None:
 
 def _destroy(tx: Transaction, *, key_id: str, now: float) -> Destroyed | None:
     found = tx.get_key(key_id)
-    if found is None or found.state is not KeyState.SUSPENDED:
+    if found is None or found.state not in {KeyState.SUSPENDED, KeyState.COMPROMISED}:
         return None
     if found.origin is KeyOrigin.AWS_CLOUDHSM:  # main ends it, with the Direct keys that it is
         return None

@@ -32,7 +32,10 @@ T = TypeVar("T")
 
 OK: Final = "ok"
 CANCELLED: Final = "Cancelled"
-_NOT_OF_KMS: Final = {"GetCallerIdentity": "sts.GetCallerIdentity"}
+_NOT_OF_KMS: Final = {
+    "GetCallerIdentity": "sts.GetCallerIdentity",
+    "MarkKeyCompromised": "strongroom.MarkKeyCompromised",
+}
 
 
 def event_of(verb: str) -> str:

@@ -55,6 +55,7 @@ ROLES_FOR: Final = {
     "CancelKeyDeletion": _MANAGING,
     "TagResource": _MANAGING,
     "UntagResource": _MANAGING,
+    "MarkKeyCompromised": _MANAGING,
     "EnableKeyRotation": _MANAGING,
     "DisableKeyRotation": _MANAGING,
     "RotateKeyOnDemand": _MANAGING,

@@ -39,6 +39,15 @@ class RotationVerbs(AuditedVerbs):
             key_id=key_id,
         )
 
+    async def mark_key_compromised(self, caller: Caller, key_id: str) -> KeyInfo:
+        """Take a key out of use for good, because others may know its material."""
+        return await self._change(
+            caller,
+            "MarkKeyCompromised",
+            lambda: self._keyring.lifecycle.mark_compromised(key_id),
+            key_id=key_id,
+        )
+
     async def get_key_rotation_status(self, caller: Caller, key_id: str) -> RotationStatus:
         """Tell how a key is rotated."""
 

@@ -20,6 +20,10 @@ class RotationService(Protocol):
         """Rotate a key no longer by itself; no effect on one that is not."""
         ...
 
+    async def mark_key_compromised(self, caller: Caller, key_id: str) -> KeyInfo:
+        """Say that others may know the material of a key, in whatever state it is; there is no way back."""
+        ...
+
     async def get_key_rotation_status(self, caller: Caller, key_id: str) -> RotationStatus:
         """Tell how a key is rotated, which may be suspended."""
         ...

@@ -50,7 +50,10 @@ _KEYS: Final = (
 _KEYS_AFTER: Final = _KEYS.where(keys.c.key_id > bindparam("after"))
 _KEYS_DUE: Final = (
     select(keys)
-    .where(keys.c.state == KeyState.SUSPENDED.value, keys.c.destroy_at <= bindparam("now"))
+    .where(
+        keys.c.state.in_((KeyState.SUSPENDED.value, KeyState.COMPROMISED.value)),
+        keys.c.destroy_at <= bindparam("now"),
+    )
     .order_by(keys.c.destroy_at)
     .limit(bindparam("limit"))
 )
@@ -110,7 +113,7 @@ class Reader(LifecycleReads, KeyStoreReads, AccessReads):
         return [key_of(row) for row in rows]
 
     def list_keys_due(self, now: float, *, limit: int) -> list[KeyRecord]:
-        """Return up to ``limit`` suspended keys whose date of destruction has come, the oldest date first."""
+        """Return up to ``limit`` keys out of use whose date of destruction has come, the oldest date first."""
         return [key_of(row) for row in self._all(_KEYS_DUE, {"now": now, "limit": limit})]
 
     def get_key_version(self, key_id: str, version: int) -> KeyVersionRecord | None:

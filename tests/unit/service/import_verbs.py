@@ -1,4 +1,4 @@
-"""The verbs on imported material, each on a key that waits for it."""
+"""The verbs on imported material, and the one from which no key comes back: each on a key of its own that waits for material."""
 
 from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -38,7 +38,12 @@ async def _delete(bench, caller, key_id):
     return await bench.service.delete_imported_key_material(caller, key_id, material_id=None)
 
 
+async def _mark(bench, caller, key_id):
+    return await bench.service.mark_key_compromised(caller, key_id)
+
+
 IMPORT_VERBS = {
+    "MarkKeyCompromised": _mark,
     "GetParametersForImport": _get_parameters,
     "ImportKeyMaterial": _import,
     "DeleteImportedKeyMaterial": _delete,

@@ -8,10 +8,11 @@ from strongroom.audit import read_entries
 from strongroom.core import AuditUnavailableError, KeyState
 from strongroom.keyring import ImportTokenError, KeyById
 from strongroom.service import ROLES_FOR, AccessDeniedError, Role
+from strongroom.service._audited import event_of
 from unit.service.import_verbs import IMPORT_VERBS, brought_for, make_waiting_key
 
 DAY_S = 86_400.0
-CHANGES = {"ImportKeyMaterial", "DeleteImportedKeyMaterial"}
+CHANGES = {"MarkKeyCompromised", "ImportKeyMaterial", "DeleteImportedKeyMaterial"}
 
 
 def entries_of(bench, **wanted):
@@ -27,7 +28,7 @@ async def test_a_call_leaves_one_outcome_and_a_change_one_intent_before_it(bench
     await IMPORT_VERBS[verb](bench, caller, key_id)
     entries = entries_of(bench, request_id=caller.request_id)
     assert [entry.kind for entry in entries] == (["intent"] if verb in CHANGES else []) + ["outcome"]
-    assert {(entry.event, entry.key_id) for entry in entries} == {(f"kms.{verb}", key_id)}
+    assert {(entry.event, entry.key_id) for entry in entries} == {(event_of(verb), key_id)}
     assert entries[-1].outcome == "ok"
 
 
