@@ -95,8 +95,9 @@ class FakePairs:
 
     async def encrypt_by(self, caller, key, plaintext, *, algorithm, context, dry_run):
         if algorithm is None:
+            made = await self.encrypt(caller, key, plaintext, context=context)
             self._symmetric(key, dry_run=dry_run)
-            return await self.encrypt(caller, key, plaintext, context=context)
+            return made
         self._begin("Encrypt", caller)
         return await self.uses.encrypt_oaep(key, plaintext, algorithm, dry_run=dry_run)
 

@@ -4,6 +4,7 @@ The usual requests do neither and are in ``_kms`` and ``_kms_data``.
 """
 
 from strongroom.api._arns import Arns
+from strongroom.api._key_kinds import oaep_of
 from strongroom.api._names import parse_key_ref
 from strongroom.api._operation import Action, Document, given
 from strongroom.api._requests import (
@@ -11,7 +12,6 @@ from strongroom.api._requests import (
     DecryptMembers,
     EncryptMembers,
     GenerateDataKeyMembers,
-    oaep_of,
 )
 from strongroom.api._requests_data import GenerateDataKeyWithoutPlaintextMembers, ReEncryptMembers
 from strongroom.service import Caller, KeyService

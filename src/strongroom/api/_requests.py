@@ -10,10 +10,11 @@ from typing import Any
 from msgspec import Struct
 
 from strongroom.api._constraints import Violations
-from strongroom.api._errors import ApiError, unsupported_error, validation_error
+from strongroom.api._errors import unsupported_error, validation_error
 from strongroom.api._json import Blob
+from strongroom.api._key_kinds import check_usage, refuse_algorithm, refuse_spec
 from strongroom.api._tags import TagMember, check_tags
-from strongroom.core import KeyOrigin, KeyUsage, ManagedKeySpec, OaepAlgorithm, Secret
+from strongroom.core import KeyOrigin, KeyUsage, ManagedKeySpec, Secret
 from strongroom.keyring import KeyKind
 
 SYMMETRIC_DEFAULT = "SYMMETRIC_DEFAULT"
@@ -40,8 +41,6 @@ POLICY_PATTERN = r"[\u0009\u000A\u000D\u0020-\u00FF]+"
 POLICY_FORM = re.compile(POLICY_PATTERN)
 MAX_PLAINTEXT_BYTES = 4_096
 MAX_CIPHERTEXT_BYTES = 6_144
-_SERVED_SPECS = frozenset(ManagedKeySpec)
-_SERVED_ALGORITHMS = frozenset((SYMMETRIC_DEFAULT, *OaepAlgorithm))
 
 
 class Members(Struct, frozen=True, kw_only=True, rename="pascal"):
@@ -304,37 +303,6 @@ def refuse_other(member: str, value: str | None, served: str) -> None:
     """Refuse every value of a member but the one that is served."""
     if value not in {None, served}:
         raise unsupported_error(f"{member} {value} is not served yet, only {served}.")
-
-
-def refuse_spec(member: str, value: str | None) -> None:
-    """Refuse kinds of keys that cannot be made here, with the reason."""
-    if value is not None and value not in _SERVED_SPECS:
-        raise unsupported_error(
-            f"{member} {value} is not served: the cryptography library does not sign or agree by it."
-        )
-
-
-def check_usage(spec: str, usage: str | None) -> None:
-    """Check that a key of this spec, which is served, can be for this usage."""
-    if usage is None:
-        if spec != SYMMETRIC_DEFAULT:
-            raise validation_error(
-                "You must specify a KeyUsage value for all KMS keys except for symmetric encryption keys."
-            )
-    elif usage not in ManagedKeySpec(spec).usages:
-        raise validation_error(f"KeyUsage {usage} is not compatible with KeySpec {spec}")
-
-
-def refuse_algorithm(value: str | None) -> None:
-    """Refuse the encryption algorithms of keys that cannot be made here."""
-    if value is not None and value not in _SERVED_ALGORITHMS:
-        text = f"EncryptionAlgorithm {value} is incompatible with every KeySpec that is served."
-        raise ApiError("InvalidKeyUsageException", text)
-
-
-def oaep_of(value: str | None) -> OaepAlgorithm | None:
-    """Return the RSA algorithm that a request names, None for the symmetric one. Only after ``refuse_algorithm``."""
-    return None if value in {None, SYMMETRIC_DEFAULT} else OaepAlgorithm(value)
 
 
 def check_grant_tokens(tokens: list[str] | None) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 from strongroom.api._constraints import Violations
 from strongroom.api._errors import ApiError, unsupported_error
 from strongroom.api._json import Blob
+from strongroom.api._key_kinds import refuse_spec
 from strongroom.api._operation import ECDH
 from strongroom.api._requests import (
     MAX_CIPHERTEXT_BYTES,
@@ -14,7 +15,6 @@ from strongroom.api._requests import (
     Members,
     check_grant_tokens,
     refuse_present,
-    refuse_spec,
 )
 from strongroom.core import MacAlgorithm, ManagedKeySpec, SigningAlgorithm
 from strongroom.keyring import DATA_KEY_PAIR_SPECS, MessageType

@@ -5,6 +5,7 @@ from typing import Any
 from strongroom.api._constraints import Violations
 from strongroom.api._errors import validation_error
 from strongroom.api._json import Blob
+from strongroom.api._key_kinds import refuse_algorithm
 from strongroom.api._requests import (
     DATA_KEY_LENGTHS,
     ENCRYPTION_ALGORITHMS,
@@ -12,7 +13,6 @@ from strongroom.api._requests import (
     MAX_KEY_ID,
     Members,
     check_grant_tokens,
-    refuse_algorithm,
     refuse_present,
 )
 from strongroom.keyring import MAX_RANDOM_BYTES
