@@ -188,7 +188,7 @@ ERROR_RULES: tuple[ErrorRule, ...] = (
               "Stored key material does not authenticate. The operator must look at the service log."),
     ErrorRule(HsmKeyLimitError, "LimitExceededException", 400, lambda error, _where: error.message),
     ErrorRule(TooFewMembersError, "CloudHsmClusterInvalidConfigurationException", 400, lambda error, _where:
-              f"The cluster has too few members that take new keys: {error.message}"),
+              f"Too few members of the cluster could take the key: {error.message}"),
     ErrorRule(HsmError, "DependencyTimeoutException", 503, lambda _error, _where:
               "No hardware security module could serve the request. Try again later."),
     ErrorRule(AuditUnavailableError, "KMSInternalException", 500, lambda _error, _where:

@@ -46,6 +46,6 @@ KEY_STORE_ERRORS = [
     (KeyRefusedByHsmsError("The HSMs make no such key: no Ed25519"), "UnsupportedOperationException", "The HSMs make no such key: no Ed25519"),
     (ContextTooLongError(ABSENT), "ValidationException", "The encryption context is too long for a key inside HSMs."),
     (HsmKeyLimitError("there are 10"), "LimitExceededException", "there are 10"),
-    (TooFewMembersError("1 of 2"), "CloudHsmClusterInvalidConfigurationException", "The cluster has too few members that take new keys: 1 of 2"),
+    (TooFewMembersError("1 of 2"), "CloudHsmClusterInvalidConfigurationException", "Too few members of the cluster could take the key: 1 of 2"),
 ]  # fmt: skip
 """Error, code, message; all of them HTTP 400."""
