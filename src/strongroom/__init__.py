@@ -1,18 +1,18 @@
 """Strongroom: a group of HSMs as one dependable root of trust, with a key service on top.
 
 Applications reach it through the AWS KMS protocol (any AWS SDK with an endpoint URL). ``Envelope`` encrypts
-data of any size under its keys, in the application's own process. The rooms of the package and who may import
-whom are drawn in ``docs/architecture.md``.
+data of any size under its keys, in the application's own process; ``Client`` has the service encrypt, decrypt and sign, item by
+item or in batches. The rooms of the package and who may import whom are drawn in ``docs/architecture.md``.
 """
 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from strongroom.client import AsyncEnvelope, DataKeyCache, Envelope
+    from strongroom.client import AsyncClient, AsyncEnvelope, Client, DataKeyCache, Envelope
 
 __version__ = "0.1.0"
 
-__all__ = ["AsyncEnvelope", "DataKeyCache", "Envelope", "__version__"]
+__all__ = ["AsyncClient", "AsyncEnvelope", "Client", "DataKeyCache", "Envelope", "__version__"]
 
 if not TYPE_CHECKING:  # a type checker would believe that every name is here
 

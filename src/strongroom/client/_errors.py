@@ -2,8 +2,11 @@
 
 ClientError (StrongroomError)
 ├── ServiceUnreachableError    nothing answers, or not in time, or not by TLS that we trust
+│   └── ServiceNotTrustedError the certificate is not one to trust: trying again does not help
 ├── ForeignAnswerError         what answers is not a key service that we know
+│   └── GatewayError           a proxy or load balancer answers that there is no service behind it
 ├── RequestRefusedError        the service answered with an error; ``code`` is AWS's
+│   └── ItemRefusedError       one item of a batch has no result; ``position`` is its place
 ├── ContextMismatchError       the data was encrypted with another context than the caller expects
 └── OutputExistsError          a file stands where the output would go, and may not be overwritten
 
@@ -24,8 +27,23 @@ class ServiceUnreachableError(ClientError):
     """Nothing answers at the endpoint, or not in time, or not by TLS that we trust."""
 
 
+class ServiceNotTrustedError(ServiceUnreachableError):
+    """What answers shows a certificate that no CA we trust vouches for."""
+
+
 class ForeignAnswerError(ClientError):
     """The answer is not one that a key service gives."""
+
+
+class GatewayError(ForeignAnswerError):
+    """Something between us and the service answers in its place. ``status`` is 502, 503 or 504."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(
+            f"a gateway answers HTTP {status} in place of the service",
+            next_step="look at the load balancer and at the service behind it",
+        )
+        self.status = status
 
 
 class ContextMismatchError(ClientError):
@@ -48,6 +66,15 @@ class RequestRefusedError(ClientError):
         self.status = status
 
 
+class ItemRefusedError(RequestRefusedError):
+    """One item of a batch was refused; the others have their results. ``position`` counts from 0."""
+
+    def __init__(self, position: int, code: str, message: str) -> None:
+        super().__init__(code, message, status=400)
+        self.position = position
+        self.message = f"item {position}: {self.message}"
+
+
 _CREDENTIALS = "unset AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or set them with: strongroom env"
 _MEMBERS = "see the members with: strongroom status"
 
@@ -68,6 +95,7 @@ _WORDS: Mapping[str, tuple[str, str | None]] = MappingProxyType(
             _CREDENTIALS,
         ),
         "MissingAuthenticationTokenException": ("the request was not signed", _CREDENTIALS),
+        "ThrottlingException": ("the service has too much to do at the moment", "try again later"),
         "DependencyTimeoutException": ("no HSM could serve the request", _MEMBERS),
         "KMSInternalException": ("the service failed", "look at its log"),
     }

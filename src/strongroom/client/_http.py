@@ -1,7 +1,8 @@
 """A small HTTP client of our own service: signed requests, bounded answers, typed errors.
 
 It repeats nothing: whether a call may be repeated is for its caller to know. One connection is kept open and
-is made anew when it was idle for over a second, since the service closes idle ones.
+is made anew when it was idle for over a second, since the service closes idle ones. A call, from the connection to
+the last byte of the answer, ends within its time; only the look-up of a host's name is the system's own affair.
 """
 
 import http.client
@@ -13,13 +14,22 @@ from typing import NamedTuple, Self, TypeVar
 
 import msgspec
 
-from strongroom.client._errors import ForeignAnswerError, RequestRefusedError, ServiceUnreachableError
+from strongroom.client._deadline_socket import DeadlineSocket
+from strongroom.client._errors import (
+    ForeignAnswerError,
+    GatewayError,
+    RequestRefusedError,
+    ServiceNotTrustedError,
+    ServiceUnreachableError,
+)
 from strongroom.client._service import Endpoint, Service
-from strongroom.core import Clock, ConfigError
+from strongroom.core import Clock, ConfigError, Deadline
 
 TIMEOUT_S = 30.0
 _IDLE_S = 1.0
 _MAX_ANSWER_BYTES = 8 * 1024 * 1024
+_GATEWAYS = frozenset({502, 503, 504})
+"""What proxies and load balancers answer, in words of their own, when there is no service behind them."""
 _T = TypeVar("_T")
 
 
@@ -28,6 +38,27 @@ class Answer(NamedTuple):
 
     status: int
     body: bytes
+
+    def __repr__(self) -> str:
+        return f"Answer({self.status}, {len(self.body)} bytes)"
+
+
+class Outgoing(NamedTuple):
+    """A request that is to be signed and sent by POST."""
+
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+
+    def __repr__(self) -> str:
+        return f"Outgoing({self.path}, {len(self.body)} bytes)"
+
+
+def operation_request(operation: str, members: Mapping[str, object]) -> Outgoing:
+    """Make the request for a KMS operation."""
+    target = f"TrentService.{operation}"
+    headers = {"Content-Type": "application/x-amz-json-1.1", "X-Amz-Target": target}
+    return Outgoing("/", headers, msgspec.json.encode(members))
 
 
 class _Refusal(msgspec.Struct, frozen=True):
@@ -44,6 +75,7 @@ class ServiceClient:
         self._timeout_s = timeout_s
         self._connection: http.client.HTTPConnection | None = None
         self._used_at = 0.0
+        self._tls: ssl.SSLContext | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -66,13 +98,15 @@ class ServiceClient:
 
     def call(self, operation: str, members: Mapping[str, object], kind: type[_T]) -> _T:
         """Do a KMS operation. Raises RequestRefusedError, ServiceUnreachableError and ForeignAnswerError."""
-        body = msgspec.json.encode(members)
-        headers = {
-            "Content-Type": "application/x-amz-json-1.1",
-            "X-Amz-Target": f"TrentService.{operation}",
-        }
-        answer = self._send("POST", "/", self._signed("POST", "/", headers, body), body)
-        return read_answer(answer, kind)
+        return read_answer(self.exchange(operation_request(operation, members)), kind)
+
+    def exchange(self, request: Outgoing, *, limit_s: float | None = None) -> Answer:
+        """Sign and send a request; returns the answer, whatever its status. ``limit_s``: for this call, if not as usual.
+
+        Raises ServiceUnreachableError and ForeignAnswerError.
+        """
+        signed = self._signed("POST", request.path, request.headers, request.body)
+        return self._send("POST", request.path, signed, request.body, limit_s=limit_s)
 
     def read(self, path: str, kind: type[_T]) -> _T:
         """GET a document, signed. Raises as ``call`` does."""
@@ -98,31 +132,48 @@ class ServiceClient:
             clock=self._clock,
         )
 
-    def _send(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
+    def _send(
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        *,
+        limit_s: float | None = None,
+    ) -> Answer:
         url = self.endpoint.url
+        limit_s = self._timeout_s if limit_s is None else limit_s
+        deadline = Deadline.after(self._clock, limit_s)
         if self._clock.monotonic() - self._used_at > _IDLE_S:
             self.close()
         try:
-            if self._connection is None:
-                self._connection = self._connect()
-            self._connection.request(method, path, body=body or None, headers=dict(headers))
-            response = self._connection.getresponse()
+            connection = self._connected(deadline)
+            connection.request(method, path, body=body or None, headers=dict(headers))
+            response = connection.getresponse()
             content = response.read(_MAX_ANSWER_BYTES + 1)
+            if _is_cut_off(response, content):
+                raise http.client.IncompleteRead(b"")
         except ssl.SSLCertVerificationError as error:
             self.close()
-            raise ServiceUnreachableError(
+            raise ServiceNotTrustedError(
                 f"what answers at {url} shows a certificate that {self._trusted()} does not vouch for",
                 next_step="is another service on this port, or another STRONGROOM_HOME meant?",
             ) from error
         except TimeoutError as error:
             self.close()
             raise ServiceUnreachableError(
-                f"{url} did not answer within {self._timeout_s:g} s",
+                f"{url} did not answer within {limit_s:.3g} s",
                 next_step="look at the log of the service",
             ) from error
         except OSError as error:
             self.close()
             raise self._unreachable(error) from error
+        except http.client.IncompleteRead as error:
+            self.close()
+            raise ServiceUnreachableError(
+                f"the connection to {url} broke in the middle of an answer",
+                next_step="look at the log of the service",
+            ) from error
         except http.client.HTTPException as error:
             self.close()
             raise ForeignAnswerError(
@@ -135,20 +186,36 @@ class ServiceClient:
             raise ForeignAnswerError(f"the answer of {url} is over {_MAX_ANSWER_BYTES} bytes long")
         return Answer(response.status, content)
 
-    def _connect(self) -> http.client.HTTPConnection:
+    def _connected(self, deadline: Deadline) -> http.client.HTTPConnection:
+        """Return a connection whose operations end by the deadline."""
+        connection = self._connection
+        if connection is not None and isinstance(connection.sock, DeadlineSocket):
+            connection.sock.deadline = deadline
+            return connection
+        self.close()
+        connection = self._connection = self._unconnected(deadline.remaining_s())
+        connection.connect()
+        connection.sock = DeadlineSocket(connection.sock, deadline)
+        return connection
+
+    def _unconnected(self, timeout_s: float) -> http.client.HTTPConnection:
         endpoint = self.endpoint
+        timeout_s = max(timeout_s, 0.001)  # zero would mean: do not wait, and look later
         if endpoint.scheme == "http":
-            return http.client.HTTPConnection(endpoint.host, endpoint.port, timeout=self._timeout_s)
+            return http.client.HTTPConnection(endpoint.host, endpoint.port, timeout=timeout_s)
+        if self._tls is None:
+            self._tls = self._tls_context()
+        return http.client.HTTPSConnection(endpoint.host, endpoint.port, timeout=timeout_s, context=self._tls)
+
+    def _tls_context(self) -> ssl.SSLContext:
+        endpoint = self.endpoint
         try:
-            context = ssl.create_default_context(cafile=endpoint.ca_file)
+            return ssl.create_default_context(cafile=endpoint.ca_file)
         except OSError as error:
             raise ConfigError(
                 f"cannot read the CA certificates in {endpoint.ca_file}: {error.strerror or error}",
                 next_step="set AWS_CA_BUNDLE to a PEM file, or unset it",
             ) from error
-        return http.client.HTTPSConnection(
-            endpoint.host, endpoint.port, timeout=self._timeout_s, context=context
-        )
 
     def _trusted(self) -> str:
         return str(self.endpoint.ca_file or "this system")
@@ -177,15 +244,35 @@ class ServiceClient:
                 )
 
 
+def _is_cut_off(response: http.client.HTTPResponse, content: bytes) -> bool:
+    """Whether the connection ended before the answer did, of which ``http.client`` says nothing."""
+    if response.length is None:
+        return not content and not response.chunked
+    return bool(response.length) and len(content) <= _MAX_ANSWER_BYTES
+
+
 def read_answer(answer: Answer, kind: type[_T]) -> _T:
-    """Decode the body of an answer. Raises RequestRefusedError, ForeignAnswerError for what is not JSON of this kind."""
+    """Decode the body of an answer. Raises as ``refusal_of``, and ForeignAnswerError for what is not JSON of this kind."""
+    if answer.status != 200:
+        raise refusal_of(answer)
     try:
-        if answer.status == 200:
-            return msgspec.json.decode(answer.body or b"{}", type=kind)
-        refusal = msgspec.json.decode(answer.body, type=_Refusal)
+        return msgspec.json.decode(answer.body or b"{}", type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ForeignAnswerError(
-            f"the answer (HTTP {answer.status}) is not one that a Strongroom gives",
-            next_step="is another program on this port, or another version of Strongroom?",
-        ) from error
-    raise RequestRefusedError(refusal.code, refusal.message, status=answer.status)
+        raise foreign_answer(answer) from error
+
+
+def refusal_of(answer: Answer) -> RequestRefusedError | ForeignAnswerError:
+    """Return the error that an answer is whose status is not 200."""
+    try:
+        refusal = msgspec.json.decode(answer.body, type=_Refusal)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return GatewayError(answer.status) if answer.status in _GATEWAYS else foreign_answer(answer)
+    return RequestRefusedError(refusal.code, refusal.message, status=answer.status)
+
+
+def foreign_answer(answer: Answer) -> ForeignAnswerError:
+    """Return the error for an answer that no Strongroom gives."""
+    return ForeignAnswerError(
+        f"the answer (HTTP {answer.status}) is not one that a Strongroom gives",
+        next_step="is another program on this port, or another version of Strongroom?",
+    )

@@ -1,14 +1,13 @@
 """A KMS client with what envelope encryption needs, for any number of threads."""
 
-import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self
 
 import msgspec
 
-from strongroom.client._http import TIMEOUT_S, ServiceClient
+from strongroom.client._connections import Connections
+from strongroom.client._http import TIMEOUT_S
 from strongroom.client._service import Service, find_service
 from strongroom.config import Home, home_from_environment
 from strongroom.core import Clock, SystemClock
@@ -28,12 +27,7 @@ class KmsClient:
     """
 
     def __init__(self, service: Service, *, clock: Clock | None = None, timeout_s: float = TIMEOUT_S) -> None:
-        self._service = service
-        self._clock = clock or SystemClock()
-        self._timeout_s = timeout_s
-        self._lock = threading.Lock()
-        self._idle: list[ServiceClient] = []  # guarded by the lock, and so is what follows
-        self._is_closed = False
+        self._connections = Connections(service, clock=clock or SystemClock(), timeout_s=timeout_s)
 
     @classmethod
     def from_environment(cls) -> Self:
@@ -75,11 +69,7 @@ class KmsClient:
 
     def close(self) -> None:
         """Close the idle connections, and the others as soon as their call has ended."""
-        with self._lock:
-            self._is_closed = True
-            idle, self._idle = self._idle, []
-        for client in idle:
-            client.close()
+        self._connections.close()
 
     def __enter__(self) -> Self:
         return self
@@ -90,21 +80,5 @@ class KmsClient:
         self.close()
 
     def _call(self, operation: str, members: Mapping[str, object]) -> _DataKeyAnswer:
-        with self._borrowed() as client:
+        with self._connections.borrowed() as client:
             return client.call(operation, members, _DataKeyAnswer)
-
-    @contextmanager
-    def _borrowed(self) -> Iterator[ServiceClient]:
-        with self._lock:
-            client = self._idle.pop() if self._idle else None
-        if client is None:
-            client = ServiceClient(self._service, clock=self._clock, timeout_s=self._timeout_s)
-        try:
-            yield client
-        finally:
-            with self._lock:
-                is_kept = not self._is_closed
-                if is_kept:
-                    self._idle.append(client)
-            if not is_kept:
-                client.close()

@@ -82,7 +82,7 @@ def test_threads_have_connections_of_their_own_and_leave_them_to_others(client, 
     for thread in threads:
         thread.join()
     assert failures == []
-    assert 1 <= len(client._idle) <= 8
+    assert 1 <= client._connections.n_idle <= 8
 
 
 def test_a_wrong_secret_is_refused_and_not_shown(server, home, key_id):
@@ -107,4 +107,4 @@ def test_after_closing_no_connection_stays_open(client, key_id):
     client.generate_data_key(KeyId=key_id)
     client.close()
     client.generate_data_key(KeyId=key_id)
-    assert client._idle == []
+    assert client._connections.n_idle == 0
