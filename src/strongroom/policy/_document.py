@@ -39,6 +39,7 @@ class PolicyAnswer(NamedTuple):
 
 
 _NOTHING: Final = PolicyAnswer(Says.NOTHING)
+_KINDS: Final = (Says.DENY, Says.ALLOW, Says.DELEGATE)
 _TOO_COSTLY: Final = PolicyAnswer(Says.DENY, is_too_costly=True)
 
 
@@ -48,6 +49,8 @@ class _Concerned(NamedTuple):
     denying: list[Statement]
     allowing: list[Statement]
     delegating: list[Statement]
+    always: PolicyAnswer | None
+    """What they say of every such request, where that depends on nothing else."""
 
 
 class PolicyDocument:
@@ -78,35 +81,44 @@ class PolicyDocument:
 
     def answer(self, request: AccessRequest) -> PolicyAnswer:
         """Return what the policy says of a request. Never raises; the order of statements does not matter."""
-        concerned = self._concerned.get((request.action, request.principal_arn))
-        if concerned is None:
-            concerned = self._find_concerned(request)
+        concerned = self._find_concerned(request.action, request.principal_arn, request.account_id)
+        if concerned.always is not None:
+            return concerned.always
+        by_kind = concerned[:3]
         cost = _PER_PAIR * len(request.context)  # their names are folded once, when the first condition asks
-        for statements in concerned:
+        for statements in by_kind:
             for statement in statements:
                 cost += statement.cost(request)
         if cost > MAX_COST:
             return _TOO_COSTLY
-        for says, statements in zip((Says.DENY, Says.ALLOW, Says.DELEGATE), concerned, strict=True):
+        for says, statements in zip(_KINDS, by_kind, strict=True):
             for statement in statements:
                 if statement.holds(request):
                     return PolicyAnswer(says, statement.number, statement.sid)
         return _NOTHING
 
-    def _find_concerned(self, request: AccessRequest) -> _Concerned:
-        arn, account_id = request.principal_arn, request.account_id
-        found = _Concerned([], [], [])
-        for statement in self._about(request.action):
+    def answer_always(self, action: str, principal_arn: str, account_id: str) -> PolicyAnswer | None:
+        """Return what the policy says of such a request whatever else it holds; None when it matters what that is."""
+        return self._find_concerned(action, principal_arn, account_id).always
+
+    def _find_concerned(self, action: str, principal_arn: str, account_id: str) -> _Concerned:
+        found = self._concerned.get((action, principal_arn))
+        if found is not None:
+            return found
+        denying, allowing, delegating = list[Statement](), list[Statement](), list[Statement]()
+        for statement in self._about(action):
             if statement.is_deny:
-                if statement.names(arn) or statement.names_account(account_id):
-                    found.denying.append(statement)
-            elif statement.names(arn):
-                found.allowing.append(statement)
+                if statement.names(principal_arn) or statement.names_account(account_id):
+                    denying.append(statement)
+            elif statement.names(principal_arn):
+                allowing.append(statement)
             elif statement.names_account(account_id):
-                found.delegating.append(statement)
+                delegating.append(statement)
+        by_kind = (denying, allowing, delegating)
+        found = _Concerned(*by_kind, _always(by_kind))
         if len(self._concerned) >= _MAX_REMEMBERED:
             self._concerned.clear()
-        self._concerned[request.action, arn] = found
+        self._concerned[action, principal_arn] = found
         return found
 
     def _about(self, action: str) -> list[Statement]:
@@ -119,6 +131,16 @@ class PolicyDocument:
                 self._by_action.clear()
             self._by_action[action] = found
         return found
+
+
+def _always(by_kind: tuple[list[Statement], list[Statement], list[Statement]]) -> PolicyAnswer | None:
+    """Return the answer of statements none of which asks for anything more; None where one does."""
+    if not all(statement.is_unconditional for statements in by_kind for statement in statements):
+        return None
+    for says, statements in zip(_KINDS, by_kind, strict=True):
+        if statements:
+            return PolicyAnswer(says, statements[0].number, statements[0].sid)
+    return _NOTHING
 
 
 def default_policy(account_id: str) -> str:

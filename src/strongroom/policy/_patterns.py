@@ -10,7 +10,8 @@ WILDCARDS: Final = frozenset("*?")
 _FIXED: Final = 400
 _PER_LITERAL: Final = 200
 _PER_CHAR: Final = 2
-_PER_TRY: Final = 80
+_PER_TRY: Final = 100
+_FEW_LITERALS: Final = 8
 
 
 class _Literal(NamedTuple):
@@ -65,11 +66,16 @@ class Pattern:
         self._min_len = sum(piece.length for piece in self._floating) + self._head.length
         self._min_len += self._tail.length if self._has_star else 0
         n_literals = sum(len(piece.literals) for piece in (self._head, *self._floating, self._tail))
-        self.fixed_cost = _FIXED + _PER_LITERAL * n_literals
-        self.per_char_cost = sum(
-            _PER_CHAR if len(piece.literals) <= 1 else _PER_TRY * len(piece.literals)
-            for piece in self._floating
-        )
+        self.fixed_cost = _FIXED + _PER_LITERAL * min(n_literals, _FEW_LITERALS)
+        # Where a piece is sought begins behind the last one: the value is gone through once, whatever the number of pieces.
+        most_tried = max((len(piece.literals) for piece in self._floating), default=0)
+        self.per_char_cost = _PER_CHAR if self._floating else 0
+        if most_tried > 1:
+            self.per_char_cost += _PER_TRY * most_tried
+        if (
+            n_literals > _FEW_LITERALS
+        ):  # however many there are, each takes a character of the value for itself
+            self.per_char_cost += _PER_TRY
 
     def matches(self, value: str) -> bool:
         """Whether the whole value is as the pattern says."""

@@ -73,6 +73,11 @@ class Statement:
             and self.covers("anythingatall")
         )
 
+    @property
+    def is_unconditional(self) -> bool:
+        """Whether it holds for every request that it concerns."""
+        return not self._conditions and self._resources is None
+
     def covers(self, action: str) -> bool:
         """Whether the statement is about an action, given in lower case."""
         found = action in self._actions or any(pattern.matches(action) for pattern in self._patterns)

@@ -10,12 +10,20 @@ Whether a key exists is told only to those whose roles allow the verb at all.
 """
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
 from strongroom.core import StrongroomError
 from strongroom.envelope import Blob, MalformedBlobError
 from strongroom.keyring import AliasNotFoundError, KeyByAlias, KeyById, KeyNotFoundError, KeyRef
-from strongroom.policy import AccessRequest, GrantTerms, KeyFacts, PolicyDocument, Says, principal_arn
+from strongroom.policy import (
+    AccessRequest,
+    GrantTerms,
+    KeyFacts,
+    PolicyAnswer,
+    PolicyDocument,
+    Says,
+    principal_arn,
+)
 from strongroom.service._access_book import AccessBook
 from strongroom.service._access_writer import AccessWriter
 from strongroom.service._authority import FOR_EVERYBODY, NO_CONTEXT, NO_VALUES, Decision, Ground
@@ -36,6 +44,19 @@ ALSO_BY_ROLES: Final = frozenset({"CreateAlias", "UpdateAlias", "DeleteAlias"})
 
 _BY_ROLES: Final = Decision(True, Ground.ROLES)
 _BY_NOTHING: Final = Decision(False, Ground.NOTHING)
+_EVERYBODY: Final = Decision(True, Ground.EVERYBODY)
+_INACTIVE: Final = Decision(False, Ground.INACTIVE)
+
+
+class _Asked(NamedTuple):
+    """A request about a key that is there."""
+
+    record: KeyRecord
+    caller: Caller
+    verb: str
+    key: KeyRef | None
+    context: Mapping[str, str]
+    further: Mapping[str, tuple[str, ...]]
 
 
 class KeyAuthority:
@@ -90,13 +111,11 @@ class KeyAuthority:
         """Decide, and say what that rests on. Raises StorageError."""
         self.book.refresh()
         verbs = self.book.verbs_of(caller.access_key_id)
-        if verbs is None:
-            return Decision(False, Ground.INACTIVE)
-        if verb in FOR_EVERYBODY:
-            return Decision(True, Ground.EVERYBODY)
+        if verbs is None or verb in FOR_EVERYBODY:
+            return _INACTIVE if verbs is None else _EVERYBODY
         may_by_roles = verb in verbs
         if verb in ABOUT_NO_KEY or (key is None and ciphertext is None):
-            return _BY_ROLES if may_by_roles else _BY_NOTHING
+            return _of_policy(None, may_by_roles=may_by_roles)
         if verb in ALSO_BY_ROLES and not may_by_roles:
             return _BY_NOTHING
         try:
@@ -106,11 +125,13 @@ class KeyAuthority:
                 raise
             # The verb itself says that there is no such key, to those who may know.
             return _BY_ROLES if may_by_roles else Decision(False, Ground.NO_SUCH_KEY)
-        if isinstance(key, KeyByAlias):
-            further = {**further, "kms:requestalias": (key.alias_name,)}
-        facts = KeyFacts(record.key_id, record.spec, record.usage, record.origin)
-        request = self._request(facts, caller, verb, context, further)
-        return self._decide_about(request, may_by_roles=may_by_roles)
+        document = self.book.policy_of(record.key_id)
+        if document is None and may_by_roles:
+            return _BY_ROLES
+        asked = _Asked(record, caller, verb, key, context, further)
+        answer = None if document is None else self._answer(document, asked)
+        decision = _of_policy(answer, may_by_roles=may_by_roles)
+        return decision if verb in ALSO_BY_ROLES else self._with_grants(decision, asked)
 
     def authorise_retiring(self, caller: Caller, grant: GrantRecord) -> str:
         """Return if the caller may retire a grant: by policy or roles, or since the grant itself says so.
@@ -146,28 +167,25 @@ class KeyAuthority:
             return self.book.find(key)
         return self.book.find_in_blob(Blob.parse(ciphertext or b"").wrapping_key_id)
 
-    def _decide_about(self, request: AccessRequest, *, may_by_roles: bool) -> Decision:
-        key_id = request.key.key_id
-        document = self.book.policy_of(key_id)
-        answer = None
-        if document is None:
-            if may_by_roles:
-                return _BY_ROLES
-        else:
-            answer = document.answer(request)
-            if answer.says is Says.DENY:
-                ground = Ground.TOO_COSTLY if answer.is_too_costly else Ground.DENIED
-                return Decision(False, ground, answer)
-            if answer.says is Says.ALLOW:
-                return Decision(True, Ground.POLICY, answer)
-            if answer.says is Says.DELEGATE and may_by_roles:
-                return Decision(True, Ground.ROLES, answer)
-        if request.action not in ALSO_BY_ROLES:
-            grants = self.book.grants_of(key_id, request.principal_arn)
-            grant_id = grants.find(request.action, request.context)
-            if grant_id is not None:
-                return Decision(True, Ground.GRANT, answer, grant_id)
-        return Decision(False, Ground.NOTHING, answer)
+    def _answer(self, document: PolicyDocument, asked: _Asked) -> PolicyAnswer:
+        always = document.answer_always(asked.verb, self.arn_of(asked.caller), self.book.account_id)
+        if always is not None:
+            return always
+        record, further = asked.record, asked.further
+        if isinstance(asked.key, KeyByAlias):
+            further = {**further, "kms:requestalias": (asked.key.alias_name,)}
+        facts = KeyFacts(record.key_id, record.spec, record.usage, record.origin)
+        return document.answer(self._request(facts, asked.caller, asked.verb, asked.context, further))
+
+    def _with_grants(self, decision: Decision, asked: _Asked) -> Decision:
+        """Let a grant allow what nothing else allows; what is denied stays so."""
+        if decision.ground is not Ground.NOTHING:
+            return decision
+        grants = self.book.grants_of(asked.record.key_id, self.arn_of(asked.caller))
+        grant_id = grants.find(asked.verb, asked.context)
+        if grant_id is None:
+            return decision
+        return Decision(True, Ground.GRANT, decision.answer, grant_id)
 
     def _request(
         self,
@@ -187,3 +205,16 @@ class KeyAuthority:
             is_tls=self._is_tls,
             further=further,
         )
+
+
+def _of_policy(answer: PolicyAnswer | None, *, may_by_roles: bool) -> Decision:
+    """Decide by what the key's policy says, where it has one, and by roles."""
+    if answer is None:
+        return _BY_ROLES if may_by_roles else _BY_NOTHING
+    if answer.says is Says.DENY:
+        return Decision(False, Ground.TOO_COSTLY if answer.is_too_costly else Ground.DENIED, answer)
+    if answer.says is Says.ALLOW:
+        return Decision(True, Ground.POLICY, answer)
+    if answer.says is Says.DELEGATE and may_by_roles:
+        return Decision(True, Ground.ROLES, answer)
+    return Decision(False, Ground.NOTHING, answer)

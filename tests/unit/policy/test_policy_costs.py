@@ -27,12 +27,16 @@ HOSTILE = {
     "many conditions": [statement(condition={"StringEquals": {f"kms:EncryptionContext:{n}": "a" for n in range(500)}})],
     "many texts": [statement(condition={"StringEquals": {TENANT: fill(lambda n: f"v{n}")}})],
     "many networks": [statement(condition={"IpAddress": {"aws:SourceIp": fill(lambda n: f"10.{n // 256}.{n % 256}.0/24")}})],
-    "a deep pattern": [statement(condition={"StringLike": {TENANT: "*a" * 1_400 + "b"}})],
+    "a deep pattern": [statement(condition={"StringLike": {TENANT: "*a" * 16_000 + "b"}})],
+    "deep patterns": [statement(condition={"StringLike": {TENANT: ["*a" * 320 + f"*{n}" for n in range(48)]}})],
+    "nested questions": [statement(condition={"StringLike": {TENANT: ["*a??b" * 60 + f"*{n}" for n in range(80)]}})],
     "questions": [statement(condition={"StringLike": {TENANT: "*" + "a?" * 400 + "b*"}})],
     "patterns": [statement(condition={"StringLike": {TENANT: [f"*a*{n}*b" for n in range(150)]}})],
     "many ARNs": [statement(condition={"ArnLike": {"aws:PrincipalArn": [f"arn:aws:iam::*:user/*{n}*x" for n in range(120)]}})],
 }  # fmt: skip
 CONTEXTS = [
+    {"tenant": "a" * 330},
+    {"tenant": "a??b" * 25},
     {"tenant": "a"},
     {"tenant": "a" * 8_000},
     {str(n): "a" for n in range(800)},
