@@ -29,7 +29,8 @@ class Serving(NamedTuple):
                     sock.sendall(chunk)
                     if pause_s:
                         threading.Event().wait(pause_s)
-                sock.shutdown(socket.SHUT_WR)
+                with contextlib.suppress(OSError):  # the other side may have reset the connection by now
+                    sock.shutdown(socket.SHUT_WR)
             return receive_all(sock)
 
 
