@@ -14,7 +14,7 @@ RSA keys take up to seconds to make or check, so nothing here belongs on an even
 
 from typing import Final, NamedTuple, TypeAlias, cast
 
-from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.exceptions import InternalError, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa, rsa
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -86,7 +86,8 @@ def material_of_import(spec: ManagedKeySpec, key_bytes: Secret) -> Material:
     try:
         # Validation by OpenSSL would hold the interpreter lock for half a second; ours lets go of it between its steps.
         key = load_der_private_key(key_bytes.reveal(), None, unsafe_skip_rsa_key_validation=True)
-    except (ValueError, TypeError, UnsupportedAlgorithm):
+    # InternalError: the library meets some malformed keys (a length of another curve) with what it calls its own fault.
+    except (ValueError, TypeError, UnsupportedAlgorithm, InternalError):
         raise UnfitMaterialError(spec, "is no valid private key in DER (PKCS#8)") from None
     if not _is_of(spec, key):
         raise UnfitMaterialError(spec, "is a key of another kind or size")

@@ -119,6 +119,22 @@ def test_bytes_that_are_no_such_key_raise_one_error_that_says_nothing_of_them(sp
         assert len(outside) < 8 or piece not in str(refused.value)
 
 
+@pytest.mark.parametrize("spec", [ManagedKeySpec.RSA_2048, *PKCS8])
+@settings(max_examples=40, deadline=None)
+@given(at=st.integers(0), bit=st.integers(0, 7))
+def test_a_flipped_bit_is_found_or_changes_nothing(spec, at, bit):
+    sound = pkcs8(OTHERS_RSA) if spec.is_rsa else generate_material(spec).secret.reveal()
+    damaged = bytearray(sound)
+    damaged[at % len(sound)] ^= 1 << bit
+    try:
+        taken = material_of_import(spec, Secret(damaged))
+    except UnfitMaterialError:
+        return
+    # Ed25519 has no second half to compare with: any 32 bytes are a key. Else it was an encoding of the same key.
+    is_same = taken.public_key == material_of_import(spec, Secret(sound)).public_key
+    assert is_same or spec is ManagedKeySpec.ECC_NIST_EDWARDS25519
+
+
 @settings(max_examples=25, deadline=None)
 @given(st.sampled_from(["p", "q", "d", "dmp1", "dmq1", "iqmp"]), st.integers(1, 2**64))
 def test_an_rsa_key_with_one_number_changed_is_unsound(name, change):

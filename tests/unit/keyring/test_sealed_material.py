@@ -187,6 +187,24 @@ async def test_slow_work_is_refused_when_too_much_waits_and_goes_on_later():
     slow.close()
 
 
+async def test_who_gives_up_waiting_for_a_thread_takes_its_work_away():
+    slow, free, begun = SlowWork("given-up", threads=1, max_under_way=2), threading.Event(), []
+    first = asyncio.ensure_future(slow.run(free.wait))
+    second = asyncio.ensure_future(slow.run(lambda: begun.append("in vain")))
+    try:
+        await asyncio.sleep(0)
+        second.cancel()
+        await asyncio.wait([second])
+        third = asyncio.ensure_future(slow.run(lambda: "in the place of the second"))
+        await asyncio.sleep(0)
+    finally:
+        free.set()
+    assert await first
+    assert await third == "in the place of the second"
+    assert begun == []
+    slow.close()
+
+
 def test_what_a_record_says_of_a_key_is_what_its_material_is_bound_to():
     record = KeyRecord(FIXED_ID, KeyState.ACTIVE, "", 0.0, FIXED_ID, 1, "0" * 64)
     version = KeyVersionRecord(FIXED_ID, 1, "0" * 64, b"", 0.0)
