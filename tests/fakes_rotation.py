@@ -3,7 +3,7 @@
 import hashlib
 
 from strongroom.core import KeyState, VersionMadeBy, random_bytes
-from strongroom.keyring import KeyVersion, RotationStatus, VersionPage
+from strongroom.keyring import KeyVersion, LastUse, RotationStatus, VersionPage
 
 DAY_S = 86_400.0
 
@@ -60,3 +60,8 @@ class FakeRotation:
         self._begin("MarkKeyCompromised", caller)
         self.keys[key_id] = self._key(key_id)._replace(state=KeyState.COMPROMISED)
         return self.keys[key_id]
+
+    async def get_key_last_usage(self, caller, key_id):
+        self._begin("GetKeyLastUsage", caller)
+        created_at = self._key(key_id).created_at
+        return LastUse(key_id, created_at, created_at, created_at, "Encrypt", "r" * 36)

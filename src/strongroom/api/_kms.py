@@ -17,6 +17,7 @@ from strongroom.api import (
     _kms_keys,
     _kms_policies,
     _kms_rotation,
+    _kms_usage,
 )
 from strongroom.api import _requests as requests
 from strongroom.api._arns import Arns
@@ -194,6 +195,7 @@ OPERATIONS: Mapping[str, Prepare] = MappingProxyType(
             **_kms_grants.OPERATIONS,
             **_kms_rotation.OPERATIONS,
             **_kms_imports.OPERATIONS,
+            **_kms_usage.OPERATIONS,
             **_kms_asymmetric.OPERATIONS,
         }
     )
@@ -201,8 +203,8 @@ OPERATIONS: Mapping[str, Prepare] = MappingProxyType(
 
 NOT_SERVED_YET = frozenset(
     """
-    Decapsulate Encapsulate GetKeyLastUsage ReplicateKey UpdatePrimaryRegion
-    """.split()  # noqa: SIM905  # 5 quoted words are harder to read
+    Decapsulate Encapsulate ReplicateKey UpdatePrimaryRegion
+    """.split()  # noqa: SIM905  # 4 quoted words are harder to read
 )
 """The rest of the AWS KMS model: answered by UnsupportedOperationException."""
 

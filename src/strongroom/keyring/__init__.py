@@ -78,6 +78,7 @@ from strongroom.keyring._key_store_errors import (
 from strongroom.keyring._key_stores import Connection, KeyStoreInfo, KeyStorePage, KeyStores
 from strongroom.keyring._key_work import KeyWork, KeyWorks
 from strongroom.keyring._keyring import Keyring
+from strongroom.keyring._last_uses import LastUse, LastUses
 from strongroom.keyring._lifecycle import (
     MAX_DAYS_TO_DESTRUCTION,
     MIN_DAYS_TO_DESTRUCTION,
@@ -215,6 +216,8 @@ __all__ = [
     "KeyWorks",
     "Keyring",
     "KeyringError",
+    "LastUse",
+    "LastUses",
     "Maced",
     "Material",
     "MaterialPlace",

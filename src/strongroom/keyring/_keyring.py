@@ -44,6 +44,7 @@ from strongroom.keyring._imports import KeyImports
 from strongroom.keyring._key_state import key_info, require_active, require_processing, require_symmetric
 from strongroom.keyring._key_stores import KeyStores
 from strongroom.keyring._key_work import KeyWorks
+from strongroom.keyring._last_uses import LastUses
 from strongroom.keyring._lifecycle import KeyLifecycle
 from strongroom.keyring._random import mixed_random
 from strongroom.keyring._ready_keys import ReadyKeys
@@ -97,6 +98,7 @@ class Keyring:
         self.lifecycle = KeyLifecycle(store, clock=clock, destroy_direct=self.direct.destroy_due)
         self.rotations = KeyRotations(store, self.ciphers, self.direct, clock=clock)
         self.aliases = Aliases(store, clock=clock)
+        self.last_uses = LastUses(store, clock=clock)
         self.tags = Tags(store)
         self._store = store
         self._hsm = hsm

@@ -131,6 +131,7 @@ async def _run(bootstrap: ApiBootstrap, protections: list[str]) -> None:
         await asyncio.gather(*background, return_exceptions=True)
         with contextlib.suppress(StrongroomError):
             await plane.access_keys.note_uses()
+            await plane.service.flush_key_uses()
         cluster.close()
         plane.close()
 
@@ -253,6 +254,7 @@ async def _note_uses(plane: DataPlane, events: LoggedEvents) -> None:
         await asyncio.sleep(_NOTE_USES_S)
         try:
             await plane.access_keys.note_uses()
+            await plane.service.flush_key_uses()
         except StrongroomError as error:
             events.emit("access_key.use_not_noted", cause=str(error))
 

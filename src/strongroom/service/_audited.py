@@ -13,7 +13,7 @@ from typing import Final, TypeVar
 
 from strongroom.audit import AuditLog, EntryFields, Kind
 from strongroom.core import AuditUnavailableError
-from strongroom.keyring import KeyById, KeyRef, Keyring, KeyringError
+from strongroom.keyring import KeyById, KeyRef, Keyring, KeyringError, ReEncrypted
 from strongroom.service._access_writer import AccessWriter
 from strongroom.service._authority import NO_CONTEXT, NO_VALUES, Source
 from strongroom.service._errors import PoliciesNotKeptError
@@ -36,6 +36,23 @@ _NOT_OF_KMS: Final = {
     "GetCallerIdentity": "sts.GetCallerIdentity",
     "MarkKeyCompromised": "strongroom.MarkKeyCompromised",
 }
+USES: Final = {
+    **{
+        verb: verb
+        for verb in (
+            *("Encrypt", "Decrypt", "ReEncrypt", "GenerateDataKey", "GenerateDataKeyWithoutPlaintext"),
+            *("GenerateDataKeyPair", "GenerateDataKeyPairWithoutPlaintext", "Sign", "Verify"),
+            *("GenerateMac", "VerifyMac", "DeriveSharedSecret"),
+        )
+    },
+    "BatchEncrypt": "Encrypt",
+    "BatchDecrypt": "Decrypt",
+    "BatchRewrap": "ReEncrypt",
+    "BatchDataKeys": "GenerateDataKey",
+    "BatchSign": "Sign",
+    "BatchMac": "GenerateMac",
+}
+"""The verbs that use a key, and what GetKeyLastUsage calls them."""
 
 
 def event_of(verb: str) -> str:
@@ -162,6 +179,13 @@ class AuditedVerbs:
             work.close()  # does nothing, unless the caller was refused: then the work never began
         facts = facts_of_result(key, detail, result)
         await self._record("outcome", caller, verb, OK, facts)
+        operation = USES.get(verb)
+        if operation is not None and facts.key_version:
+            self._keyring.last_uses.note(facts.key_id, facts.key_version, operation, caller.request_id)
+            if isinstance(result, ReEncrypted):
+                self._keyring.last_uses.note(
+                    result.source_key_id, result.source_material_id, operation, caller.request_id
+                )
         return result
 
     def _facts_of_error(

@@ -25,6 +25,7 @@ _DECRYPT: Final = "Decrypt"
 _GENERATE_DATA_KEY: Final = "GenerateDataKey"
 _SIGN: Final = "Sign"
 _EVENTS: Final = {verb: event_of(verb) for verb in (_ENCRYPT, _DECRYPT, _GENERATE_DATA_KEY, _SIGN)}
+_VERBS: Final = {event: verb for verb, event in _EVENTS.items()}
 
 
 class Now(NamedTuple, Generic[T]):
@@ -146,6 +147,9 @@ class ImmediateVerbs(AuditedVerbs):
     def record_uses(self, entries: Sequence[UseEntry], decided: Decided) -> None:
         """Hand entries to the audit log."""
         self._audit.record_uses(entries, decided)
+        note = self._keyring.last_uses.note
+        for entry in entries:
+            note(entry.key_id, entry.key_version, _VERBS[entry.event], entry.request_id)
 
 
 def _detail(key: KeyRef | None, context: Mapping[str, str], grant_id: str) -> dict[str, str]:

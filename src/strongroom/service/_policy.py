@@ -62,6 +62,7 @@ ROLES_FOR: Final = {
     "GetParametersForImport": _MANAGING,
     "ImportKeyMaterial": _MANAGING,
     "DeleteImportedKeyMaterial": _MANAGING,
+    "GetKeyLastUsage": _LOOKING,
     "GetKeyRotationStatus": _LOOKING,
     "ListKeyRotations": _LOOKING,
     "DescribeKey": _LOOKING,

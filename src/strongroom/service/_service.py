@@ -16,6 +16,7 @@ from strongroom.service._immediate import ImmediateVerbs
 from strongroom.service._imports import ImportVerbs
 from strongroom.service._key_authority import KeyAuthority
 from strongroom.service._key_stores import KeyStoreVerbs
+from strongroom.service._last_uses import UsageVerbs
 from strongroom.service._management import ManagementVerbs
 from strongroom.service._policies import PolicyVerbs
 from strongroom.service._policy import RolePolicy
@@ -30,6 +31,7 @@ class Service(
     ImmediateVerbs,
     RotationVerbs,
     ImportVerbs,
+    UsageVerbs,
     PolicyVerbs,
     GrantVerbs,
     KeyStoreVerbs,

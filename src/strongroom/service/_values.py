@@ -23,6 +23,7 @@ from strongroom.service._batch_protocol import BatchService
 from strongroom.service._caller import Caller
 from strongroom.service._imports_protocol import ImportService
 from strongroom.service._key_stores_protocol import KeyStoreService
+from strongroom.service._last_uses_protocol import UsageService
 from strongroom.service._rotation_protocol import RotationService
 
 __all__ = ["Caller", "Credential", "KeyService", "Refusal"]
@@ -53,6 +54,7 @@ class KeyService(
     BatchService,
     RotationService,
     ImportService,
+    UsageService,
     PolicyService,
     GrantService,
     KeyStoreService,

@@ -44,6 +44,7 @@ from strongroom.storage._records import (
 )
 from strongroom.storage._store import ReadOnlyStore, Store
 from strongroom.storage._transaction import Transaction
+from strongroom.storage._uses import KeyUseRecord
 
 __all__ = [
     "AccessKeyRecord",
@@ -58,6 +59,7 @@ __all__ = [
     "KeyPolicyRecord",
     "KeyRecord",
     "KeyStoreRecord",
+    "KeyUseRecord",
     "KeyVersionRecord",
     "MemberRecord",
     "ReadOnlyStore",

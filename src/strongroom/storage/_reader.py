@@ -38,6 +38,7 @@ from strongroom.storage._schema import (
     roots,
     transport_keys,
 )
+from strongroom.storage._uses import UseReads
 
 # Statements are built once: SQLAlchemy then finds their SQL in its cache by identity.
 _KEY: Final = select(keys).where(keys.c.key_id == bindparam("key_id"))
@@ -92,7 +93,7 @@ _HSM_KEY_COPIES_OF: Final = _HSM_KEY_COPIES.where(hsm_key_copies.c.key_id == bin
 _TRANSPORT_KEYS: Final = select(transport_keys).order_by(transport_keys.c.member, transport_keys.c.kind)
 
 
-class Reader(LifecycleReads, KeyStoreReads, AccessReads):
+class Reader(LifecycleReads, KeyStoreReads, AccessReads, UseReads):
     """Looks at records, changes none. One thread at a time; every method raises StorageError on failure.
 
     ``get_…`` returns None where there is no such record. Pages come in the order of their key, starting

@@ -37,6 +37,7 @@ from strongroom.storage._schema import (
     roots,
     transport_keys,
 )
+from strongroom.storage._uses import UseWrites
 from strongroom.storage._writes_lifecycle import LifecycleWrites
 
 _INSERTS: Final = {
@@ -86,7 +87,7 @@ _DELETE_VERSIONS_OF: Final = delete(key_versions).where(key_versions.c.key_id ==
 _DELETE_ALIASES_OF: Final = delete(aliases).where(aliases.c.key_id == bindparam("of_key"))
 
 
-class Transaction(Reader, KeyStoreWrites, AccessWrites, LifecycleWrites):
+class Transaction(Reader, KeyStoreWrites, AccessWrites, LifecycleWrites, UseWrites):
     """Reads and writes of one piece of work; what it reads includes what it wrote.
 
     Lives on the writer thread for the length of one ``work`` call and must not leave it. Inserting raises

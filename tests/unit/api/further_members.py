@@ -22,6 +22,7 @@ FURTHER_MEMBERS = {
     "ImportKeyMaterial": of_imports.ImportKeyMaterialMembers,
     "DisableKeyRotation": requests.KeyMembers,
     "EnableKeyRotation": of_rotation.EnableKeyRotationMembers,
+    "GetKeyLastUsage": requests.KeyMembers,
     "GetKeyRotationStatus": requests.KeyMembers,
     "ListKeyRotations": of_rotation.ListKeyRotationsMembers,
     "RotateKeyOnDemand": requests.KeyMembers,

@@ -19,3 +19,4 @@ async def lifecycle_answers(api):
     yield "ImportKeyMaterial", await api.call("ImportKeyMaterial", {**brought, **token, **date})
     yield "DescribeKey", await api.call("DescribeKey", brought)
     yield "DeleteImportedKeyMaterial", await api.call("DeleteImportedKeyMaterial", brought)
+    yield "GetKeyLastUsage", await api.call("GetKeyLastUsage", key)

@@ -36,6 +36,7 @@ LOOKING = {
     "ListAliases",
     "ListResourceTags",
     "GetKeyRotationStatus",
+    "GetKeyLastUsage",
     "ListKeyRotations",
     "GetKeyPolicy",
     "ListKeyPolicies",

@@ -106,6 +106,7 @@ VERBS = {
     "DisableKeyRotation": lambda service, caller, key_id, sealed: service.disable_key_rotation(
         caller, key_id
     ),
+    "GetKeyLastUsage": lambda service, caller, key_id, sealed: service.get_key_last_usage(caller, key_id),
     "GetKeyRotationStatus": lambda service, caller, key_id, sealed: service.get_key_rotation_status(
         caller, key_id
     ),

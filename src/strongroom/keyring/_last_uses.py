@@ -1,0 +1,91 @@
+"""``LastUses``: when each version of a key was last used, gathered in memory and written now and then.
+
+A use costs a look into a dict; the database hears of it with the next ``flush``, about once a minute, in one row for each
+version that was used meanwhile. Each process notes its own; the rows join them. What a crash takes away is the last
+minute of one process, which the audit log has.
+"""
+
+from collections.abc import Sequence
+from functools import partial
+from itertools import islice
+from typing import Final, NamedTuple
+
+from strongroom.core import Clock, StorageError
+from strongroom.keyring._key_state import read_key
+from strongroom.storage import KeyUseRecord, Store, Transaction
+
+_MAX_HELD: Final = 20_000
+_ROWS_A_WRITE: Final = 200
+
+
+class LastUse(NamedTuple):
+    """The last time that a key did what it is for, and since when that is noted."""
+
+    key_id: str
+    created_at: float
+    tracked_since: float
+    """Seconds since the Unix epoch; not before the key was made."""
+    used_at: float | None = None
+    """None: not since then."""
+    operation: str = ""
+    request_id: str = ""
+
+
+class LastUses:
+    """Notes uses of keys; belongs to one event loop. Between two flushes it knows 20,000 versions at most."""
+
+    def __init__(self, store: Store, *, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        self._held: dict[tuple[str, str], KeyUseRecord] = {}
+        self.n_forgotten = 0
+        """Uses that found no room. Their versions look less recently used than they are."""
+
+    def note(self, key_id: str, material_id: str, operation: str, request_id: str) -> None:
+        """Note that a version was used just now."""
+        place = (key_id, material_id)
+        found = self._held.get(place)
+        if found is None and len(self._held) >= _MAX_HELD:
+            self.n_forgotten += 1
+            return
+        n_uses = 1 if found is None else found.n_uses + 1
+        now = self._clock.now()
+        self._held[place] = KeyUseRecord(key_id, material_id, n_uses, now, operation, request_id)
+
+    def last_use(self, key_id: str) -> LastUse:
+        """Tell the last use of a key in any state: by all processes as of their last flush, by this one as of now.
+
+        Raises KeyNotFoundError.
+        """
+        record = read_key(self._store, key_id)
+        uses = self._store.list_key_uses(key_id)
+        uses += [use for (held_id, _), use in self._held.items() if held_id == key_id]
+        since = max(self._store.get_use_tracking_start(), record.created_at)
+        known = LastUse(key_id, record.created_at, since)
+        if not uses:
+            return known
+        last = max(uses, key=lambda use: use.used_at)
+        return known._replace(used_at=last.used_at, operation=last.operation, request_id=last.request_id)
+
+    async def flush(self) -> int:
+        """Write what was noted, and return how many versions that were. Raises StorageError: then it is kept for the next."""
+        held, self._held = self._held, {}
+        waiting = iter(list(held.values()))
+        n_written = 0
+        try:
+            while part := list(islice(waiting, _ROWS_A_WRITE)):
+                await self._store.write(partial(_note, uses=part))
+                for use in part:
+                    del held[use.key_id, use.material_id]
+                n_written += len(part)
+        except StorageError:
+            for place, use in held.items():
+                newer = self._held.get(place)
+                self._held[place] = use if newer is None else use.joined(newer)
+            raise
+        return n_written
+
+
+def _note(tx: Transaction, *, uses: Sequence[KeyUseRecord]) -> None:
+    for use in uses:
+        tx.note_key_use(use)

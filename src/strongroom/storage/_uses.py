@@ -1,0 +1,105 @@
+"""The last use of each version of a key: table, record, reads and writes."""
+
+from typing import Final, NamedTuple
+
+from sqlalchemy import (
+    CheckConstraint,
+    Column,
+    Double,
+    ForeignKeyConstraint,
+    Integer,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    bindparam,
+    insert,
+    select,
+    update,
+)
+from sqlalchemy.exc import SQLAlchemyError
+
+from strongroom.storage._errors import translated
+from strongroom.storage._queries import Queries
+from strongroom.storage._schema import metadata
+
+_COLUMNS: Final = ("key_id", "material_id", "n_uses", "used_at", "operation", "request_id")
+
+key_uses: Final = Table(
+    "key_uses",
+    metadata,
+    Column("key_id", Text, nullable=False),
+    Column("material_id", Text, nullable=False),
+    Column("n_uses", Integer, nullable=False),
+    Column("used_at", Double, nullable=False),
+    Column("operation", Text, nullable=False),
+    Column("request_id", Text, nullable=False),
+    PrimaryKeyConstraint("key_id", "material_id", name="pk_key_uses"),
+    ForeignKeyConstraint(["key_id"], ["keys.key_id"], name="fk_key_uses_key_id"),
+    CheckConstraint("n_uses >= 1", name="ck_key_uses_n_uses"),
+)
+
+use_tracking: Final = Table(
+    "use_tracking",
+    metadata,
+    Column("only_row", Integer, nullable=False),
+    Column("since", Double, nullable=False),
+    PrimaryKeyConstraint("only_row", name="pk_use_tracking"),
+    CheckConstraint("only_row = 1", name="ck_use_tracking_only_row"),
+)
+
+_USES_OF: Final = select(key_uses).where(key_uses.c.key_id == bindparam("key_id"))
+_USE: Final = _USES_OF.where(key_uses.c.material_id == bindparam("material_id"))
+_SINCE: Final = select(use_tracking.c.since)
+_INSERT: Final = insert(key_uses).values({name: bindparam(name) for name in _COLUMNS})
+_CHANGE: Final = (
+    update(key_uses)
+    .where(key_uses.c.key_id == bindparam("of_key"), key_uses.c.material_id == bindparam("of_material"))
+    .values({name: bindparam(f"new_{name}") for name in _COLUMNS[2:]})
+)
+
+
+class KeyUseRecord(NamedTuple):
+    """How often one version of a key was used, and the last time."""
+
+    key_id: str
+    material_id: str
+    n_uses: int
+    used_at: float
+    operation: str
+    request_id: str
+
+    def joined(self, other: "KeyUseRecord") -> "KeyUseRecord":
+        """Return both as one: all uses, and the later one as the last."""
+        last = other if other.used_at >= self.used_at else self
+        return last._replace(n_uses=self.n_uses + other.n_uses)
+
+
+class UseReads(Queries):
+    """See ``Reader``, which has them."""
+
+    def list_key_uses(self, key_id: str) -> list[KeyUseRecord]:
+        """Return the last use of each version of a key that was ever noted."""
+        return [KeyUseRecord(*row) for row in self._all(_USES_OF, {"key_id": key_id})]
+
+    def get_use_tracking_start(self) -> float:
+        """Return since when uses are noted; 0 for a database that does not know."""
+        row = self._first(_SINCE, {})
+        return 0.0 if row is None else float(row[0])
+
+
+class UseWrites(Queries):
+    """See ``Transaction``, which has them."""
+
+    def note_key_use(self, record: KeyUseRecord) -> None:
+        """Join uses with what is known of the version. Raises StorageError when there is no such key."""
+        row = self._first(_USE, {"key_id": record.key_id, "material_id": record.material_id})
+        try:
+            if row is None:
+                self._connection.execute(_INSERT, record._asdict())
+                return
+            joined = KeyUseRecord(*row).joined(record)
+            values: dict[str, object] = {f"new_{name}": getattr(joined, name) for name in _COLUMNS[2:]}
+            values |= {"of_key": record.key_id, "of_material": record.material_id}
+            self._connection.execute(_CHANGE, values)
+        except SQLAlchemyError as error:
+            raise translated(error) from error

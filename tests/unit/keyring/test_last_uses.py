@@ -1,0 +1,90 @@
+"""The last use of a key: joined over processes, written seldom, bounded, and never lost by a failed write."""
+
+import pytest
+
+from strongroom.core import StorageError
+from strongroom.keyring import KeyNotFoundError, LastUses, _last_uses
+from strongroom.storage import Store
+
+NOBODY = "00000000-0000-4000-8000-00000000dead"
+
+
+class FailingStore(Store):
+    """Fails as many writes as it is told to."""
+
+    failures = 0
+
+    async def write(self, work):
+        if self.failures:
+            self.failures -= 1
+            raise StorageError("the disk is full")
+        return await super().write(work)
+
+
+@pytest.fixture
+async def key(keyring):
+    return await keyring.create_key("for tests")
+
+
+def uses_of(bench, key):
+    return {use.material_id: use.n_uses for use in bench.stores[0].list_key_uses(key.key_id)}
+
+
+async def test_a_key_that_nobody_used_says_since_when_that_is_known(bench, keyring, key):
+    known = keyring.last_uses.last_use(key.key_id)
+    assert (known.used_at, known.created_at) == (None, key.created_at)
+    assert known.tracked_since >= key.created_at
+    with pytest.raises(KeyNotFoundError):
+        keyring.last_uses.last_use(NOBODY)
+
+
+async def test_the_later_use_of_two_processes_counts_and_both_are_counted(bench, keyring, key):
+    one, other = keyring.last_uses, bench.open_keyring().last_uses
+    one.note(key.key_id, key.material_id, "Encrypt", "first")
+    bench.clock.advance(5)
+    other.note(key.key_id, key.material_id, "Decrypt", "second")
+    other.note(key.key_id, "b" * 64, "Decrypt", "third")
+    assert one.last_use(key.key_id).request_id == "first"
+    assert await other.flush() == 2
+    assert await one.flush() == 1
+    for uses in (one, other):
+        last = uses.last_use(key.key_id)
+        assert (last.used_at, last.operation) == (bench.clock.now(), "Decrypt")
+    assert uses_of(bench, key) == {key.material_id: 2, "b" * 64: 1}
+
+
+async def test_a_million_uses_are_one_row_and_a_flush_without_uses_writes_nothing(bench, keyring, key):
+    for _ in range(10_000):
+        keyring.last_uses.note(key.key_id, key.material_id, "Encrypt", "r")
+    assert await keyring.last_uses.flush() == 1
+    assert uses_of(bench, key) == {key.material_id: 10_000}
+    generation = bench.stores[0].generation()
+    assert await keyring.last_uses.flush() == 0
+    assert bench.stores[0].generation() == generation
+
+
+async def test_what_could_not_be_written_is_written_later_with_what_came_meanwhile(
+    bench, keyring, key, monkeypatch
+):
+    monkeypatch.setattr(_last_uses, "_ROWS_A_WRITE", 2)
+    store = FailingStore.open(bench.path)
+    bench.stores.append(store)
+    uses = LastUses(store, clock=bench.clock)
+    for number in range(5):
+        uses.note(key.key_id, f"{number}" * 64, "Encrypt", "r")
+    store.failures = 1
+    with pytest.raises(StorageError):
+        await uses.flush()
+    uses.note(key.key_id, "0" * 64, "Decrypt", "later")
+    await uses.flush()
+    assert uses_of(bench, key) == {"0" * 64: 2, **{f"{number}" * 64: 1 for number in range(1, 5)}}
+    assert uses.last_use(key.key_id).request_id in {"later", "r"}
+
+
+async def test_memory_is_bounded_and_what_found_no_room_is_counted(keyring, key, monkeypatch):
+    monkeypatch.setattr(_last_uses, "_MAX_HELD", 3)
+    for number in range(5):
+        keyring.last_uses.note(key.key_id, f"{number}" * 64, "Encrypt", "r")
+    keyring.last_uses.note(key.key_id, "0" * 64, "Encrypt", "r")
+    assert keyring.last_uses.n_forgotten == 2
+    assert await keyring.last_uses.flush() == 3
