@@ -57,9 +57,8 @@ def test_every_operation_is_measured_and_every_answer_has_its_entry(service: Run
         assert 0 < cell["p50_ms"] <= cell["p99_ms"]
         answered += run["requests"]
     measured = {f"kms.{operation}" for operation, _ in cells}
-    entries = [entry for entry in read_entries(service.home.audit) if entry.event in measured]
-    assert len(entries) >= answered
-    assert {entry.outcome for entry in entries} <= {"ok", ""}
+    entries = [(entry.event, entry.outcome) for entry in read_entries(service.home.audit)]
+    assert sum(event in measured and outcome == "ok" for event, outcome in entries) >= answered
 
 
 def test_requests_that_fail_are_told_and_fail_the_command(service: RunningService) -> None:
