@@ -2,13 +2,19 @@
 
 from collections.abc import Mapping
 
+from strongroom.core import StorageError
 from strongroom.keyring import DryRunError, KeyById
 from strongroom.policy import GrantTerms
 from strongroom.service._access_protocols import GrantInfo, GrantPage, MadeGrant, NewGrant
 from strongroom.service._audited import AuditedVerbs
 from strongroom.service._authority import Ground
 from strongroom.service._caller import Caller
-from strongroom.service._errors import AccessDeniedError, GrantNotFoundError, UnfitGrantError
+from strongroom.service._errors import (
+    AccessDeniedError,
+    GrantNotFoundError,
+    PoliciesNotKeptError,
+    UnfitGrantError,
+)
 from strongroom.service._facts import names_list
 from strongroom.service._grant_tokens import make_grant_token
 from strongroom.storage import GrantRecord
@@ -106,9 +112,7 @@ class GrantVerbs(AuditedVerbs):
         self, caller: Caller, *, key_id: str | None, grant_id: str, dry_run: bool = False
     ) -> None:
         """Retire a grant."""
-        found = self._writer().store.get_grant(grant_id)
-        if found is not None and key_id not in {None, found.key_id}:
-            found = None
+        found = self._find_grant(grant_id, key_id)
         about = key_id or ("" if found is None else found.key_id)
 
         def authorise() -> str:
@@ -129,6 +133,14 @@ class GrantVerbs(AuditedVerbs):
             await self._use(caller, "RetireGrant", act(), key=key, detail=detail, authorise=authorise)
         else:
             await self._change(caller, "RetireGrant", act, key_id=about, detail=detail, authorise=authorise)
+
+    def _find_grant(self, grant_id: str, key_id: str | None) -> GrantRecord | None:
+        """Return a grant, on a certain key if one is named. Raises nothing: what fails here fails again when it is decided."""
+        try:
+            found = self._writer().store.get_grant(grant_id)
+        except (StorageError, PoliciesNotKeptError):
+            return None
+        return found if found is not None and key_id in {None, found.key_id} else None
 
     def _require_passable(
         self, caller: Caller, key_id: str, wanted: NewGrant, further: Mapping[str, tuple[str, ...]]
