@@ -3,7 +3,7 @@
 import hashlib
 
 from strongroom.core import KeyState, VersionMadeBy, random_bytes
-from strongroom.keyring import KeyVersion, LastUse, RotationStatus, VersionPage
+from strongroom.keyring import KeyVersion, KeyVersionUses, LastUse, RotationStatus, VersionPage, VersionUses
 
 DAY_S = 86_400.0
 
@@ -65,3 +65,11 @@ class FakeRotation:
         self._begin("GetKeyLastUsage", caller)
         created_at = self._key(key_id).created_at
         return LastUse(key_id, created_at, created_at, created_at, "Encrypt", "r" * 36)
+
+    async def list_key_uses(self, caller, key_id):
+        self._begin("ListKeyUses", caller)
+        info = self._key(key_id)
+        used = VersionUses(
+            1, info.material_id, info.created_at, is_current=True, n_uses=3, used_at=self._clock.now()
+        )
+        return KeyVersionUses(key_id, info.created_at, (used,))

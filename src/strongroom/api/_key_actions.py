@@ -1,6 +1,6 @@
 """What can be done with a key that AWS KMS has no word for: ``POST /api/v1/keys/KEY-ID/ACTION``, signed, without a body.
 
-The answer is JSON: ``{"keyId": ARN, "state": ...}``.
+``compromise`` marks a key as compromised; ``uses`` tells how each of its versions was used. The answer is JSON.
 """
 
 import re
@@ -10,10 +10,12 @@ from typing import Final, NamedTuple
 from strongroom.api._arns import Arns
 from strongroom.api._errors import validation_error
 from strongroom.api._operation import Action, Document
+from strongroom.keyring import KeyVersionUses
 from strongroom.service import Caller, KeyService
 
 _PATH: Final = re.compile(r"/api/v1/keys/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})/([a-z-]{1,16})")
-_OPERATIONS: Final = MappingProxyType({"compromise": "MarkKeyCompromised"})
+_MARK: Final = "MarkKeyCompromised"
+_OPERATIONS: Final = MappingProxyType({"compromise": _MARK, "uses": "ListKeyUses"})
 
 
 class KeyActionRoute(NamedTuple):
@@ -28,11 +30,14 @@ class KeyActionRoute(NamedTuple):
         if body not in {b"", b"{}"}:
             raise validation_error("This path takes no members.")
 
-        async def act(service: KeyService, caller: Caller) -> Document:
+        async def list_uses(service: KeyService, caller: Caller) -> Document:
+            return _uses(await service.list_key_uses(caller, self.key_id), arns)
+
+        async def mark(service: KeyService, caller: Caller) -> Document:
             info = await service.mark_key_compromised(caller, self.key_id)
             return {"keyId": arns.key(info.key_id), "state": info.state}
 
-        return act
+        return mark if self.operation == _MARK else list_uses
 
 
 def find_key_action(path: str) -> KeyActionRoute | None:
@@ -40,3 +45,18 @@ def find_key_action(path: str) -> KeyActionRoute | None:
     found = _PATH.fullmatch(path)
     operation = None if found is None else _OPERATIONS.get(found[2])
     return None if found is None or operation is None else KeyActionRoute(found[1], operation)
+
+
+def _uses(uses: KeyVersionUses, arns: Arns) -> Document:
+    versions = [
+        {
+            "version": version.version,
+            "materialId": version.material_id,
+            "createdAt": version.created_at,
+            "isCurrent": version.is_current,
+            "nUses": version.n_uses,
+            "usedAt": version.used_at,
+        }
+        for version in uses.versions
+    ]
+    return {"keyId": arns.key(uses.key_id), "trackedSince": uses.tracked_since, "versions": versions}

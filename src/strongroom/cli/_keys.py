@@ -18,6 +18,7 @@ from strongroom.cli._answers import (
 )
 from strongroom.cli._endpoint import find_service
 from strongroom.cli._errors import NotDoneError
+from strongroom.cli._keys_life import life_commands
 from strongroom.cli._output import Output, visible
 from strongroom.cli._policy_check import policy_check
 from strongroom.cli._reporting import reporting
@@ -220,3 +221,7 @@ def _time(seconds: float) -> str:
         return dt.datetime.fromtimestamp(seconds, dt.UTC).strftime("%Y-%m-%d %H:%M:%SZ")
     except (ValueError, OverflowError, OSError):
         return str(seconds)
+
+
+for _name, _command in life_commands(_client).items():
+    keys.add_command(_command, _name)

@@ -33,7 +33,7 @@ from strongroom.client._errors import (
     ServiceNotTrustedError,
     ServiceUnreachableError,
 )
-from strongroom.client._http import Answer, ServiceClient, read_answer
+from strongroom.client._http import Answer, Outgoing, ServiceClient, read_answer
 from strongroom.client._service import (
     AccessKey,
     Endpoint,
@@ -106,6 +106,7 @@ __all__ = [
     "Item",
     "ItemRefusedError",
     "KmsClient",
+    "Outgoing",
     "OutputExistsError",
     "RequestRefusedError",
     "Result",

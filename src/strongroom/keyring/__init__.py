@@ -78,7 +78,7 @@ from strongroom.keyring._key_store_errors import (
 from strongroom.keyring._key_stores import Connection, KeyStoreInfo, KeyStorePage, KeyStores
 from strongroom.keyring._key_work import KeyWork, KeyWorks
 from strongroom.keyring._keyring import Keyring
-from strongroom.keyring._last_uses import LastUse, LastUses
+from strongroom.keyring._last_uses import KeyVersionUses, LastUse, LastUses, VersionUses
 from strongroom.keyring._lifecycle import (
     MAX_DAYS_TO_DESTRUCTION,
     MIN_DAYS_TO_DESTRUCTION,
@@ -212,6 +212,7 @@ __all__ = [
     "KeyUnavailableError",
     "KeyUsageError",
     "KeyVersion",
+    "KeyVersionUses",
     "KeyWork",
     "KeyWorks",
     "Keyring",
@@ -244,6 +245,7 @@ __all__ = [
     "UnknownMaterialError",
     "Verified",
     "VersionPage",
+    "VersionUses",
     "WrappingAlgorithm",
     "WrappingBits",
     "WrappingUnsupportedError",

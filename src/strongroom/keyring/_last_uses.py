@@ -12,7 +12,8 @@ from typing import Final, NamedTuple
 
 from strongroom.core import Clock, StorageError
 from strongroom.keyring._key_state import read_key
-from strongroom.storage import KeyUseRecord, Store, Transaction
+from strongroom.keyring._versions import NO_MATERIAL, all_versions
+from strongroom.storage import KeyRecord, KeyUseRecord, KeyVersionRecord, Store, Transaction
 
 _MAX_HELD: Final = 20_000
 _ROWS_A_WRITE: Final = 200
@@ -29,6 +30,25 @@ class LastUse(NamedTuple):
     """None: not since then."""
     operation: str = ""
     request_id: str = ""
+
+
+class VersionUses(NamedTuple):
+    """One version of a key, and how it was used as far as that was noted."""
+
+    version: int
+    material_id: str
+    created_at: float
+    is_current: bool
+    n_uses: int
+    used_at: float | None
+
+
+class KeyVersionUses(NamedTuple):
+    """The versions of a key, oldest first, with their uses."""
+
+    key_id: str
+    tracked_since: float
+    versions: tuple[VersionUses, ...]
 
 
 class LastUses:
@@ -67,6 +87,25 @@ class LastUses:
         last = max(uses, key=lambda use: use.used_at)
         return known._replace(used_at=last.used_at, operation=last.operation, request_id=last.request_id)
 
+    def uses_of_versions(self, key_id: str) -> KeyVersionUses:
+        """Tell how each version of a key was used; as current as ``last_use``. Raises KeyNotFoundError."""
+        record = read_key(self._store, key_id)
+        uses = {use.material_id: use for use in self._store.list_key_uses(key_id)}
+        for (held_id, material_id), held in self._held.items():
+            if held_id == key_id:
+                known = uses.get(material_id)
+                uses[material_id] = held if known is None else known.joined(held)
+        since = max(self._store.get_use_tracking_start(), record.created_at)
+        return KeyVersionUses(
+            key_id,
+            since,
+            tuple(
+                _version_uses(record, version, uses.get(version.material_id))
+                for version in all_versions(self._store, key_id)
+                if version.material_id != NO_MATERIAL
+            ),
+        )
+
     async def flush(self) -> int:
         """Write what was noted, and return how many versions that were. Raises StorageError: then it is kept for the next."""
         held, self._held = self._held, {}
@@ -84,6 +123,17 @@ class LastUses:
                 self._held[place] = use if newer is None else use.joined(newer)
             raise
         return n_written
+
+
+def _version_uses(record: KeyRecord, version: KeyVersionRecord, use: KeyUseRecord | None) -> VersionUses:
+    return VersionUses(
+        version.version,
+        version.material_id,
+        version.created_at,
+        version.version == record.current_version,
+        0 if use is None else use.n_uses,
+        None if use is None else use.used_at,
+    )
 
 
 def _note(tx: Transaction, *, uses: Sequence[KeyUseRecord]) -> None:

@@ -35,6 +35,7 @@ CANCELLED: Final = "Cancelled"
 _NOT_OF_KMS: Final = {
     "GetCallerIdentity": "sts.GetCallerIdentity",
     "MarkKeyCompromised": "strongroom.MarkKeyCompromised",
+    "ListKeyUses": "strongroom.ListKeyUses",
 }
 USES: Final = {
     **{

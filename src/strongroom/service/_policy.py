@@ -63,6 +63,7 @@ ROLES_FOR: Final = {
     "ImportKeyMaterial": _MANAGING,
     "DeleteImportedKeyMaterial": _MANAGING,
     "GetKeyLastUsage": _LOOKING,
+    "ListKeyUses": _LOOKING,
     "GetKeyRotationStatus": _LOOKING,
     "ListKeyRotations": _LOOKING,
     "DescribeKey": _LOOKING,

@@ -88,3 +88,14 @@ async def test_memory_is_bounded_and_what_found_no_room_is_counted(keyring, key,
     keyring.last_uses.note(key.key_id, "0" * 64, "Encrypt", "r")
     assert keyring.last_uses.n_forgotten == 2
     assert await keyring.last_uses.flush() == 3
+
+
+async def test_each_version_tells_its_own_uses(bench, keyring, key):
+    keyring.last_uses.note(key.key_id, key.material_id, "Encrypt", "r")
+    await keyring.last_uses.flush()
+    second = await keyring.rotations.rotate_on_demand(key.key_id)
+    keyring.last_uses.note(key.key_id, key.material_id, "Decrypt", "r")
+    known = keyring.last_uses.uses_of_versions(key.key_id)
+    told = [(use.version, use.material_id, use.is_current, use.n_uses) for use in known.versions]
+    assert told == [(1, key.material_id, False, 2), (2, second.material_id, True, 0)]
+    assert known.versions[1].used_at is None

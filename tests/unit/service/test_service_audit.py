@@ -16,6 +16,7 @@ from strongroom.keyring import (
     KeyStateError,
 )
 from strongroom.service import GrantNotFoundError, Refusal
+from strongroom.service._audited import event_of
 from unit.service.verbs import (
     CHANGES,
     CONTEXT,
@@ -45,7 +46,7 @@ async def test_a_call_that_works_leaves_exactly_one_outcome_and_a_change_one_int
     entries = of_request(bench, caller)
     assert [entry.kind for entry in entries] == (["intent"] if verb in CHANGES else []) + ["outcome"]
     for entry in entries:
-        assert entry.event == ("sts." if verb == "GetCallerIdentity" else "kms.") + verb
+        assert entry.event == event_of(verb)
         assert (entry.principal, entry.access_key_id) == (caller.principal, "AKIATEST")
         assert entry.source_address == "192.0.2.7"
         assert entry.writer == "api-0"

@@ -37,6 +37,7 @@ LOOKING = {
     "ListResourceTags",
     "GetKeyRotationStatus",
     "GetKeyLastUsage",
+    "ListKeyUses",
     "ListKeyRotations",
     "GetKeyPolicy",
     "ListKeyPolicies",

@@ -107,6 +107,7 @@ VERBS = {
         caller, key_id
     ),
     "GetKeyLastUsage": lambda service, caller, key_id, sealed: service.get_key_last_usage(caller, key_id),
+    "ListKeyUses": lambda service, caller, key_id, sealed: service.list_key_uses(caller, key_id),
     "GetKeyRotationStatus": lambda service, caller, key_id, sealed: service.get_key_rotation_status(
         caller, key_id
     ),

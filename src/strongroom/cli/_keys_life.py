@@ -1,0 +1,100 @@
+"""``strongroom keys compromise`` and ``outstanding``: what AWS KMS has no word for, by signed calls of our own."""
+
+import datetime as dt
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+import click
+import msgspec
+
+from strongroom.cli._answers import KeyMetadataAnswer
+from strongroom.cli._output import Output
+from strongroom.cli._reporting import reporting
+from strongroom.client import Outgoing, ServiceClient, read_answer
+from strongroom.core import SystemClock
+
+_DAY_S = 86_400.0
+_T = TypeVar("_T")
+
+
+class _Marked(msgspec.Struct, frozen=True, rename="camel"):
+    key_id: str
+    state: str
+
+
+class _Version(msgspec.Struct, frozen=True, rename="camel"):
+    version: int
+    material_id: str
+    created_at: float
+    is_current: bool
+    n_uses: int = 0
+    used_at: float | None = None
+
+
+class _Uses(msgspec.Struct, frozen=True, rename="camel"):
+    key_id: str
+    tracked_since: float
+    versions: list[_Version]
+
+
+def life_commands(connect: Callable[[], ServiceClient]) -> Mapping[str, click.Command]:
+    """Make the commands; ``connect`` opens a client of the service."""
+
+    @click.command
+    @click.argument("key")
+    @click.option("--yes", "is_sure", is_flag=True, help="Do it: there is no way back.")
+    @reporting
+    def compromise(output: Output, *, key: str, is_sure: bool) -> None:
+        """Mark a key as compromised: it protects nothing any more, in every process, for good.
+
+        KEY is a key id, an alias (alias/NAME) or the ARN of either.
+        """
+        if not is_sure:
+            raise click.UsageError("a compromised key never becomes active again; say --yes if that is meant")
+        with connect() as client:
+            marked = _post(client, _id_of(client, key), "compromise", _Marked)
+        output.say(
+            f"{marked.key_id} is {marked.state}: it opens what it protects, and protects nothing more."
+        )
+        output.document({"arn": marked.key_id, "state": marked.state})
+
+    @click.command
+    @click.argument("key")
+    @reporting
+    def outstanding(output: Output, *, key: str) -> None:
+        """Show the versions of a key, how often each was used, and for how long it was not.
+
+        KEY is a key id, an alias (alias/NAME) or the ARN of either.
+        """
+        with connect() as client:
+            uses = _post(client, _id_of(client, key), "uses", _Uses)
+        output.document(msgspec.to_builtins(uses))
+        output.say(f"Uses noted since {_date(uses.tracked_since)}; what was before is in the audit log only.")
+        now = SystemClock().now()
+        rows = [
+            [
+                str(version.version),
+                version.material_id[:16],
+                "current" if version.is_current else "-",
+                str(version.n_uses),
+                "-" if version.used_at is None else _date(version.used_at),
+                "-" if version.used_at is None else f"{max(now - version.used_at, 0.0) / _DAY_S:.1f}",
+            ]
+            for version in uses.versions
+        ]
+        output.table(["VERSION", "MATERIAL", "STATE", "USES", "LAST USED", "DAYS SINCE"], rows)
+
+    return {"compromise": compromise, "outstanding": outstanding}
+
+
+def _id_of(client: ServiceClient, key: str) -> str:
+    return client.call("DescribeKey", {"KeyId": key}, KeyMetadataAnswer).key_metadata.key_id
+
+
+def _post(client: ServiceClient, key_id: str, action: str, kind: type[_T]) -> _T:
+    request = Outgoing(f"/api/v1/keys/{key_id}/{action}", {"Content-Type": "application/json"}, b"")
+    return read_answer(client.exchange(request), kind)
+
+
+def _date(seconds: float) -> str:
+    return dt.datetime.fromtimestamp(seconds, dt.UTC).strftime("%Y-%m-%d %H:%M:%SZ")
