@@ -37,23 +37,14 @@ _NOT_OF_KMS: Final = {
     "MarkKeyCompromised": "strongroom.MarkKeyCompromised",
     "ListKeyUses": "strongroom.ListKeyUses",
 }
-USES: Final = {
-    **{
-        verb: verb
-        for verb in (
-            *("Encrypt", "Decrypt", "ReEncrypt", "GenerateDataKey", "GenerateDataKeyWithoutPlaintext"),
-            *("GenerateDataKeyPair", "GenerateDataKeyPairWithoutPlaintext", "Sign", "Verify"),
-            *("GenerateMac", "VerifyMac", "DeriveSharedSecret"),
-        )
-    },
-    "BatchEncrypt": "Encrypt",
-    "BatchDecrypt": "Decrypt",
-    "BatchRewrap": "ReEncrypt",
-    "BatchDataKeys": "GenerateDataKey",
-    "BatchSign": "Sign",
-    "BatchMac": "GenerateMac",
-}
-"""The verbs that use a key, and what GetKeyLastUsage calls them."""
+USES: Final = frozenset(
+    (
+        *("Encrypt", "Decrypt", "ReEncrypt", "GenerateDataKey", "GenerateDataKeyWithoutPlaintext"),
+        *("GenerateDataKeyPair", "GenerateDataKeyPairWithoutPlaintext", "Sign", "Verify"),
+        *("GenerateMac", "VerifyMac", "DeriveSharedSecret"),
+    )
+)
+"""The verbs that use a key, as GetKeyLastUsage knows them."""
 
 
 def event_of(verb: str) -> str:
@@ -180,12 +171,11 @@ class AuditedVerbs:
             work.close()  # does nothing, unless the caller was refused: then the work never began
         facts = facts_of_result(key, detail, result)
         await self._record("outcome", caller, verb, OK, facts)
-        operation = USES.get(verb)
-        if operation is not None and facts.key_version:
-            self._keyring.last_uses.note(facts.key_id, facts.key_version, operation, caller.request_id)
+        if verb in USES and facts.key_version:
+            self._keyring.last_uses.note(facts.key_id, facts.key_version, verb, caller.request_id)
             if isinstance(result, ReEncrypted):
                 self._keyring.last_uses.note(
-                    result.source_key_id, result.source_material_id, operation, caller.request_id
+                    result.source_key_id, result.source_material_id, verb, caller.request_id
                 )
         return result
 

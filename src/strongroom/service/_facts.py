@@ -8,6 +8,9 @@ import msgspec
 
 from strongroom.core import StrongroomError
 from strongroom.keyring import (
+    BatchOfBytes,
+    BatchOfDataKeys,
+    BatchOfPlaintexts,
     DataKey,
     DataKeyPair,
     Decrypted,
@@ -30,6 +33,7 @@ from strongroom.keyring import (
 _RESULTS_OF_A_KEY: Final = (
     *(Encrypted, Decrypted, DataKey, KeyInfo, ImportedMaterial),
     *(Signed, Maced, Verified, PublicHalf, Derived, DataKeyPair),
+    *(BatchOfBytes, BatchOfPlaintexts, BatchOfDataKeys),
 )
 _QUOTED: Final = frozenset('"\\')
 

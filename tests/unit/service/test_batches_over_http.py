@@ -97,6 +97,7 @@ async def test_a_batch_is_one_entry_that_says_how_many_items_there_were(bench, d
     assert (encrypted.event, encrypted.outcome, encrypted.key_id) == ("kms.Encrypt", "ok", key_id)
     assert encrypted.detail == {"context": '["tenant"]', "items": "5"}
     assert (decrypted.event, decrypted.detail) == ("kms.Decrypt", {"items": "5", "failed": "5"})
+    assert encrypted.key_version
     assert b"secret value" not in bench.logged_bytes()
 
 
