@@ -18,7 +18,10 @@ async def post(api, path, body=b"", *, method="POST"):
 async def test_a_key_is_marked_and_the_api_of_aws_says_so(api, body):
     key_id = await api.new_key()
     answer = await post(api, f"/api/v1/keys/{key_id}/compromise", body)
-    assert (answer.status, json.loads(answer.body)) == (200, {"keyId": api.arn(key_id), "state": "compromised"})
+    assert (answer.status, json.loads(answer.body)) == (
+        200,
+        {"keyId": api.arn(key_id), "state": "compromised"},
+    )
     assert answer.headers["content-type"] == "application/json"
     assert api.service.keys[key_id].state is KeyState.COMPROMISED
     assert (await api.call("DescribeKey", {"KeyId": key_id})).json["KeyMetadata"]["KeyState"] == "Disabled"
