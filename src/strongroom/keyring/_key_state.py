@@ -22,6 +22,8 @@ from strongroom.keyring._values import KeyInfo
 from strongroom.storage import KeyRecord, Reader
 
 NEVER: Final = math.inf
+GONE: Final = 0.0
+"""Date of expiry of a compromised key whose imported material is not there: its state cannot say so."""
 
 
 def key_info(record: KeyRecord) -> KeyInfo:
@@ -51,6 +53,8 @@ def at_time(record: KeyRecord, now: float) -> KeyRecord:
     has_expired = record.expires_at is not None and record.expires_at <= now and record.destroy_at is None
     if has_expired and record.state in {KeyState.ACTIVE, KeyState.SUSPENDED}:
         return record._replace(state=KeyState.PENDING_IMPORT)
+    if has_expired and record.state is KeyState.COMPROMISED:
+        return record._replace(expires_at=GONE)
     return record
 
 
@@ -87,6 +91,8 @@ def require_processing(record: KeyRecord, material_id: str) -> None:
     """
     if record.state is not KeyState.COMPROMISED or record.destroy_at is not None:
         require_active(record, material_id)
+    elif record.expires_at == GONE:
+        raise PendingImportError(record.key_id)
 
 
 def require_uncompromised(record: KeyRecord) -> None:

@@ -3,6 +3,7 @@
 from typing import Final
 
 from strongroom.core import KeyOrigin, KeyState, VersionMadeBy
+from strongroom.keyring._key_state import GONE
 from strongroom.storage import KeyRecord, KeyVersionRecord, Reader
 
 NO_MATERIAL: Final = "0" * 64
@@ -35,6 +36,8 @@ def settled(record: KeyRecord, versions: list[KeyVersionRecord]) -> KeyRecord:
         state = KeyState.PENDING_IMPORT if lacks_material(record, versions) else state
     elif state is KeyState.PENDING_IMPORT and not lacks_material(record, versions):
         state = KeyState.ACTIVE
+    if state is KeyState.COMPROMISED and lacks_material(record, versions):
+        dates = [GONE]
     return record._replace(state=state, expires_at=min(dates, default=None))
 
 

@@ -1,6 +1,7 @@
 """Key material that its owner brings: only the same comes back, what it encrypted opens, and it goes when told."""
 
 import asyncio
+import hmac
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import padding
@@ -8,7 +9,16 @@ from cryptography.hazmat.primitives.hashes import SHA1, SHA256
 from cryptography.hazmat.primitives.keywrap import aes_key_wrap_with_padding
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
-from strongroom.core import KeyOrigin, KeyState, Secret, random_bytes
+from strongroom.core import (
+    KeyOrigin,
+    KeyState,
+    KeyUsage,
+    MacAlgorithm,
+    ManagedKeySpec,
+    Secret,
+    SigningAlgorithm,
+    random_bytes,
+)
 from strongroom.keyring import (
     BroughtMaterial,
     DestructionScheduledError,
@@ -21,9 +31,12 @@ from strongroom.keyring import (
     InvalidCiphertextError,
     KeyById,
     KeyKind,
+    MessageType,
     PendingImportError,
     UnknownMaterialError,
     WrappingAlgorithm,
+    WrappingUnsupportedError,
+    generate_material,
 )
 
 DAY_S = 86_400.0
@@ -277,3 +290,67 @@ async def test_a_waiting_key_is_neither_rotated_nor_scheduled_for_it(keyring, ke
     with pytest.raises(PendingImportError):
         keyring.rotations.status(key_id)
     assert keyring.rotations.versions(key_id, limit=10, after=None, with_first=True).versions == ()
+
+
+@pytest.mark.parametrize("goes_by", ["deletion", "date", "date, before anybody looked"])
+async def test_a_compromised_key_opens_nothing_without_its_material(bench, keyring, key_id, goes_by):
+    await bring(keyring, key_id, OLD, expires_at=bench.clock.now() + DAY_S)
+    ciphertext = await sealed(keyring, key_id)
+    await keyring.lifecycle.mark_compromised(key_id)
+    assert await opened(keyring, ciphertext) == b"data"
+    if goes_by == "deletion":
+        await keyring.imports.delete(key_id)
+    else:
+        bench.clock.advance(DAY_S)
+    if goes_by == "date":
+        assert await keyring.imports.expire_due(key_id)
+    await asyncio.sleep(0)
+    for ring in (keyring, bench.open_keyring()):
+        with pytest.raises(PendingImportError):
+            await opened(ring, ciphertext)
+    with pytest.raises(ImportStateError, match="compromised"):
+        await bring(keyring, key_id, OLD)
+    assert state_of(keyring, key_id) is KeyState.COMPROMISED
+
+
+PAIRS = [
+    (ManagedKeySpec.RSA_2048, SigningAlgorithm.RSASSA_PSS_SHA_256),
+    (ManagedKeySpec.ECC_NIST_P256, SigningAlgorithm.ECDSA_SHA_256),
+]
+
+
+@pytest.mark.parametrize(("spec", "algorithm"), PAIRS)
+async def test_a_private_key_signs_once_it_was_brought_and_only_the_same_comes_back(
+    bench, keyring, spec, algorithm
+):
+    made = [generate_material(spec) for _ in range(2)]
+    theirs, another = (material.secret.reveal() for material in made)
+    kind = KeyKind(spec, KeyUsage.SIGN_VERIFY, KeyOrigin.EXTERNAL)
+    key = KeyById((await keyring.create_key("pair", kind=kind)).key_id)
+    with pytest.raises(PendingImportError):
+        await keyring.uses.sign(key, algorithm, b"m", MessageType.RAW)
+    hybrid = {"algorithm": WrappingAlgorithm.RSA_AES_KEY_WRAP_SHA_256}
+    first = await bring(keyring, key.key_id, theirs, **hybrid)
+    signed = await keyring.uses.sign(key, algorithm, b"m", MessageType.RAW)
+    assert (await keyring.uses.public_key(key)).public_key == made[0].public_key
+    await keyring.imports.delete(key.key_id)
+    for kind_said in (None, ImportType.NEW):
+        with pytest.raises(IncorrectKeyMaterialError):
+            await bring(keyring, key.key_id, another, kind=kind_said, **hybrid)
+    assert await bring(keyring, key.key_id, theirs, **hybrid) == first
+    await bench.open_keyring().uses.verify(key, algorithm, b"m", MessageType.RAW, signed.signature)
+
+
+async def test_material_of_rsa_does_not_go_under_oaep_alone(keyring):
+    kind = KeyKind(ManagedKeySpec.RSA_2048, KeyUsage.SIGN_VERIFY, KeyOrigin.EXTERNAL)
+    made = await keyring.create_key("pair", kind=kind)
+    with pytest.raises(WrappingUnsupportedError):
+        await keyring.imports.parameters(made.key_id, WrappingAlgorithm.RSAES_OAEP_SHA_256, 4096)
+
+
+async def test_an_hmac_key_is_brought(bench, keyring):
+    kind = KeyKind(ManagedKeySpec.HMAC_256, KeyUsage.GENERATE_VERIFY_MAC, KeyOrigin.EXTERNAL)
+    key = KeyById((await keyring.create_key("mac", kind=kind)).key_id)
+    await bring(keyring, key.key_id, OLD)
+    made = await keyring.uses.generate_mac(key, MacAlgorithm.HMAC_SHA_256, b"m")
+    assert made.mac == hmac.digest(OLD, b"m", "sha256")
