@@ -79,6 +79,15 @@ class FakeKeyService(FakeAccess, FakePairs, FakeKeyManagement, FakeRotation, Fak
         if not info.spec.is_symmetric:
             self.works.make(info)
 
+    async def create_key(self, caller, *, kind=None, **asked):
+        info = await super().create_key(caller, kind=kind, **asked)
+        if kind is not None and kind.store_id:
+            del self.keys[info.key_id]  # unless the store takes it
+            store = self._store(kind.store_id, connection=Connection.CONNECTED)
+            info = info._replace(store_id=store.store_id, cluster_id=store.cluster_id)
+            self.keys[info.key_id] = info
+        return info
+
     def find_credential(self, access_key_id):
         return self.credentials.get(access_key_id)
 

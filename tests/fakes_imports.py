@@ -2,20 +2,21 @@
 
 import hashlib
 
-from strongroom.core import KeyOrigin, KeyState, random_bytes
+from strongroom.core import KeyOrigin, KeyState, VersionMadeBy, random_bytes
 from strongroom.keyring import (
     NO_MATERIAL,
     ImportedMaterial,
     ImportParameters,
     ImportTokenError,
     ImportUnsupportedError,
+    KeyVersion,
 )
 
 DAY_S = 86_400.0
 
 
 class FakeImports:
-    """Needs ``_begin``, ``_key``, ``_clock`` and ``keys`` of ``FakeKeyManagement``."""
+    """Needs ``_begin``, ``_key``, ``_clock`` and ``keys`` of ``FakeKeyManagement``, and ``versions`` of ``FakeRotation``."""
 
     def __init__(self):
         self.tokens = {}
@@ -42,6 +43,12 @@ class FakeImports:
         self.keys[key_id] = info._replace(
             state=KeyState.ACTIVE, material_id=material_id, expires_at=brought.expires_at
         )
+        self.versions[key_id] = [
+            KeyVersion(
+                1, material_id, self._clock.now(), VersionMadeBy.IMPORT, is_current=True,
+                expires_at=brought.expires_at, description=brought.description,
+            )
+        ]  # fmt: skip
         return ImportedMaterial(key_id, material_id)
 
     async def delete_imported_key_material(self, caller, key_id, *, material_id):

@@ -15,7 +15,7 @@ from strongroom.keyring import (
 
 
 class FakeKeyStores:
-    """Needs ``_begin``, ``_clock`` and ``keys`` of ``FakeKeyManagement``. Keys of stores are not made here."""
+    """Needs ``_begin``, ``_clock`` and ``keys`` of ``FakeKeyManagement``."""
 
     def start_key_stores(self):
         self.stores = {}

@@ -34,6 +34,11 @@ class Violations:
         if value is not None:
             self._size(name, "", value, 1, maximum)
 
+    def n_items(self, name: str, value: Sized | None, minimum: int, maximum: int) -> None:
+        """A list, or absent."""
+        if value is not None:
+            self._size(name, "", value, minimum, maximum)
+
     def pattern(self, name: str, value: str | None, form: re.Pattern[str], written: str) -> None:
         """A text of a certain form, or absent; ``written`` is the form as the AWS model has it."""
         if value is not None and form.fullmatch(value) is None:

@@ -140,6 +140,7 @@ class ListKeysMembers(Members, frozen=True, kw_only=True):
         found = Violations()
         found.between("limit", self.limit, 1, 1_000)
         found.length("marker", self.marker, 1, 1_024)
+        found.n_items("resourceOwners", self.resource_owners, 1, len(RESOURCE_OWNERS))
         for owner in self.resource_owners or ():
             found.one_of("resourceOwners", owner, RESOURCE_OWNERS)
         found.check()

@@ -26,6 +26,7 @@ _GRANT_NAME_PATTERN = r"^[a-zA-Z0-9:/_-]+$"
 _PRINCIPAL = re.compile(r"[\w+=,.@:/-]+", re.ASCII)
 _PRINCIPAL_PATTERN = r"^[\w+=,.@:/-]+$"
 _GRANT_ID = re.compile(r"[0-9a-f]{64}")
+_POLICY_NAME = re.compile(r"[\w]+", re.ASCII)
 _MAX_TOKEN = 8_192
 
 
@@ -200,7 +201,11 @@ class RetireGrantMembers(Members, frozen=True, kw_only=True):
 
 
 def check_policy_name(name: str | None) -> None:
-    """Refuse every name of a policy but the one that there is."""
+    """Refuse every name of a policy but the one that there is. Raises ApiError."""
+    found = Violations()
+    found.length("policyName", name, 1, 128)
+    found.pattern("policyName", name, _POLICY_NAME, _POLICY_NAME.pattern)
+    found.check()
     if name not in {None, DEFAULT_POLICY_NAME}:
         raise ApiError("NotFoundException", "No such policy exists")
 

@@ -22,7 +22,7 @@ async def key_store_answers(api):
         "CreateCustomKeyStore", {"CustomKeyStoreName": "a", "CloudHsmClusterId": CLUSTER}
     )
     yield "CreateCustomKeyStore", created
-    await api.call("CreateCustomKeyStore", {"CustomKeyStoreName": "b", "CloudHsmClusterId": CLUSTER})
+    other = await api.call("CreateCustomKeyStore", {"CustomKeyStoreName": "b", "CloudHsmClusterId": CLUSTER})
     yield "DescribeCustomKeyStores", await api.call("DescribeCustomKeyStores", {"Limit": 1})
     store = {"CustomKeyStoreId": created.json["CustomKeyStoreId"]}
     yield (
@@ -32,6 +32,11 @@ async def key_store_answers(api):
     yield "ConnectCustomKeyStore", await api.call("ConnectCustomKeyStore", store)
     yield "DisconnectCustomKeyStore", await api.call("DisconnectCustomKeyStore", store)
     yield "DeleteCustomKeyStore", await api.call("DeleteCustomKeyStore", store)
+    store = {"CustomKeyStoreId": other.json["CustomKeyStoreId"]}
+    await api.call("ConnectCustomKeyStore", store)
+    made = await api.call("CreateKey", {"Origin": "AWS_CLOUDHSM", **store})
+    yield "CreateKey", made
+    yield "DescribeKey", await api.call("DescribeKey", {"KeyId": made.json["KeyMetadata"]["KeyId"]})
 
 
 ABSENT = "12345678-1234-1234-1234-123456789012"

@@ -15,8 +15,10 @@ async def lifecycle_answers(api):
     parameters = await api.call("GetParametersForImport", {**brought, **wrapping})
     yield "GetParametersForImport", parameters
     token = {"ImportToken": parameters.json["ImportToken"], "EncryptedKeyMaterial": "eA=="}
-    date = {"ValidTo": api.clock.now() + 9_999}
+    date = {"ValidTo": api.clock.now() + 9_999, "KeyMaterialDescription": "from the safe"}
     yield "ImportKeyMaterial", await api.call("ImportKeyMaterial", {**brought, **token, **date})
     yield "DescribeKey", await api.call("DescribeKey", brought)
+    listed = await api.call("ListKeyRotations", {**brought, "IncludeKeyMaterial": "ALL_KEY_MATERIAL"})
+    yield "ListKeyRotations", listed
     yield "DeleteImportedKeyMaterial", await api.call("DeleteImportedKeyMaterial", brought)
     yield "GetKeyLastUsage", await api.call("GetKeyLastUsage", key)

@@ -12,8 +12,6 @@ from api_support import ACCOUNT, REGION
 from strongroom.api import ApiError
 from strongroom.api import _requests as requests
 from strongroom.api._json import Blob, decode_members
-from strongroom.api._kms import NOT_SERVED_YET, OPERATIONS
-from unit.api.further_members import FURTHER_MEMBERS
 
 ABSENT = "12345678-1234-1234-1234-123456789012"
 MODEL = botocore.loaders.create_loader().load_service_model("kms", "service-2")
@@ -206,27 +204,6 @@ def test_enumerations_are_those_of_the_model():
     assert shapes["CiphertextType"]["max"] == requests.MAX_CIPHERTEXT_BYTES
     assert shapes["PlaintextType"]["max"] == requests.MAX_PLAINTEXT_BYTES
     assert shapes["KeyIdType"]["max"] == requests.MAX_KEY_ID
-
-
-MEMBERS = {
-    **FURTHER_MEMBERS,
-    "CreateAlias": requests.CreateAliasMembers, "CreateKey": requests.CreateKeyMembers,
-    "Decrypt": requests.DecryptMembers, "DescribeKey": requests.DescribeKeyMembers,
-    "DisableKey": requests.KeyMembers, "EnableKey": requests.KeyMembers, "Encrypt": requests.EncryptMembers,
-    "GenerateDataKey": requests.GenerateDataKeyMembers, "ListAliases": requests.ListAliasesMembers,
-    "ListKeys": requests.ListKeysMembers,
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("operation", sorted(OPERATIONS))
-def test_every_member_of_the_model_is_known_so_none_is_silently_ignored(operation):
-    shape = MODEL["operations"][operation]["input"]["shape"]
-    assert set(MEMBERS[operation].__struct_encode_fields__) == set(MODEL["shapes"][shape]["members"])
-
-
-def test_served_and_not_served_together_are_the_model():
-    assert set(OPERATIONS) | NOT_SERVED_YET == set(MODEL["operations"])
-    assert set(OPERATIONS) & NOT_SERVED_YET == set()
 
 
 @pytest.mark.parametrize(("form", "message"), [
