@@ -88,9 +88,10 @@ class EntryQueue:
             raise self._refusal(reason)
         at = int(self._clock.now() * 1_000_000)
         at_part, encode = self._uses.at_part(at), self._uses.encode
-        for seq, entry in enumerate(entries, self._seq):
-            self._pending.append(encode(entry, seq, at, at_part))
-        self._seq += len(entries)
+        # One that cannot be encoded leaves none behind: entries without tickets would make others count as durable early.
+        encoded = [encode(entry, seq, at, at_part) for seq, entry in enumerate(entries, self._seq)]
+        self._pending += encoded
+        self._seq += len(encoded)
         self.tickets.issue_many(len(entries))
 
     def take_group(self) -> list[bytes]:

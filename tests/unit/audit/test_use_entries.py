@@ -155,3 +155,15 @@ def test_every_ticket_of_a_batch_is_told_once_and_in_order_however_groups_are_cu
         assert tickets.fail_all() == []
     finally:
         loop.close()
+
+
+async def test_entries_that_cannot_be_encoded_leave_nothing_behind_for_others_to_count(log, tmp_path):
+    heard = Heard()
+    with pytest.raises(TypeError):
+        log.record_uses([usual("first"), usual("second", detail={"n": 7})], heard)
+    log.record_uses([usual("third")], heard)
+    await until(lambda: heard.told)
+    await log.record("event", "after")
+    assert heard.told == [(1, None)]
+    assert [(entry.seq, entry.request_id) for entry in read_entries(tmp_path)] == [(1, "third"), (2, "")]
+    verify_log(tmp_path)
