@@ -3,12 +3,13 @@
 import io
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import click
 
+from strongroom.cli._context_option import context_option
 from strongroom.cli._endpoint import find_service
 from strongroom.cli._errors import NotDoneError
 from strongroom.cli._file_ends import (
@@ -50,27 +51,6 @@ def _is_number(text: str) -> bool:
     return text.isascii() and text.isdigit() and len(text) < 19
 
 
-def _pairs(_ctx: click.Context, param: click.Parameter, values: Sequence[str]) -> Mapping[str, str]:
-    found: dict[str, str] = {}
-    for text in values:
-        name, equals, value = text.partition("=")
-        if not equals or name in found:
-            raise click.BadParameter("give NAME=VALUE, each name once", param=param)
-        found[name] = value
-    return found
-
-
-def _context_option(words: str) -> Callable[[Any], Any]:
-    return click.option(
-        "--context",
-        "-c",
-        multiple=True,
-        metavar="NAME=VALUE",
-        callback=_pairs,
-        help=f"{words}; may be repeated.",
-    )
-
-
 def _output_option(words: str) -> Callable[[Any], Any]:
     return click.option(
         "--output", "-o", "target", metavar="FILE", help=f"{words} if left out; - is standard output."
@@ -84,7 +64,7 @@ _force_option = click.option("--force", is_flag=True, help="Replace the output f
 @click.argument("source", metavar="FILE")
 @click.option("--key", "-k", "key_id", required=True, help="Key id, ARN or alias/NAME to encrypt under.")
 @_output_option(f"FILE{SUFFIX}")
-@_context_option("Encryption context: stored in clear, and authenticated")
+@context_option("Encryption context: stored in clear, and authenticated")
 @_force_option
 @reporting
 def encrypt(
@@ -115,7 +95,7 @@ def encrypt(
 @click.argument("source", metavar="FILE")
 @_output_option(f"FILE without {SUFFIX}")
 @click.option("--key", "-k", "key_id", help="Decrypt only what this key encrypted.")
-@_context_option("What the encryption context must hold")
+@context_option("What the encryption context must hold")
 @click.option(
     "--range",
     "part",

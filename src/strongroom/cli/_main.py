@@ -31,6 +31,7 @@ COMMANDS: Mapping[str, _Entry] = MappingProxyType(
         "keys": _Entry("_keys", "keys", "List, create and show keys; tell who may use them."),
         "encrypt": _Entry("_files", "encrypt", "Encrypt a file or a pipe of any size."),
         "decrypt": _Entry("_files", "decrypt", "Decrypt it, or a range of it."),
+        "rewrap": _Entry("_rewrap", "rewrap", "Encrypt stored ciphertexts anew: JSON lines, SQL tables."),
         "demo": _Entry("_demo", "demo", "A guided tour: kill a member, watch nothing break."),
         "bench": _Entry("_bench", "bench", "Measure the running service under load."),
         "doctor": _Entry("_doctor", "doctor", "Check home and machine without the service."),

@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     from strongroom.client._envelope_keys import Done
     from strongroom.client._items import Item, Result, values, values_async
     from strongroom.client._kms import KmsClient
-    from strongroom.client._output_file import new_file, require_free
+    from strongroom.client._output_file import new_file, publish, require_free
     from strongroom.client._retries import Retries
     from strongroom.client._streams import write_all
 
@@ -77,6 +77,7 @@ _LATE = MappingProxyType(
         "Result": "_items",
         "Retries": "_retries",
         "new_file": "_output_file",
+        "publish": "_output_file",
         "require_free": "_output_file",
         "values": "_items",
         "values_async": "_items",
@@ -122,6 +123,7 @@ __all__ = [
     "needs_home",
     "new_file",
     "parse_endpoint",
+    "publish",
     "read_answer",
     "require_free",
     "values",

@@ -72,7 +72,9 @@ class ItemRefusedError(RequestRefusedError):
     def __init__(self, position: int, code: str, message: str) -> None:
         super().__init__(code, message, status=400)
         self.position = position
-        self.message = f"item {position}: {self.message}"
+        self.reason = self.message
+        """The message without the position."""
+        self.message = f"item {position}: {self.reason}"
 
 
 _CREDENTIALS = "unset AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or set them with: strongroom env"

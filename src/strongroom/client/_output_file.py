@@ -59,6 +59,16 @@ def new_file(path: Path, *, mode: int, overwrite: bool, reserve: int = 0) -> Ite
         os.close(folder)
 
 
+def publish(part: Path, path: Path, *, overwrite: bool) -> None:
+    """Give a file that is whole and on disk its final name, in the same folder. Raises as ``new_file``."""
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        _move(part.name, path.name, folder, overwrite=overwrite, shown=path)
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
 def require_free(path: Path, *, overwrite: bool) -> None:
     """Raise OutputExistsError unless a file may be put there."""
     try:

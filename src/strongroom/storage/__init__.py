@@ -19,10 +19,13 @@ writes of the store, as many as wait in one durable commit. Processes share a da
 What it does not do: it caches nothing, retries nothing, understands no blob that it keeps, and decides nothing
 about keys. Creating, upgrading and opening are different verbs, and opening never creates.
 
+``CiphertextTable`` is apart from all that: it reads and changes ciphertexts in tables of applications, by any URL.
+
 What is SQLite's own is in ``_sqlite``; all else is SQL that PostgreSQL takes too.
 """
 
 from strongroom.storage._access import GrantRecord, KeyPolicyRecord
+from strongroom.storage._ciphertext_table import CiphertextRow, CiphertextTable, has_password
 from strongroom.storage._errors import DuplicateError
 from strongroom.storage._key_stores import KeyStoreRecord
 from strongroom.storage._migrate import create_database, upgrade_database
@@ -49,6 +52,8 @@ from strongroom.storage._uses import KeyUseRecord
 __all__ = [
     "AccessKeyRecord",
     "AliasRecord",
+    "CiphertextRow",
+    "CiphertextTable",
     "CopyState",
     "DomainRecord",
     "DuplicateError",
@@ -70,5 +75,6 @@ __all__ = [
     "Transaction",
     "TransportKeyRecord",
     "create_database",
+    "has_password",
     "upgrade_database",
 ]
