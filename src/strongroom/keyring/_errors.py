@@ -26,7 +26,6 @@ KeyringError
 ├── KeyUsageError             the key is not for this
 │   └── AlgorithmError        it is, but not by this algorithm
 ├── NoPublicKeyError          the key has no public half
-├── NoPublicKeyError          the key has no public half
 ├── UnfitRequestError         what is asked of the key does not fit it, such as a digest of another length
 ├── UnfitMaterialError        key material is not what a key of this spec is made of
 ├── InvalidSignatureError     the signature does not verify
