@@ -5,6 +5,7 @@ from typing import Protocol
 
 from strongroom.core import OaepAlgorithm, Secret, random_bytes
 from strongroom.keyring._errors import DryRunError, UnfitRequestError
+from strongroom.keyring._records import KeyRecords
 from strongroom.keyring._uses import KeyUses
 from strongroom.keyring._values import Decrypted, Encrypted, KeyRef, ReEncrypted
 
@@ -29,9 +30,10 @@ class EitherUses:
     With ``dry_run`` all is done, the result thrown away and DryRunError raised in its place.
     """
 
-    def __init__(self, symmetric: SymmetricUses, pairs: KeyUses) -> None:
+    def __init__(self, symmetric: SymmetricUses, pairs: KeyUses, records: KeyRecords) -> None:
         self._symmetric = symmetric
         self._pairs = pairs
+        self._records = records
 
     async def encrypt(
         self,
@@ -87,6 +89,9 @@ class EitherUses:
         dry_run: bool = False,
     ) -> ReEncrypted:
         """Decrypt and encrypt anew; the plaintext is overwritten before this returns."""
+        key = self._records.pinned(key)
+        if source_key is not None:
+            source_key = self._records.pinned(source_key)
         await self._rehearse(key, algorithm=algorithm, context=context)
         opened = await self.decrypt(
             ciphertext, key=source_key, algorithm=source_algorithm, context=source_context

@@ -120,7 +120,7 @@ class Keyring:
         }
         self.ready_uses = ReadyUses(self._records, self.envelope)
         self.uses = KeyUses(self._records, works, self._slow)
-        self.either = EitherUses(self, self.uses)
+        self.either = EitherUses(self, self.uses, self._records)
         self.data_key_pairs = DataKeyPairs(self, self._slowest)
         singly = SingleBatches(self._records, self, self.uses)
         self.batches = Batches(store, self._records, self.ciphers, singly=singly)
@@ -237,6 +237,9 @@ class Keyring:
         Nothing is decrypted before both keys are at hand, and the plaintext is overwritten before this returns (the
         copies that Python made of it are out of reach).
         """
+        key = self._records.pinned(key)
+        if source_key is not None:
+            source_key = self._records.pinned(source_key)
         if self._records.find(key).record.origin is KeyOrigin.AWS_CLOUDHSM:
             return await self.either.re_encrypt(
                 ciphertext,

@@ -59,6 +59,13 @@ class KeyRecords:
                 held = self._by_alias[key.alias_name] = self._look_up_alias(key.alias_name)
         return held
 
+    def pinned(self, key: KeyRef) -> KeyById:
+        """Return the name of the key that this names now, for work that waits: an alias may name another key by then.
+
+        Whoever was authorised was so about the key of now. Raises as ``find``.
+        """
+        return KeyById(self.find(key).record.key_id)
+
     def find_in_blob(self, id_bytes: bytes) -> HeldKey:
         """Return the key whose 16-byte id a blob names, as it is now. Raises KeyNotFoundError."""
         self._forget_what_changed()

@@ -127,6 +127,35 @@ async def test_a_target_suspended_while_the_source_is_unwrapped_is_refused(
     assert refused.value.key_id == target.key_id
 
 
+@pytest.mark.parametrize("algorithms", ["given", "usual"])
+@pytest.mark.parametrize("moved", ["source", "target"])
+async def test_an_alias_that_moves_meanwhile_brings_no_other_key_in(
+    bench, keyring, source, moved, algorithms
+):
+    """The caller was authorised about the keys that the aliases named at first."""
+    target, other = [KeyById((await keyring.create_key(name)).key_id) for name in ("target", "other")]
+    for name, key in (("source", source), ("target", target)):
+        await keyring.create_alias(f"alias/{name}", key.key_id)
+    of_other = (await keyring.encrypt(other, Secret(b"data"), OLD)).ciphertext
+    of_source = (await keyring.encrypt(source, Secret(b"data"), OLD)).ciphertext
+    cold = bench.open_keyring()
+    names = {"source_key": KeyByAlias("alias/source"), "source_context": OLD, "context": NEW}
+    if algorithms == "given":
+        names |= {"source_algorithm": None, "algorithm": None}
+    verb = cold.either.re_encrypt if algorithms == "given" else cold.re_encrypt
+    bench.cluster.hold_unwraps()
+    ciphertext = of_other if moved == "source" else of_source
+    under_way = asyncio.ensure_future(verb(ciphertext, key=KeyByAlias("alias/target"), **names))
+    await bench.cluster.arrived.wait()
+    await keyring.aliases.move(f"alias/{moved}", other.key_id)
+    bench.cluster.let_go()
+    if moved == "source":
+        with pytest.raises(IncorrectKeyError):
+            await under_way
+    else:
+        assert (await under_way).key_id == target.key_id
+
+
 async def test_what_decrypt_refuses_is_refused(keyring, source, target, ciphertext):
     with pytest.raises(InvalidCiphertextError):
         await move(keyring, ciphertext, target, source_context=NEW)
