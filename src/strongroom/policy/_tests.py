@@ -3,7 +3,7 @@
 ``Texts``, ``Arns``, ``Truths`` and ``Networks`` each say whether a value is one of those that a condition lists.
 """
 
-from ipaddress import ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Final, Protocol
 
 from strongroom.policy._errors import MalformedPolicyError
@@ -13,6 +13,8 @@ from strongroom.policy._request import read_address
 _EXACT_COST: Final = 100
 _ARN_PARTS: Final = 6
 _ARN_COST: Final = 800
+_MAPPED_BITS: Final = 96
+"""Of the prefix under which IPv6 has the addresses of IPv4 (RFC 4291, section 2.5.5.2)."""
 
 
 class ValueTest(Protocol):
@@ -103,6 +105,9 @@ class Networks:
                 raise MalformedPolicyError(
                     "a condition on an address lists what is no address or network"
                 ) from None
+            mapped = network.network_address.ipv4_mapped if isinstance(network, IPv6Network) else None
+            if mapped is not None and network.prefixlen >= _MAPPED_BITS:  # as addresses of requests are read
+                network = IPv4Network((int(mapped), network.prefixlen - _MAPPED_BITS))
             mask = int(network.netmask)
             by_mask.setdefault((network.version, mask), set()).add(int(network.network_address))
         self._by_mask = by_mask

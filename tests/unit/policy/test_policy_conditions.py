@@ -88,6 +88,9 @@ def test_names_in_the_encryption_context_as_a_set():
         (["10.0.0.0/8", "2001:db8::/32"], "2001:db8::5", True),
         ("fe80::/10", "fe80::1%eth0", True),
         ("0.0.0.0/0", "2001:db8::5", False),
+        ("::ffff:192.0.2.9/120", "192.0.2.1", True),
+        ("::ffff:192.0.2.9/120", "::ffff:192.0.3.1", False),
+        ("::ffff:0:0/96", "198.51.100.1", True),
     ],
 )
 def test_addresses_of_callers(network, address, expected):
