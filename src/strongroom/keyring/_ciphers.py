@@ -25,7 +25,7 @@ from strongroom.envelope import (
     seal_blob,
 )
 from strongroom.keyring._cache import CachedCipher, CipherCache
-from strongroom.keyring._errors import MissingRecordError
+from strongroom.keyring._errors import MissingRecordError, PendingImportError
 from strongroom.keyring._outage import Outage
 from strongroom.storage import DomainRecord, KeyRecord, Reader
 
@@ -162,6 +162,8 @@ class KekCiphers:
         record = self._store.get_key_version(key.key_id, version)
         if record is None:
             raise MissingRecordError(f"version {version} of key {key.key_id} is not in the database")
+        if not record.wrapped:  # what was imported may have been deleted since the key was looked at
+            raise PendingImportError(key.key_id)
         binding = kek_binding(uuid.UUID(key.key_id).bytes, version)
         return CachedCipher(
             Xaes256Gcm(

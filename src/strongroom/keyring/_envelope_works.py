@@ -7,7 +7,7 @@ from strongroom.core import Clock, HsmIntegrityError, KeyUsage, ManagedKeySpec
 from strongroom.envelope import Blob, Purpose, key_material_binding, open_blob, seal_blob
 from strongroom.keyring._cache import CipherCache
 from strongroom.keyring._ciphers import CacheLimits, KekCiphers
-from strongroom.keyring._errors import MissingRecordError
+from strongroom.keyring._errors import MissingRecordError, PendingImportError
 from strongroom.keyring._key_work import KeyWork
 from strongroom.keyring._material import Material
 from strongroom.keyring._slow_work import SlowWork
@@ -96,6 +96,8 @@ class EnvelopeWorks:
             raise MissingRecordError(
                 f"version {record.current_version} of key {record.key_id} is not in the database"
             )
+        if not version.wrapped:  # what was imported may have been deleted since the key was looked at
+            raise PendingImportError(record.key_id)
         place = MaterialPlace(record.domain_id, record.key_id, version.version, record.spec, record.usage)
         secret = open_blob(domain.cipher, Blob.parse(version.wrapped), place.binding)
         work = software_work(record.spec, secret, self._slow)

@@ -112,6 +112,26 @@ async def test_what_was_encrypted_opens_after_the_same_material_came_back(bench,
         assert await opened(ring, ciphertext) == b"data"
 
 
+@pytest.mark.parametrize("spec", [ManagedKeySpec.SYMMETRIC_DEFAULT, ManagedKeySpec.HMAC_256])
+async def test_material_that_goes_while_an_hsm_is_asked_for_it_is_told_as_such(bench, keyring, spec):
+    usage = KeyUsage.ENCRYPT_DECRYPT if spec.is_symmetric else KeyUsage.GENERATE_VERIFY_MAC
+    key_id = (await keyring.create_key("imported", kind=KeyKind(spec, usage, KeyOrigin.EXTERNAL))).key_id
+    await bring(keyring, key_id, OLD)
+    cold = bench.open_keyring()
+    use = (
+        sealed(cold, key_id)
+        if spec.is_symmetric
+        else cold.uses.generate_mac(KeyById(key_id), MacAlgorithm.HMAC_SHA_256, b"message")
+    )
+    bench.cluster.hold_unwraps()
+    under_way = asyncio.ensure_future(use)
+    await bench.cluster.arrived.wait()
+    await keyring.imports.delete(key_id)
+    bench.cluster.let_go()
+    with pytest.raises(PendingImportError):
+        await under_way
+
+
 async def test_deleted_material_is_nowhere_in_the_database(bench, keyring, key_id):
     await bring(keyring, key_id, OLD)
     stored = bench.stores[0].get_key_version(key_id, 1).wrapped
