@@ -157,6 +157,22 @@ def test_batches_that_fail_on_the_way_leave_no_gap_and_no_double():
         assert list(values(client.encrypt_many(KEY, plaintexts))) == [b"<" + text for text in plaintexts]
 
 
+def test_no_more_than_a_batch_of_items_is_taken_ahead_of_the_results():
+    taken = []
+
+    def source():
+        for number in range(100):
+            taken.append(number)
+            yield b"%d" % number
+
+    with ScriptedServer([(echo,)]) as server, client_of(server, batch_items=10) as client:
+        results = client.encrypt_many(KEY, source())
+        assert (taken, server.requests) == ([], [])
+        for yielded, _ in enumerate(results):
+            assert len(taken) <= yielded + 11
+        assert len(server.requests) == 10
+
+
 def test_an_answer_with_too_few_items_is_none():
     short = answer(200, msgspec.msgpack.encode({"keyId": "arn", "items": [{"ciphertext": b"x"}]}))
     odd = answer(200, msgspec.msgpack.encode({"keyId": "arn", "items": [{}, {"ciphertext": b"x"}]}))
