@@ -2,9 +2,10 @@
 
 import signal
 
+from fixtures_real_clients import client_service, clients
 from running_service import initialised_home
 
-__all__ = ["initialised_home"]
+__all__ = ["client_service", "clients", "initialised_home"]
 
 
 def pytest_configure() -> None:

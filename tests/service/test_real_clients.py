@@ -5,86 +5,17 @@
 
 import base64
 import json
-import os
-import subprocess
-import sys
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 import pytest
 
-from running_service import RunningService, copy_home
-from strongroom.audit import read_entries, verify_log
-
-_CLIENTS = Path(__file__).parents[2] / ".deps" / "clients" / "bin"
-_LIMIT_S = 100.0
+from fixtures_real_clients import Clients, is_installed
+from running_service import RunningService
+from strongroom.audit import read_entries
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(
-        not all((_CLIENTS / name).exists() for name in ("aws", "sops", "python")),
-        reason=f"AWS CLI, SOPS and AWS Encryption SDK are not in {_CLIENTS}: './dev test --slow' installs them",
-    ),
+    pytest.mark.skipif(not is_installed, reason="the clients are missing: './dev test --slow' installs them"),
 ]
-
-
-class Clients:
-    """Programs that run with the variables of ``strongroom env``."""
-
-    def __init__(self, service: RunningService, folder: Path) -> None:
-        self.folder = folder
-        ours = {"STRONGROOM_HOME": str(service.home.root), "STRONGROOM_PORT": str(service.port)}
-        printed = subprocess.run(
-            [sys.executable, "-m", "strongroom", "env", "--shell", "json"],
-            capture_output=True,
-            check=True,
-            env={"PATH": os.environ["PATH"], **ours},
-        )
-        self._environment = {
-            **json.loads(printed.stdout),
-            "PATH": f"{_CLIENTS}:{os.environ['PATH']}",
-            "HOME": str(folder),
-        }
-
-    def run(self, *command: str, text: str = "") -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            command,
-            env=self._environment,
-            cwd=self.folder,
-            input=text,
-            capture_output=True,
-            text=True,
-            timeout=_LIMIT_S,
-            check=False,
-        )
-
-    def output(self, *command: str, text: str = "") -> str:
-        done = self.run(*command, text=text)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    def kms(self, *arguments: str) -> dict[str, Any]:
-        """Call the AWS CLI; returns the document that it prints, empty when it prints none."""
-        printed = self.output("aws", "kms", *arguments, "--output", "json")
-        return dict(json.loads(printed)) if printed else {}
-
-    def new_key(self) -> str:
-        return str(self.kms("create-key")["KeyMetadata"]["Arn"])
-
-
-@pytest.fixture(scope="module")
-def service(initialised_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
-    with RunningService(copy_home(initialised_home, tmp_path_factory.mktemp("clients") / "home")) as running:
-        running.start()
-        yield running
-        assert running.stop() == 0
-        verify_log(running.home.audit)
-
-
-@pytest.fixture
-def clients(service: RunningService, tmp_path: Path) -> Clients:
-    return Clients(service, tmp_path)
 
 
 def test_aws_cli_makes_a_key_and_uses_it(clients: Clients) -> None:
@@ -146,7 +77,7 @@ def test_aws_cli_asks_sts_who_it_is(clients: Clients) -> None:
 _DOCUMENT = "database:\n    user: app\n    password: hunter2\n    ports:\n        - 5432\n"
 
 
-def test_sops_encrypts_a_yaml_file_and_opens_it(clients: Clients, service: RunningService) -> None:
+def test_sops_encrypts_a_yaml_file_and_opens_it(clients: Clients, client_service: RunningService) -> None:
     arn = clients.new_key()
     plain, sealed = clients.folder / "plain.yaml", clients.folder / "sealed.yaml"
     plain.write_text(_DOCUMENT)
@@ -163,7 +94,9 @@ def test_sops_encrypts_a_yaml_file_and_opens_it(clients: Clients, service: Runni
     clients.output("sops", "rotate", "--in-place", "sealed.yaml")
     assert clients.output("sops", "decrypt", "sealed.yaml") == _DOCUMENT.replace("hunter2", "changed")
     done = {
-        entry.event for entry in read_entries(service.home.audit) if entry.key_id == arn.rpartition("/")[2]
+        entry.event
+        for entry in read_entries(client_service.home.audit)
+        if entry.key_id == arn.rpartition("/")[2]
     }
     assert {"kms.Encrypt", "kms.Decrypt"} <= done
 
@@ -212,7 +145,4 @@ except DecryptKeyError:
 
 
 def test_aws_encryption_sdk_makes_a_message_for_two_keys_and_opens_it_with_either(clients: Clients) -> None:
-    script = clients.folder / "round_trip.py"
-    script.write_text(_ENCRYPTION_SDK)
-    python = str(_CLIENTS / "python")
-    assert clients.output(python, str(script), clients.new_key(), clients.new_key()) == "round trip\n"
+    assert clients.python(_ENCRYPTION_SDK, clients.new_key(), clients.new_key()) == "round trip\n"
