@@ -74,7 +74,8 @@ class ListKeyPoliciesMembers(KeyMembers, frozen=True, kw_only=True):
         _check_page(found, self.limit, self.marker)
         found.check()
         if self.marker is not None:
-            raise ApiError("InvalidMarkerException", "The marker was not given out by this operation.")
+            # The model has no InvalidMarkerException for this operation.
+            raise validation_error("The marker was not given out by this operation.")
 
 
 class ConstraintMembers(Struct, frozen=True, kw_only=True, rename="pascal"):

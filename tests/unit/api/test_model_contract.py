@@ -73,7 +73,7 @@ OTHER_CODES = {
 
 def _expected(operation, wrong):
     path = wrong.path.removeprefix(f"{operation}.")
-    if other := OTHER_CODES.get(path, {}).get(wrong.kind):
+    if (other := OTHER_CODES.get(path, {}).get(wrong.kind)) in {REFUSAL, *modelled_errors(operation)}:
         return {other}
     if (operation, re.split(r"[.\[]", path)[0]) in REFUSED:
         return {REFUSAL, "ValidationException", "SerializationException"}

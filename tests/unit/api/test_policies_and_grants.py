@@ -185,7 +185,7 @@ async def test_grants_that_are_not_there(real, key):
         ("ListGrants", {**key, "Marker": "x"}, "InvalidMarkerException"),
         ("ListGrants", {"KeyId": ABSENT}, "NotFoundException"),
         ("ListRetirableGrants", {}, "ValidationException"),
-        ("ListKeyPolicies", {**key, "Marker": "x"}, "InvalidMarkerException"),
+        ("ListKeyPolicies", {**key, "Marker": "x"}, "ValidationException"),
     ):
         answer = await real.call(operation, members)
         assert (operation, answer.status, answer.code) == (operation, 400, code)
