@@ -5,7 +5,7 @@ import contextlib
 
 import pytest
 
-from fakes_replication import CLOCK, Killed, soon
+from fakes_replication import CLOCK, FakeKeys, Killed, soon
 from strongroom.core import (
     HsmKeyNotFoundError,
     HsmRequestError,
@@ -15,7 +15,7 @@ from strongroom.core import (
     MemberFailedError,
     NoMemberError,
 )
-from strongroom.hsm.cluster import Rules, TooFewCopiesError
+from strongroom.hsm.cluster import Rules, TooFewCopiesError, _key_copies, _key_replication
 from strongroom.storage import CopyState, HsmKeyState
 
 SPECS = [
@@ -105,6 +105,49 @@ async def test_a_member_that_hangs_does_not_hold_up_a_creation_beyond_its_deadli
     while cluster.holders(record) or record.state is not HsmKeyState.DESTROYED:
         await asyncio.sleep(0.01)
         record = cluster.store.get_hsm_key(record.key_id)
+
+
+async def test_when_the_member_that_made_a_key_is_lost_before_it_is_copied_another_one_makes_it(
+    cluster, monkeypatch
+):
+    wrap_out = FakeKeys.wrap_out
+
+    async def lost(keys, *args, **kwargs):
+        if keys.name == "alpha":
+            keys.hsm.faults.hang()
+            raise MemberFailedError("the connection was closed")
+        return await wrap_out(keys, *args, **kwargs)
+
+    monkeypatch.setattr(FakeKeys, "wrap_out", lost)
+    monkeypatch.setattr(_key_replication, "_SOURCE_LOOK_S", 0.1)
+    monkeypatch.setattr(_key_copies, "_STEP_LIMIT_S", 0.2)
+    record = await cluster.create()
+    cluster.hsms["alpha"].faults.release()
+    assert {"beta", "gamma"} <= cluster.holders(record)
+    assert record.state is HsmKeyState.ACTIVE
+    (undone,) = cluster.store.list_hsm_keys(HsmKeyState.DESTROYED)
+    assert cluster.holders(undone) <= {"alpha"}  # which is told when it is back
+
+
+async def test_a_creation_that_fails_waits_for_no_member_that_waits_for_it(cluster):
+    """A member that comes back is let in between changes; what undoes a change belongs to it."""
+    cluster.serving[:] = ["alpha", "beta"]
+    cluster.hsms["beta"].faults.hang()
+    creation = asyncio.ensure_future(cluster.create(seconds=3_600.0))
+    while not any(cluster.holders(record) for record in cluster.store.list_hsm_keys(HsmKeyState.PENDING)):
+        await asyncio.sleep(0.01)
+    joining = asyncio.ensure_future(cluster.join("gamma"))
+    await asyncio.sleep(0.2)
+    assert not joining.done()
+    cluster.serving[:] = ["alpha"]
+    cluster.hsms["beta"].faults.fail_next(1)
+    cluster.hsms["beta"].faults.release()
+    async with asyncio.timeout(60):
+        with pytest.raises(TooFewCopiesError):
+            await creation
+        await joining
+    (record,) = cluster.store.list_hsm_keys()
+    assert (record.state, cluster.holders(record)) == (HsmKeyState.DESTROYED, set())
 
 
 async def test_a_creation_that_is_cancelled_leaves_nothing(cluster):

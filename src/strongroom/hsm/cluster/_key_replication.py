@@ -37,7 +37,9 @@ from strongroom.hsm.cluster._turns import Turns
 from strongroom.storage import CopyState, HsmKeyCopyRecord, HsmKeyRecord, HsmKeyState, Store, Transaction
 
 _SOURCE_SHARE: Final = 0.5
-"""The part of a creation's time that one member may take to generate: so that another one can be tried."""
+"""The part of a creation's time that one member may take to generate and show it: so that another one can be tried."""
+_SOURCE_LOOK_S: Final = 2.0
+"""How long a member that generated a key may take to say whether it was its fault that the copies failed."""
 _UNDO_LIMIT_S: Final = 10.0
 _UNDO_AT_ONCE_S: Final = 0.05
 """How long a creation that failed waits for that before it is tried elsewhere, or beyond its deadline."""
@@ -47,6 +49,10 @@ _LONGEST_PAUSE_S: Final = 2.0
 
 class TooFewCopiesError(MemberFailedError):
     """A key could not be put on as many members as it must be on; it was undone."""
+
+
+class _SourceLostError(MemberFailedError):
+    """The member that had generated a key failed before there were enough copies: another one may do it."""
 
 
 class Rules(NamedTuple):
@@ -124,7 +130,8 @@ class KeyReplication:
 
         ``made_for`` is kept in the record. Raises TooFewCopiesError when it could not be put on enough members, HsmRequestError when a member says
         that it makes no such key, NoMemberError when none could; nothing of it stays. A creation is tried on
-        another member with another id, never again with the same: the first may have happened.
+        another member with another id, never again with the same: the first may have happened. So it is too when
+        the member that generated the key fails before the key is copied.
         """
         failure: HsmError | None = None
         async with self._turns.change():
@@ -199,9 +206,11 @@ class KeyReplication:
             record.key, record.label, may_leave=record.may_leave, deadline=share
         )
         record = record._replace(public_key=spki_der)
-        await self._until_usable(record, source, deadline)
-        record = record._replace(canary=await make_key_canary(record.key, source.use, deadline=deadline))
+        await self._until_usable(record, source, share)
+        record = record._replace(canary=await make_key_canary(record.key, source.use, deadline=share))
         held, failures = await self._copy(record, source, deadline)
+        if failures and len(held) < self._rules.copies_of(may_leave=record.may_leave):
+            await self._require_source(record, source, deadline)
         self._require_enough(record, held, failures)
         active = record._replace(state=HsmKeyState.ACTIVE)
         await self._store.write(lambda tx: _activate(tx, active, held))  # here it is acknowledged
@@ -231,6 +240,17 @@ class KeyReplication:
         held = [source.name, *(target.name for target, error in outcomes if error is None)]
         return held, [f"{target.name}: {error.message}" for target, error in outcomes if error is not None]
 
+    async def _require_source(self, record: HsmKeyRecord, source: Replica, deadline: Deadline) -> None:
+        """Raise _SourceLostError when the copies failed and the member that was to give them no longer works."""
+        if deadline.remaining_s() < _SOURCE_LOOK_S:
+            return  # there is no time for another one either
+        limit = Deadline.after(self._clock, _SOURCE_LOOK_S)
+        try:
+            await prove_key(record, source.use, None, deadline=limit)
+            await source.keys.inspect_direct(record.key, may_leave=record.may_leave, deadline=limit)
+        except MemberFailedError as error:
+            raise _SourceLostError(f"member {source.name} was lost: {error.message}") from error
+
     def _require_enough(self, record: HsmKeyRecord, held: list[str], failures: list[str]) -> None:
         wanted = self._rules.copies_of(may_leave=record.may_leave)
         if len(held) < wanted:
@@ -256,7 +276,9 @@ class KeyReplication:
 
     async def _begin_to_undo(self, record: HsmKeyRecord, cause: str, waits_s: float) -> None:
         """Undo a creation; what takes longer goes on alone: a member that hangs costs the caller no time."""
+        end_turn = self._turns.another()  # a returning member sees the tombstone, or is swept
         undoing = asyncio.ensure_future(self._undo(record, cause))
+        undoing.add_done_callback(lambda _undoing: end_turn())
         self._undoing.add(undoing)
         undoing.add_done_callback(self._undoing.discard)
         await asyncio.wait({undoing}, timeout=waits_s)
@@ -265,14 +287,13 @@ class KeyReplication:
 
     async def _undo(self, record: HsmKeyRecord, cause: str) -> None:
         """Make the tombstone, then destroy what may be there. Whatever fails here is done at a later start."""
-        async with self._turns.change():  # a returning member sees the tombstone, or is swept
-            try:
-                await self._entomb(record)
-                await self._sweep(record, Deadline.after(self._clock, _UNDO_LIMIT_S))
-            except Exception as error:  # noqa: BLE001  # the failure that is on its way says more
-                self._events.emit("key.undo_failed", key=record.key_id.hex(), cause=str(error))
-            else:
-                self._events.emit("key.undone", key=record.key_id.hex(), cause=cause)
+        try:
+            await self._entomb(record)
+            await self._sweep(record, Deadline.after(self._clock, _UNDO_LIMIT_S))
+        except Exception as error:  # noqa: BLE001  # the failure that is on its way says more
+            self._events.emit("key.undo_failed", key=record.key_id.hex(), cause=str(error))
+        else:
+            self._events.emit("key.undone", key=record.key_id.hex(), cause=cause)
 
     async def _entomb(self, record: HsmKeyRecord) -> HsmKeyRecord:
         tombstone = record._replace(state=HsmKeyState.DESTROYED, destroyed_at=self._clock.now())

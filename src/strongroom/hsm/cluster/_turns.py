@@ -1,7 +1,7 @@
 """Turns: many changes at a time, or one look at what all of them made."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 
@@ -28,6 +28,19 @@ class Turns:
         finally:
             self._changes -= 1
             self._move()
+
+    def another(self) -> Callable[[], None]:
+        """Begin a change that belongs to one which is under way, at once; returns what ends it.
+
+        It must not wait for its turn: somebody who wants to be alone waits for the first one, which waits for this.
+        """
+        self._changes += 1
+
+        def end() -> None:
+            self._changes -= 1
+            self._move()
+
+        return end
 
     @asynccontextmanager
     async def alone(self) -> AsyncIterator[None]:
