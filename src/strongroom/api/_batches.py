@@ -36,6 +36,8 @@ JSON: Final = "application/json"
 MSGPACK: Final = "application/msgpack"
 _PATH: Final = re.compile(r"/api/v1/keys/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})/batch/([a-z-]{1,16})")
 _MAX_DATA_KEY_BYTES: Final = 1_024
+_MAX_DATA_KEYS_BYTES: Final = 1024 * 1024
+"""Of all data keys of a batch: a request of a few bytes is not to have answers of any size made and held."""
 
 _Context = dict[str, str]
 _Items = Meta(min_length=1, max_length=MAX_ITEMS)
@@ -124,6 +126,9 @@ def _rewrap(members: _SealedBatch, key: KeyById, arns: Arns) -> Action:
 
 
 def _data_keys(members: _DataKeyBatch, key: KeyById, arns: Arns) -> Action:
+    if members.count * members.bytes > _MAX_DATA_KEYS_BYTES:
+        raise validation_error(f"The data keys of a batch may have {_MAX_DATA_KEYS_BYTES:,} bytes in all.")
+
     async def act(service: KeyService, caller: Caller) -> Document:
         batch = await service.make_data_keys(
             caller, key, count=members.count, n_bytes=members.bytes, context=members.context

@@ -139,6 +139,7 @@ def _verify(spki_der, signature, message):
         ("encrypt", [1, 2], "ValidationException"),
         ("data-keys", {"count": MAX_ITEMS + 1}, "ValidationException"),
         ("data-keys", {"count": 1, "bytes": 1_025}, "ValidationException"),
+        ("data-keys", {"count": 1_025, "bytes": 1_024}, "ValidationException"),
         ("sign", {"items": [{"message": b"x"}], "signingAlgorithm": "NONE"}, "ValidationException"),
         ("sign", {"items": [{"message": b"x"}], "signingAlgorithm": "ECDSA_SHA_256"}, "InvalidKeyUsageException"),
     ],
