@@ -19,6 +19,8 @@ from strongroom.audit import verify_log
 BIN = Path(__file__).parents[1] / ".deps" / "clients" / "bin"
 PYTHON = str(BIN / "python")
 LIMIT_S = 100.0
+NODE_CLIENTS = BIN.parents[1] / "clients-node"
+is_node_installed = (NODE_CLIENTS / ".strongroom-stamp").exists()
 is_installed = (BIN.parent / ".strongroom-stamp").exists()
 
 

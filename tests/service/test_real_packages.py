@@ -5,7 +5,7 @@ They run as ``test_real_clients`` does, with no more than what ``strongroom env`
 
 import pytest
 
-from fixtures_real_clients import Clients, is_installed
+from fixtures_real_clients import NODE_CLIENTS, Clients, is_installed, is_node_installed
 
 pytestmark = [
     pytest.mark.slow,
@@ -126,3 +126,32 @@ finally:
 
 def test_the_s3_encryption_client_keeps_objects_that_only_its_key_opens(clients: Clients) -> None:
     assert clients.python(_OBJECTS, clients.new_key()).splitlines()[-1] == "True"
+
+
+_MESSAGES = """
+const { KmsKeyringNode, buildClient, CommitmentPolicy } = require('@aws-crypto/client-node')
+const [arn, other] = process.argv.slice(2)
+const { encrypt, decrypt } = buildClient(CommitmentPolicy.REQUIRE_ENCRYPT_REQUIRE_DECRYPT)
+;(async () => {
+  const plain = Buffer.alloc(100000, 'account 4711, ')
+  const both = new KmsKeyringNode({ generatorKeyId: arn, keyIds: [other] })
+  const { result } = await encrypt(both, plain, { encryptionContext: { app: 'shop' } })
+  for (const one of [arn, other]) {
+    const { plaintext, messageHeader } = await decrypt(new KmsKeyringNode({ keyIds: [one] }), result)
+    if (!plaintext.equals(plain) || messageHeader.encryptionContext.app !== 'shop') throw new Error('not the same')
+  }
+  console.log('round trip')
+})()
+"""
+
+
+@pytest.mark.skipif(
+    not is_node_installed, reason="no AWS Encryption SDK for JavaScript: './dev test --slow' installs it"
+)
+def test_the_encryption_sdk_in_javascript_makes_messages_that_either_key_opens(clients: Clients) -> None:
+    (clients.folder / "program.js").write_text(_MESSAGES)
+    (clients.folder / "node_modules").symlink_to(NODE_CLIENTS / "node_modules")
+    # Node.js has its own name for the file of authorities, which no AWS SDK sets for it.
+    start = 'NODE_EXTRA_CA_CERTS="$AWS_CA_BUNDLE" exec node program.js "$@"'
+    printed = clients.output("sh", "-c", start, "sh", clients.new_key(), clients.new_key())
+    assert printed == "round trip\n"
