@@ -1,80 +1,54 @@
 """A service over three SoftHSM members behind fault shims, and callers of its workers as an API process is one.
 
-The members are copies of one token, so each holds the root and a Direct key from the start.
+The members are those of a development home, each with keys of its own under which keys travel: so keys can be made too.
 """
 
 import asyncio
-import shutil
 import time
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
+import pytest
 
-from running_service import RunningService, copy_home
-from strongroom.config import ClusterConfig, Home, PinSource, load_config, read_pin, render_config
-from strongroom.core import (
-    Deadline,
-    HsmKey,
-    HsmKeyId,
-    KeySpec,
-    KeyUsage,
-    Secret,
-    SigningAlgorithm,
-    SystemClock,
-    random_bytes,
-)
+from running_service import RunningService, configure, copy_home, require_softhsm
+from strongroom.config import Home, load_config
+from strongroom.core import Deadline, HsmKey, Secret, SigningAlgorithm, SystemClock
 from strongroom.hsm.cluster import HsmCluster
-from strongroom.hsm.token import load_profile, write_softhsm_config
+from strongroom.hsm.token import load_profile
 from strongroom.runtime._control import ControlClient
 from strongroom.storage import ReadOnlyStore
 from strongroom.testing import RecordingEvents
+from strongroom.wiring import cluster_setup
 from strongroom.wiring.home import restore_runtime_folder
-from strongroom.wiring.workers import admin_worker, member_bootstrap, member_environment
+from strongroom.wiring.initialise import initialise_development
 
 MEMBERS = ("alpha", "beta", "gamma")
 CALLERS = 16
 
 
-async def make_three_member_home(
-    template: Path, target: Path, modules: dict[str, Path]
-) -> tuple[Home, HsmKey]:
-    """Copy a development home and give it three members, each with a library of its own; returns a Direct key too."""
-    home = copy_home(template, target)
-    config = load_config(home.root)
-    first = config.cluster.members[0]
-    key = HsmKey(HsmKeyId(random_bytes(16)), KeySpec.ECC_NIST_P256, KeyUsage.SIGN_VERIFY)
-    bootstrap = member_bootstrap(
-        first,
-        home,
-        "administer",
-        pin=read_pin(first.pin, home.root).reveal(),
-        sockets=restore_runtime_folder(home),
-        generation=1,
-    )
-    async with admin_worker(bootstrap, member_environment(first, home)) as admin:
-        await admin.generate_direct(key, "load", may_leave=False)
-    members = []
-    for name in MEMBERS:
-        if name != first.name:
-            shutil.rmtree(home.tokens / name, ignore_errors=True)
-            shutil.copytree(home.tokens / first.name, home.tokens / name)
-            write_softhsm_config(home.tokens / f"{name}.conf", home.tokens / name)
-            (home.pins / name).unlink(missing_ok=True)
-            shutil.copy2(home.pins / first.name, home.pins / name)
-        members.append(
-            msgspec.structs.replace(
-                first,
-                name=name,
-                pin=PinSource(file=f"pins/{name}"),
-                module=str(modules[name]),
-                environment={"SOFTHSM2_CONF": f"{{home}}/tokens/{name}.conf"},
-            )
+@pytest.fixture(scope="session")
+def three_member_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A development home of three members, each with a token of its own; to be copied, not used."""
+    require_softhsm()
+    root = tmp_path_factory.mktemp("three-members") / "home"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cluster_setup, "MEMBER_NAMES", MEMBERS)
+        made = asyncio.run(
+            initialise_development(root, port=8443, clock=SystemClock(), progress=lambda step: None)
         )
-    changed = msgspec.structs.replace(config, cluster=ClusterConfig(members=members))
-    home.config_file.write_text(render_config(changed))
-    return home, key
+    assert made
+    return root
+
+
+def three_member_home(template: Path, target: Path, modules: dict[str, Path]) -> Home:
+    """Copy a home of three members and give each a library of its own."""
+    home = copy_home(template, target)
+    members = load_config(home.root).cluster.members
+    changed = [msgspec.structs.replace(member, module=str(modules[member.name])) for member in members]
+    configure(home, section="cluster", members=changed)
+    return home
 
 
 def softhsm_library() -> str:
