@@ -40,8 +40,14 @@ def input_shape(operation: str) -> botocore.model.StructureShape:
 
 
 def modelled_errors(operation: str) -> frozenset[str]:
-    """Return the errors that the model has for an operation, and those that all have."""
-    return COMMON_ERRORS | {shape.name for shape in MODEL.operation_model(operation).error_shapes}
+    """Return the errors that the model has for an operation, and those that all have.
+
+    The model lets DescribeKey take grant tokens, and has no error for one that is wrong.
+    """
+    named = {shape.name for shape in MODEL.operation_model(operation).error_shapes}
+    if "GrantTokens" in input_shape(operation).members:
+        named.add("InvalidGrantTokenException")
+    return COMMON_ERRORS | named
 
 
 def size_limits(shape: botocore.model.Shape) -> tuple[int | None, int | None]:

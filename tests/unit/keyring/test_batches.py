@@ -70,12 +70,14 @@ async def test_data_keys_differ_and_decrypt(keyring):
         assert (await keyring.decrypt(item.ciphertext, CONTEXT, key=key)).plaintext.reveal() == item.plaintext
 
 
-async def test_a_key_that_is_suspended_half_way_gives_nothing(keyring):
+async def test_a_key_that_is_suspended_half_way_gives_nothing(bench, keyring):
     key = await made(keyring)
-    items = [PlainItem(b"x", {})] * 3_000
-    running = asyncio.ensure_future(keyring.batches.encrypt(key, items))
-    await asyncio.sleep(0)
+    bench.cluster.hold_unwraps()
+    elsewhere = bench.open_keyring()  # as another process: it has to ask the HSM first
+    running = asyncio.ensure_future(elsewhere.batches.encrypt(key, [PlainItem(b"x", {})] * 3))
+    await bench.cluster.arrived.wait()
     await keyring.set_state(key.key_id, KeyState.SUSPENDED)
+    bench.cluster.let_go()
     with pytest.raises(KeyStateError):
         await running
     with pytest.raises(KeyStateError):
