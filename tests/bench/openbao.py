@@ -19,10 +19,12 @@ from strongroom.config import worker_environment
 from strongroom.core import random_bytes
 
 _KEY = "bench"
+_SIGNING_KEY = "bench-p256"
 _PATHS = {
     "Encrypt": f"/v1/transit/encrypt/{_KEY}",
     "Decrypt": f"/v1/transit/decrypt/{_KEY}",
     "GenerateDataKey": f"/v1/transit/datakey/plaintext/{_KEY}",
+    "Sign": f"/v1/transit/sign/{_SIGNING_KEY}/sha2-256",
 }
 _CONFIGURATION = """\
 storage "inmem" {{}}
@@ -105,7 +107,7 @@ class OpenBaoSubject:
         return [self.process.pid]
 
     def set_up(self) -> None:
-        """Initialise, unseal, mount transit and make a key. Raises BenchError."""
+        """Initialise, unseal, mount transit and make its keys. Raises BenchError."""
         self.process.wait_until(lambda: answers(self.endpoint, "/v1/sys/seal-status"))
         with Connection(self.endpoint) as connection:
             shares = {"secret_shares": 1, "secret_threshold": 1}
@@ -116,7 +118,9 @@ class OpenBaoSubject:
         self.process.wait_until(lambda: answers(self.endpoint, "/v1/sys/health"))
         with Connection(self.endpoint) as connection:
             connection.send(self._request("/v1/sys/mounts/transit", {"type": "transit"}), accept=_NO_CONTENT)
-            connection.send(self._request(f"/v1/transit/keys/{_KEY}", {}), accept=_NO_CONTENT)
+            for key, kind in ((_KEY, "aes256-gcm96"), (_SIGNING_KEY, "ecdsa-p256")):
+                made_key = self._request(f"/v1/transit/keys/{key}", {"type": kind})
+                connection.send(made_key, accept=_NO_CONTENT)
 
     def requests(self, operation: str) -> list[HttpRequest]:
         """Return the requests of an operation."""
@@ -125,6 +129,8 @@ class OpenBaoSubject:
             documents = [{"plaintext": plaintext} for plaintext in self._plaintexts]
         elif operation == "Decrypt":
             documents = [{"ciphertext": ciphertext} for ciphertext in self._encrypted()]
+        elif operation == "Sign":
+            documents = [{"input": plaintext} for plaintext in self._plaintexts]
         else:
             documents = [{"bits": 256}] * len(self._plaintexts)
         made = [self._request(_PATHS[operation], document) for document in documents]
