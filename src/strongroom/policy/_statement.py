@@ -18,7 +18,7 @@ _SERVICE_PRINCIPAL: Final = re.compile(r"[a-z0-9-]+(?:\.[a-z0-9-]+)*\.amazonaws\
 
 
 class Statement:
-    """What one statement says. ``concerns`` and ``holds`` together: whether it speaks of a request."""
+    """What one statement says. ``covers``, ``names`` (or ``names_account``) and ``holds`` together: whether it decides."""
 
     __slots__ = (
         *(
@@ -27,6 +27,7 @@ class Statement:
             "_any_principal",
             "_arns",
             "_conditions",
+            "_is_about_all",
             "_is_not_action",
             "_patterns",
             "_resources",
@@ -50,6 +51,7 @@ class Statement:
             raise MalformedPolicyError(f"{where}: a Service principal is no name of an AWS service")
         self._is_not_action = parts.is_not_action
         names = [_action(text, where) for text in parts.actions]
+        self._is_about_all = not self._is_not_action and "*" in names
         self._actions = frozenset(name for name in names if not has_wildcards(name))
         self._patterns = [Pattern(name) for name in dict.fromkeys(names) if has_wildcards(name)]
         self.action_cost = sum(p.fixed_cost + _ANY_ACTION_LEN * p.per_char_cost for p in self._patterns)
@@ -67,10 +69,10 @@ class Statement:
         """Whether this leaves everything to the roles of one account, and says nothing else."""
         return (
             not self.is_deny
-            and not (self._any_principal or self._arns or self._conditions or self._is_not_action)
+            and not (self._any_principal or self._arns or self._conditions)
             and len(self._accounts) == 1
             and self._resources is None
-            and self.covers("anythingatall")
+            and self._is_about_all
         )
 
     @property

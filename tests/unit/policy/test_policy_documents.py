@@ -71,6 +71,9 @@ def test_the_default_policy_leaves_everything_to_the_roles():
     "other",
     [
         {"action": "kms:Encrypt*"},
+        {"action": "kms:*a*"},
+        {"action": "kms:A*"},
+        {"action": ["kms:*ing*", "kms:?*"]},
         {"principal": [ROOT, ALICE]},
         {"principal": [ROOT, "999999999999"]},
         {"resource": f"arn:aws:kms:eu-central-1:{ACCOUNT}:key/{KEY_ID}"},

@@ -54,6 +54,13 @@ async def test_a_key_without_policy_has_the_default_one(bench, service, key_id):
     assert not await may(bench, key_id, "user/crypto-officer")
 
 
+async def test_an_account_has_no_more_than_the_actions_that_a_policy_leaves_to_it(bench, key_id):
+    await put(bench, key_id, statement(principal=ROOT, action=["kms:*all*", "kms:Put*"]))
+    assert not await may(bench, key_id, "user/crypto-user")
+    await put(bench, key_id, statement(principal=ROOT, action=["kms:Enc*", "kms:Put*"]))
+    assert await may(bench, key_id, "user/crypto-user")
+
+
 async def test_a_policy_is_returned_as_it_was_put(bench, service, key_id):
     document = " " + policy_text(DELEGATE) + "\n"
     await service.put_key_policy(bench.caller(), key_id, document=document, skip_lockout_check=False)
