@@ -1,4 +1,4 @@
-"""Packages that use AWS KMS through boto3 work unchanged: tokens, signatures of software, envelope encryption, objects in S3.
+"""Packages that use AWS KMS work unchanged: tokens, signatures of software, envelopes, objects in S3, attributes in DynamoDB.
 
 They run as ``test_real_clients`` does, with no more than what ``strongroom env`` prints in their environment.
 """
@@ -126,6 +126,78 @@ finally:
 
 def test_the_s3_encryption_client_keeps_objects_that_only_its_key_opens(clients: Clients) -> None:
     assert clients.python(_OBJECTS, clients.new_key()).splitlines()[-1] == "True"
+
+
+_ATTRIBUTES = """
+import sys
+import boto3
+from dynamodb_encryption_sdk.encrypted.table import EncryptedTable
+from dynamodb_encryption_sdk.exceptions import UnwrappingError
+from dynamodb_encryption_sdk.identifiers import CryptoAction
+from dynamodb_encryption_sdk.material_providers.aws_kms import AwsKmsCryptographicMaterialsProvider
+from dynamodb_encryption_sdk.structures import AttributeActions
+from moto.server import ThreadedMotoServer
+
+server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+server.start()
+try:
+    host, port = server.get_host_and_port()
+    table = boto3.resource("dynamodb", endpoint_url=f"http://{host}:{port}").create_table(
+        TableName="people",
+        BillingMode="PAY_PER_REQUEST",
+        KeySchema=[{"AttributeName": "name", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "name", "AttributeType": "S"}],
+    )
+    provider = AwsKmsCryptographicMaterialsProvider(key_id=sys.argv[1])
+    in_clear = AttributeActions(attribute_actions={"town": CryptoAction.SIGN_ONLY})
+    sealing = EncryptedTable(table=table, materials_provider=provider, attribute_actions=in_clear)
+    alice = {"name": "alice", "town": "Ulm", "account": "4711 0815"}
+    sealing.put_item(Item=alice)
+    stored = table.get_item(Key={"name": "alice"})["Item"]
+    assert stored["town"] == "Ulm" and b"4711" not in bytes(stored["account"])
+    assert sealing.get_item(Key={"name": "alice"})["Item"] == alice
+    table.put_item(Item={**stored, "name": "mallory"})
+    try:
+        sealing.get_item(Key={"name": "mallory"})
+    except UnwrappingError as error:
+        print(type(error.__context__).__name__)
+finally:
+    server.stop()
+"""
+
+
+def test_the_dynamodb_encryption_client_binds_attributes_to_the_item_that_holds_them(
+    clients: Clients,
+) -> None:
+    printed = clients.python(_ATTRIBUTES, clients.new_key())
+    assert printed.splitlines()[-1] == "InvalidCiphertextException"
+
+
+_CALLERS = """
+import sys
+from kmsauth import KMSTokenGenerator, KMSTokenValidator, TokenValidationError
+
+arn, other = sys.argv[1:]
+region = arn.split(":")[3]
+maker = KMSTokenGenerator(arn, {"from": "shop", "to": "billing", "user_type": "service"}, region)
+name, token = maker.get_username(), maker.get_token()
+print("payload" in KMSTokenValidator(arn, None, "billing", region).decrypt_token(name, token))
+for key, service, caller in ((arn, "payroll", name), (arn, "billing", name.replace("shop", "root")), (other, "billing", name)):
+    try:
+        KMSTokenValidator(key, None, service, region).decrypt_token(caller, token)
+    except TokenValidationError as error:
+        print(error)
+"""
+
+
+def test_kmsauth_tells_services_who_calls_them(clients: Clients) -> None:
+    general, wrong_key = "Authentication error. General error.", "Authentication error (wrong KMS key)."
+    assert clients.python(_CALLERS, clients.new_key(), clients.new_key()).splitlines() == [
+        "True",
+        general,
+        general,
+        wrong_key,
+    ]
 
 
 _MESSAGES = """
