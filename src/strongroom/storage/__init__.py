@@ -26,7 +26,7 @@ What is SQLite's own is in ``_sqlite``; all else is SQL that PostgreSQL takes to
 
 from strongroom.storage._access import GrantRecord, KeyPolicyRecord
 from strongroom.storage._ciphertext_table import CiphertextRow, CiphertextTable, has_password
-from strongroom.storage._errors import DuplicateError
+from strongroom.storage._errors import DuplicateError, RootNotInUseError
 from strongroom.storage._key_stores import KeyStoreRecord
 from strongroom.storage._migrate import create_database, upgrade_database
 from strongroom.storage._reader import Reader
@@ -42,9 +42,11 @@ from strongroom.storage._records import (
     KeyVersionRecord,
     MemberRecord,
     RootRecord,
+    RootState,
     TagRecord,
     TransportKeyRecord,
 )
+from strongroom.storage._roots import RootRotationRecord, RotationState
 from strongroom.storage._store import ReadOnlyStore, Store
 from strongroom.storage._transaction import Transaction
 from strongroom.storage._uses import KeyUseRecord
@@ -69,7 +71,11 @@ __all__ = [
     "MemberRecord",
     "ReadOnlyStore",
     "Reader",
+    "RootNotInUseError",
     "RootRecord",
+    "RootRotationRecord",
+    "RootState",
+    "RotationState",
     "Store",
     "TagRecord",
     "Transaction",

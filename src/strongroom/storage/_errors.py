@@ -1,7 +1,8 @@
 """Errors of storage, and the one place that translates SQLAlchemy's.
 
 core.StorageError
-└── DuplicateError    a record with this key exists already
+├── DuplicateError      a record with this key exists already
+└── RootNotInUseError   nothing may be stored under this root any more
 """
 
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
@@ -12,6 +13,10 @@ from strongroom.storage._sqlite import diagnose, is_duplicate
 
 class DuplicateError(StorageError):
     """A record with this key exists already; nothing was changed."""
+
+
+class RootNotInUseError(StorageError):
+    """The root was replaced or destroyed meanwhile: wrap under the current one, and try again."""
 
 
 def translated(error: SQLAlchemyError) -> StorageError:

@@ -20,10 +20,10 @@ from strongroom.storage._records import (
     KeyRecord,
     KeyVersionRecord,
     MemberRecord,
-    RootRecord,
     TagRecord,
     TransportKeyRecord,
 )
+from strongroom.storage._roots import RootReads
 from strongroom.storage._rows import hsm_key_of, key_of, key_version_of
 from strongroom.storage._schema import (
     access_keys,
@@ -35,7 +35,6 @@ from strongroom.storage._schema import (
     key_versions,
     keys,
     members,
-    roots,
     transport_keys,
 )
 from strongroom.storage._uses import UseReads
@@ -82,7 +81,6 @@ _OPEN_DOMAIN: Final = (
     .order_by(domains.c.key_count.desc(), domains.c.domain_id)
     .limit(1)
 )
-_ROOTS: Final = select(roots).order_by(roots.c.created_at, roots.c.root_id)
 _MEMBERS: Final = select(members).order_by(members.c.position)
 _ACCESS_KEYS: Final = select(access_keys).order_by(access_keys.c.access_key_id)
 _HSM_KEY: Final = select(hsm_keys).where(hsm_keys.c.key_id == bindparam("key_id"))
@@ -93,7 +91,7 @@ _HSM_KEY_COPIES_OF: Final = _HSM_KEY_COPIES.where(hsm_key_copies.c.key_id == bin
 _TRANSPORT_KEYS: Final = select(transport_keys).order_by(transport_keys.c.member, transport_keys.c.kind)
 
 
-class Reader(LifecycleReads, KeyStoreReads, AccessReads, UseReads):
+class Reader(LifecycleReads, KeyStoreReads, AccessReads, UseReads, RootReads):
     """Looks at records, changes none. One thread at a time; every method raises StorageError on failure.
 
     ``get_…`` returns None where there is no such record. Pages come in the order of their key, starting
@@ -166,10 +164,6 @@ class Reader(LifecycleReads, KeyStoreReads, AccessReads, UseReads):
         """
         row = self._first(_OPEN_DOMAIN, {"kind": kind, "max_keys": max_keys})
         return None if row is None else DomainRecord(*row)
-
-    def list_roots(self) -> list[RootRecord]:
-        """Return all root KEKs, oldest first."""
-        return [RootRecord(*row) for row in self._all(_ROOTS, {})]
 
     def list_members(self) -> list[MemberRecord]:
         """Return all members by position."""

@@ -20,6 +20,19 @@ from strongroom.core import (
 )
 
 
+class RootState(StrEnum):
+    """Where a root is in its life."""
+
+    PENDING = "pending"
+    """It is being made; nothing is under it. One that is found so at a start is undone."""
+    CURRENT = "current"
+    """New domain KEKs are wrapped by it. There is one."""
+    OLD = "old"
+    """It was replaced, and still opens what hangs under it."""
+    DESTROYED = "destroyed"
+    """A tombstone: wherever the root is still found, it is destroyed."""
+
+
 class RootRecord(NamedTuple):
     """A root KEK, which lives in the HSMs; here is only what recognises it."""
 
@@ -36,6 +49,9 @@ class RootRecord(NamedTuple):
     canary_digest: bytes
     """SHA-256 (32 bytes) of the canary's plaintext."""
     created_at: float
+    state: RootState = RootState.CURRENT
+    """Only of one that is pending or destroyed may check value and canary be empty."""
+    destroyed_at: float | None = None
 
 
 class MemberRecord(NamedTuple):

@@ -24,7 +24,7 @@ from sqlalchemy import (
     text,
 )
 
-REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009")
+REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010")
 """Every revision this software knows, oldest first; the last one is what it works with."""
 
 metadata: Final = MetaData()
@@ -39,11 +39,19 @@ roots: Final = Table(
     Column("canary", LargeBinary, nullable=False),
     Column("canary_digest", LargeBinary, nullable=False),
     Column("created_at", Double, nullable=False),
+    Column("state", Text, nullable=False, server_default=text("'current'")),
+    Column("destroyed_at", Double, nullable=True),
     PrimaryKeyConstraint("root_id", name="pk_roots"),
     CheckConstraint("length(root_id) = 16", name="ck_roots_root_id"),
     CheckConstraint("wrap_algorithm BETWEEN 1 AND 255", name="ck_roots_wrap_algorithm"),
-    CheckConstraint("length(canary) BETWEEN 1 AND 6144", name="ck_roots_canary"),
-    CheckConstraint("length(canary_digest) = 32", name="ck_roots_canary_digest"),
+    CheckConstraint(
+        "length(canary) BETWEEN 1 AND 6144 OR state IN ('pending', 'destroyed')", name="ck_roots_canary"
+    ),
+    CheckConstraint(
+        "length(canary_digest) = 32 OR state IN ('pending', 'destroyed')", name="ck_roots_canary_digest"
+    ),
+    CheckConstraint("state IN ('pending', 'current', 'old', 'destroyed')", name="ck_roots_state"),
+    CheckConstraint("(destroyed_at IS NULL) = (state <> 'destroyed')", name="ck_roots_destroyed_at"),
 )
 
 members: Final = Table(
@@ -76,6 +84,7 @@ domains: Final = Table(
     CheckConstraint("length(wrapped) BETWEEN 1 AND 6144", name="ck_domains_wrapped"),
     CheckConstraint("key_count >= 0", name="ck_domains_key_count"),
     Index("ix_domains_kind_key_count", "kind", "key_count"),
+    Index("ix_domains_root_id", "root_id"),
 )
 
 keys: Final = Table(

@@ -24,6 +24,7 @@ from strongroom.storage._records import (
     TagRecord,
     TransportKeyRecord,
 )
+from strongroom.storage._roots import RootWrites
 from strongroom.storage._schema import (
     access_keys,
     aliases,
@@ -87,7 +88,7 @@ _DELETE_VERSIONS_OF: Final = delete(key_versions).where(key_versions.c.key_id ==
 _DELETE_ALIASES_OF: Final = delete(aliases).where(aliases.c.key_id == bindparam("of_key"))
 
 
-class Transaction(Reader, KeyStoreWrites, AccessWrites, LifecycleWrites, UseWrites):
+class Transaction(Reader, KeyStoreWrites, AccessWrites, LifecycleWrites, UseWrites, RootWrites):
     """Reads and writes of one piece of work; what it reads includes what it wrote.
 
     Lives on the writer thread for the length of one ``work`` call and must not leave it. Inserting raises
@@ -104,7 +105,8 @@ class Transaction(Reader, KeyStoreWrites, AccessWrites, LifecycleWrites, UseWrit
         self._insert(members, record)
 
     def insert_domain(self, record: DomainRecord) -> None:
-        """Add a domain; its root must exist."""
+        """Add a domain; its root must exist. Raises RootNotInUseError when that was destroyed meanwhile."""
+        self.require_root_in_use(record.root_id)
         self._insert(domains, record)
 
     def insert_key(self, record: KeyRecord) -> None:
