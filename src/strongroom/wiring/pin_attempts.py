@@ -11,7 +11,8 @@ nobody knows, the one under way included; ``accepted`` is 1 once the token took 
 What follows from a try without an outcome is up to the token: where it says that a wrong PIN came since the last login
 (CKF_USER_PIN_COUNT_LOW) that was most likely ours, and the PIN is not sent. Where it says nothing, it may be right or
 may not tell: a PIN that the token never took is tried once more, one that it took before up to five times in a row.
-So killing a worker while it logs in, which may happen to any, does not lock the member out.
+So killing a worker while it logs in, which may happen to any, does not lock the member out. A try that cannot be noted
+is not made: on a full disk a service manager could else send a wrong PIN at every restart, and nothing would count them.
 """
 
 import re
@@ -19,7 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from strongroom.core import PinRefusedError, Secret
+from strongroom.core import MemberFailedError, PinRefusedError, Secret
 from strongroom.wiring.pin_refusals import SaltedPin, leave_marker, write_private_line
 
 _MAX_BYTES: Final = 256
@@ -41,7 +42,7 @@ class PinAttemptFile:
         token_label: str | None,
         not_kept: Callable[[str], None],
     ) -> None:
-        """``not_kept`` is told why something could not be kept; the login goes on."""
+        """``not_kept`` is told why the outcome of a try could not be kept."""
         self._path = path
         self._refusal_path = refusal_path
         self._serial, self._label = token_serial, token_label
@@ -51,12 +52,18 @@ class PinAttemptFile:
         self._is_accepted = False
 
     def begin(self, pin: Secret, *, is_count_low: bool) -> None:
-        """Note the try. Raises PinRefusedError (``hsm.token.PinAttempts.begin``)."""
+        """Note the try. Raises PinRefusedError and MemberFailedError (``hsm.token.PinAttempts.begin``)."""
         salted = self._pin or self._recall(pin)
         most = _MOST_UNKNOWN_OF_ACCEPTED if self._is_accepted else _MOST_UNKNOWN
         if self._unknown and (is_count_low or self._unknown >= most):
             raise _not_risked(self._unknown, is_count_low=is_count_low)
-        self._write(salted, self._unknown + 1)
+        try:
+            self._write(salted, self._unknown + 1)
+        except OSError as error:
+            raise MemberFailedError(
+                f"the PIN was not sent: that it is tried cannot be noted in {self._path} ({error.strerror})",
+                next_step="look at the disk of the home: free space, owner and mode of the folder",
+            ) from error
 
     def accepted(self) -> None:
         """The token took the PIN."""
@@ -101,16 +108,17 @@ class PinAttemptFile:
 
     def _settle(self) -> None:
         """Note the outcome, durably too: else two power cuts soon after a start would keep a right PIN from being sent."""
-        if self._pin is not None:
+        if self._pin is None:
+            return
+        try:
             self._write(self._pin, self._unknown)
+        except OSError as error:
+            self._not_kept(error.strerror or "unknown")
 
     def _write(self, pin: SaltedPin, unknown: int) -> None:
         state = f"{min(unknown, 9)} {int(self._is_accepted)}"
         line = f"strongroom-pin-attempt-v1 {pin.salt.hex()} {pin.hashed.hex()} {state}\n"
-        try:
-            write_private_line(self._path, line)
-        except OSError as error:
-            self._not_kept(error.strerror or "unknown")
+        write_private_line(self._path, line)
 
 
 def _not_risked(unknown: int, *, is_count_low: bool) -> PinRefusedError:

@@ -5,7 +5,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from strongroom.config import Home, MemberConfig, PinSource
-from strongroom.core import PinRefusedError, Secret
+from strongroom.core import MemberFailedError, PinRefusedError, Secret
 from strongroom.wiring.pin_attempts import PinAttemptFile
 from strongroom.wiring.pin_refusals import refuse_known_pin
 
@@ -124,9 +124,22 @@ def test_what_is_not_understood_counts_as_one_try_without_an_outcome(home, worke
     worker().begin(PIN, is_count_low=False)
 
 
-def test_what_cannot_be_kept_is_told_and_keeps_nobody_out(home, worker, lost):
+def test_a_try_that_cannot_be_noted_is_not_made(home, worker, lost):
     home.pin_attempts.write_text("a file where the folder should be")
     attempts = worker()
+    with pytest.raises(MemberFailedError, match=r"not sent: .*pin-attempts/alpha") as failed:
+        attempts.begin(PIN, is_count_low=False)
+    assert "look at the disk" in failed.value.next_step
+    home.pin_attempts.unlink()
+    attempts.begin(PIN, is_count_low=False)  # once it can be noted
+    assert lost == []
+
+
+def test_an_outcome_that_cannot_be_noted_is_told_and_undoes_no_login(home, worker, lost):
+    attempts = worker()
     attempts.begin(PIN, is_count_low=False)
+    (home.pin_attempts / "alpha").unlink()
+    home.pin_attempts.rmdir()
+    home.pin_attempts.write_text("a file where the folder should be")
     attempts.accepted()
-    assert len(lost) == 2
+    assert len(lost) == 1

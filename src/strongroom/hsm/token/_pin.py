@@ -9,14 +9,15 @@ from strongroom.core import PinRefusedError, Secret
 class PinAttempts(Protocol):
     """Keeps, beyond the life of this process, that a PIN is being tried, and whether its tries had an outcome.
 
-    What cannot be kept must not keep anybody from logging in: only ``begin`` raises, and nothing but what it says.
+    Only ``begin`` raises, and nothing but what it says: an outcome that cannot be kept undoes no login.
     """
 
     def begin(self, pin: Secret, *, is_count_low: bool) -> None:
         """Note, durably, that the PIN is sent now.
 
         Raises PinRefusedError when earlier tries had no known outcome and another one is not to be risked:
-        ``is_count_low`` is what the token says of wrong PINs since the last login (CKF_USER_PIN_COUNT_LOW).
+        ``is_count_low`` is what the token says of wrong PINs since the last login (CKF_USER_PIN_COUNT_LOW). Raises
+        MemberFailedError when the note cannot be kept: then the PIN must not be sent.
         """
         ...
 
@@ -58,7 +59,8 @@ class Pin:
     def lend(self, *, is_count_low: bool) -> Secret:
         """Give the PIN for one try, which ``accepted``, ``not_tried`` or ``refuse`` ends, or nothing if it is not known.
 
-        Raises PinRefusedError when it was refused before, or forgotten, or must not be tried (``PinAttempts.begin``).
+        Raises PinRefusedError when it was refused before, or forgotten, or must not be tried, MemberFailedError when the
+        try cannot be noted (``PinAttempts.begin``).
         """
         if self._is_spent:
             raise PinRefusedError(
