@@ -5,7 +5,6 @@ version. The new version and the key's pointer to it are stored in one transacti
 on, so of any number of processes one makes the version, and every process encrypts under it from then on (``KeyRecords``).
 """
 
-from collections.abc import Collection
 from functools import partial
 from typing import Final, NamedTuple
 
@@ -24,9 +23,8 @@ DEFAULT_ROTATION_DAYS: Final = 365
 MAX_ROTATIONS_ON_DEMAND: Final = 25
 _DAY_S: Final = 86_400.0
 _TRIES: Final = 5
-_BY_SCHEDULE: Final = frozenset({KeyOrigin.AWS_KMS})
-_ON_DEMAND: Final = _BY_SCHEDULE | {KeyOrigin.AWS_CLOUDHSM}
-"""Nobody is there to approve of a new key inside HSMs when a date comes."""
+_OUR_MAKING: Final = frozenset({KeyOrigin.AWS_KMS, KeyOrigin.AWS_CLOUDHSM})
+"""Origins of keys whose material the service makes, and so can make anew without anybody who brings it."""
 
 
 class RotationStatus(NamedTuple):
@@ -104,8 +102,6 @@ class KeyRotations:
         """Tell how a key is rotated, which may be suspended meanwhile. Raises DestructionScheduledError."""
         record = read_key(self._store, key_id)
         _require_symmetric(record)
-        if record.origin is KeyOrigin.AWS_CLOUDHSM:
-            raise RotationUnsupportedError(key_id)
         if record.state is not KeyState.SUSPENDED or record.destroy_at is not None:
             require_active(record, record.material_id)
         return RotationStatus(key_id, record.rotation_days, record.rotate_at)
@@ -141,7 +137,7 @@ class KeyRotations:
             if found.origin is KeyOrigin.EXTERNAL:
                 work = partial(_rotate_to_waiting, key_id=key_id, now=self._clock.now())
                 return key_info(await self._store.write(work))
-            _require_rotatable(found, _ON_DEMAND)
+            _require_rotatable(found)
             version = await self._next_version(found, VersionMadeBy.ON_DEMAND)
             changed = await self._store.write(partial(_rotate_on_demand, version=version))
             if changed is not None:
@@ -149,13 +145,16 @@ class KeyRotations:
         raise StorageError("other requests kept rotating this key before its new version could be stored")
 
     def list_due(self, *, limit: int) -> list[str]:
-        """Return up to ``limit`` ids of active keys whose date of rotation has come, the oldest date first."""
+        """Return up to ``limit`` ids of active keys whose date of rotation has come, the oldest date first.
+
+        Those of a custom key store that is not connected wait for it, and are not among them.
+        """
         return [record.key_id for record in self._store.list_keys_to_rotate(self._clock.now(), limit=limit)]
 
     async def rotate_due(self, key_id: str) -> Rotated | None:
         """Rotate a key if its date has come; None when it is not so, or no longer: nothing happens then.
 
-        Raises HsmError. The next date follows from this one, so what is late once is not late for ever; after a year
+        Raises HsmError, and KeyStoreStateError for a key inside HSMs whose store is not connected. The next date follows from this one, so what is late once is not late for ever; after a year
         of suspension a key is rotated once, not twelve times.
         """
         found = self._store.get_key(key_id)
@@ -185,10 +184,10 @@ def _require_symmetric(record: KeyRecord) -> None:
         raise RotationUnsupportedError(record.key_id)
 
 
-def _require_rotatable(record: KeyRecord, origins: Collection[KeyOrigin] = _BY_SCHEDULE) -> None:
-    """Require an active symmetric key whose material we make, of one of these origins."""
+def _require_rotatable(record: KeyRecord) -> None:
+    """Require an active symmetric key whose material we make."""
     _require_symmetric(record)
-    if record.origin not in origins:
+    if record.origin not in _OUR_MAKING:
         raise RotationUnsupportedError(record.key_id)
     require_active(record, record.material_id)
 
@@ -207,7 +206,7 @@ def _schedule(tx: Transaction, *, key_id: str, days: int, at: float | None) -> N
 def _rotate_on_demand(tx: Transaction, *, version: KeyVersionRecord) -> KeyRecord | None:
     """Store a version and make it the current one; None when it is not the next one any more."""
     found = read_key(tx, version.key_id)
-    _require_rotatable(found, _ON_DEMAND)
+    _require_rotatable(found)
     if found.current_version + 1 != version.version:
         return None
     if found.store_id:
@@ -242,6 +241,8 @@ def _rotate_due(tx: Transaction, *, version: KeyVersionRecord, now: float) -> Ke
     found = tx.get_key(version.key_id)
     if found is None or not _is_due(found, now) or found.current_version + 1 != version.version:
         return None
+    if found.store_id:
+        require_claimable(tx, found, version)
     period_s = found.rotation_days * _DAY_S
     following = (found.rotate_at or now) + period_s
     return _move_to(tx, found._replace(rotate_at=following if following > now else now + period_s), version)

@@ -2,13 +2,13 @@
 
 from typing import Final
 
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import bindparam, func, or_, select
 
 from strongroom.core import KeyState, VersionMadeBy
 from strongroom.storage._queries import Queries
 from strongroom.storage._records import KeyRecord, KeyVersionRecord
 from strongroom.storage._rows import key_of, key_version_of
-from strongroom.storage._schema import import_digest_keys, key_versions, keys
+from strongroom.storage._schema import custom_key_stores, import_digest_keys, key_versions, keys
 
 _VERSIONS: Final = (
     select(key_versions)
@@ -21,9 +21,13 @@ _VERSION_COUNT: Final = (
     .select_from(key_versions)
     .where(key_versions.c.key_id == bindparam("key_id"), key_versions.c.made_by == bindparam("made_by"))
 )
+_CAN_BE_MADE_ANEW: Final = or_(
+    keys.c.store_id == "",
+    keys.c.store_id.in_(select(custom_key_stores.c.store_id).where(custom_key_stores.c.is_connected)),
+)
 _TO_ROTATE: Final = (
     select(keys)
-    .where(keys.c.state == KeyState.ACTIVE.value, keys.c.rotate_at <= bindparam("now"))
+    .where(keys.c.state == KeyState.ACTIVE.value, keys.c.rotate_at <= bindparam("now"), _CAN_BE_MADE_ANEW)
     .order_by(keys.c.rotate_at, keys.c.key_id)
     .limit(bindparam("limit"))
 )
@@ -53,7 +57,10 @@ class LifecycleReads(Queries):
         return 0 if row is None else int(row[0])
 
     def list_keys_to_rotate(self, now: float, *, limit: int) -> list[KeyRecord]:
-        """Return up to ``limit`` active keys whose date of rotation has come, the oldest date first."""
+        """Return up to ``limit`` active keys whose date of rotation has come, the oldest date first.
+
+        Keys of a custom key store that is not connected are left out: however many they are, they hold up no others.
+        """
         return [key_of(row) for row in self._all(_TO_ROTATE, {"now": now, "limit": limit})]
 
     def list_keys_with_expired_material(self, now: float, *, limit: int) -> list[str]:

@@ -284,8 +284,66 @@ async def test_a_rotated_key_encrypts_under_another_direct_key_and_decrypts_with
     assert (Blob.parse(new.ciphertext).wrapping_key_version, new.material_id) == (2, info.material_id)
     assert (await keyring.decrypt(old, {}, key=None)).plaintext.reveal() == b"old"
     assert (await keyring.decrypt(new.ciphertext, {}, key=None)).plaintext.reveal() == b"new"
+
+
+async def test_a_key_is_rotated_by_schedule_once_and_what_is_old_decrypts(bench, keyring, store, key):
+    old = (await keyring.encrypt(key, Secret(b"old"), {})).ciphertext
+    await keyring.rotations.enable(key.key_id, days=90)
+    bench.clock.advance(90 * DAY_S)
+    rings = [keyring, bench.open_keyring()]
+    assert [ring.rotations.list_due(limit=10) for ring in rings] == [[key.key_id]] * 2
+    rotated = [await ring.rotations.rotate_due(key.key_id) for ring in rings]
+    assert [one and one.version for one in rotated] == [2, None]
+    assert hsm_key_of(bench, key, 1) != hsm_key_of(bench, key, 2)
+    status = keyring.rotations.status(key.key_id)
+    assert (status.days, status.next_at) == (90, bench.clock.now() + 90 * DAY_S)
+    for ring in rings:
+        new = await ring.encrypt(key, Secret(b"new"), {})
+        assert (Blob.parse(new.ciphertext).wrapping_key_version, new.material_id) == (
+            2,
+            rotated[0].material_id,
+        )
+        assert (await ring.decrypt(old, {}, key=None)).plaintext.reveal() == b"old"
+
+
+async def test_keys_of_a_store_that_is_not_connected_wait_and_hold_up_no_others(bench, keyring, store, key):
+    of_memory = (await keyring.create_key("in memory")).key_id
+    for key_id in (key.key_id, of_memory):
+        await keyring.rotations.enable(key_id, days=90)
+    bench.clock.advance(90 * DAY_S)
+    await keyring.key_stores.disconnect(store)
+    assert keyring.rotations.list_due(limit=10) == [of_memory]
+    with pytest.raises(KeyStoreStateError):
+        await keyring.rotations.rotate_due(key.key_id)
+    await keyring.key_stores.connect(store)
+    assert set(keyring.rotations.list_due(limit=10)) == {key.key_id, of_memory}
+    assert (await keyring.rotations.rotate_due(key.key_id)).version == 2
+
+
+async def test_a_rotation_by_schedule_whose_store_is_disconnected_meanwhile_makes_no_version(
+    bench, keyring, store, key
+):
+    await keyring.rotations.enable(key.key_id, days=90)
+    bench.clock.advance(90 * DAY_S)
+    make_key = bench.maker.make
+
+    async def make_and_disconnect(*wanted):
+        made = await make_key(*wanted)
+        await keyring.key_stores.disconnect(store)
+        return made
+
+    bench.maker.make = make_and_disconnect
+    with pytest.raises(KeyStoreStateError):
+        await keyring.rotations.rotate_due(key.key_id)
+    assert bench.stores[-1].get_key(key.key_id).current_version == 1
+
+
+async def test_only_symmetric_keys_are_rotated_by_schedule(keyring, store):
+    pair = await make(keyring, store, ManagedKeySpec.ECC_NIST_P256, KeyUsage.SIGN_VERIFY)
     with pytest.raises(RotationUnsupportedError):
-        await keyring.rotations.enable(key.key_id, days=90)
+        await keyring.rotations.enable(pair.key_id, days=90)
+    with pytest.raises(RotationUnsupportedError):
+        keyring.rotations.status(pair.key_id)
 
 
 async def test_a_key_ends_with_all_its_direct_keys_once_its_date_has_come(bench, keyring, store, key):
