@@ -13,6 +13,8 @@ from strongroom.policy._request import AccessRequest
 _SERVICE: Final = "kms"
 _ANY_ACTION_LEN: Final = 40
 _STATEMENT_COST: Final = 300
+_RESOURCE_COST: Final = 200
+_KEY_ID_LEN: Final = 36
 _RESOURCE: Final = re.compile(r"arn:aws:kms:[a-z0-9*?-]{1,40}:([0-9*?]{1,12}):key/([0-9A-Za-z*?-]{1,64})")
 _SERVICE_PRINCIPAL: Final = re.compile(r"[a-z0-9-]+(?:\.[a-z0-9-]+)*\.amazonaws\.com(?:\.cn)?")
 
@@ -55,13 +57,12 @@ class Statement:
         self._actions = frozenset(name for name in names if not has_wildcards(name))
         self._patterns = [Pattern(name) for name in dict.fromkeys(names) if has_wildcards(name)]
         self.action_cost = sum(p.fixed_cost + _ANY_ACTION_LEN * p.per_char_cost for p in self._patterns)
-        resources = [_resource(text, where) for text in parts.resources]
-        self._resources = (
-            None if None in resources else [resource for resource in resources if resource is not None]
-        )
+        resources = _Resources(parts.resources, where)
+        self._resources = None if "*" in parts.resources else resources
         self._conditions = _conditions(parts, where)
         self._variable = [condition for condition in self._conditions if condition.is_variable]
         self.fixed_cost = _STATEMENT_COST + sum(condition.fixed_cost for condition in self._conditions)
+        self.fixed_cost += 0 if self._resources is None else self._resources.cost
         self.not_present = tuple(services) + tuple(c.key_name for c in self._conditions if c.is_never_present)
 
     @property
@@ -102,9 +103,8 @@ class Statement:
 
     def holds(self, request: AccessRequest) -> bool:
         """Whether resource and conditions are as the statement says."""
-        if self._resources is not None and not any(
-            account.matches(request.account_id) and key.matches(request.key.key_id)
-            for account, key in self._resources
+        if self._resources is not None and not self._resources.include(
+            request.account_id, request.key.key_id
         ):
             return False
         return all(condition.holds(request) for condition in self._conditions)
@@ -126,6 +126,44 @@ class Statement:
         self._accounts, self._arns = frozenset(accounts), frozenset(arns)
 
 
+class _Resources:
+    """The keys that a statement is about; ``*`` is the one that has the policy, whichever that is.
+
+    The region of an ARN is not compared: a key answers in the region that its caller signed for, whatever it is,
+    and a caller must not get round a Deny by choosing another.
+    """
+
+    __slots__ = ("_exact", "_patterns", "cost")
+
+    def __init__(self, texts: list[str], where: str) -> None:
+        """Raises MalformedPolicyError."""
+        found = dict.fromkeys(_resource(text, where) for text in texts)
+        self._exact = frozenset(names for names in found if not has_wildcards("".join(names)))
+        patterns = [names for names in found if names not in self._exact]
+        self._patterns = [(Pattern(account), Pattern(key_id)) for account, key_id in patterns]
+        self.cost = _RESOURCE_COST + sum(map(_cost_of_pair, self._patterns))
+
+    def include(self, account_id: str, key_id: str) -> bool:
+        """Whether a key is one of them."""
+        return (account_id, key_id) in self._exact or any(
+            account.matches(account_id) and key.matches(key_id) for account, key in self._patterns
+        )
+
+
+def _resource(text: str, where: str) -> tuple[str, str]:
+    """Return account and key id of the ARN of a key, either perhaps with wildcards."""
+    if text == "*":
+        return text, text
+    found = _RESOURCE.fullmatch(text)
+    if found is None:
+        raise MalformedPolicyError(f"{where}: a resource is neither '*' nor the ARN of a key")
+    return found[1], found[2]
+
+
+def _cost_of_pair(pair: tuple[Pattern, Pattern]) -> int:
+    return sum(_RESOURCE_COST + part.fixed_cost + _KEY_ID_LEN * part.per_char_cost for part in pair)
+
+
 def _conditions(parts: StatementParts, where: str) -> list[Condition]:
     try:
         return [
@@ -144,17 +182,3 @@ def _action(text: str, where: str) -> str:
     if service != _SERVICE or not colon or not name or not text.isascii():
         raise MalformedPolicyError(f"{where}: an action is neither '*' nor one of kms:")
     return name
-
-
-def _resource(text: str, where: str) -> tuple[Pattern, Pattern] | None:
-    """Return patterns of account and key id; None for ``*``, which means the key that has the policy.
-
-    The region of an ARN is not compared: a key answers in the region that its caller signed for, whatever it is,
-    and a caller must not get round a Deny by choosing another.
-    """
-    if text == "*":
-        return None
-    found = _RESOURCE.fullmatch(text)
-    if found is None:
-        raise MalformedPolicyError(f"{where}: a resource is neither '*' nor the ARN of a key")
-    return Pattern(found[1]), Pattern(found[2])

@@ -34,6 +34,10 @@ HOSTILE = {
     "patterns": [statement(condition={"StringLike": {TENANT: [f"*a*{n}*b" for n in range(150)]}})],
     "many ARNs": [statement(condition={"ArnLike": {"aws:PrincipalArn": [f"arn:aws:iam::*:user/*{n}*x" for n in range(120)]}})],
 }  # fmt: skip
+HOSTILE["many keys"] = [statement("Deny", resource=fill(lambda n: f"arn:aws:kms:*:123456789012:key/{n}"))]
+HOSTILE["keys by patterns"] = [
+    statement("Deny", resource=[f"arn:aws:kms:*:*:key/*{n}*z" for n in range(100)])
+]
 CONTEXTS = [
     {"tenant": "a" * 330},
     {"tenant": "a??b" * 25},
@@ -73,8 +77,10 @@ def test_what_would_take_too_long_to_decide_is_denied():
     [
         [statement(action=fill(lambda n: f"kms:*{n}*a*"))],
         [statement(condition={"StringLike": {TENANT: fill(lambda n: f"{n}*a*")}})],
+        [statement("Deny", resource=fill(lambda n: f"arn:aws:kms:*:*:key/*{n}z"))],
+        fill(lambda n: statement("Deny", resource=f"arn:aws:kms:*:*:key/*{n}z")),
     ],
-    ids=["actions", "texts"],
+    ids=["actions", "texts", "keys", "keys of statements"],
 )
 def test_a_document_that_no_request_could_get_through_quickly_is_refused(parts):
     with pytest.raises(MalformedPolicyError, match="too many"):
