@@ -130,6 +130,9 @@ class Batches:
     async def _turn(self, record: KeyRecord) -> None:
         """Let others have their turn, and see that the key is still active afterwards."""
         await asyncio.sleep(0)
+        self._require_active(record)
+
+    def _require_active(self, record: KeyRecord) -> None:
         require_active(self._records.find(KeyById(record.key_id)).record, record.material_id)
 
     async def _open(
@@ -159,10 +162,12 @@ class Batches:
         return results
 
     async def _cipher_of(self, record: KeyRecord, version: int) -> Xaes256Gcm | None:
-        """Return the cipher of a version; None when the key never had it."""
+        """Return the cipher of a version, if the key is active still; None when the key never had it."""
         if version > record.current_version or self._store.get_key_version(record.key_id, version) is None:
             return None
-        return await self._ciphers.kek(record, version)
+        cipher = await self._ciphers.kek(record, version)
+        self._require_active(record)
+        return cipher
 
 
 class _Bindings:

@@ -35,7 +35,10 @@ _R = TypeVar("_R")
 
 
 class SingleBatches:
-    """Does the items of a batch one by one, some at the same time. Raises as ``Batches`` does."""
+    """Does the items of a batch one by one, some at the same time. Raises as ``Batches`` does.
+
+    All are done with the key that the name stood for at the beginning: an alias may move while items wait.
+    """
 
     def __init__(self, records: KeyRecords, symmetric: SymmetricUses, uses: KeyUses) -> None:
         self._records = records
@@ -44,6 +47,7 @@ class SingleBatches:
 
     async def encrypt(self, key: KeyRef, items: Sequence[PlainItem]) -> BatchOfBytes:
         """Encrypt each item."""
+        key = self._records.pinned(key)
 
         async def one(item: PlainItem) -> bytes:
             return (await self._symmetric.encrypt(key, Secret(item.plaintext), item.context)).ciphertext
@@ -54,6 +58,7 @@ class SingleBatches:
         self, key: KeyRef, plaintexts: Sequence[bytes], *, context: Context
     ) -> BatchOfDataKeys:
         """Encrypt fresh data keys."""
+        key = self._records.pinned(key)
 
         async def one(plaintext: bytes) -> BatchDataKey:
             made = await self._symmetric.encrypt(key, Secret(plaintext), context)
@@ -64,6 +69,7 @@ class SingleBatches:
 
     async def decrypt(self, key: KeyRef, items: Sequence[SealedItem]) -> BatchOfPlaintexts:
         """Decrypt each item."""
+        key = self._records.pinned(key)
 
         async def one(item: SealedItem) -> bytes:
             opened = await self._symmetric.decrypt(item.ciphertext, item.context, key=key)
@@ -73,6 +79,7 @@ class SingleBatches:
 
     async def rewrap(self, key: KeyRef, items: Sequence[SealedItem]) -> BatchOfBytes:
         """Encrypt each item anew under the key's current version."""
+        key = self._records.pinned(key)
 
         async def one(item: SealedItem) -> bytes:
             opened = await self._symmetric.decrypt(item.ciphertext, item.context, key=key)
@@ -87,6 +94,7 @@ class SingleBatches:
         self, key: KeyRef, messages: Sequence[bytes], *, algorithm: SigningAlgorithm, kind: MessageType
     ) -> BatchOfBytes:
         """Sign each message."""
+        key = self._records.pinned(key)
 
         async def one(message: bytes) -> bytes:
             return (await self._uses.sign(key, algorithm, message, kind)).signature
@@ -95,6 +103,7 @@ class SingleBatches:
 
     async def mac(self, key: KeyRef, messages: Sequence[bytes], *, algorithm: MacAlgorithm) -> BatchOfBytes:
         """Make the HMAC of each message."""
+        key = self._records.pinned(key)
 
         async def one(message: bytes) -> bytes:
             return (await self._uses.generate_mac(key, algorithm, message)).mac

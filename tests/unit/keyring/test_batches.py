@@ -6,8 +6,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from strongroom.core import KeyState, Secret
-from strongroom.keyring import IncorrectKeyError, InvalidCiphertextError, KeyById, KeyStateError
+from strongroom.core import KeyState, KeyUsage, ManagedKeySpec, Secret, SigningAlgorithm
+from strongroom.keyring import (
+    IncorrectKeyError,
+    InvalidCiphertextError,
+    KeyByAlias,
+    KeyById,
+    KeyKind,
+    KeyStateError,
+    MessageType,
+)
 from strongroom.keyring._batch_values import BatchDataKey, PlainItem, SealedItem
 
 CONTEXT = {"tenant": "7"}
@@ -82,6 +90,38 @@ async def test_a_key_that_is_suspended_half_way_gives_nothing(bench, keyring):
         await running
     with pytest.raises(KeyStateError):
         await keyring.batches.decrypt(key, [])
+
+
+@pytest.mark.parametrize("verb", ["decrypt", "rewrap"])
+async def test_a_key_that_is_suspended_while_its_version_is_fetched_gives_nothing(bench, keyring, verb):
+    key = await made(keyring)
+    old = (await keyring.encrypt(key, Secret(b"old"), {})).ciphertext
+    bench.cluster.hold_unwraps()
+    elsewhere = bench.open_keyring()
+    running = asyncio.ensure_future(getattr(elsewhere.batches, verb)(key, [SealedItem(old, {})]))
+    await bench.cluster.arrived.wait()
+    await keyring.set_state(key.key_id, KeyState.SUSPENDED)
+    bench.cluster.let_go()
+    with pytest.raises(KeyStateError):
+        await running
+
+
+async def test_an_alias_that_moves_half_way_does_not_move_the_batch(keyring):
+    kind = KeyKind(ManagedKeySpec.ECC_NIST_P384, KeyUsage.SIGN_VERIFY)
+    first, second = [await keyring.create_key("k", {}, kind) for _ in range(2)]
+    await keyring.create_alias("alias/a", first.key_id)
+    algorithm, messages = SigningAlgorithm.ECDSA_SHA_384, [b"%d" % at for at in range(100)]
+    running = asyncio.ensure_future(
+        keyring.batches.singly.sign(
+            KeyByAlias("alias/a"), messages, algorithm=algorithm, kind=MessageType.RAW
+        )
+    )
+    await asyncio.sleep(0)
+    await keyring.aliases.move("alias/a", second.key_id)
+    batch = await running
+    assert batch.key_id == first.key_id
+    for message, signature in zip(messages, batch.results, strict=True):
+        await keyring.uses.verify(KeyById(first.key_id), algorithm, message, MessageType.RAW, signature)
 
 
 async def test_others_have_their_turn_between_the_parts_of_a_batch(keyring):
