@@ -6,7 +6,7 @@ A domain KEK that is replaced stays until nothing is under it. Meanwhile its rec
 
 from typing import Final
 
-from sqlalchemy import Executable, bindparam, case, delete, exists, func, insert, literal, or_, select, update
+from sqlalchemy import Executable, bindparam, case, delete, exists, func, literal, or_, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from strongroom.core import KeyState, StorageError
@@ -17,11 +17,8 @@ from strongroom.storage._rows import key_of
 from strongroom.storage._schema import access_keys, domains, import_digest_keys, key_versions, keys
 
 _HEAD_BYTES: Final = 19
-_ALL: Final = select(domains).order_by(domains.c.domain_id).limit(bindparam("limit"))
 _NAMED: Final = select(domains).where(domains.c.name == bindparam("name"))
-_REPLACED: Final = (
-    select(domains).where(domains.c.replaced_by.is_not(None)).order_by(domains.c.replaced_at)
-)
+_REPLACED: Final = select(domains).where(domains.c.replaced_by.is_not(None)).order_by(domains.c.replaced_at)
 _REPLACED_BY: Final = select(domains).where(domains.c.replaced_by == bindparam("domain_id"))
 _KEYS_IN: Final = (
     select(keys)
@@ -57,12 +54,16 @@ _LESS_ONE: Final = case((domains.c.key_count > 0, domains.c.key_count - 1), else
 _UNCOUNT: Final = (
     update(domains).where(domains.c.domain_id == bindparam("of_domain")).values(key_count=_LESS_ONE)
 )
+_OTHER: Final = domains.alias("other")
 _HEIR: Final = (
-    select(domains.alias("replaced").c.replaced_by)
-    .where(domains.alias("replaced").c.domain_id == bindparam("of_domain"))
-    .scalar_subquery()
+    select(_OTHER.c.replaced_by).where(_OTHER.c.domain_id == bindparam("of_domain")).scalar_subquery()
 )
-_INSERT: Final = insert(domains).values({column.name: bindparam(column.name) for column in domains.columns})
+_UNCOUNT_HEIR: Final = update(domains).where(domains.c.domain_id == _HEIR).values(key_count=_LESS_ONE)
+_COUNT: Final = (
+    update(domains)
+    .where(domains.c.domain_id == bindparam("of_domain"))
+    .values(key_count=domains.c.key_count + 1)
+)
 _REPLACE: Final = (
     update(domains)
     .where(domains.c.domain_id == bindparam("of_domain"), domains.c.replaced_by.is_(None))
@@ -73,8 +74,10 @@ _REPLACE: Final = (
         n_to_move=domains.c.key_count,
     )
 )
-_NAME: Final = (
-    update(domains).where(domains.c.domain_id == bindparam("of_domain")).values(name=bindparam("new_name"))
+_INHERIT: Final = (
+    update(domains)
+    .where(domains.c.domain_id == bindparam("of_domain"))
+    .values(name=bindparam("new_name"), key_count=bindparam("new_count"))
 )
 _MOVE: Final = (
     update(keys)
@@ -88,6 +91,14 @@ _MOVE_DESTROYED: Final = (
 )
 _IS_EMPTY: Final = ~exists().where(keys.c.domain_id == domains.c.domain_id)
 _DELETE: Final = delete(domains).where(domains.c.domain_id == bindparam("of_domain"), _IS_EMPTY)
+_DELETE_UNUSED: Final = delete(domains).where(
+    domains.c.kind == "dedicated",
+    domains.c.name.is_(None),
+    domains.c.replaced_by.is_(None),
+    domains.c.created_at < bindparam("made_before"),
+    ~exists().where(_OTHER.c.replaced_by == domains.c.domain_id),
+    _IS_EMPTY,
+)
 _REWRAP: Final = (
     update(key_versions)
     .where(
@@ -99,7 +110,9 @@ _REWRAP: Final = (
 )
 _REWRAP_DIGEST_KEY: Final = (
     update(import_digest_keys)
-    .where(import_digest_keys.c.key_id == bindparam("of_key"), import_digest_keys.c.wrapped == bindparam("was"))
+    .where(
+        import_digest_keys.c.key_id == bindparam("of_key"), import_digest_keys.c.wrapped == bindparam("was")
+    )
     .values(wrapped=bindparam("new_wrapped"))
 )
 _REWRAP_SECRET: Final = (
@@ -113,11 +126,6 @@ _REWRAP_SECRET: Final = (
 
 class DomainReads(Queries):
     """See ``Reader``, which has them."""
-
-    def list_domains(self, *, after: str, limit: int) -> list[DomainRecord]:
-        """Return up to ``limit`` domains in the order of their ids; ``after`` is empty for the first page."""
-        rows = self._all(_ALL.where(domains.c.domain_id > bindparam("after")), {"after": after, "limit": limit})
-        return [DomainRecord(*row) for row in rows]
 
     def get_named_domain(self, name: str) -> DomainRecord | None:
         """Return a domain by its name."""
@@ -158,34 +166,28 @@ class DomainWrites(Queries):
 
     def uncount_key_in_domain(self, domain_id: str) -> None:
         """Take one from a domain's ``key_count``, and from that of the domain which replaces it: a key of it has gone."""
-        self._done(_UNCOUNT, of_domain=domain_id)
-        self._done(update(domains).where(domains.c.domain_id == _HEIR).values(key_count=_LESS_ONE), of_domain=domain_id)
+        self._rows_of(_UNCOUNT, of_domain=domain_id)
+        self._rows_of(_UNCOUNT_HEIR, of_domain=domain_id)
 
-    def replace_domain(self, domain_id: str, heir: DomainRecord, at: float) -> bool:
-        """Add a domain in the place of another, which hands on its name and the number of its keys.
+    def replace_domain(self, old: DomainRecord, heir_id: str, at: float) -> bool:
+        """Let a new and empty domain take the place of another, with its name and the number of its keys.
 
-        False, and nothing is changed, when there is no such domain or it is being replaced already.
+        ``old`` is as it was read in this transaction. False when it is being replaced already: nothing is changed then.
         """
-        found = self._first(select(domains).where(domains.c.domain_id == bindparam("id")), {"id": domain_id})
-        if found is None:
+        if self._rows_of(_REPLACE, of_domain=old.domain_id, new_domain=heir_id, at=at) != 1:
             return False
-        old = DomainRecord(*found)
-        if self._done(_REPLACE, of_domain=domain_id, new_domain=heir.domain_id, at=at) != 1:
-            return False
-        made = heir._replace(name=old.name, kind=old.kind, key_count=old.key_count)
-        self._done(_INSERT, **dict(zip(domains.columns.keys(), made, strict=True)))
+        self._rows_of(_INHERIT, of_domain=heir_id, new_name=old.name, new_count=old.key_count)
         return True
 
     def move_key_to_domain(self, key_id: str, *, old: DomainRecord, new: DomainRecord) -> None:
         """Note that a key is in another domain, and count. Raises StorageError when it is not in ``old`` any more."""
-        if self._done(_MOVE, of_key=key_id, old_domain=old.domain_id, new_domain=new.domain_id) != 1:
+        if self._rows_of(_MOVE, of_key=key_id, old_domain=old.domain_id, new_domain=new.domain_id) != 1:
             raise StorageError(f"the key {key_id} is not in the domain {old.domain_id}")
         if old.replaced_by == new.domain_id:  # which has counted it since it took the place of the other
-            self._done(_UNCOUNT, of_domain=old.domain_id)
+            self._rows_of(_UNCOUNT, of_domain=old.domain_id)
             return
         self.uncount_key_in_domain(old.domain_id)
-        counted = update(domains).where(domains.c.domain_id == bindparam("of_domain"))
-        self._done(counted.values(key_count=domains.c.key_count + 1), of_domain=new.domain_id)
+        self._rows_of(_COUNT, of_domain=new.domain_id)
 
     def remove_domain(self, domain_id: str, heir_id: str | None = None) -> bool:
         """Remove a domain that no key refers to; the records of its destroyed keys refer to ``heir_id`` from then on.
@@ -193,30 +195,26 @@ class DomainWrites(Queries):
         False when a key is left in it: nothing is removed then.
         """
         if heir_id is not None:
-            self._done(_MOVE_DESTROYED, old_domain=domain_id, new_domain=heir_id)
-        return self._done(_DELETE, of_domain=domain_id) == 1
+            self._rows_of(_MOVE_DESTROYED, old_domain=domain_id, new_domain=heir_id)
+        return self._rows_of(_DELETE, of_domain=domain_id) == 1
 
     def remove_unused_domains(self, *, made_before: float) -> int:
         """Remove domains for one key that have none and never had one, and return how many there were."""
-        nobodys = (domains.c.kind == "dedicated") & domains.c.name.is_(None) & domains.c.replaced_by.is_(None)
-        awaited = domains.alias("awaited")
-        is_no_heir = ~exists().where(awaited.c.replaced_by == domains.c.domain_id)
-        old = domains.c.created_at < bindparam("made_before")
-        return self._done(delete(domains).where(nobodys, old, is_no_heir, _IS_EMPTY), made_before=made_before)
+        return self._rows_of(_DELETE_UNUSED, made_before=made_before)
 
     def rewrap_key_version(self, key_id: str, version: int, *, was: bytes, wrapped: bytes) -> bool:
         """Exchange the blob of a version if it is still ``was``."""
-        return self._done(_REWRAP, of_key=key_id, of_version=version, was=was, new_wrapped=wrapped) == 1
+        return self._rows_of(_REWRAP, of_key=key_id, of_version=version, was=was, new_wrapped=wrapped) == 1
 
     def rewrap_import_digest_key(self, key_id: str, *, was: bytes, wrapped: bytes) -> bool:
         """Exchange the blob of the key by which imported material is recognised if it is still ``was``."""
-        return self._done(_REWRAP_DIGEST_KEY, of_key=key_id, was=was, new_wrapped=wrapped) == 1
+        return self._rows_of(_REWRAP_DIGEST_KEY, of_key=key_id, was=was, new_wrapped=wrapped) == 1
 
     def rewrap_access_key(self, access_key_id: str, *, was: bytes, wrapped: bytes) -> bool:
         """Exchange the blob of an access key's secret if it is still ``was``; the secret stays what it is."""
-        return self._done(_REWRAP_SECRET, of_key=access_key_id, was=was, new_wrapped=wrapped) == 1
+        return self._rows_of(_REWRAP_SECRET, of_key=access_key_id, was=was, new_wrapped=wrapped) == 1
 
-    def _done(self, statement: Executable, **values: object) -> int:
+    def _rows_of(self, statement: Executable, **values: object) -> int:
         try:
             return self._connection.execute(statement, values).rowcount
         except SQLAlchemyError as error:

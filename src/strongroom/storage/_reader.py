@@ -6,6 +6,7 @@ from sqlalchemy import bindparam, func, select
 
 from strongroom.core import HsmKeyId, KeyState, TransportKind
 from strongroom.storage._access import AccessReads
+from strongroom.storage._domains import DomainReads
 from strongroom.storage._key_stores import KeyStoreReads
 from strongroom.storage._queries import AnySelect
 from strongroom.storage._reader_lifecycle import LifecycleReads
@@ -77,7 +78,11 @@ _TAG_COUNT: Final = select(func.count()).select_from(key_tags).where(key_tags.c.
 _DOMAIN: Final = select(domains).where(domains.c.domain_id == bindparam("domain_id"))
 _OPEN_DOMAIN: Final = (
     select(domains)
-    .where(domains.c.kind == bindparam("kind"), domains.c.key_count < bindparam("max_keys"))
+    .where(
+        domains.c.kind == bindparam("kind"),
+        domains.c.key_count < bindparam("max_keys"),
+        domains.c.replaced_by.is_(None),
+    )
     .order_by(domains.c.key_count.desc(), domains.c.domain_id)
     .limit(1)
 )
@@ -91,7 +96,7 @@ _HSM_KEY_COPIES_OF: Final = _HSM_KEY_COPIES.where(hsm_key_copies.c.key_id == bin
 _TRANSPORT_KEYS: Final = select(transport_keys).order_by(transport_keys.c.member, transport_keys.c.kind)
 
 
-class Reader(LifecycleReads, KeyStoreReads, AccessReads, UseReads, RootReads):
+class Reader(LifecycleReads, KeyStoreReads, AccessReads, UseReads, RootReads, DomainReads):
     """Looks at records, changes none. One thread at a time; every method raises StorageError on failure.
 
     ``get_…`` returns None where there is no such record. Pages come in the order of their key, starting
@@ -158,7 +163,7 @@ class Reader(LifecycleReads, KeyStoreReads, AccessReads, UseReads, RootReads):
         return None if row is None else DomainRecord(*row)
 
     def find_open_domain(self, kind: str, max_keys: int) -> DomainRecord | None:
-        """Return the fullest domain of a kind that has fewer than ``max_keys`` keys.
+        """Return the fullest domain of a kind that has fewer than ``max_keys`` keys and is not being replaced.
 
         Only inside the transaction that also counts the new key does the answer stay true.
         """

@@ -72,10 +72,20 @@ class DomainRecord(NamedTuple):
     domain_id: str
     root_id: bytes
     kind: str
-    """``shard`` (filled automatically), ``credentials`` (access keys) or ``dedicated`` (one key's own)."""
+    """``shard`` (filled automatically), ``credentials`` (access keys) or ``dedicated``: for the keys that are put there by its
+    name, or one key's own where it has none."""
     wrapped: bytes
     key_count: int
+    """Keys in it that are not destroyed, with those on their way from the domain that it replaces."""
     created_at: float
+    name: str | None = None
+    """1 to 64 characters; None for all but those that people chose a name for."""
+    replaced_by: str | None = None
+    """The domain that takes its place, while keys are moved there; None for one that is in use."""
+    replaced_at: float | None = None
+    """When that began."""
+    n_to_move: int = 0
+    """How many keys were in it then."""
 
 
 class KeyRecord(NamedTuple):

@@ -24,7 +24,7 @@ from sqlalchemy import (
     text,
 )
 
-REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010")
+REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010", "0011")
 """Every revision this software knows, oldest first; the last one is what it works with."""
 
 metadata: Final = MetaData()
@@ -77,6 +77,10 @@ domains: Final = Table(
     Column("wrapped", LargeBinary, nullable=False),
     Column("key_count", Integer, nullable=False),
     Column("created_at", Double, nullable=False),
+    Column("name", Text, nullable=True),
+    Column("replaced_by", Text, nullable=True),
+    Column("replaced_at", Double, nullable=True),
+    Column("n_to_move", Integer, nullable=False, server_default=text("0")),
     PrimaryKeyConstraint("domain_id", name="pk_domains"),
     ForeignKeyConstraint(["root_id"], ["roots.root_id"], name="fk_domains_root_id"),
     CheckConstraint("length(domain_id) = 36", name="ck_domains_domain_id"),
@@ -84,6 +88,8 @@ domains: Final = Table(
     CheckConstraint("length(wrapped) BETWEEN 1 AND 6144", name="ck_domains_wrapped"),
     CheckConstraint("key_count >= 0", name="ck_domains_key_count"),
     Index("ix_domains_kind_key_count", "kind", "key_count"),
+    Index("ix_domains_name", "name", unique=True),
+    Index("ix_domains_replaced_by", "replaced_by", unique=True),
     Index("ix_domains_root_id", "root_id"),
 )
 

@@ -7,6 +7,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from strongroom.core import HsmKeyId, KeyState, StorageError
 from strongroom.storage._access import AccessWrites
+from strongroom.storage._domains import DomainWrites
 from strongroom.storage._errors import translated
 from strongroom.storage._key_stores import KeyStoreWrites
 from strongroom.storage._reader import Reader
@@ -88,7 +89,7 @@ _DELETE_VERSIONS_OF: Final = delete(key_versions).where(key_versions.c.key_id ==
 _DELETE_ALIASES_OF: Final = delete(aliases).where(aliases.c.key_id == bindparam("of_key"))
 
 
-class Transaction(Reader, KeyStoreWrites, AccessWrites, LifecycleWrites, UseWrites, RootWrites):
+class Transaction(Reader, KeyStoreWrites, AccessWrites, LifecycleWrites, UseWrites, RootWrites, DomainWrites):
     """Reads and writes of one piece of work; what it reads includes what it wrote.
 
     Lives on the writer thread for the length of one ``work`` call and must not leave it. Inserting raises

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0011"
-down_revision = "0009"
+down_revision = "0010"
 
 
 def upgrade() -> None:
@@ -12,9 +12,7 @@ def upgrade() -> None:
     op.add_column("domains", sa.Column("name", sa.Text, nullable=True))
     op.add_column("domains", sa.Column("replaced_by", sa.Text, nullable=True))
     op.add_column("domains", sa.Column("replaced_at", sa.Double, nullable=True))
-    op.add_column(
-        "domains", sa.Column("n_to_move", sa.Integer, nullable=False, server_default=sa.text("0"))
-    )
+    op.add_column("domains", sa.Column("n_to_move", sa.Integer, nullable=False, server_default=sa.text("0")))
     op.create_index("ix_domains_name", "domains", ["name"], unique=True)
     op.create_index("ix_domains_replaced_by", "domains", ["replaced_by"], unique=True)
     op.execute(
