@@ -167,7 +167,7 @@ def test_verification_waits_for_an_entry_that_is_half_written(open_log, director
 
 def test_a_log_of_16_callers_at_work_is_sound_however_often_it_is_verified(directory, tmp_path):
     command = [sys.executable, str(Path(__file__).with_name("crash_writer.py")), str(directory), "run", "16"]
-    reports, give_up_at = [], time.monotonic() + 30
+    reports, give_up_at = [], time.monotonic() + 100
     with (
         (tmp_path / "committed").open("wb") as committed,
         subprocess.Popen(command, stdout=committed) as writer,
@@ -176,7 +176,7 @@ def test_a_log_of_16_callers_at_work_is_sound_however_often_it_is_verified(direc
             while not os.fstat(committed.fileno()).st_size:
                 time.sleep(0.01)
                 assert time.monotonic() < give_up_at
-            while len(reports) < 50 or reports[-1].entries < reports[0].entries + 500:
+            while len(reports) < 25 or reports[-1].entries < reports[0].entries + 500:
                 reports.append(inspect_log(directory))
                 assert time.monotonic() < give_up_at
         finally:
