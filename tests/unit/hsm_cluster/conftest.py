@@ -17,11 +17,17 @@ ATTEMPT_S = 0.2
 
 
 @pytest.fixture
-async def trio(tmp_path):
+def attempt_s():
+    """How long a member may take to answer; short, so that tests of what is late are soon done."""
+    return ATTEMPT_S
+
+
+@pytest.fixture
+async def trio(tmp_path, attempt_s):
     """``workers`` (alpha, beta, gamma), their ``root_id``, the ``cluster``, its ``events`` and ``suspicions``."""
     hsms, root_id = three_hsms()
     events, suspicions = RecordingEvents(), []
-    cluster = HsmCluster(clock=SystemClock(), events=events, attempt_s=ATTEMPT_S, report=suspicions.append)
+    cluster = HsmCluster(clock=SystemClock(), events=events, attempt_s=attempt_s, report=suspicions.append)
     async with AsyncExitStack() as stack:
         # Attempts that nobody waits for may be about to connect: their connections are made, and seen to be closed.
         stack.push_async_callback(asyncio.sleep, 0.02)
