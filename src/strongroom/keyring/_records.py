@@ -82,13 +82,13 @@ class KeyRecords:
         """
         if self._is_compared:
             return
-        with contextlib.suppress(RuntimeError):  # without a running loop every look counts for itself
-            asyncio.get_running_loop().call_soon(self._turn_ended)
-            self._is_compared = True
         generation = self._store.generation()
         if generation != self._generation or self._clock.now() >= self._until:
             self._clear()
             self._generation = generation
+        with contextlib.suppress(RuntimeError):  # without a running loop every look counts for itself
+            asyncio.get_running_loop().call_soon(self._turn_ended)
+            self._is_compared = True
 
     def _turn_ended(self) -> None:
         self._is_compared = False

@@ -1,10 +1,11 @@
 """An id and an alias are never taken for one another, and what is known of a key costs no second question."""
 
+import asyncio
 import dataclasses
 
 import pytest
 
-from strongroom.core import KeyState, Secret
+from strongroom.core import KeyState, Secret, StorageError
 from strongroom.keyring import AliasNotFoundError, KeyByAlias, KeyById, KeyNotFoundError, KeyStateError
 
 CONTEXT = {"tenant": "7"}
@@ -71,6 +72,27 @@ async def test_every_way_to_a_key_forgets_it_when_another_process_suspends_it(be
             await use()
         await keyring.set_state(key_id, KeyState.ACTIVE)
         await use()
+
+
+async def test_a_look_at_the_database_that_failed_counts_for_nobody(bench, keyring):
+    """Who is handled in the same turn must not be served by what was found before the database failed."""
+    other_store = bench.open_store()
+    other = bench.open_keyring(store=other_store)
+    key = KeyById((await keyring.create_key("for tests")).key_id)
+    other.records.find(key)
+    await keyring.set_state(key.key_id, KeyState.SUSPENDED)
+    await asyncio.sleep(0)
+    working, other_store.generation = other_store.generation, failing_look
+    with pytest.raises(StorageError):
+        other.records.find(key)
+    with pytest.raises(StorageError):
+        other.records.find(key)
+    other_store.generation = working
+    assert other.records.find(key).record.state is KeyState.SUSPENDED
+
+
+def failing_look():
+    raise StorageError("the disk is away")
 
 
 async def test_what_was_encrypted_tells_the_version_that_did_it(keyring):
