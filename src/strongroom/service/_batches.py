@@ -1,7 +1,7 @@
 """``BatchVerbs``: many items under one key, authorised once and in one audit entry, which says how many there were."""
 
 import asyncio
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple, Protocol, TypeVar
 
 from strongroom.core import MacAlgorithm, SigningAlgorithm
@@ -42,8 +42,8 @@ _REWRAP: Final = _Verb("ReEncrypt", ("ReEncryptFrom", "ReEncryptTo"))
 _DATA_KEYS: Final = _Verb("GenerateDataKey", ("GenerateDataKey",))
 _SIGN: Final = _Verb("Sign", ("Sign",))
 _MAC: Final = _Verb("GenerateMac", ("GenerateMac",))
-_DECISIONS_AT_ONCE: Final = 64
-"""Encryption contexts that are decided about before others have their turn."""
+_DECIDES_AT_ONCE_S: Final = 0.002
+"""How long a batch decides about its encryption contexts before others have their turn; one decision may go beyond."""
 
 
 class BatchVerbs(AuditedVerbs):
@@ -130,21 +130,21 @@ class BatchVerbs(AuditedVerbs):
         """Authorise for every encryption context, act, and say in one entry how much was done."""
         names = {name: "" for context in contexts for name in context}
         detail = detail_of_request(key, names) | {"items": str(count)}
-        if algorithm:
-            detail["algorithm"] = algorithm
+        detail |= {"algorithm": algorithm} if algorithm else {}
+        grants: dict[str, None] = {}  # in the order in which they were needed
 
-        def authorise_for(context: Mapping[str, str]) -> str:
-            grants = [
-                self.authorise_now(caller, action, key, context=context, further=further)
-                for action in verb.actions
-            ]
+        def authorise_for(context: Mapping[str, str]) -> None:
+            for action in verb.actions:
+                grants[self.authorise_now(caller, action, key, context=context, further=further)] = None
+
+        def authorise() -> str:
+            authorise_for(contexts[0])
             return " ".join(filter(None, grants))
 
         async def act() -> _B:
-            for at, context in enumerate(contexts[1:], 1):
-                if at % _DECISIONS_AT_ONCE == 0:
-                    await asyncio.sleep(0)
-                authorise_for(context)
+            await _in_turns(authorise_for, contexts[1:])
+            if any(grants):
+                detail["by_grant"] = " ".join(filter(None, grants))
             batch = await work
             failed = sum(isinstance(result, KeyringError) for result in batch.results)
             if failed:
@@ -152,11 +152,22 @@ class BatchVerbs(AuditedVerbs):
             return batch
 
         try:
-            return await self._use(
-                caller, verb.name, act(), key=key, detail=detail, authorise=lambda: authorise_for(contexts[0])
-            )
+            return await self._use(caller, verb.name, act(), key=key, detail=detail, authorise=authorise)
         finally:
             work.close()  # does nothing, unless the caller was refused
+
+
+async def _in_turns(
+    authorise_for: Callable[[Mapping[str, str]], None], contexts: Iterable[Mapping[str, str]]
+) -> None:
+    """Decide about each encryption context, and let others have their turns meanwhile."""
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    for context in contexts:
+        if loop.time() - began > _DECIDES_AT_ONCE_S:
+            await asyncio.sleep(0)
+            began = loop.time()
+        authorise_for(context)
 
 
 def _contexts(items: Sequence[PlainItem] | Sequence[SealedItem]) -> list[Mapping[str, str]]:

@@ -1,7 +1,9 @@
 """Batches at the door of the data plane: one signed request, many results, one audit entry."""
 
+import asyncio
 import base64
 import json
+import time
 from collections.abc import Mapping
 
 import msgspec
@@ -16,7 +18,7 @@ from fakes_service import ACCESS_KEYS, EVERYTHING
 from strongroom.api import Handler, sign_request
 from strongroom.core import KeyUsage, ManagedKeySpec, Secret
 from strongroom.keyring import MAX_ITEMS, KeyById, KeyKind, PlainItem, SealedItem
-from strongroom.service import AccessDeniedError, Credential
+from strongroom.service import AccessDeniedError, Credential, NewGrant
 
 SECRET = b"s" * 40
 JSON, MSGPACK = "application/json", "application/msgpack"
@@ -197,6 +199,46 @@ async def test_a_policy_decides_about_every_encryption_context_of_a_batch(bench,
         await bench.service.encrypt_batch(
             bench.caller(), KeyById(key_id), [*fine, PlainItem(b"x", {"tenant": "7"})]
         )
+
+
+async def test_decisions_that_take_long_let_others_have_their_turn(bench, key_id, monkeypatch):
+    decide = bench.authority.authorise_now
+    turns, seen = 0, set()
+
+    def slowly(*asked, **more):
+        seen.add(turns)
+        time.sleep(0.01)
+        return decide(*asked, **more)
+
+    async def count_turns():
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    monkeypatch.setattr(bench.authority, "authorise_now", slowly)
+    other = asyncio.create_task(count_turns())
+    items = [PlainItem(b"x", {"tenant": str(at)}) for at in range(30)]
+    try:
+        await bench.service.encrypt_batch(bench.caller(), KeyById(key_id), items)
+    finally:
+        other.cancel()
+    assert len(seen) > 25
+
+
+async def test_a_batch_names_every_grant_that_allows_a_part_of_it(bench, key_id):
+    stranger = f"arn:aws:iam::{ACCOUNT}:user/stranger"
+    made = [
+        await bench.service.create_grant(
+            bench.caller(),
+            key_id,
+            wanted=NewGrant(stranger, frozenset({"Encrypt"}), equals={"tenant": tenant}),
+        )
+        for tenant in "123"
+    ]
+    items = [PlainItem(b"x", {"tenant": tenant}) for tenant in "1223"]
+    await bench.service.encrypt_batch(bench.caller("user/stranger"), KeyById(key_id), items)
+    assert bench.entries()[-1].detail["by_grant"].split() == [grant.grant_id for grant in made]
 
 
 async def test_a_suspended_key_does_nothing_in_batches(bench, door, key_id):
