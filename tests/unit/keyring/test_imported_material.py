@@ -259,6 +259,15 @@ async def test_new_material_waits_for_a_rotation_and_the_old_one_opens_what_it_e
     )
 
 
+async def test_material_that_expired_while_it_waited_does_not_become_the_current_one(bench, keyring, key_id):
+    first = await bring(keyring, key_id, OLD)
+    await bring(keyring, key_id, NEW, kind=ImportType.NEW, expires_at=bench.clock.now() + DAY_S)
+    bench.clock.advance(DAY_S)
+    with pytest.raises(ImportStateError, match="pending rotation"):
+        await keyring.rotations.rotate_on_demand(key_id)
+    assert keyring.describe(KeyById(key_id)).material_id == first.material_id
+
+
 async def test_material_that_waited_and_was_deleted_leaves_its_number_to_another(bench, keyring, key_id):
     """A ciphertext made up to name a waiting version must not bring its key into memory."""
     await bring(keyring, key_id, OLD)
@@ -331,6 +340,15 @@ async def test_a_compromised_key_opens_nothing_without_its_material(bench, keyri
     with pytest.raises(ImportStateError, match="compromised"):
         await bring(keyring, key_id, OLD)
     assert state_of(keyring, key_id) is KeyState.COMPROMISED
+
+
+async def test_a_key_that_is_marked_as_compromised_after_its_material_went_opens_nothing(keyring, key_id):
+    await bring(keyring, key_id, OLD)
+    ciphertext = await sealed(keyring, key_id)
+    await keyring.imports.delete(key_id)
+    await keyring.lifecycle.mark_compromised(key_id)
+    with pytest.raises(PendingImportError):  # although its KEK is in memory
+        await opened(keyring, ciphertext)
 
 
 PAIRS = [

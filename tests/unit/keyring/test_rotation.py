@@ -82,6 +82,27 @@ async def test_a_due_key_is_rotated_once_by_any_number_of_processes(bench, keyri
     assert await opened(keyring, first) == b"data"
 
 
+async def test_a_due_rotation_that_one_on_demand_overtook_is_done_the_next_time(
+    bench, keyring, key_id, monkeypatch
+):
+    await keyring.rotations.enable(key_id, days=90)
+    bench.clock.advance(90 * DAY_S)
+    rotations, real = keyring.rotations, keyring.rotations._next_version
+    asked = []
+
+    async def overtaken(*args):
+        made = await real(*args)
+        asked.append(await bench.open_keyring().rotations.rotate_on_demand(key_id))
+        return made
+
+    with monkeypatch.context() as patched:
+        patched.setattr(rotations, "_next_version", overtaken)
+        assert await rotations.rotate_due(key_id) is None
+    assert keyring.describe(KeyById(key_id)).material_id == asked[0].material_id
+    assert rotations.list_due(limit=10) == [key_id]
+    assert (await rotations.rotate_due(key_id)).version == 3
+
+
 async def test_a_late_rotation_keeps_the_rhythm_and_a_very_late_one_happens_once(bench, keyring, key_id):
     await keyring.rotations.enable(key_id, days=100)
     bench.clock.advance(103 * DAY_S)
