@@ -20,7 +20,7 @@ from strongroom.keyring._key_state import (
     require_uncompromised,
 )
 from strongroom.keyring._values import KeyInfo
-from strongroom.keyring._versions import all_versions, lacks_material
+from strongroom.keyring._versions import all_versions, lacks_material, settled
 from strongroom.storage import KeyRecord, Store, Transaction
 
 MIN_DAYS_TO_DESTRUCTION: Final = 7
@@ -132,7 +132,8 @@ def _change(
 
 def _mark_compromised(tx: Transaction, *, key_id: str) -> KeyRecord:
     found = read_key(tx, key_id)
-    changed = found._replace(state=KeyState.COMPROMISED, rotation_days=0, rotate_at=None)
+    marked = found._replace(state=KeyState.COMPROMISED, rotation_days=0, rotate_at=None)
+    changed = settled(marked, all_versions(tx, key_id))  # its imported material may have gone before
     tx.change_key(changed)
     return changed
 
