@@ -27,6 +27,7 @@ What is SQLite's own is in ``_sqlite``; all else is SQL that PostgreSQL takes to
 from strongroom.storage._access import GrantRecord, KeyPolicyRecord
 from strongroom.storage._ciphertext_table import CiphertextRow, CiphertextTable, has_password
 from strongroom.storage._errors import DuplicateError, RootNotInUseError
+from strongroom.storage._inventories import InventoryRecord
 from strongroom.storage._key_stores import KeyStoreRecord
 from strongroom.storage._migrate import create_database, upgrade_database
 from strongroom.storage._reader import Reader
@@ -63,6 +64,7 @@ __all__ = [
     "HsmKeyCopyRecord",
     "HsmKeyRecord",
     "HsmKeyState",
+    "InventoryRecord",
     "KeyPolicyRecord",
     "KeyRecord",
     "KeyStoreRecord",

@@ -6,7 +6,9 @@ from sqlalchemy import bindparam, func, select
 
 from strongroom.core import HsmKeyId, KeyState, TransportKind
 from strongroom.storage._access import AccessReads
+from strongroom.storage._cryptoperiods import CryptoperiodReads
 from strongroom.storage._domains import DomainReads
+from strongroom.storage._inventories import InventoryReads
 from strongroom.storage._key_stores import KeyStoreReads
 from strongroom.storage._queries import AnySelect
 from strongroom.storage._reader_lifecycle import LifecycleReads
@@ -96,7 +98,16 @@ _HSM_KEY_COPIES_OF: Final = _HSM_KEY_COPIES.where(hsm_key_copies.c.key_id == bin
 _TRANSPORT_KEYS: Final = select(transport_keys).order_by(transport_keys.c.member, transport_keys.c.kind)
 
 
-class Reader(LifecycleReads, KeyStoreReads, AccessReads, UseReads, RootReads, DomainReads):
+class Reader(
+    LifecycleReads,
+    KeyStoreReads,
+    AccessReads,
+    UseReads,
+    RootReads,
+    DomainReads,
+    CryptoperiodReads,
+    InventoryReads,
+):
     """Looks at records, changes none. One thread at a time; every method raises StorageError on failure.
 
     ``get_…`` returns None where there is no such record. Pages come in the order of their key, starting

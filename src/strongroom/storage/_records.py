@@ -112,6 +112,26 @@ class KeyRecord(NamedTuple):
     """When it is to be rotated next; None when that is not planned."""
     expires_at: float | None = None
     """When the first of its imported material expires, and the key with it; None: never by itself."""
+    activate_at: float | None = None
+    """Before this it does nothing; None: it never waited for a date."""
+    period_days: int = 0
+    """Days that one version protects, the originator-usage period of NIST SP 800-57 Part 1; 0: without end."""
+    period_ends_at: float | None = None
+    """When that of the current version is over."""
+    max_uses: int = 0
+    """How often one version may protect something, up to 2**53; 0: any number."""
+    warned_at: float | None = None
+    """When it was told that the period of the current version ends soon."""
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether a version protects for a time only, or a number of uses."""
+        return self.max_uses > 0 or self.period_ends_at is not None
+
+    @property
+    def is_made_anew(self) -> bool:
+        """Whether the service can make the next version by itself."""
+        return self.spec.is_symmetric and self.origin is not KeyOrigin.EXTERNAL
 
 
 class KeyVersionRecord(NamedTuple):
@@ -135,6 +155,8 @@ class KeyVersionRecord(NamedTuple):
     """Of imported material, in the words of its owner."""
     rotated_at: float | None = None
     """When imported material became the current one by a rotation; None for the first one, and for one that waits for it."""
+    retired_at: float | None = None
+    """When its material was destroyed for good, while the key lives on; None for every other version."""
 
 
 class AliasRecord(NamedTuple):

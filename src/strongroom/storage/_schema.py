@@ -8,6 +8,7 @@ from typing import Final
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     Boolean,
     CheckConstraint,
     Column,
@@ -24,7 +25,7 @@ from sqlalchemy import (
     text,
 )
 
-REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010", "0011")
+REVISIONS: Final = tuple(f"{number:04}" for number in range(1, 13))
 """Every revision this software knows, oldest first; the last one is what it works with."""
 
 metadata: Final = MetaData()
@@ -111,6 +112,11 @@ keys: Final = Table(
     Column("rotation_days", Integer, nullable=False, server_default=text("0")),
     Column("rotate_at", Double, nullable=True),
     Column("expires_at", Double, nullable=True),
+    Column("activate_at", Double, nullable=True),
+    Column("period_days", Integer, nullable=False, server_default=text("0")),
+    Column("period_ends_at", Double, nullable=True),
+    Column("max_uses", BigInteger, nullable=False, server_default=text("0")),
+    Column("warned_at", Double, nullable=True),
     PrimaryKeyConstraint("key_id", name="pk_keys"),
     ForeignKeyConstraint(["domain_id"], ["domains.domain_id"], name="fk_keys_domain_id"),
     CheckConstraint("length(key_id) = 36", name="ck_keys_key_id"),
@@ -129,6 +135,7 @@ keys: Final = Table(
     CheckConstraint("rotation_days BETWEEN 0 AND 2560", name="ck_keys_rotation_days"),
     Index("ix_keys_state_destroy_at", "state", "destroy_at"),
     Index("ix_keys_rotate_at", "rotate_at"),
+    Index("ix_keys_period_ends_at", "period_ends_at"),
     Index("ix_keys_store_id", "store_id"),
 )
 
@@ -146,6 +153,7 @@ key_versions: Final = Table(
     Column("expires_at", Double, nullable=True),
     Column("description", Text, nullable=False, server_default=text("''")),
     Column("rotated_at", Double, nullable=True),
+    Column("retired_at", Double, nullable=True),
     PrimaryKeyConstraint("key_id", "version", name="pk_key_versions"),
     ForeignKeyConstraint(["key_id"], ["keys.key_id"], name="fk_key_versions_key_id"),
     CheckConstraint("version >= 1", name="ck_key_versions_version"),

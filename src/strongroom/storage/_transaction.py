@@ -7,8 +7,10 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from strongroom.core import HsmKeyId, KeyState, StorageError
 from strongroom.storage._access import AccessWrites
+from strongroom.storage._cryptoperiods import CryptoperiodWrites
 from strongroom.storage._domains import DomainWrites
 from strongroom.storage._errors import translated
+from strongroom.storage._inventories import InventoryWrites
 from strongroom.storage._key_stores import KeyStoreWrites
 from strongroom.storage._reader import Reader
 from strongroom.storage._records import (
@@ -52,6 +54,7 @@ _INSERTS: Final = {
 _CHANGEABLE: Final = (
     *("state", "description", "destroy_at", "current_version", "material_id"),
     *("rotation_days", "rotate_at", "expires_at"),
+    *("activate_at", "period_days", "period_ends_at", "max_uses", "warned_at"),
 )
 """What may change in the life of a key; all else stays as it was made."""
 _COUNT_KEY: Final = (
@@ -89,7 +92,17 @@ _DELETE_VERSIONS_OF: Final = delete(key_versions).where(key_versions.c.key_id ==
 _DELETE_ALIASES_OF: Final = delete(aliases).where(aliases.c.key_id == bindparam("of_key"))
 
 
-class Transaction(Reader, KeyStoreWrites, AccessWrites, LifecycleWrites, UseWrites, RootWrites, DomainWrites):
+class Transaction(
+    Reader,
+    KeyStoreWrites,
+    AccessWrites,
+    LifecycleWrites,
+    UseWrites,
+    RootWrites,
+    DomainWrites,
+    CryptoperiodWrites,
+    InventoryWrites,
+):
     """Reads and writes of one piece of work; what it reads includes what it wrote.
 
     Lives on the writer thread for the length of one ``work`` call and must not leave it. Inserting raises
@@ -202,6 +215,7 @@ class Transaction(Reader, KeyStoreWrites, AccessWrites, LifecycleWrites, UseWrit
     def delete_material(self, key_id: str) -> int:
         """Remove every version of a key, and return how many there were: nothing that is left can open what it sealed."""
         self.delete_import_digest_key(key_id)
+        self.delete_version_samples(key_id)
         return self._change(_DELETE_VERSIONS_OF, {"of_key": key_id})
 
     def delete_aliases_of(self, key_id: str) -> int:

@@ -3,6 +3,7 @@
 from typing import Final, NamedTuple
 
 from sqlalchemy import (
+    BigInteger,
     CheckConstraint,
     Column,
     Double,
@@ -14,6 +15,7 @@ from sqlalchemy import (
     bindparam,
     insert,
     select,
+    text,
     update,
 )
 from sqlalchemy.exc import SQLAlchemyError
@@ -22,7 +24,10 @@ from strongroom.storage._errors import translated
 from strongroom.storage._queries import Queries
 from strongroom.storage._schema import metadata
 
-_COLUMNS: Final = ("key_id", "material_id", "n_uses", "used_at", "operation", "request_id")
+_COLUMNS: Final = (
+    *("key_id", "material_id", "n_uses", "used_at", "operation", "request_id"),
+    *("n_protected", "protected_at", "processed_at"),
+)
 
 key_uses: Final = Table(
     "key_uses",
@@ -33,6 +38,9 @@ key_uses: Final = Table(
     Column("used_at", Double, nullable=False),
     Column("operation", Text, nullable=False),
     Column("request_id", Text, nullable=False),
+    Column("n_protected", BigInteger, nullable=False, server_default=text("0")),
+    Column("protected_at", Double, nullable=True),
+    Column("processed_at", Double, nullable=True),
     PrimaryKeyConstraint("key_id", "material_id", name="pk_key_uses"),
     ForeignKeyConstraint(["key_id"], ["keys.key_id"], name="fk_key_uses_key_id"),
     CheckConstraint("n_uses >= 1", name="ck_key_uses_n_uses"),
@@ -67,11 +75,26 @@ class KeyUseRecord(NamedTuple):
     used_at: float
     operation: str
     request_id: str
+    n_protected: int = 0
+    """How many of the uses protected something, so far as they are told apart: since database revision 0012."""
+    protected_at: float | None = None
+    """The last of those; of uses that are not told apart, the last one."""
+    processed_at: float | None = None
+    """The last use that opened or verified something; as above."""
 
     def joined(self, other: "KeyUseRecord") -> "KeyUseRecord":
         """Return both as one: all uses, and the later one as the last."""
         last = other if other.used_at >= self.used_at else self
-        return last._replace(n_uses=self.n_uses + other.n_uses)
+        return last._replace(
+            n_uses=self.n_uses + other.n_uses,
+            n_protected=self.n_protected + other.n_protected,
+            protected_at=_later(self.protected_at, other.protected_at),
+            processed_at=_later(self.processed_at, other.processed_at),
+        )
+
+
+def _later(one: float | None, other: float | None) -> float | None:
+    return max((date for date in (one, other) if date is not None), default=None)
 
 
 class UseReads(Queries):
