@@ -102,6 +102,9 @@ class FakeKeyService(FakeAccess, FakePairs, FakeKeyManagement, FakeRotation, Fak
     async def get_caller_identity(self, caller):
         self._begin("GetCallerIdentity", caller)
 
+    async def read_api_description(self, caller):
+        self._begin("ReadApiDescription", caller)
+
     async def generate_data_key(self, caller, key, *, n_bytes, context):
         self._begin("GenerateDataKey", caller)
         info, plaintext = self._key(key, usable=True), random_bytes(n_bytes)

@@ -16,7 +16,8 @@ decide who may do what and does not write audit entries itself (``service`` does
 from strongroom.api._connection import HttpConnection
 from strongroom.api._connections import HttpConnections
 from strongroom.api._errors import ApiError
-from strongroom.api._handler import Handler, HealthSource
+from strongroom.api._handler import Handler
+from strongroom.api._health import HealthSource
 from strongroom.api._http import Request, RequestHandler, Response
 from strongroom.api._identities import ClientIdentities
 from strongroom.api._sign_request import sign_request

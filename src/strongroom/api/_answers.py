@@ -9,6 +9,7 @@ from strongroom.api._json import encode_document
 from strongroom.core import Clock, RandomPool
 
 AMZ_JSON = b"application/x-amz-json-1.1"
+JSON = b"application/json"
 _USUAL = (
     b"HTTP/1.1 200 OK\r\ncontent-type: "
     + AMZ_JSON
@@ -48,10 +49,15 @@ class Answers:
         """Return the bytes of a 200 with a JSON body, at a time, as ``response_bytes`` makes them of ``response``."""
         return _USUAL % (request_id.encode(), self.dated(now), len(body), body)
 
-    def failure(self, error: Exception, where: Where, request_id: str) -> tuple[str, Response]:
+    def failure(
+        self, error: Exception, where: Where, request_id: str, kind: bytes = AMZ_JSON
+    ) -> tuple[str, Response]:
         """Return the code and the response of an error, in the form of KMS; what is our fault is logged."""
         answer = to_api_error(error, where)
         if answer.status >= 500:
             log_failure(error, operation=where.operation, request_id=request_id, code=answer.code)
         body = encode_document({"__type": answer.code, "message": answer.message})
-        return answer.code, self.response(answer.status, AMZ_JSON, body, request_id)
+        response = self.response(answer.status, kind, body, request_id)
+        if answer.allow:
+            response = response._replace(head=b"allow: %b\r\n%b" % (answer.allow.encode(), response.head))
+        return answer.code, response

@@ -5,26 +5,27 @@ The audit rule, visible in ``Handler._answer``: what fails before a service func
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
-from typing import Protocol
+from typing import Any
 
 from msgspec import Struct
 
-from strongroom.api._answers import AMZ_JSON, Answers
+from strongroom.api._admin import PREFIX, Matched, read_admin, render_answer
+from strongroom.api._admin_routes import ADMIN_ROUTER
+from strongroom.api._answers import AMZ_JSON, JSON, Answers
 from strongroom.api._arns import Arns, arns_of
-from strongroom.api._batches import BatchRoute, find_batch, render_batch
 from strongroom.api._errors import ApiError, Where, to_api_error, unsupported_error
 from strongroom.api._express import ExpressLane
 from strongroom.api._failure_log import log_failure
+from strongroom.api._health import HealthSource
 from strongroom.api._http import Request, Response
 from strongroom.api._identities import ClientIdentities
 from strongroom.api._json import encode_document
-from strongroom.api._key_actions import KeyActionRoute, find_key_action
 from strongroom.api._kms import NOT_SERVED_YET, OPERATIONS
 from strongroom.api._known_signers import Verified
 from strongroom.api._metrics import ApiMetrics
-from strongroom.api._operation import Action, Document, Prepare
+from strongroom.api._operation import Prepare
 from strongroom.api._sigv4 import SERVICE, SignatureVerifier, claimed_access_key_id
 from strongroom.api._sts import (
     STS_CONTENT_TYPE,
@@ -40,30 +41,11 @@ from strongroom.keyring import KeyringError
 from strongroom.service import Caller, ImmediateService, KeyService, Refusal
 
 _TARGET_PREFIX = "TrentService."
-_READ_STATUS = "ReadStatus"
-_STATUS_PATH = "/api/v1/status"
-_JSON = b"application/json"
 _TEXT = b"text/plain; version=0.0.4; charset=utf-8"
-_METHODS: Mapping[str, str] = MappingProxyType(
-    {"/": "POST", _STATUS_PATH: "GET", "/healthz": "GET", "/readyz": "GET", "/metrics": "GET"}
+_READ_METHODS = ("GET", "HEAD")
+_METHODS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {"/": ("POST",), "/healthz": _READ_METHODS, "/readyz": _READ_METHODS, "/metrics": _READ_METHODS}
 )
-_READ_METHODS = frozenset({"GET", "HEAD"})
-
-
-class HealthSource(Protocol):
-    """What the api room asks about the health of the rest. Nothing here blocks."""
-
-    def readiness(self) -> list[str]:
-        """Return the reasons why the service is not ready, in plain words; none when it is."""
-        ...
-
-    def status(self) -> Document:
-        """Return the operator's view, of JSON types. Holds no secrets."""
-        ...
-
-    def metrics(self) -> str:
-        """Return the Prometheus text of the other rooms, each line ended by a newline."""
-        ...
 
 
 class _Call(Struct, frozen=True):
@@ -75,8 +57,13 @@ class _Call(Struct, frozen=True):
     """A name we know, else ``-``: it is a label of metrics and audit entries."""
     service: str
     """The AWS service that is spoken to, for which the request must be signed: ``kms`` or ``sts``."""
-    batch: BatchRoute | KeyActionRoute | None = None
-    """What batch or action of our own the request is for, if it is for one."""
+    admin: Matched | None = None
+    """What route of the admin API the request is for, if it is for one."""
+
+    @property
+    def is_admin(self) -> bool:
+        """Whether the request is for a path of the admin API, be it one that there is not."""
+        return self.request.path.startswith(PREFIX)
 
 
 class Handler:
@@ -135,9 +122,9 @@ class Handler:
     def _call_of(self, request: Request) -> _Call:
         """Find out what a request claims to be for."""
         request_id = self._answers.new_request_id()
-        batch = find_batch(request.path) or find_key_action(request.path)
-        if batch is not None:
-            return _Call(request, request_id, batch.operation, SERVICE, batch)
+        admin = ADMIN_ROUTER.find(request.method, request.path)
+        if admin is not None:
+            return _Call(request, request_id, admin.route.operation, SERVICE, admin)
         return _Call(request, request_id, *_operation_of(request))
 
     async def _answer(self, call: _Call) -> tuple[str, Response]:
@@ -152,10 +139,14 @@ class Handler:
         try:
             document = await action(self._service, caller)
             return "OK", self._success(call, document)
+        except (
+            ApiError
+        ) as error:  # a route of the admin API refuses before it calls the service, which knows no ApiError
+            return await self._refuse(call, error)
         except Exception as error:  # noqa: BLE001  # an untyped error becomes a plain 500
             return self._failure(call, error, Arns(self._account_id, caller.region))
 
-    def _prepare(self, call: _Call) -> tuple[Caller, Action]:
+    def _prepare(self, call: _Call) -> tuple[Caller, Callable[[KeyService, Caller], Awaitable[object]]]:
         """Do all that can be refused without the service: route, verify the signature, parse."""
         request = call.request
         _check_route(call)
@@ -164,11 +155,8 @@ class Handler:
         caller = Caller(
             verified.principal, verified.access_key_id, request.peer, verified.region, call.request_id
         )
-        if request.path == _STATUS_PATH:
-            return caller, self._read_status
-        if call.batch is not None:
-            content_type = request.by_name.get("content-type", "")
-            return caller, call.batch.prepare(content_type, request.body, arns)
+        if call.admin is not None:
+            return caller, read_admin(call.admin, request).action(arns, self._health)
         try:
             return caller, _preparation_of(call)(request.body, arns)
         except KeyringError as error:  # a name that needs no look-up to know that it is nobody's
@@ -200,30 +188,27 @@ class Handler:
             return self._failure(call, audit_error, arns)
         return self._failure(call, error, arns)
 
-    async def _read_status(self, service: KeyService, caller: Caller) -> Document:
-        await service.read_status(caller)
-        return self._health.status()
-
-    def _success(self, call: _Call, document: Document | None) -> Response:
+    def _success(self, call: _Call, document: Any) -> Response:
         if call.service == STS_SERVICE and document is not None:
             body = render_identity(document, call.request_id)
             return self._answers.response(200, STS_CONTENT_TYPE, body, call.request_id)
-        if call.batch is not None and document is not None:
+        if call.admin is not None:
             content_type = call.request.by_name.get("content-type", "")
-            return self._answers.response(200, *render_batch(document, content_type), call.request_id)
-        kind = _JSON if call.operation == _READ_STATUS else AMZ_JSON
+            rendered = render_answer(document, call.admin.route, content_type)
+            return self._answers.response(200, *rendered, call.request_id)
         if document is None:
-            return self._answers.response(200, kind, b"", call.request_id)
+            return self._answers.response(200, AMZ_JSON, b"", call.request_id)
         body = encode_document(document)
         for value in document.values():
             if type(value) is Secret:  # ours since the service returned it, and no longer needed
                 value.zeroize()
-        return self._answers.response(200, kind, body, call.request_id)
+        return self._answers.response(200, AMZ_JSON, body, call.request_id)
 
     def _failure(self, call: _Call, error: Exception, arns: Arns) -> tuple[str, Response]:
         where = Where(arns, call.operation)
         if call.service != STS_SERVICE:
-            return self._answers.failure(error, where, call.request_id)
+            kind = JSON if call.is_admin else AMZ_JSON
+            return self._answers.failure(error, where, call.request_id, kind)
         answer = to_api_error(error, where)
         if answer.status >= 500:
             log_failure(error, operation=call.operation, request_id=call.request_id, code=answer.code)
@@ -236,17 +221,17 @@ class Handler:
             status, kind, body = probe()
         except Exception as error:  # noqa: BLE001  # a broken probe is a failed probe
             log_failure(error, operation="-", request_id=request_id, code="KMSInternalException")
-            status, kind, body = 500, _JSON, encode_document({"error": "the probe failed"})
+            status, kind, body = 500, JSON, encode_document({"error": "the probe failed"})
         return self._answers.response(status, kind, body, request_id)
 
     def _healthz(self) -> tuple[int, bytes, bytes]:
-        return 200, _JSON, encode_document({"healthy": True})
+        return 200, JSON, encode_document({"healthy": True})
 
     def _readyz(self) -> tuple[int, bytes, bytes]:
         reasons = self._health.readiness()
         if reasons:
-            return 503, _JSON, encode_document({"ready": False, "reasons": reasons})
-        return 200, _JSON, encode_document({"ready": True})
+            return 503, JSON, encode_document({"ready": False, "reasons": reasons})
+        return 200, JSON, encode_document({"ready": True})
 
     def own_metrics(self) -> str:
         """Return the metrics of this process alone, in the Prometheus text format."""
@@ -258,8 +243,8 @@ class Handler:
 
 def _operation_of(request: Request) -> tuple[str, str]:
     """Name the operation that the request claims, if it is one that we know, and the service that has it."""
-    if request.path == _STATUS_PATH:
-        return _READ_STATUS, SERVICE
+    if request.path.startswith(PREFIX):
+        return "-", SERVICE
     target = request.by_name.get("x-amz-target", "")
     operation = target.removeprefix(_TARGET_PREFIX)
     if target != operation and (operation in OPERATIONS or operation in NOT_SERVED_YET):
@@ -278,11 +263,12 @@ def _preparation_of(call: _Call) -> Prepare:
 
 def _check_route(call: _Call) -> None:
     request = call.request
-    method = "POST" if call.batch is not None else _METHODS.get(request.path)
-    if method is None:
+    methods = ADMIN_ROUTER.methods(request.path) or _METHODS.get(request.path)
+    if methods is None:
         raise ApiError("UnknownOperationException", "There is nothing at this path.", status=404)
-    if request.method != method:
-        raise ApiError("UnknownOperationException", f"This path takes {method} only.", status=405)
+    if request.method not in methods:
+        allow = ", ".join(methods)
+        raise ApiError("UnknownOperationException", f"This path takes {allow} only.", status=405, allow=allow)
 
 
 def _no_such_operation(operation: str) -> ApiError:

@@ -81,10 +81,8 @@ def _count_colons(members: object) -> int:
 
 def _decode_carefully(body: bytes, kind: type[_T]) -> _T:
     try:
-        document = msgspec.json.decode(body)
-        if _count_members(document) != _STRING.sub(b"", body).count(b":"):
-            raise _malformed("a member stands in an object twice")
-        return msgspec.convert(document, kind, dec_hook=_decode_blob)
+        require_single_members(body)
+        return msgspec.convert(msgspec.json.decode(body), kind, dec_hook=_decode_blob)
     except msgspec.ValidationError as error:
         raise _malformed(str(error)) from None
     except (msgspec.MsgspecError, UnicodeDecodeError):
@@ -92,6 +90,12 @@ def _decode_carefully(body: bytes, kind: type[_T]) -> _T:
         raise _malformed("the body is not a JSON document") from None
     except RecursionError:
         raise _too_deep() from None
+
+
+def require_single_members(body: bytes) -> None:
+    """Check a body that was read before: no object in it has a member twice. Raises ApiError."""
+    if _count_members(msgspec.json.decode(body)) != _STRING.sub(b"", body).count(b":"):
+        raise _malformed("a member stands in an object twice")
 
 
 def _count_members(value: Any, depth: int = 0) -> int:

@@ -36,6 +36,7 @@ _NOT_OF_KMS: Final = {
     "GetCallerIdentity": "sts.GetCallerIdentity",
     "MarkKeyCompromised": "strongroom.MarkKeyCompromised",
     "ListKeyUses": "strongroom.ListKeyUses",
+    "ReadApiDescription": "strongroom.ReadApiDescription",
 }
 USES: Final = frozenset(
     (

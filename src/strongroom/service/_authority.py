@@ -12,8 +12,8 @@ from strongroom.service._caller import Caller
 NO_CONTEXT: Final[Mapping[str, str]] = MappingProxyType({})
 NO_VALUES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType({})
 
-FOR_EVERYBODY: Final = frozenset({"GetCallerIdentity"})
-"""Verbs that whoever has an access key may use, with any roles or none."""
+FOR_EVERYBODY: Final = frozenset({"GetCallerIdentity", "ReadApiDescription"})
+"""Verbs that whoever is known may use, with any roles or none."""
 
 
 class Source(NamedTuple):

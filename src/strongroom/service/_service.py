@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from strongroom.audit import AuditLog
 from strongroom.core import NoMemberError, Secret
 from strongroom.keyring import DataKey, Decrypted, Encrypted, KeyRef, Keyring, ReEncrypted
+from strongroom.service._admin import AdminVerbs
 from strongroom.service._asymmetric import AsymmetricVerbs
 from strongroom.service._audited import event_of
 from strongroom.service._authority import Source
@@ -35,6 +36,7 @@ class Service(
     PolicyVerbs,
     GrantVerbs,
     KeyStoreVerbs,
+    AdminVerbs,
 ):
     """All verbs, over a keyring and an audit log (``KeyService``, ``ImmediateService``). Belongs to one event loop."""
 

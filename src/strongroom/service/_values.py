@@ -18,6 +18,7 @@ from strongroom.keyring import (
     TagPage,
 )
 from strongroom.service._access_protocols import GrantService, PolicyService
+from strongroom.service._admin_protocol import AdminService
 from strongroom.service._asymmetric_protocol import AsymmetricService
 from strongroom.service._batch_protocol import BatchService
 from strongroom.service._caller import Caller
@@ -58,6 +59,7 @@ class KeyService(
     PolicyService,
     GrantService,
     KeyStoreService,
+    AdminService,
     Protocol,
 ):
     """Every verb of the data plane. Each checks the policy, acts, and returns once its audit entry is durable.

@@ -15,7 +15,7 @@ from strongroom.keyring import (
     KeyringError,
     KeyStateError,
 )
-from strongroom.service import GrantNotFoundError, Refusal
+from strongroom.service import FOR_EVERYBODY, GrantNotFoundError, Refusal
 from strongroom.service._audited import event_of
 from unit.service.verbs import (
     CHANGES,
@@ -51,7 +51,7 @@ async def test_a_call_that_works_leaves_exactly_one_outcome_and_a_change_one_int
         assert entry.source_address == "192.0.2.7"
         assert entry.writer == "api-0"
         assert entry.outcome == ("ok" if entry.kind == "outcome" else "")
-    names_no_key = {"CreateKey", "ListKeys", "ReadStatus", "GenerateRandom", "GetCallerIdentity"}
+    names_no_key = {"CreateKey", "ListKeys", "ReadStatus", "GenerateRandom", *FOR_EVERYBODY}
     names_key = verb not in names_no_key | {"ListRetirableGrants"} and "CustomKeyStore" not in verb
     assert entries[-1].key_id == key_id if names_key else entries[-1].key_id != key_id
 

@@ -48,7 +48,7 @@ LOOKING = {
 USING = {
     "GenerateDataKey", "GenerateDataKeyWithoutPlaintext", "GenerateRandom", "Encrypt", "Decrypt", "ReEncrypt",
 }  # fmt: skip
-WHO_AM_I = {"GetCallerIdentity"}
+WHO_AM_I = {"GetCallerIdentity", "ReadApiDescription"}
 ALLOWED = {
     "user/crypto-officer": MANAGING | LOOKING,
     "user/crypto-user": USING | LOOKING,

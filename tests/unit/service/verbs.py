@@ -77,6 +77,7 @@ VERBS = {
         caller, key_id, limit=10, after=None
     ),
     "GetCallerIdentity": lambda service, caller, key_id, sealed: service.get_caller_identity(caller),
+    "ReadApiDescription": lambda service, caller, key_id, sealed: service.read_api_description(caller),
     "EnableKey": lambda service, caller, key_id, sealed: service.enable_key(caller, key_id),
     "DisableKey": lambda service, caller, key_id, sealed: service.disable_key(caller, key_id),
     "DescribeKey": lambda service, caller, key_id, sealed: service.describe_key(caller, KeyById(key_id)),

@@ -1,0 +1,33 @@
+"""The form of the operator's view (``HealthSource.status``), for the OpenAPI document."""
+
+from msgspec import Struct
+
+
+class MemberStatus(Struct, frozen=True):
+    """A worker of a member of the HSM cluster, as the process that answers sees it."""
+
+    name: str
+    worker: int
+    state: str
+    priority: int
+    generation: int
+    reason: str
+    """Why it is in that state; empty when there is nothing to say."""
+    pid: int | None
+    breaker: str
+    latency_ms: dict[str, list[float | None]]
+    """By verb: what half and 99 % of the calls took lately."""
+
+
+class StatusAnswer(Struct, frozen=True):
+    """The operator's view."""
+
+    version: str
+    not_ready: list[str]
+    """Why callers had better go elsewhere; empty when all is well."""
+    members: list[MemberStatus]
+    failovers: int
+    cached_keks: int
+    cached_domains: int
+    audit_entries: int
+    audit_failure: str | None
