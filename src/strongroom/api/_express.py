@@ -25,7 +25,7 @@ from strongroom.api._known_signers import Verified
 from strongroom.api._metrics import ApiMetrics
 from strongroom.api._sigv4 import SignatureVerifier
 from strongroom.audit import UseEntry
-from strongroom.core import AuditUnavailableError, Clock
+from strongroom.core import Clock
 from strongroom.service import Caller, ImmediateService
 
 
@@ -101,7 +101,7 @@ class ExpressLane:
                 continue
             ride = self._verified(passenger, boarded, now)
             if ride is None:
-                passenger.take_back()
+                _give_back(passenger)
             else:
                 rides.append(ride)
         entries: list[UseEntry] = []
@@ -109,7 +109,7 @@ class ExpressLane:
         for ride in rides:
             # A connection that read twice in one turn may have boarded twice, with one request by now.
             if ride[0].boarded is not None and not self._is_done(ride, now, entries, arrivals):
-                ride[0].take_back()
+                _give_back(ride[0])
         if entries:
             _Group(self._answers, self._metrics, self._clock, started, arrivals).send(self._service, entries)
 
@@ -160,6 +160,15 @@ class ExpressLane:
         return True
 
 
+def _give_back(passenger: Passenger) -> None:
+    """Leave a request to the usual way; what fails there at once is that connection's alone."""
+    try:
+        passenger.take_back()
+    except Exception as error:  # noqa: BLE001  # told, as the event loop tells what fails in a connection
+        context = {"message": "a connection failed", "exception": error}
+        asyncio.get_running_loop().call_exception_handler(context)
+
+
 class _Group:
     """Requests whose entries were handed to the audit log in one call."""
 
@@ -182,10 +191,10 @@ class _Group:
         """Make the entries durable, after which the answers go out."""
         try:
             service.record_uses(entries, self._decided)
-        except Exception as error:  # noqa: BLE001  # whatever it is, there is no record
-            self._fail(self._arrivals, error)
+        except Exception as error:  # noqa: BLE001  # whatever it is, nobody knows of a record
+            self._decided(len(self._arrivals), error)  # a decision that comes all the same finds nobody left
 
-    def _decided(self, count: int, error: AuditUnavailableError | None) -> None:
+    def _decided(self, count: int, error: Exception | None) -> None:
         """Send the answers whose entries are durable now, or say that they are not."""
         arrivals = self._arrivals[self._next : self._next + count]
         self._next += count
