@@ -7,6 +7,7 @@ import threading
 import pytest
 
 from express_support import warm
+from policy_support import ROOT, policy_text, statement
 from strongroom.core import KeyState, Secret
 from strongroom.keyring import KeyById
 
@@ -243,3 +244,31 @@ async def test_answers_are_counted(lane, key_id):
         text = lane.handler.own_metrics()
         assert 'strongroom_api_requests_total{operation="Encrypt",code="OK"} 2' in text
         assert 'strongroom_api_request_seconds_count{operation="Encrypt"} 2' in text
+
+
+@pytest.mark.parametrize("operation", ["Encrypt", "Decrypt", "GenerateDataKey"])
+async def test_what_a_policy_denies_for_an_encryption_context_is_refused_and_the_rest_is_served(
+    lane, bench, key_id, operation
+):
+    deny = statement(
+        "Deny",
+        principal="*",
+        action=f"kms:{operation}",
+        condition={"StringEquals": {"kms:EncryptionContext:tenant": "8"}},
+    )
+    text = policy_text(statement(principal=ROOT), deny)
+    await bench.service.put_key_policy(bench.caller(), key_id, document=text, skip_lockout_check=False)
+    async with lane.serving() as connect:
+        client = await connect()
+        await warm(client, lane, key_id)
+        for tenant, rides, status in (("7", 2, 200), ("8", 2, 400)):
+            context = {"tenant": tenant}
+            blob = (await bench.keyring.encrypt(KeyById(key_id), Secret(b"data"), context)).ciphertext
+            members = {
+                "Encrypt": {"KeyId": key_id, "Plaintext": "QUJD"},
+                "Decrypt": {"CiphertextBlob": base64.b64encode(blob).decode()},
+                "GenerateDataKey": {"KeyId": key_id, "KeySpec": "AES_128"},
+            }[operation]
+            answer = await client.ask(lane.request(operation, {**members, "EncryptionContext": context}))
+            assert (answer[0], lane.rides) == (status, rides), tenant
+        assert answer[2]["__type"] == "AccessDeniedException"

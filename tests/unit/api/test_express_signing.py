@@ -5,32 +5,12 @@ import hashlib
 
 import pytest
 
-from express_support import Lane
-from fakes_keyring import HsmAndDatabase
-from fakes_service import ServiceBench
 from strongroom.core import KeyState, KeyUsage, ManagedKeySpec, SigningAlgorithm
 from strongroom.keyring import KeyById, KeyKind, MessageType
 
 MESSAGE = base64.b64encode(b"a message").decode()
 DIGEST = base64.b64encode(hashlib.sha256(b"a message").digest()).decode()
 FAST = {"ECC_NIST_P256": "ECDSA_SHA_256", "ECC_NIST_EDWARDS25519": "ED25519_SHA_512"}
-
-
-@pytest.fixture(scope="module")
-def hsm_and_database(tmp_path_factory):
-    return HsmAndDatabase(tmp_path_factory.mktemp("express-signing"))
-
-
-@pytest.fixture
-def bench(hsm_and_database, tmp_path):
-    made = ServiceBench(hsm_and_database, tmp_path)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def lane(bench):
-    return Lane(bench)
 
 
 async def new_key(bench, spec, usage="SIGN_VERIFY", *, is_opened=True):
