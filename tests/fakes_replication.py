@@ -34,7 +34,7 @@ from strongroom.hsm.cluster import (
     make_canary,
     prove_use,
 )
-from strongroom.hsm.wire import ObjectEntry
+from strongroom.hsm.wire import KeyCheck, ObjectEntry
 from strongroom.storage import RootRecord, TransportKeyRecord
 from strongroom.testing import FakeHsm, FakeMember, RecordingEvents
 
@@ -101,6 +101,13 @@ class FakeKeys:
             ]
 
         return await self._call(listed, deadline)
+
+    async def generate_root(self, root_id, label, *, deadline):
+        made = await self._call(lambda: self.hsm.generate_root(root_id, label), deadline)
+        return KeyCheck("CKA_CHECK_VALUE", made)
+
+    async def destroy_root(self, root_id, *, deadline):
+        await self._call(lambda: self.hsm.destroy_root(root_id), deadline)
 
     async def generate_direct(self, key, label, *, may_leave, deadline):
         return await self._call(lambda: self.hsm.direct.generate(key, label, may_leave=may_leave), deadline)

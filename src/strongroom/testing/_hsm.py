@@ -136,6 +136,10 @@ class FakeHsm:
         """Destroy a trusted public key. Raises HsmKeyNotFoundError when there is none."""
         self._destroy(self._trusted, cka_id, "trusted public key")
 
+    def destroy_root(self, root_id: RootId) -> None:
+        """Destroy a root. Raises HsmKeyNotFoundError when there is none."""
+        self._destroy(self._roots, root_id, "root")
+
     def _destroy(self, kept: dict[bytes, Any], cka_id: bytes, what: str) -> None:
         with self._lock:
             if kept.pop(cka_id, None) is None:

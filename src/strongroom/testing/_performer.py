@@ -19,6 +19,7 @@ from strongroom.core import (
 )
 from strongroom.hsm.wire import (
     DestroyImportPair,
+    DestroyRoot,
     DestroyTrustedPublic,
     DirectDecrypt,
     GenerateImportPair,
@@ -77,6 +78,7 @@ class FakePerformer:
             ),
             DestroyImportPair: lambda call: hsm.destroy_import_pair(call.cka_id),
             DestroyTrustedPublic: lambda call: hsm.destroy_trusted_public(call.cka_id),
+            DestroyRoot: lambda call: hsm.destroy_root(RootId(call.root_id)),
             WrapOutRoot: lambda call: hsm.wrap_out_root(RootId(call.root_id), call.wrapping_cka_id),
             UnwrapInRoot: lambda call: KeyCheck(
                 _KIND,

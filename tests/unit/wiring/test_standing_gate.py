@@ -9,12 +9,13 @@ from strongroom.hsm.wire import AdminCall, HoldsDirect, InspectDirect, ListObjec
 from strongroom.wiring.standing_gate import StandingGate
 
 STANDING = {"GenerateDirect", "DestroyDirect", "WrapOut", "TakeInRoot", "TakeInKey"}
+STANDING |= {"GenerateRoot", "DestroyRoot"}
 READING = {Ping, ListObjects, RootCheck, HoldsDirect, InspectDirect}
 CHANGING = [call for call in get_args(AdminCall) if call not in READING]
 
 
 @pytest.mark.parametrize("call", CHANGING, ids=lambda call: call.__name__)
-def test_direct_keys_and_copies_pass_and_nothing_else(call):
+def test_direct_keys_copies_and_rotations_of_the_root_pass_and_nothing_else(call):
     if call.__name__ in STANDING:
         StandingGate().check(call.__name__, {})
         return

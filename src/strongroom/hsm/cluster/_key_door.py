@@ -17,7 +17,9 @@ from strongroom.core import (
 from strongroom.hsm.cluster._direct_member import seconds_left
 from strongroom.hsm.wire import (
     DestroyDirect,
+    DestroyRoot,
     GenerateDirect,
+    GenerateRoot,
     InspectDirect,
     KeyCheck,
     ListObjects,
@@ -57,6 +59,14 @@ class KeyDoor(Protocol):
         self, cka_id: bytes, kind: TransportKind, transport_id: bytes, *, deadline: Deadline
     ) -> bytes:
         """Wrap a key under the member's own transport key."""
+        ...
+
+    async def generate_root(self, root_id: RootId, label: str, *, deadline: Deadline) -> KeyCheck:
+        """Make a root KEK."""
+        ...
+
+    async def destroy_root(self, root_id: RootId, *, deadline: Deadline) -> None:
+        """Destroy a root KEK, confirmed by a fresh look-up. Raises HsmKeyNotFoundError when there is none."""
         ...
 
     async def take_in_root(
@@ -157,6 +167,18 @@ class RemoteKeys:
         """Wrap a key under the member's own transport key."""
         client = await self._connected(deadline)
         return await client.call(WrapOut(cka_id, kind, transport_id), timeout_s=seconds_left(deadline))
+
+    async def generate_root(self, root_id: RootId, label: str, *, deadline: Deadline) -> KeyCheck:
+        """Make a root KEK (``KeyDoor.generate_root``)."""
+        client = await self._connected(deadline)
+        with self._telling():
+            return await client.call(GenerateRoot(root_id, label), timeout_s=seconds_left(deadline))
+
+    async def destroy_root(self, root_id: RootId, *, deadline: Deadline) -> None:
+        """Destroy a root KEK (``KeyDoor.destroy_root``)."""
+        client = await self._connected(deadline)
+        with self._telling():
+            await client.call(DestroyRoot(root_id), timeout_s=seconds_left(deadline))
 
     async def take_in_root(
         self,

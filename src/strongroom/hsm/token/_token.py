@@ -209,6 +209,14 @@ class Token:
         """
         return self._admin.generate_root(root_id, label)
 
+    def destroy_root(self, root_id: RootId) -> None:
+        """Destroy every object of a root for good, and look again, in a new session, that they are gone.
+
+        Needs ``Role.USER``. Nothing but what is a root of this cluster's wrap algorithm is touched, whatever has the same
+        CKA_ID. Raises HsmKeyNotFoundError when there is nothing of it, and HsmError when the token still shows it.
+        """
+        self._removal.destroy_root(root_id, self._wrap_algorithm)
+
     def generate_import_pair(self, cka_id: bytes, label: str) -> bytes:
         """Generate the RSA pair under which a root comes in; return its public half as SubjectPublicKeyInfo (DER).
 

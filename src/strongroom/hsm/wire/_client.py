@@ -27,6 +27,7 @@ from strongroom.hsm.wire._errors import raise_failure
 from strongroom.hsm.wire._frames import FrameBuffer, FrameError, frame
 from strongroom.hsm.wire._messages import (
     DestroyImportPair,
+    DestroyRoot,
     DestroyTrustedPublic,
     EncodedBatch,
     GenerateImportPair,
@@ -71,6 +72,7 @@ _RESULT_TYPES: dict[type, Any] = {
     ImportTrustedPublic: None,
     DestroyImportPair: None,
     DestroyTrustedPublic: None,
+    DestroyRoot: None,
     WrapOutRoot: bytes,
     UnwrapInRoot: KeyCheck,
     RootCheck: KeyCheck,
@@ -206,7 +208,10 @@ class WireClient(asyncio.Protocol):
     async def call(self, call: GenerateRoot | UnwrapInRoot | RootCheck, *, timeout_s: float) -> KeyCheck: ...
     @overload
     async def call(
-        self, call: ImportTrustedPublic | DestroyImportPair | DestroyTrustedPublic, *, timeout_s: float
+        self,
+        call: ImportTrustedPublic | DestroyImportPair | DestroyTrustedPublic | DestroyRoot,
+        *,
+        timeout_s: float,
     ) -> None: ...
     @overload
     async def call(self, call: ListObjects, *, timeout_s: float) -> list[ObjectEntry]: ...

@@ -108,6 +108,12 @@ class DestroyTrustedPublic(_Message, frozen=True, array_like=True, tag="destroy-
     cka_id: bytes
 
 
+class DestroyRoot(_Message, frozen=True, array_like=True, tag="destroy-root"):
+    """Destroy every object of a root KEK (user only). Answered by None once they are gone."""
+
+    root_id: bytes
+
+
 class KeyCheck(_Message, frozen=True, array_like=True):
     """A key check value and its kind."""
 
@@ -148,6 +154,7 @@ AdminCall = (
     | ImportTrustedPublic
     | DestroyImportPair
     | DestroyTrustedPublic
+    | DestroyRoot
     | WrapOutRoot
     | UnwrapInRoot
     | RootCheck

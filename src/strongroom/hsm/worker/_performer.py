@@ -19,6 +19,7 @@ from strongroom.hsm.token import KeyCheckValue, Token, TokenBatch
 from strongroom.hsm.wire import (
     Batch,
     DestroyImportPair,
+    DestroyRoot,
     DestroyTrustedPublic,
     GenerateImportPair,
     GenerateRoot,
@@ -92,6 +93,7 @@ class TokenPerformer:
             ImportTrustedPublic: self._import_trusted_public,
             DestroyImportPair: self._destroy_import_pair,
             DestroyTrustedPublic: self._destroy_trusted_public,
+            DestroyRoot: self._destroy_root,
             WrapOutRoot: self._wrap_out_root,
             UnwrapInRoot: self._unwrap_in_root,
             RootCheck: self._root_check,
@@ -158,6 +160,9 @@ class TokenPerformer:
 
     def _destroy_trusted_public(self, call: DestroyTrustedPublic) -> None:
         self._token.destroy_trusted_public(call.cka_id)
+
+    def _destroy_root(self, call: DestroyRoot) -> None:
+        self._token.destroy_root(_root_id(call.root_id))
 
     def _wrap_out_root(self, call: WrapOutRoot) -> bytes:
         return self._token.wrap_out_root(_root_id(call.root_id), wrapping_cka_id=call.wrapping_cka_id)
