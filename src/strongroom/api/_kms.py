@@ -24,6 +24,7 @@ from strongroom.api._arns import Arns
 from strongroom.api._names import parse_alias_name, parse_alias_target, parse_key_id, parse_key_ref
 from strongroom.api._operation import Action, Document, Prepare, given, key_metadata, next_page, parse
 from strongroom.api._paging import Paged, read_marker
+from strongroom.api._requests_create_key import CreateKeyMembers
 from strongroom.api._tags import tag_map
 from strongroom.keyring import AliasInfo
 from strongroom.service import Caller, KeyService
@@ -33,7 +34,7 @@ _DEFAULT_ALIASES = 50
 
 
 def _create_key(body: bytes, arns: Arns) -> Action:
-    members = parse(body, requests.CreateKeyMembers)
+    members = parse(body, CreateKeyMembers)
     description = members.description or ""
     tags = tag_map(members.tags)
     kind = members.kind()

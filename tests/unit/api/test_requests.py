@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from api_support import ACCOUNT, REGION
 from strongroom.api import ApiError
 from strongroom.api import _requests as requests
+from strongroom.api import _requests_create_key as making
 from strongroom.api._json import Blob, decode_members
 
 ABSENT = "12345678-1234-1234-1234-123456789012"
@@ -44,7 +45,7 @@ VALIDATION = {
     "limit 0": ("ListKeys", {"Limit": 0}, f"{PREFIX} '0' at 'limit' {MUST} have value greater than or equal to 1"),
     "limit 1001": ("ListAliases", {"Limit": 1001}, f"{PREFIX} '1001' at 'limit' {MUST} have value less than or equal to 1000"),
     "long description": ("CreateKey", {"Description": "d" * 8193}, f"{PREFIX} '{'d' * 256}' at 'description' {MUST} have length less than or equal to 8192"),
-    "unknown key spec": ("CreateKey", {"KeySpec": "AES"}, f"{PREFIX} 'AES' at 'keySpec' {MUST} satisfy enum value set: [{', '.join(requests.KEY_SPECS)}]"),
+    "unknown key spec": ("CreateKey", {"KeySpec": "AES"}, f"{PREFIX} 'AES' at 'keySpec' {MUST} satisfy enum value set: [{', '.join(making.KEY_SPECS)}]"),
     "store of another origin": ("CreateKey", {"CustomKeyStoreId": "cks-1"}, "CustomKeyStoreId is required with Origin AWS_CLOUDHSM, and with no other."),
     "origin without a store": ("CreateKey", {"Origin": "AWS_CLOUDHSM"}, "CustomKeyStoreId is required with Origin AWS_CLOUDHSM, and with no other."),
     "both key specs": ("CreateKey", {"KeySpec": "SYMMETRIC_DEFAULT", "CustomerMasterKeySpec": "SYMMETRIC_DEFAULT"}, "You cannot specify KeySpec and CustomerMasterKeySpec in the same request. CustomerMasterKeySpec is deprecated."),
@@ -194,10 +195,10 @@ def test_enumerations_are_those_of_the_model():
     def enum(shape):
         return set(shapes[shape]["enum"])
 
-    assert set(requests.KEY_USAGES) == enum("KeyUsageType")
-    assert set(requests.KEY_SPECS) == enum("KeySpec")
-    assert set(requests.CUSTOMER_MASTER_KEY_SPECS) == enum("CustomerMasterKeySpec")
-    assert set(requests.ORIGINS) == enum("OriginType")
+    assert set(making.KEY_USAGES) == enum("KeyUsageType")
+    assert set(making.KEY_SPECS) == enum("KeySpec")
+    assert set(making.CUSTOMER_MASTER_KEY_SPECS) == enum("CustomerMasterKeySpec")
+    assert set(making.ORIGINS) == enum("OriginType")
     assert set(requests.ENCRYPTION_ALGORITHMS) == enum("EncryptionAlgorithmSpec")
     assert set(requests.DATA_KEY_LENGTHS) == enum("DataKeySpec")
     assert set(requests.RESOURCE_OWNERS) == enum("ResourceOwnerType")
