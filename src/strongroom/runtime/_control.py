@@ -10,7 +10,16 @@ import msgspec
 
 from strongroom.core import StrongroomError
 from strongroom.hsm.cluster import ClusterTable, Suspicion
-from strongroom.hsm.wire import Connection, FrameBuffer, FrameServer, failure_from, frame, peer_pid, peer_uid
+from strongroom.hsm.wire import (
+    Connection,
+    FrameBuffer,
+    FrameError,
+    FrameServer,
+    failure_from,
+    frame,
+    peer_pid,
+    peer_uid,
+)
 from strongroom.runtime._key_door import KeyDoor
 from strongroom.runtime._key_requests import (
     DestroyKey,
@@ -121,7 +130,8 @@ class ControlServer:
         self._connections[connection] = message.text
         others = [text for other, text in self._connections.items() if other is not connection]
         others.append(self._own_metrics())
-        connection.send(ProcessMetrics(add_expositions(others)))
+        with contextlib.suppress(FrameError):  # one tells too much: no reason to cut the others off
+            connection.send(ProcessMetrics(add_expositions(others)))
 
     async def _answer(self, connection: Connection, request: MembersRequest) -> None:
         try:

@@ -8,6 +8,8 @@ from collections.abc import Iterable
 
 _ADDED_GAUGES = frozenset({"strongroom_kek_cache_entries", "strongroom_domain_cache_entries"})
 _SUFFIXES = ("_bucket", "_sum", "_count")
+_COMMENTS = frozenset({"HELP", "TYPE"})
+_COMMENT_FIELDS = 3
 
 
 class MetricsOfAll:
@@ -44,7 +46,10 @@ def add_expositions(texts: Iterable[str]) -> str:
 
 
 def _note(line: str, families: dict[str, list[str]], types: dict[str, str]) -> None:
-    _, kind, family, *rest = line.split(" ", 3)
+    fields = line.split(" ", 3)
+    if len(fields) < _COMMENT_FIELDS or fields[1] not in _COMMENTS:
+        return
+    _, kind, family, *rest = fields
     comments = families.setdefault(family, [])
     if not any(known.startswith(f"# {kind} ") for known in comments):
         comments.append(line)

@@ -245,3 +245,26 @@ async def test_each_process_is_told_the_metrics_of_the_others(server, short_fold
     for client in (one, other):
         client._writer.close()
         await client._writer.wait_closed()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("# \n", id="a comment on nothing"),
+        pytest.param(
+            "# TYPE a_total\n" + "".join(f"# K{n} a_total\n" for n in range(60_000)), id="60,000 kinds"
+        ),
+        pytest.param(
+            "".join(f"# HELP a{n} b\na{n} 1e300\n" for n in range(20_000)), id="more than fits a frame"
+        ),
+    ],
+)
+async def test_whatever_one_process_tells_as_its_metrics_the_others_stay_connected(server, follow, text):
+    rogue, one = await follow(), await follow()
+    rogue.client.report_metrics(text)
+    await until(lambda: text in server._connections.values())
+    one.client.report_metrics("# TYPE a_total counter\na_total 40\n")
+    rogue.client.report_metrics("")
+    await until(lambda: text not in server._connections.values())
+    server.publish(table(1))
+    await one.got(1)
