@@ -164,7 +164,7 @@ def table(
             context=context_column,
         ) as opened,
     ):
-        place = StateFile(Path(state) if state else None, table_name, key_column, ciphertext_column)
+        place = StateFile(Path(state) if state else None, table_name, key_column, ciphertext_column, key=key)
         rewrap_table(
             client, key, opened, context, state=place, tally=tally, most=batch_items,
             progress=lambda done: began(done.rewrapped), report=_report,
@@ -201,7 +201,7 @@ def _database_url(url: str | None, file: str | None) -> str:
     if (url is None) == (file is None):
         raise click.UsageError("give --database or --database-file")
     if url is None:
-        with Path(file or "").open() as opened:
+        with Path(file or "").open(encoding="utf-8", errors="replace") as opened:
             return opened.read(_MAX_URL_CHARACTERS).strip()
     if has_password(url):
         raise click.UsageError("others can see the arguments of a command: give the URL in --database-file")

@@ -27,6 +27,8 @@ class Place(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     table: str
     key_column: str
     ciphertext_column: str
+    key: str
+    """As the command named it: under another one the rows up to here are not done."""
     last_key: int | str
     key_kind: str
     rewrapped: int
@@ -46,9 +48,11 @@ class TableTally:
 class StateFile:
     """The place of a run on disk; without a path it remembers nothing."""
 
-    def __init__(self, path: Path | None, table: str, key_column: str, ciphertext_column: str) -> None:
+    def __init__(
+        self, path: Path | None, table: str, key_column: str, ciphertext_column: str, *, key: str
+    ) -> None:
         self._path = path
-        self._names = (table, key_column, ciphertext_column)
+        self._names = (table, key_column, ciphertext_column, key)
 
     def read(self, tally: TableTally) -> Any:
         """Return the key of the last row that is done; None at the beginning. Raises NotDoneError for another's file."""
@@ -62,9 +66,10 @@ class StateFile:
             raise NotDoneError(
                 f"{self._path} is no state of a rewrap", next_step="choose another --state"
             ) from None
-        if (place.table, place.key_column, place.ciphertext_column) != self._names:
+        if (place.table, place.key_column, place.ciphertext_column, place.key) != self._names:
             raise NotDoneError(
-                f"{self._path} is the state of another table or column", next_step="choose another --state"
+                f"{self._path} is the state of another table or column, or of another key",
+                next_step="choose another --state",
             )
         tally.rewrapped, tally.failed = place.rewrapped, place.failed
         return key
@@ -153,12 +158,15 @@ def _once(
 
 
 def _ciphertext(row: CiphertextRow) -> bytes:
-    if not isinstance(row.ciphertext, str):
-        return bytes(row.ciphertext)
-    try:
-        return b64decode(row.ciphertext, validate=True)
-    except (Base64Error, ValueError):
-        raise ValueError("the ciphertext is no base64") from None
+    stored = row.ciphertext
+    if isinstance(stored, str):
+        try:
+            return b64decode(stored, validate=True)
+        except (Base64Error, ValueError):
+            raise ValueError("the ciphertext is no base64") from None
+    if isinstance(stored, bytes | bytearray | memoryview):
+        return bytes(stored)
+    raise ValueError("the ciphertext is neither bytes nor text")
 
 
 def _stored(row: CiphertextRow, result: Result) -> bytes | str:

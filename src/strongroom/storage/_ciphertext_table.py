@@ -9,7 +9,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
-from sqlalchemy import Column, MetaData, Table, create_engine, inspect, select
+from sqlalchemy import Column, Index, MetaData, Table, create_engine, inspect, select
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, NoSuchTableError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
@@ -36,7 +36,10 @@ class CiphertextTable:
     def __init__(
         self, url: str, table: str, *, key: str, ciphertext: str, context: str | None = None
     ) -> None:
-        """Connect and look at the table (``schema.name`` or ``name``), whose ``key`` column has to be unique."""
+        """Connect and look at the table (``schema.name`` or ``name``).
+
+        Its ``key`` column has to be unique, and never NULL where there is a ciphertext.
+        """
         try:
             self._engine = create_engine(parsed_url(url), poolclass=NullPool)
         except ModuleNotFoundError as error:
@@ -56,6 +59,7 @@ class CiphertextTable:
         self._ciphertext = self._column(ciphertext)
         self._context = None if context is None else self._column(context)
         self._require_unique_key()
+        self._require_keys()
 
     def __enter__(self) -> Self:
         return self
@@ -126,12 +130,27 @@ class CiphertextTable:
         with suppress(NotImplementedError):
             found = looked.get_unique_constraints(self._table.name, schema=self._table.schema)
             sets += [constraint["column_names"] for constraint in found]
-        sets += [[column.name for column in index.columns] for index in self._table.indexes if index.unique]
+        sets += [
+            [column.name for column in index.columns] for index in self._table.indexes if _is_of_all(index)
+        ]
         if [name] not in [list(columns) for columns in sets]:
             raise StorageError(
                 f"the column {name} is no key: nothing says that its values are unique",
                 next_step="name the primary key of the table",
             )
+
+    def _require_keys(self) -> None:
+        if self._key.nullable and self._read(self._query().where(self._key.is_(None)).limit(1)):
+            raise StorageError(
+                f"the column {self._key.name} is NULL in rows that hold a ciphertext: they cannot be told apart",
+                next_step="name the primary key of the table, or give these rows a key",
+            )
+
+
+def _is_of_all(index: Index) -> bool:
+    """Whether an index keeps its columns unique in every row: one with a condition (``sqlite_where`` …) does not."""
+    conditions = [value for name, value in index.kwargs.items() if name.endswith("_where")]
+    return index.unique and all(condition is None for condition in conditions)
 
 
 def parsed_url(url: str) -> URL:

@@ -164,6 +164,37 @@ def test_kill_9_loses_nothing(tmp_path):
     assert ciphertexts(path) == [b"v2:%d" % number for number in range(ROWS)]
 
 
+def test_a_column_of_numbers_is_no_column_of_ciphertexts(server, tmp_path):
+    path = database(tmp_path / "db")
+    with closing(sqlite3.connect(path)) as opened, opened:
+        opened.execute("UPDATE people SET c = 1000000000000 WHERE id = 3")
+        opened.execute("UPDATE people SET c = 1.5 WHERE id = 4")
+    done = rewrap_table(server, path, "--json")
+    assert done.exit_code == 1
+    assert done.stderr.count("neither bytes nor text") == 2
+    assert (json.loads(done.stdout)["rewrapped"], ciphertexts(path)[3:5]) == (ROWS - 2, [10**12, 1.5])
+
+
+def test_a_key_that_is_unique_among_some_rows_only_is_refused(tmp_path):
+    """``WHERE key > last`` would leave out rows that share the last key of a page."""
+    path = database(tmp_path / "db", key="id INTEGER")
+    with closing(sqlite3.connect(path)) as opened, opened:
+        opened.execute("CREATE UNIQUE INDEX some ON people (id) WHERE id > 10")
+    with pytest.raises(StorageError, match="is no key"):
+        CiphertextTable(f"sqlite:///{path}", "people", key="id", ciphertext="c")
+
+
+def test_rows_without_a_key_are_told_before_anything_is_changed(server, tmp_path):
+    """Uniqueness says nothing about NULL, and no order finds such rows again."""
+    path = database(tmp_path / "db", key="id TEXT PRIMARY KEY", keys=[None, "a", "b"])
+    done = rewrap_table(server, path)
+    assert (done.exit_code, "NULL" in done.stderr) == (1, True)
+    assert b"v1:0" in ciphertexts(path)
+    with closing(sqlite3.connect(path)) as opened, opened:
+        opened.execute("UPDATE people SET c = NULL WHERE id IS NULL")  # nothing to rewrap there
+    assert rewrap_table(server, path).exit_code == 0
+
+
 @pytest.mark.parametrize("content", ["", "{}", "[" * 1000, '{"table": "people"}'])
 def test_a_state_that_is_none_is_refused(server, tmp_path, content):
     path, state = database(tmp_path / "db"), tmp_path / "state"
@@ -175,10 +206,24 @@ def test_a_state_that_is_none_is_refused(server, tmp_path, content):
 def test_the_state_of_another_table_is_refused(server, tmp_path):
     path, state = database(tmp_path / "db"), tmp_path / "state"
     state.write_text(
-        '{"table": "others", "key_column": "id", "ciphertext_column": "c", "last_key": 5, "key_kind": "int", "rewrapped": 0, "failed": 0}'
-    )
+        json.dumps(
+            {"table": "others", "key_column": "id", "ciphertext_column": "c", "key": KEY,
+             "last_key": 5, "key_kind": "int", "rewrapped": 0, "failed": 0}
+        )
+    )  # fmt: skip
     done = rewrap_table(server, path, "--state", state)
     assert (done.exit_code, "another table" in done.stderr) == (1, True)
+
+
+def test_the_state_of_a_run_under_another_key_is_refused(tmp_path):
+    """It would skip rows that this key has not rewrapped yet, and say that all is done."""
+    path, state = database(tmp_path / "db"), tmp_path / "state"
+    denied = answer(400, b'{"__type": "AccessDeniedException", "message": "no"}')
+    with rewrapping_server((rewrap,), denied) as server:
+        assert rewrap_table(server, path, "--state", state).exit_code == 1
+        done = rewrap_table(server, path, "--state", state, "--key", KEY.replace("0d9d", "1d9d"))
+    assert (done.exit_code, "another key" in done.stderr) == (1, True)
+    assert state.exists()
 
 
 @pytest.mark.parametrize(
