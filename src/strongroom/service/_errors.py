@@ -4,7 +4,7 @@ from strongroom.core import StrongroomError
 
 
 class AccessDeniedError(StrongroomError):
-    """The roles of the access key, which is one of the principal's, do not allow the verb."""
+    """The verb is denied, or neither policy, roles nor a grant allow it."""
 
     def __init__(self, principal: str, verb: str) -> None:
         super().__init__(f"{principal} is not allowed to {verb}")

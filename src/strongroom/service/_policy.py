@@ -1,7 +1,8 @@
 """Who may do what: roles and verbs, deny by default.
 
 Roles separate duties: who manages keys need not be able to use them, and the other way round. They belong to an
-access key, not to its principal: whoever has a restricted key of a principal has nothing of its other keys.
+access key, not to its principal: whoever has a restricted key of a principal has no roles of its other keys. What policies
+and grants allow is the principal's, by whichever of its access keys it comes (``_key_authority``).
 """
 
 from collections.abc import Iterable, Mapping
