@@ -19,6 +19,7 @@ from strongroom.core import (
     HsmKeyId,
     HsmKeyLimitError,
     HsmRequestError,
+    KeyOrigin,
     KeySpec,
     KeyUsage,
     MemberBusyError,
@@ -35,7 +36,7 @@ from strongroom.runtime._key_requests import (
     KeyMade,
     MakeKey,
 )
-from strongroom.storage import HsmKeyRecord, Store, Transaction
+from strongroom.storage import HsmKeyRecord, HsmKeyState, Store, Transaction
 
 _MOST_AT_ONCE: Final = 4
 _MOST_WAITING: Final = 64
@@ -87,6 +88,7 @@ class KeyMaking:
         self._clock = clock
         self._places = asyncio.Semaphore(_MOST_AT_ONCE)
         self._under_way: dict[str, asyncio.Task[HsmKeyRecord]] = {}
+        self._beginning: set[str] = set()  # what is being made for: of some there is no record yet
         self._unclaimed: dict[HsmKeyId, _Unclaimed] = {}
         self._asking: Counter[object] = Counter()
         self._gone: set[object] = set()  # of those that are asking
@@ -163,15 +165,17 @@ class KeyMaking:
             return found
         if request.usage not in request.spec.usages:
             raise HsmRequestError(f"a key of {request.spec} cannot be made for {request.usage}")
+        self._require_fitting(request)
         if len(self._under_way) > _MOST_WAITING:
             raise MemberBusyError("too many Direct keys are being made at the moment")
         deadline = Deadline.after(self._clock, MAKE_LIMIT_S)
         async with self._places:
-            if self._store.count_hsm_keys() >= self._most_keys:
+            if self._store.count_hsm_keys() + self._without_record() >= self._most_keys:
                 raise HsmKeyLimitError(
                     f"the cluster has {self._most_keys} Direct keys, as many as it may have",
                     next_step="destroy some, or raise cluster.max_direct_keys as far as the HSMs have room",
                 )
+            self._beginning.add(request.made_for)
             try:
                 made = await self._keys.create(
                     request.spec,
@@ -183,8 +187,27 @@ class KeyMaking:
                 )
             except TooFewCopiesError as error:
                 raise TooFewMembersError(error.message, next_step=error.next_step) from error
+            finally:
+                self._beginning.discard(request.made_for)
         self._events.emit("key.made", key=made.key_id.hex(), made_for=request.made_for)
         return made
+
+    def _require_fitting(self, request: MakeKey) -> None:
+        """Raise HsmRequestError unless it is the first version of a new key, or one of the kind that its key has."""
+        key = self._store.get_key(request.key_id)
+        if key is None:
+            if request.version > 1:
+                raise HsmRequestError("there is no such key that it could be a further version of")
+            return
+        asked = (KeyOrigin.AWS_CLOUDHSM, request.spec, request.usage)
+        if (key.origin, key.spec.direct, key.usage) != asked:
+            raise HsmRequestError("the key that it is to be a version of is of another kind")
+
+    def _without_record(self) -> int:
+        """How many of the keys that are being made have no record at this moment, and so are not counted yet."""
+        pending = {record.made_for for record in self._store.list_hsm_keys(HsmKeyState.PENDING)}
+        find = self._store.find_hsm_key_made_for
+        return sum(made_for not in pending and find(made_for) is None for made_for in self._beginning)
 
     async def _look(self) -> None:
         """Destroy what was made and claimed by nobody in time, until cancelled."""

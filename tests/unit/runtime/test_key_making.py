@@ -183,6 +183,44 @@ async def test_no_more_keys_are_made_than_there_may_be(cluster):
     making.close()
 
 
+async def test_creations_side_by_side_do_not_pass_the_limit(cluster):
+    making = making_of(cluster, most_keys=3)
+    await making.make(request(), "api")
+    outcomes = await asyncio.gather(
+        *(making.make(request(), "api") for _ in range(6)), return_exceptions=True
+    )
+    making.close()
+    refused = [outcome for outcome in outcomes if isinstance(outcome, HsmKeyLimitError)]
+    assert (len(refused), len(outcomes) - len(refused)) == (4, 2)
+    assert cluster.store.count_hsm_keys() == 3
+
+
+@pytest.mark.parametrize(
+    ("version", "spec", "usage", "changes"),
+    [
+        (2, KeySpec.HMAC_256, KeyUsage.GENERATE_VERIFY_MAC, {}),
+        (2, AES, ENCRYPTS, {"origin": KeyOrigin.AWS_KMS}),
+        (1, KeySpec.HMAC_256, KeyUsage.GENERATE_VERIFY_MAC, {}),
+    ],
+)
+async def test_a_key_of_another_kind_than_the_services_own_is_not_made_and_holds_up_no_rotation(
+    cluster, making, version, spec, usage, changes
+):
+    asked = request()
+    await claim(cluster, asked, await making.make(asked, "api"), **changes)
+    with pytest.raises(HsmRequestError, match="another kind"):
+        await making.make(request(asked.key_id, version, spec, usage), "rogue")
+    assert cluster.store.count_hsm_keys() == 1
+    if not changes:
+        assert (await making.make(request(asked.key_id, 2), "api")).hsm_key_id
+
+
+async def test_a_further_version_of_a_key_that_is_not_there_is_not_made(cluster, making):
+    with pytest.raises(HsmRequestError, match="no such key"):
+        await making.make(request(version=2), "api")
+    assert cluster.store.list_hsm_keys() == []
+
+
 async def test_a_usage_that_no_such_key_has_is_refused_before_any_hsm_is_asked(cluster, making):
     with pytest.raises(HsmRequestError, match="cannot be made for"):
         await making.make(request(usage=KeyUsage.SIGN_VERIFY), "api")
