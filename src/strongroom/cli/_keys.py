@@ -1,6 +1,5 @@
 """``strongroom keys``: list, create and show keys, by the AWS KMS protocol like every other client."""
 
-import datetime as dt
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,7 +18,7 @@ from strongroom.cli._answers import (
 from strongroom.cli._endpoint import find_service
 from strongroom.cli._errors import NotDoneError
 from strongroom.cli._keys_life import life_commands
-from strongroom.cli._output import Output, visible
+from strongroom.cli._output import Output, shown_time, visible
 from strongroom.cli._policy_check import policy_check
 from strongroom.cli._reporting import reporting
 from strongroom.client import ClientError, ForeignAnswerError, RequestRefusedError, ServiceClient
@@ -69,7 +68,7 @@ def list_keys(output: Output, *, is_long: bool) -> None:
         columns += ["STATE", "CREATED", "DESCRIPTION"]
         for row, entry in zip(rows, entries, strict=True):
             metadata = described[entry.key_id]
-            row += [metadata.key_state, _time(metadata.creation_date), metadata.description or "-"]
+            row += [metadata.key_state, shown_time(metadata.creation_date), metadata.description or "-"]
     output.table(columns, rows)
 
 
@@ -118,7 +117,7 @@ def show(output: Output, *, key: str) -> None:
             ["aliases", ", ".join(aliases) or "-"],
             ["state", metadata.key_state],
             ["description", metadata.description or "-"],
-            ["created", _time(metadata.creation_date)],
+            ["created", shown_time(metadata.creation_date)],
             ["origin", metadata.origin],
             ["usage", f"{metadata.key_usage} {metadata.key_spec}"],
             ["material id", metadata.current_key_material_id],
@@ -214,13 +213,6 @@ def _document(metadata: KeyMetadata, aliases: Sequence[str]) -> Mapping[str, obj
         "key_usage": metadata.key_usage,
         "material_id": metadata.current_key_material_id,
     }
-
-
-def _time(seconds: float) -> str:
-    try:
-        return dt.datetime.fromtimestamp(seconds, dt.UTC).strftime("%Y-%m-%d %H:%M:%SZ")
-    except (ValueError, OverflowError, OSError):
-        return str(seconds)
 
 
 for _name, _command in life_commands(_client).items():

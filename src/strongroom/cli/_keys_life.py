@@ -1,6 +1,5 @@
 """``strongroom keys compromise`` and ``outstanding``: what AWS KMS has no word for, by signed calls of our own."""
 
-import datetime as dt
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
@@ -8,7 +7,7 @@ import click
 import msgspec
 
 from strongroom.cli._answers import KeyMetadataAnswer
-from strongroom.cli._output import Output
+from strongroom.cli._output import Output, shown_time, visible
 from strongroom.cli._reporting import reporting
 from strongroom.client import Outgoing, ServiceClient, read_answer
 from strongroom.core import SystemClock
@@ -54,7 +53,7 @@ def life_commands(connect: Callable[[], ServiceClient]) -> Mapping[str, click.Co
         with connect() as client:
             marked = _post(client, _id_of(client, key), "compromise", _Marked)
         output.say(
-            f"{marked.key_id} is {marked.state}: it opens what it protects, and protects nothing more."
+            f"{visible(marked.key_id)} is {visible(marked.state)}: it opens what it protects, and protects nothing more."
         )
         output.document({"arn": marked.key_id, "state": marked.state})
 
@@ -69,7 +68,9 @@ def life_commands(connect: Callable[[], ServiceClient]) -> Mapping[str, click.Co
         with connect() as client:
             uses = _post(client, _id_of(client, key), "uses", _Uses)
         output.document(msgspec.to_builtins(uses))
-        output.say(f"Uses noted since {_date(uses.tracked_since)}; what was before is in the audit log only.")
+        output.say(
+            f"Uses noted since {shown_time(uses.tracked_since)}; what was before is in the audit log only."
+        )
         now = SystemClock().now()
         rows = [
             [
@@ -77,7 +78,7 @@ def life_commands(connect: Callable[[], ServiceClient]) -> Mapping[str, click.Co
                 version.material_id[:16],
                 "current" if version.is_current else "-",
                 str(version.n_uses),
-                "-" if version.used_at is None else _date(version.used_at),
+                shown_time(version.used_at),
                 "-" if version.used_at is None else f"{max(now - version.used_at, 0.0) / _DAY_S:.1f}",
             ]
             for version in uses.versions
@@ -94,7 +95,3 @@ def _id_of(client: ServiceClient, key: str) -> str:
 def _post(client: ServiceClient, key_id: str, action: str, kind: type[_T]) -> _T:
     request = Outgoing(f"/api/v1/keys/{key_id}/{action}", {"Content-Type": "application/json"}, b"")
     return read_answer(client.exchange(request), kind)
-
-
-def _date(seconds: float) -> str:
-    return dt.datetime.fromtimestamp(seconds, dt.UTC).strftime("%Y-%m-%d %H:%M:%SZ")

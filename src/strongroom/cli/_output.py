@@ -5,6 +5,7 @@ is a terminal, and is not even imported otherwise. Text that came from elsewhere
 member's reason) is shown with its control characters escaped: it could otherwise drive the terminal.
 """
 
+import datetime as dt
 import sys
 from collections.abc import Sequence
 
@@ -56,6 +57,16 @@ class Output:
 def visible(text: str) -> str:
     """Return text with every unprintable character escaped, line feeds too."""
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+
+
+def shown_time(seconds: float | None) -> str:
+    """Return a moment in UTC, given in seconds since the Unix epoch; ``-`` for none."""
+    if seconds is None:
+        return "-"
+    try:
+        return dt.datetime.fromtimestamp(seconds, dt.UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+    except (ValueError, OverflowError, OSError):  # a service may answer any number
+        return str(seconds)
 
 
 def _draw(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -1,7 +1,10 @@
 """``strongroom keys policy-check``: how a request would be decided, and by which statement, role or grant."""
 
+from collections.abc import Mapping
+
 import click
 
+from strongroom.cli._context_option import context_option
 from strongroom.cli._output import Output, visible
 from strongroom.cli._reporting import reporting
 from strongroom.config import Home, home_from_environment, load_config
@@ -19,9 +22,7 @@ from strongroom.config import Home, home_from_environment, load_config
     metavar="ID",
     help="With this access key; else with each that the principal has.",
 )
-@click.option(
-    "--context", multiple=True, metavar="NAME=VALUE", help="A pair of the encryption context; several times."
-)
+@context_option("Encryption context of the request")
 @click.option("--source-address", default="", metavar="IP", help="Where the request comes from.")
 @reporting
 def policy_check(
@@ -31,7 +32,7 @@ def policy_check(
     principal: str,
     action: str,
     access_key: str,
-    context: tuple[str, ...],
+    context: Mapping[str, str],
     source_address: str,
 ) -> None:
     """Tell whether a request would be allowed, and what decides it. KEY is a key id, an alias or the ARN of either.
@@ -40,9 +41,8 @@ def policy_check(
     """
     from strongroom.wiring.policy_check import Case, Checked, check_policy_of
 
-    pairs = dict(_pair(text) for text in context)
     home = Home(home_from_environment())
-    case = Case(key, principal, action.removeprefix("kms:"), access_key, pairs, source_address)
+    case = Case(key, principal, action.removeprefix("kms:"), access_key, context, source_address)
     checked = check_policy_of(home, load_config(home.root), case)
 
     def document(one: Checked) -> dict[str, object]:
@@ -71,10 +71,3 @@ def policy_check(
             output.say(f"  the key's policy says: {answer.says.value}{named}{sid}")
         if one.decision.grant_id:
             output.say(f"  grant {one.decision.grant_id}")
-
-
-def _pair(text: str) -> tuple[str, str]:
-    name, separator, value = text.partition("=")
-    if not separator:
-        raise click.BadParameter("a pair is written NAME=VALUE", param_hint="--context")
-    return name, value

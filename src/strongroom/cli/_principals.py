@@ -5,13 +5,12 @@ running service, whose HSMs wrap the secret.
 """
 
 import asyncio
-import datetime as dt
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 import click
 
-from strongroom.cli._output import Output, visible
+from strongroom.cli._output import Output, shown_time, visible
 from strongroom.cli._reporting import reporting
 from strongroom.config import Config, Home, home_from_environment, load_config
 from strongroom.core import SystemClock
@@ -56,8 +55,8 @@ def list_principals(output: Output) -> None:
             entry.record.access_key_id,
             " ".join(entry.record.roles) or "-",
             "active" if entry.record.active else "disabled",
-            _time(entry.record.created_at),
-            _time(entry.used_at),
+            shown_time(entry.record.created_at),
+            shown_time(entry.used_at),
         ]
         for entry in known
     ]
@@ -175,7 +174,3 @@ def _document(entry: KnownAccessKey) -> dict[str, object]:
         "created_at": entry.record.created_at,
         "last_used_at": entry.used_at,
     }
-
-
-def _time(seconds: float | None) -> str:
-    return "-" if seconds is None else dt.datetime.fromtimestamp(seconds, dt.UTC).strftime("%Y-%m-%d %H:%MZ")

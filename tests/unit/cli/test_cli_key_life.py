@@ -42,3 +42,10 @@ def test_a_key_that_is_not_there_is_told(api):
     result = run("keys", "outstanding", "alias/nobody")
     assert result.exit_code == 1
     assert "not found" in result.stderr
+
+
+def test_a_pair_of_the_context_that_is_given_twice_is_wrong_usage_of_policy_check(api):
+    """One of the two would else be dropped, and the answer be about another request than was asked about."""
+    asked = ("keys", "policy-check", "alias/a", "--principal", "user/a", "--action", "Encrypt")
+    result = run(*asked, "--context", "tenant=7", "--context", "tenant=8")
+    assert (result.exit_code, "each name once" in result.stderr) == (2, True)
