@@ -26,6 +26,11 @@ from strongroom.audit._tail import Missing, proves_damage
 
 MAX_GROUP_BYTES = 1024 * 1024
 """The most that a writer writes between two syncs, so the most that an unfinished write can leave."""
+RESERVE_BYTES = 512 * 1024
+"""The most zeros that a writer writes ahead of its entries."""
+SETTLE_S = 0.02
+"""How long the end of a log that is not whole must stand still before it counts as unfinished, not as being written."""
+_UNWRITTEN = bytes(PREFIX_BYTES)
 _BUFFER_BYTES = 256 * 1024
 
 
@@ -105,8 +110,13 @@ class SegmentReader:
         return os.fstat(self._file.fileno()).st_size - self.position.offset
 
     def rest(self) -> bytes:
-        """Return what stands behind ``position``, read anew: at most one byte more than a write can leave."""
-        return os.pread(self._file.fileno(), MAX_GROUP_BYTES + 1, self.position.offset)
+        """Return what stands behind ``position``, read anew, without the zeros that were written ahead.
+
+        It is longer than a write can be when there are more zeros than a writer writes ahead.
+        """
+        most = MAX_GROUP_BYTES + RESERVE_BYTES
+        rest = os.pread(self._file.fileno(), most + 1, self.position.offset)
+        return rest if len(rest) > most else rest.rstrip(b"\0")
 
     def is_unfinished_write(self, rest: bytes) -> bool:
         """Whether what stands behind ``position`` can be one write that was never finished."""
@@ -161,7 +171,7 @@ class SegmentReader:
     def _next(self) -> Located | None:
         offset, seq, chain, _ = self.position
         prefix = self._file.read(PREFIX_BYTES)
-        if len(prefix) < PREFIX_BYTES:
+        if len(prefix) < PREFIX_BYTES or (prefix == _UNWRITTEN and not self.rest()):
             return None
         length, group = decode_prefix(prefix)
         if not 1 <= length <= MAX_PAYLOAD_BYTES:
@@ -172,6 +182,8 @@ class SegmentReader:
         payload = body[:length]
         expected = next_chain(chain, group, payload)
         if expected != body[length:]:
+            if len(self.rest()) <= PREFIX_BYTES + length:  # nothing of the chain value is there yet
+                return None
             raise self.corrupt("the entry does not fit the hash chain", BrokenFrameError)
         entry = self._checked(payload, group)
         self.position = Position(offset + PREFIX_BYTES + len(body), seq + 1, expected, group)

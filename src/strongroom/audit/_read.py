@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from itertools import chain
 from pathlib import Path
 
-from strongroom.audit._cursor import Position, SegmentEnd, SegmentReader
+from strongroom.audit._cursor import SETTLE_S, BrokenFrameError, Located, Position, SegmentEnd, SegmentReader
 from strongroom.audit._entry import Entry
 from strongroom.audit._errors import AuditCorruptError
 from strongroom.audit._files import list_segments
@@ -68,11 +68,30 @@ def _read_writer(folder: Path) -> Iterator[Entry]:
     for number in numbers:
         with SegmentReader(folder, number) as reader:
             reader.check_joint(before)
-            for located in reader:
+            for located in _settled(reader):
                 yield located.entry
-            if number != numbers[-1] and reader.bytes_left():
+            if number != numbers[-1] and reader.rest():
                 raise reader.corrupt("the segment ends within an entry")
             before = reader.end()
+
+
+def _settled(reader: SegmentReader) -> Iterator[Located]:
+    """Yield entries as the reader does, but look again at a frame that does not fit: it may be in the middle of being written.
+
+    Raises BrokenFrameError when it has stood still.
+    """
+    seen: tuple[Position, bytes] | None = None
+    while True:
+        try:
+            yield from reader
+        except BrokenFrameError:
+            broken = (reader.position, reader.rest())
+            if broken == seen:
+                raise
+            seen = broken
+            time.sleep(SETTLE_S)
+        else:
+            return
 
 
 class _Watch:
@@ -117,7 +136,7 @@ class _WriterWatch:
         found: list[Entry] = []
         for number in reversed(numbers):
             with SegmentReader(self._folder, number) as reader:
-                tail = deque((located.entry for located in reader), maxlen=count - len(found))
+                tail = deque((located.entry for located in _settled(reader)), maxlen=count - len(found))
                 if number == numbers[-1]:
                     self._segment, self._position = number, reader.position
             found = [*tail, *found]
@@ -147,10 +166,10 @@ class _WriterWatch:
             try:
                 if reader.bytes_left() < 0:
                     raise reader.corrupt("the segment became shorter")
-                found = [located.entry for located in reader]
+                found = [located.entry for located in _settled(reader)]
             except AuditCorruptError:
                 # The writer may have cut back what its disk refused: read again, leave out what was shown.
                 reader.resume(start)
-                found = [located.entry for located in reader if located.entry.at > self._last_at]
+                found = [located.entry for located in _settled(reader) if located.entry.at > self._last_at]
             self._position = reader.position
         return found

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from strongroom.audit._cursor import BrokenFrameError, Position, SegmentEnd, SegmentReader
+from strongroom.audit._cursor import SETTLE_S, BrokenFrameError, Position, SegmentEnd, SegmentReader
 from strongroom.audit._errors import AuditCorruptError
 from strongroom.audit._files import DRAFT_ENDING, LOCK_NAME, list_segments, list_torn
 from strongroom.audit._format import is_writer_name, segment_number, torn_number
@@ -13,8 +13,6 @@ from strongroom.audit._read import list_writers
 from strongroom.audit._torn import Cut, describe_cut, read_cut, told_cut
 
 PROGRESS_EVERY = 10_000
-SETTLE_S = 0.02
-"""How long the end of a log that is not whole must stand still before it counts as unfinished, not as being written."""
 MAX_FINDINGS = 1_000
 """Of each kind; a log with more is beyond listing."""
 
@@ -227,7 +225,7 @@ class _Inspection:
             self.warn(reader.corrupt(f"torn tail: {len(rest)} bytes of an entry that was never finished"))
             return True
         message = (
-            broken.message if broken else f"the segment ends within an entry ({reader.bytes_left()} bytes)"
+            broken.message if broken else f"the segment ends within an entry ({len(rest)} bytes)"
         )
         if is_unfinished:
             message += (

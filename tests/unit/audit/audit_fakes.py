@@ -26,7 +26,8 @@ class SettableClock:
 class FlakyDisk:
     """Decides call by call: None lets it through; "lost" fails before it; "persisted" does it, then fails.
 
-    "half" (writes only) does half of it, then fails. Calls while a segment is made are named "create.write" etc.
+    "half" (writes only) does half of it, then fails. Calls while a segment is made are named "create.write" etc.,
+    writes of zeros "reserve".
     """
 
     def __init__(self) -> None:
@@ -56,7 +57,7 @@ class FlakyFile(WalFile):
 
     def write_at(self, offset: int, data: bytes) -> None:
         whole, half = super().write_at, data[: len(data) // 2]
-        self._disk.run("write", lambda: whole(offset, data), lambda: whole(offset, half))
+        self._disk.run("write" if any(data) else "reserve", lambda: whole(offset, data), lambda: whole(offset, half))
 
     def sync(self) -> None:
         self._disk.run("sync", super().sync)

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from strongroom.audit import AuditLog, read_entries, verify_log
+from strongroom.audit._cursor import RESERVE_BYTES
 from strongroom.audit._files import WalFile, WalFolder
 from strongroom.core import AuditUnavailableError
 from unit.audit.audit_fakes import FlakyDisk, SettableClock
@@ -90,14 +91,38 @@ async def test_a_ticket_of_a_failed_group_never_takes_the_success_of_a_later_ent
 async def test_after_a_failed_sync_nothing_more_goes_into_that_file(open_log, disk, wal):
     log = open_log()
     assert await _try(log, "a")
-    size = (wal / "00000001.wal").stat().st_size
+    before = (wal / "00000001.wal").read_bytes().rstrip(b"\0")
     disk.decide = lambda call: "lost" if call == "sync" else None
     assert not await _try(log, "b")
     disk.decide = lambda _call: None
     await _healed(log)
     assert await _try(log, "c")
-    assert (wal / "00000001.wal").stat().st_size == size
+    assert (wal / "00000001.wal").read_bytes().rstrip(b"\0") == before
     assert (wal / "00000002.wal").stat().st_size > 128
+
+
+@pytest.mark.parametrize("fault", ["lost", "persisted", "half"])
+async def test_an_entry_needs_no_room_behind_it(open_log, disk, directory, wal, fault):
+    log = open_log()
+    disk.decide = lambda call: fault if call == "reserve" else None
+    assert await _try(log, "a")
+    assert await _try(log, "b")
+    size = (wal / "00000001.wal").stat().st_size
+    assert size == len((wal / "00000001.wal").read_bytes().rstrip(b"\0"))
+    disk.decide = lambda _call: None
+    assert await _try(log, "c")
+    assert (wal / "00000001.wal").stat().st_size > size + RESERVE_BYTES
+    log.close()
+    assert len(list(read_entries(directory))) == 3
+    verify_log(directory)
+
+
+async def test_while_there_is_room_behind_the_end_no_entry_makes_the_file_longer(open_log, wal):
+    log = open_log()
+    assert await _try(log, "a")
+    size = (wal / "00000001.wal").stat().st_size
+    assert all([await _try(log, "b") for _ in range(50)])
+    assert (wal / "00000001.wal").stat().st_size == size
 
 
 @pytest.mark.parametrize("call", ["create.write", "create.sync", "create.sync_names"])

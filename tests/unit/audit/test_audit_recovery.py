@@ -7,6 +7,7 @@ import shutil
 import pytest
 
 from strongroom.audit import AuditCorruptError, inspect_log, read_entries, verify_log
+from strongroom.audit._cursor import MAX_GROUP_BYTES, RESERVE_BYTES
 from strongroom.audit._format import encode_group
 from strongroom.core import AuditUnavailableError
 
@@ -45,18 +46,19 @@ def _told(cut):
     }
 
 
-@pytest.mark.parametrize("kept_bytes", [1, 3, 4, 5, 50, -33, -32, -1])
+@pytest.mark.parametrize("kept_bytes", [4, 5, 50, -33, -32, -1])
 def test_an_incomplete_last_frame_is_cut_kept_aside_and_recorded(five, open_log, directory, wal, kept_bytes):
     segment, offsets = five
     keep = offsets[4] + kept_bytes if kept_bytes > 0 else offsets[5] + kept_bytes
-    segment.write_bytes(segment.read_bytes()[:keep])
+    torn = segment.read_bytes()[:keep]
+    segment.write_bytes(torn)
     (warning,) = inspect_log(directory).warnings
     assert (warning.segment, warning.offset, warning.seq) == (1, offsets[4], 5)
     assert "torn tail" in str(warning)
     verify_log(directory)  # a crash is no tampering
     open_log().close()
     kept = (wal / "00000001.torn").read_bytes()
-    assert len(kept) == keep - offsets[4]
+    assert kept == torn[offsets[4] :].rstrip(b"\0")
     assert _recovered(directory) == [_told(kept)]
     assert _request_ids(directory) == ["0", "1", "2", "3"]
     (warning,) = verify_log(directory).warnings
@@ -66,14 +68,49 @@ def test_an_incomplete_last_frame_is_cut_kept_aside_and_recorded(five, open_log,
     assert len(_recovered(directory)) == 1  # told once
 
 
-@pytest.mark.parametrize("zeros", [1, 4, 100, 5000])
-def test_zeros_behind_the_end_are_cut(five, open_log, directory, zeros):
+@pytest.mark.parametrize("zeros", [1, 4, 100, 5000, RESERVE_BYTES])
+def test_zeros_behind_the_end_are_space_that_was_never_used(five, open_log, directory, wal, zeros):
     segment, _ = five
-    segment.write_bytes(segment.read_bytes() + bytes(zeros))
+    data = segment.read_bytes()
+    segment.write_bytes(data + bytes(zeros))
+    assert inspect_log(directory)[1:] == ((), ())
     open_log().close()
-    assert _recovered(directory) == [_told(bytes(zeros))]
+    assert segment.read_bytes() == data
+    assert _recovered(directory) == []
+    assert not list(wal.glob("*.torn"))
     assert len(_request_ids(directory)) == 5
     verify_log(directory)
+
+
+@pytest.mark.parametrize("behind", [1, 3])
+def test_the_first_zeros_of_a_frame_say_nothing(five, open_log, directory, behind):
+    segment, offsets = five
+    segment.write_bytes(segment.read_bytes()[: offsets[4] + behind])
+    assert inspect_log(directory)[1:] == ((), ())
+    open_log().close()
+    assert segment.stat().st_size == offsets[4]
+    verify_log(directory)
+
+
+@pytest.mark.parametrize("kept_bytes", [4, 50, 90])
+def test_a_last_frame_that_reached_into_the_reserve_in_part_is_torn(five, open_log, directory, kept_bytes):
+    segment, offsets = five
+    data = segment.read_bytes()[: offsets[4] + kept_bytes]
+    segment.write_bytes(data + bytes(5000))
+    (warning,) = inspect_log(directory).warnings
+    assert "torn tail" in str(warning)
+    open_log().close()
+    assert _recovered(directory) == [_told(data[offsets[4] :].rstrip(b"\0"))]
+
+
+def test_zeros_behind_the_end_of_an_earlier_segment_say_nothing(five, open_log, directory):
+    segment, _ = five
+    segment.write_bytes(segment.read_bytes() + bytes(100))
+    before = segment.read_bytes()
+    open_log().close()
+    segment.write_bytes(before)  # a power loss took the cut back
+    assert inspect_log(directory)[1:] == ((), ())
+    assert len(list(read_entries(directory))) == 5
 
 
 @pytest.mark.parametrize("where", ["payload", "chain"])
@@ -109,9 +146,10 @@ def test_a_broken_frame_in_front_of_a_whole_one_is_refused_and_left_alone(five, 
     assert segment.read_bytes() == data
 
 
-def test_more_than_one_group_of_rubbish_is_refused(five, open_log):
+@pytest.mark.parametrize("rubbish", [b"x" * (MAX_GROUP_BYTES + 1), bytes(MAX_GROUP_BYTES + RESERVE_BYTES + 1)])
+def test_more_than_a_write_can_leave_is_refused(five, open_log, rubbish):
     segment, _ = five
-    segment.write_bytes(segment.read_bytes() + bytes(1024 * 1024 + 1))
+    segment.write_bytes(segment.read_bytes() + rubbish)
     with pytest.raises(AuditCorruptError):
         open_log()
 
