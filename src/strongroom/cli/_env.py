@@ -28,7 +28,7 @@ def env(output: Output, *, shell: str) -> None:
 
     Use it as:  eval "$(strongroom env)"   or, in fish:  strongroom env --shell fish | source
 
-    This is the one command that prints a secret: the development secret access key.
+    It prints a secret: the development secret access key.
     """
     home = Home(home_from_environment())
     require_complete(home)
