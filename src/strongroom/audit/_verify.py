@@ -224,9 +224,7 @@ class _Inspection:
         if is_unfinished and broken is None:
             self.warn(reader.corrupt(f"torn tail: {len(rest)} bytes of an entry that was never finished"))
             return True
-        message = (
-            broken.message if broken else f"the segment ends within an entry ({len(rest)} bytes)"
-        )
+        message = broken.message if broken else f"the segment ends within an entry ({len(rest)} bytes)"
         if is_unfinished:
             message += (
                 "; if power was lost in the middle of a write: the next start of the service keeps a copy of these"

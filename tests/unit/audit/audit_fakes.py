@@ -57,7 +57,9 @@ class FlakyFile(WalFile):
 
     def write_at(self, offset: int, data: bytes) -> None:
         whole, half = super().write_at, data[: len(data) // 2]
-        self._disk.run("write" if any(data) else "reserve", lambda: whole(offset, data), lambda: whole(offset, half))
+        self._disk.run(
+            "write" if any(data) else "reserve", lambda: whole(offset, data), lambda: whole(offset, half)
+        )
 
     def sync(self) -> None:
         self._disk.run("sync", super().sync)

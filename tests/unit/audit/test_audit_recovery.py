@@ -146,7 +146,9 @@ def test_a_broken_frame_in_front_of_a_whole_one_is_refused_and_left_alone(five, 
     assert segment.read_bytes() == data
 
 
-@pytest.mark.parametrize("rubbish", [b"x" * (MAX_GROUP_BYTES + 1), bytes(MAX_GROUP_BYTES + RESERVE_BYTES + 1)])
+@pytest.mark.parametrize(
+    "rubbish", [b"x" * (MAX_GROUP_BYTES + 1), bytes(MAX_GROUP_BYTES + RESERVE_BYTES + 1)]
+)
 def test_more_than_a_write_can_leave_is_refused(five, open_log, rubbish):
     segment, _ = five
     segment.write_bytes(segment.read_bytes() + rubbish)
