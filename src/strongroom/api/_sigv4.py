@@ -219,10 +219,13 @@ def parse_authorization(headers: Mapping[str, str], service: str) -> Authorizati
 
 
 def claimed_access_key_id(request: Request) -> str:
-    """Return the access key id that a request claims, unverified, for the record of its refusal; else ``-``."""
+    """Return what a request calls its caller, for the record of its refusal; ``-`` if nothing.
+
+    The access key id that it claims, unverified, or else the identity of its client certificate.
+    """
     value = next((value for name, value in request.headers if name == "authorization"), "")
     claim = _CLAIM.search(value)
-    return claim[1] if claim else "-"
+    return claim[1] if claim else request.identity or "-"
 
 
 def _authorization(*, Credential: str, SignedHeaders: str, Signature: str) -> Authorization:  # noqa: N803  # AWS's names

@@ -45,7 +45,7 @@ class Refusal(NamedTuple):
     """As far as it is known, else ``-``."""
     error_code: str
     access_key_id: str
-    """As the request claims it, else ``-``."""
+    """As the request claims it, or the identity of its client certificate, else ``-``."""
     source_address: str
     request_id: str
 

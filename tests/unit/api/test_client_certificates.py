@@ -78,11 +78,11 @@ def serving(folder: Path):
         yield running, service
 
 
-def _call(serving, folder: Path, name: str | None, *headers: bytes):
+def _call(serving, folder: Path, name: str | None, *headers: bytes, operation: bytes = b"CreateKey"):
     context = ssl.create_default_context(cafile=folder / "ca.pem")
     if name is not None:
         context.load_cert_chain(folder / f"{name}.pem")
-    lines = [b"Host: localhost", b"X-Amz-Target: TrentService.CreateKey", b"Content-Length: 2", *headers]
+    lines = [b"Host: localhost", b"X-Amz-Target: TrentService." + operation, b"Content-Length: 2", *headers]
     request = (
         b"POST / HTTP/1.1\r\n" + b"".join(line + b"\r\n" for line in lines) + b"Connection: close\r\n\r\n{}"
     )
@@ -113,6 +113,18 @@ def test_without_one_that_is_configured_a_signature_is_needed(
 ) -> None:
     status, answer = _call(serving, folder, name)
     assert (status, answer["__type"]) == (400, "MissingAuthenticationTokenException")
+
+
+@pytest.mark.parametrize(
+    ("name", "identity"),
+    [("payments", "uri:spiffe://bank/payments"), ("nobody", "dns:nobody.internal"), (None, "-")],
+)
+def test_a_refusal_is_recorded_with_the_certificate_that_it_came_with(
+    serving, folder: Path, name: str | None, identity: str
+) -> None:
+    status, _ = _call(serving, folder, name, operation=b"Encrypt")
+    assert status == 400
+    assert serving[1].refusals[-1].access_key_id == identity
 
 
 def test_a_signature_goes_before_a_certificate(serving, folder: Path) -> None:
