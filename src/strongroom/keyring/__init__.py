@@ -19,9 +19,20 @@ from strongroom.keyring._batch_values import (
     SealedItem,
 )
 from strongroom.keyring._ciphers import CacheLimits, KekCiphers
-from strongroom.keyring._creation import MAX_KEYS_IN_DOMAIN, KeyKind
-from strongroom.keyring._credentials import CREDENTIALS, make_access_key, open_secret
+from strongroom.keyring._creation import DEDICATED, MAX_KEYS_IN_DOMAIN, KeyKind
+from strongroom.keyring._credentials import CREDENTIALS, make_access_key, open_secret, store_access_key
 from strongroom.keyring._data_key_pairs import DATA_KEY_PAIR_SPECS
+from strongroom.keyring._domain_errors import (
+    DomainFullError,
+    DomainNameError,
+    DomainNameInUseError,
+    DomainNotFoundError,
+    DomainStateError,
+    DomainTagError,
+    NotInDomainError,
+)
+from strongroom.keyring._domain_rotation import DomainReplaced, DomainRotations
+from strongroom.keyring._domains import DomainInfo, DomainKind, DomainPage, Domains, Replacement
 from strongroom.keyring._envelope_works import EnvelopeWorks, MaterialPlace
 from strongroom.keyring._errors import (
     AlgorithmError,
@@ -100,7 +111,7 @@ from strongroom.keyring._rotation import (
     VersionPage,
 )
 from strongroom.keyring._signing import MAX_SIGNATURE_BYTES
-from strongroom.keyring._tags import MAX_TAGS_OF_KEY, Tags
+from strongroom.keyring._tags import DOMAIN_TAG, MAX_TAGS_OF_KEY, Tags
 from strongroom.keyring._use_values import (
     DataKeyPair,
     Derived,
@@ -130,7 +141,9 @@ from strongroom.keyring._versions import NO_MATERIAL
 __all__ = [
     "CREDENTIALS",
     "DATA_KEY_PAIR_SPECS",
+    "DEDICATED",
     "DEFAULT_ROTATION_DAYS",
+    "DOMAIN_TAG",
     "MAX_ALIASES_OF_KEY",
     "MAX_DAYS_TO_DESTRUCTION",
     "MAX_IMPORT_DAYS",
@@ -168,6 +181,18 @@ __all__ = [
     "Destroyed",
     "DestructionNotScheduledError",
     "DestructionScheduledError",
+    "DomainFullError",
+    "DomainInfo",
+    "DomainKind",
+    "DomainNameError",
+    "DomainNameInUseError",
+    "DomainNotFoundError",
+    "DomainPage",
+    "DomainReplaced",
+    "DomainRotations",
+    "DomainStateError",
+    "DomainTagError",
+    "Domains",
     "DryRunError",
     "Encrypted",
     "EndedKey",
@@ -225,10 +250,12 @@ __all__ = [
     "MessageType",
     "MissingRecordError",
     "NoPublicKeyError",
+    "NotInDomainError",
     "PendingImportError",
     "PlainItem",
     "PublicHalf",
     "ReEncrypted",
+    "Replacement",
     "Rotated",
     "RotationLimitError",
     "RotationStatus",
@@ -256,4 +283,5 @@ __all__ = [
     "open_secret",
     "read_key",
     "require_active",
+    "store_access_key",
 ]

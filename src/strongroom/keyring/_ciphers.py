@@ -1,6 +1,12 @@
-"""From a key version to a cipher: domain KEK by the HSM, KEK by the domain KEK, both cached."""
+"""From a key version to a cipher: domain KEK by the HSM, KEK by the domain KEK, both cached.
+
+A key may move to another domain at any moment, in any process. So what is opened is opened under the domain KEK that its blob
+names, whatever the key's record said when it was read, and whoever stores what was sealed here asks ``is_under_domain_of``
+in the transaction that stores it.
+"""
 
 import uuid
+from collections.abc import Callable
 from typing import NamedTuple
 
 from strongroom.core import (
@@ -27,9 +33,17 @@ from strongroom.envelope import (
 from strongroom.keyring._cache import CachedCipher, CipherCache
 from strongroom.keyring._errors import MissingRecordError, PendingImportError
 from strongroom.keyring._outage import Outage
-from strongroom.storage import DomainRecord, KeyRecord, Reader
+from strongroom.storage import DomainRecord, KeyRecord, Reader, ReadOnlyStore
 
 KEK_LEN_BYTES = 32
+
+
+class Opened(NamedTuple):
+    """What a domain KEK opened."""
+
+    plaintext: bytes
+    fresh_until: float
+    """Monotonic seconds: the end of the domain KEK in memory."""
 
 
 class CacheLimits(NamedTuple):
@@ -50,7 +64,7 @@ class KekCiphers:
     """
 
     def __init__(
-        self, store: Reader, hsm: HsmUse, *, clock: Clock, limits: CacheLimits, request_s: float
+        self, store: ReadOnlyStore, hsm: HsmUse, *, clock: Clock, limits: CacheLimits, request_s: float
     ) -> None:
         self._store = store
         self._hsm = hsm
@@ -111,17 +125,42 @@ class KekCiphers:
         return await self.seal_kek(domain_id, key_id, version, random_bytes(KEK_LEN_BYTES))
 
     async def seal_kek(self, domain_id: str, key_id: str, version: int, key_bytes: bytes) -> bytes:
-        """Return the blob of a KEK (32 bytes) for a key version, under its domain KEK."""
-        domain = await self.domain(domain_id)
+        """Return the blob of a KEK (32 bytes) for a key version, as ``seal`` does."""
         binding = kek_binding(uuid.UUID(key_id).bytes, version)
-        return seal_blob(
-            domain.cipher,
-            Purpose.KEK,
-            uuid.UUID(domain_id).bytes,
-            1,
-            key_bytes,
-            binding,
-        )
+        while True:
+            try:
+                return await self.seal(Purpose.KEK, domain_id, key_bytes, binding)
+            except MissingRecordError:
+                key = self._store.get_key(key_id)
+                if key is None or key.domain_id == domain_id:
+                    raise
+                domain_id = key.domain_id  # it moved, and the domain that it was in was removed
+
+    async def seal(self, purpose: Purpose, domain_id: str, plaintext: bytes, binding: bytes) -> bytes:
+        """Return a blob under the KEK of a domain, or of the one that is taking its place. Raises as ``kek``."""
+        record = self._store.get_domain(domain_id)
+        under = domain_id if record is None or record.replaced_by is None else record.replaced_by
+        domain = await self.domain(under)
+        return seal_blob(domain.cipher, purpose, uuid.UUID(under).bytes, 1, plaintext, binding)
+
+    async def open(self, read: Callable[[], bytes], binding: bytes) -> Opened:
+        """Open the blob that ``read`` returns from the database, under the domain KEK which it names. Raises as ``kek``.
+
+        An HSM may have to be asked, and meanwhile the blob may be exchanged for one under another domain KEK, and the first
+        one removed: then it is read again. Raises what ``read`` raises.
+        """
+        while True:
+            generation = self._store.generation()
+            sealed = read()
+            blob = Blob.parse(sealed)
+            try:
+                domain = await self.domain(domain_of(sealed))
+            except MissingRecordError:
+                if read() == sealed:
+                    raise
+                continue
+            if generation == self._store.generation() or read() == sealed:
+                return Opened(open_blob(domain.cipher, blob, binding), domain.fresh_until)
 
     def sweep(self) -> None:
         """Drop what has ended."""
@@ -158,19 +197,34 @@ class KekCiphers:
             key_bytes.zeroize()
 
     async def _unwrap_kek(self, key: KeyRecord, version: int) -> CachedCipher:
-        domain = await self.domain(key.domain_id)
-        record = self._store.get_key_version(key.key_id, version)
-        if record is None:
-            raise MissingRecordError(f"version {version} of key {key.key_id} is not in the database")
-        if not record.wrapped:  # what was imported may have been deleted since the key was looked at
-            raise PendingImportError(key.key_id)
-        binding = kek_binding(uuid.UUID(key.key_id).bytes, version)
-        return CachedCipher(
-            Xaes256Gcm(
-                open_blob(domain.cipher, Blob.parse(record.wrapped), binding), random=self._nonces.take
-            ),
-            domain.fresh_until,
-        )
+        def read() -> bytes:
+            record = self._store.get_key_version(key.key_id, version)
+            if record is None:
+                raise MissingRecordError(f"version {version} of key {key.key_id} is not in the database")
+            if not record.wrapped:  # what was imported may have been deleted since the key was looked at
+                raise PendingImportError(key.key_id)
+            return record.wrapped
+
+        opened = await self.open(read, kek_binding(uuid.UUID(key.key_id).bytes, version))
+        return CachedCipher(Xaes256Gcm(opened.plaintext, random=self._nonces.take), opened.fresh_until)
 
     def _deadline(self) -> Deadline:
         return Deadline.after(self._clock, self._request_s)
+
+
+def domain_of(sealed: bytes) -> str:
+    """Return the id of the domain whose KEK a blob names. Raises MalformedBlobError."""
+    return str(uuid.UUID(bytes=Blob.parse(sealed).wrapping_key_id))
+
+
+def is_under_domain_of(reader: Reader, key: KeyRecord, sealed: bytes) -> bool:
+    """Whether a blob is under the KEK of the domain that the key is in, or of the one that is taking its place.
+
+    Asked by whoever stores a blob, with the key as it is in that transaction: so nothing comes under a domain KEK that its
+    keys have left, which may be removed at any moment.
+    """
+    under = domain_of(sealed)
+    if under == key.domain_id:
+        return True
+    domain = reader.get_domain(key.domain_id)
+    return domain is not None and domain.replaced_by == under

@@ -15,9 +15,16 @@ from strongroom.core import (
     StorageError,
     random_bytes,
 )
-from strongroom.keyring._ciphers import KekCiphers
+from strongroom.keyring._ciphers import KekCiphers, is_under_domain_of
 from strongroom.keyring._direct import DirectKeys, require_claimable
+from strongroom.keyring._domain_errors import (
+    DomainFullError,
+    DomainNameInUseError,
+    DomainNotFoundError,
+    NotInDomainError,
+)
 from strongroom.keyring._envelope_works import EnvelopeWorks, MaterialPlace
+from strongroom.keyring._errors import MissingRecordError
 from strongroom.keyring._key_state import key_info
 from strongroom.keyring._material import generate_material
 from strongroom.keyring._shared_work import SharedWork
@@ -25,9 +32,19 @@ from strongroom.keyring._slow_work import SlowWork
 from strongroom.keyring._tags import put_tags
 from strongroom.keyring._values import KeyInfo
 from strongroom.keyring._versions import awaiting_import
-from strongroom.storage import KeyPolicyRecord, KeyRecord, KeyVersionRecord, Store, Transaction
+from strongroom.storage import (
+    DomainRecord,
+    DuplicateError,
+    KeyPolicyRecord,
+    KeyRecord,
+    KeyVersionRecord,
+    Store,
+    Transaction,
+)
 
 MAX_KEYS_IN_DOMAIN = 1_000
+DEDICATED = "dedicated"
+"""Kind of the domains whose keys are put there: by its name, or the one key that such a domain without a name is for."""
 _SHARD = "shard"
 _CREATE_TRIES = 5
 
@@ -43,6 +60,8 @@ class KeyKind(NamedTuple):
     """The custom key store of a key inside HSMs, whose origin is AWS_CLOUDHSM; empty for all others."""
     policy: str = ""
     """Its own policy, stored with it; empty for the default one. That it can be kept to was checked before."""
+    domain: str = ""
+    """The name of the domain that it is put into, ``dedicated`` for one of its own; empty for any with room."""
 
 
 class StoredMaterial(NamedTuple):
@@ -52,6 +71,32 @@ class StoredMaterial(NamedTuple):
     public_key: bytes
     hsm_key_id: bytes = b""
     """The Direct key that the version is; empty for an Envelope key."""
+
+
+def max_keys_of(domain: DomainRecord) -> int:
+    """Return how many keys a domain may have: 1, where it is that key's own."""
+    return 1 if domain.kind == DEDICATED and domain.name is None else MAX_KEYS_IN_DOMAIN
+
+
+class DomainMaking:
+    """Makes domains, each with a KEK that the current root wraps."""
+
+    def __init__(self, store: Store, ciphers: KekCiphers) -> None:
+        self._store = store
+        self._ciphers = ciphers
+
+    async def draft(self, kind: str) -> DomainRecord:
+        """Return the record of a new domain, which nobody knows before the caller stores it. Raises HsmError."""
+        return await self._ciphers.new_domain(RootId(self._store.get_current_root().root_id), kind)
+
+    async def make(self, kind: str, name: str | None = None) -> DomainRecord:
+        """Make a domain. Raises DomainNameInUseError, HsmError."""
+        domain = (await self.draft(kind))._replace(name=name)
+        try:
+            await self._store.write(lambda tx: tx.insert_domain(domain))
+        except DuplicateError:
+            raise DomainNameInUseError(name or domain.domain_id) from None
+        return domain
 
 
 class KeyCreation:
@@ -65,8 +110,10 @@ class KeyCreation:
         slow: SlowWork,
         direct: DirectKeys,
         *,
+        making: DomainMaking,
         clock: Clock,
     ) -> None:
+        self._making = making
         self._store = store
         self._ciphers = ciphers
         self._envelope = envelope
@@ -78,29 +125,53 @@ class KeyCreation:
     async def create(self, description: str, tags: Mapping[str, str], kind: KeyKind) -> KeyInfo:
         """Make a key. Durable when this returns. Raises TagLimitError, TooBusyError, HsmError.
 
-        Inside HSMs, with ``kind.store_id``; that raises KeyStoreNotFoundError, KeyStoreStateError and KeyRefusedByHsmsError too.
+        Into a domain, with ``kind.domain``: DomainNotFoundError, DomainFullError. Inside HSMs, with ``kind.store_id``; that raises KeyStoreNotFoundError, KeyStoreStateError and KeyRefusedByHsmsError too.
         """
         if kind.usage not in kind.spec.usages:
             raise ValueError(f"a key of {kind.spec} cannot be for {kind.usage}")
+        if kind.domain and kind.store_id:
+            raise NotInDomainError("-")
+        if kind.domain == DEDICATED:
+            return await self._create_dedicated(description, tags, kind)
         for _ in range(_CREATE_TRIES):
-            domain_id = await self._open_domain()
-            key_id = str(uuid.UUID(bytes=random_bytes(16), version=4))
-            place = MaterialPlace(domain_id, key_id, 1, kind.spec, kind.usage)
-            is_empty = kind.origin is KeyOrigin.EXTERNAL
-            stored = StoredMaterial(b"", b"") if is_empty else await self._made(place, kind)
-            now = self._clock.now()
-            material_id = random_bytes(32).hex()
-            record = KeyRecord(key_id, KeyState.ACTIVE, description, now, domain_id, 1, material_id)
-            record = record._replace(
-                spec=kind.spec, usage=kind.usage, origin=kind.origin, store_id=kind.store_id
-            )
-            version = KeyVersionRecord(key_id, 1, material_id, stored.wrapped, now, *stored[1:])
-            if is_empty:
-                record, version = awaiting_import(record, version)
-            insert = partial(_insert_key, record=record, version=version, tags=tags, policy=kind.policy)
-            if await self._store.write(insert):
-                return key_info(record)
+            made = await self._create_in(await self._domain_for(kind), description, tags, kind)
+            if made is not None:
+                return made
         raise StorageError("other requests kept filling every domain before this key could be stored")
+
+    async def _create_dedicated(self, description: str, tags: Mapping[str, str], kind: KeyKind) -> KeyInfo:
+        domain = await self._making.make(DEDICATED)
+        try:
+            made = await self._create_in(domain.domain_id, description, tags, kind)
+        except BaseException:  # what is left behind by a crash here, DomainRotations removes
+            await self._store.write(lambda tx: tx.remove_domain(domain.domain_id))
+            raise
+        if made is None:
+            raise StorageError("the domain of the new key went before the key could be stored")
+        return made
+
+    async def _create_in(
+        self, domain_id: str, description: str, tags: Mapping[str, str], kind: KeyKind
+    ) -> KeyInfo | None:
+        """Make a key in a domain; None when that has no room any more, or has gone."""
+        key_id = str(uuid.UUID(bytes=random_bytes(16), version=4))
+        place = MaterialPlace(domain_id, key_id, 1, kind.spec, kind.usage)
+        is_empty = kind.origin is KeyOrigin.EXTERNAL
+        try:
+            stored = StoredMaterial(b"", b"") if is_empty else await self._made(place, kind)
+        except MissingRecordError:
+            if self._store.get_domain(domain_id) is None:
+                return None
+            raise
+        now = self._clock.now()
+        material_id = random_bytes(32).hex()
+        record = KeyRecord(key_id, KeyState.ACTIVE, description, now, domain_id, 1, material_id)
+        record = record._replace(spec=kind.spec, usage=kind.usage, origin=kind.origin, store_id=kind.store_id)
+        version = KeyVersionRecord(key_id, 1, material_id, stored.wrapped, now, *stored[1:])
+        if is_empty:
+            record, version = awaiting_import(record, version)
+        insert = partial(_insert_key, record=record, version=version, tags=tags, policy=kind.policy)
+        return key_info(record) if await self._store.write(insert) else None
 
     async def _inside(self, place: MaterialPlace, kind: KeyKind) -> StoredMaterial:
         hsm_key_id, public_key = await self._direct.make_version(
@@ -120,26 +191,35 @@ class KeyCreation:
         material = await self._slow.run(partial(generate_material, place.spec))
         return StoredMaterial(await self._envelope.seal(place, material), material.public_key)
 
-    async def _open_domain(self) -> str:
-        """Return a domain with room for a key. When there is none, all who need one wait for the same attempt."""
+    async def _domain_for(self, kind: KeyKind) -> str:
+        """Return a domain with room for a key: the one that was asked for, or a shard.
+
+        Where no shard has room, all who need one wait for the same attempt. Raises DomainNotFoundError, DomainFullError.
+        """
+        if kind.domain:
+            named = self._store.get_named_domain(kind.domain)
+            if named is None:
+                raise DomainNotFoundError(kind.domain)
+            if named.key_count >= MAX_KEYS_IN_DOMAIN:
+                raise DomainFullError(kind.domain, MAX_KEYS_IN_DOMAIN)
+            return named.domain_id
         domain = self._store.find_open_domain(_SHARD, MAX_KEYS_IN_DOMAIN)
         if domain is not None:
             return domain.domain_id
         return await self._new_domains.result(_SHARD, self._make_domain)
 
     async def _make_domain(self) -> str:
-        root_id = RootId(self._store.list_roots()[-1].root_id)
-        domain = await self._ciphers.new_domain(root_id, _SHARD)
-        await self._store.write(lambda tx: tx.insert_domain(domain))
-        return domain.domain_id
+        return (await self._making.make(_SHARD)).domain_id
 
 
 def _insert_key(
     tx: Transaction, record: KeyRecord, version: KeyVersionRecord, tags: Mapping[str, str], policy: str
 ) -> bool:
-    """Store a key and count it in its domain; False when the domain has become full meanwhile."""
+    """Store a key and count it in its domain; False when that has become full, or is replaced or gone, meanwhile."""
     domain = tx.get_domain(record.domain_id)
-    if domain is None or domain.key_count >= MAX_KEYS_IN_DOMAIN:
+    if domain is None or domain.replaced_by is not None or domain.key_count >= max_keys_of(domain):
+        return False
+    if version.wrapped and not is_under_domain_of(tx, record, version.wrapped):
         return False
     if record.store_id:
         require_claimable(tx, record, version)

@@ -4,7 +4,7 @@ import uuid
 from typing import NamedTuple
 
 from strongroom.core import Clock, HsmIntegrityError, KeyUsage, ManagedKeySpec
-from strongroom.envelope import Blob, Purpose, key_material_binding, open_blob, seal_blob
+from strongroom.envelope import Purpose, key_material_binding
 from strongroom.keyring._cache import CipherCache
 from strongroom.keyring._ciphers import CacheLimits, KekCiphers
 from strongroom.keyring._errors import MissingRecordError, PendingImportError
@@ -76,12 +76,9 @@ class EnvelopeWorks:
 
     async def seal(self, place: MaterialPlace, material: Material) -> bytes:
         """Return the blob to be stored of a version; the secret in ``material`` is overwritten. Raises HsmError."""
-        domain = await self._ciphers.domain(place.domain_id)
-        domain_id = uuid.UUID(place.domain_id).bytes
         try:
-            return seal_blob(
-                domain.cipher, Purpose.KEY_MATERIAL, domain_id, 1, material.secret.reveal(), place.binding
-            )
+            secret = material.secret.reveal()
+            return await self._ciphers.seal(Purpose.KEY_MATERIAL, place.domain_id, secret, place.binding)
         finally:
             material.secret.zeroize()
 
@@ -90,19 +87,26 @@ class EnvelopeWorks:
         self._cache.sweep()
 
     async def _opened(self, record: KeyRecord) -> CachedWork:
-        domain = await self._ciphers.domain(record.domain_id)
-        version = self._store.get_key_version(record.key_id, record.current_version)
-        if version is None:
-            raise MissingRecordError(
-                f"version {record.current_version} of key {record.key_id} is not in the database"
-            )
-        if not version.wrapped:  # what was imported may have been deleted since the key was looked at
-            raise PendingImportError(record.key_id)
-        place = MaterialPlace(record.domain_id, record.key_id, version.version, record.spec, record.usage)
-        secret = open_blob(domain.cipher, Blob.parse(version.wrapped), place.binding)
-        work = software_work(record.spec, secret, self._slow)
-        if work.public_key != version.public_key:
+        public_keys: list[bytes] = []
+
+        def read() -> bytes:
+            version = self._store.get_key_version(record.key_id, record.current_version)
+            if version is None:
+                raise MissingRecordError(
+                    f"version {record.current_version} of key {record.key_id} is not in the database"
+                )
+            if not version.wrapped:  # what was imported may have been deleted since the key was looked at
+                raise PendingImportError(record.key_id)
+            public_keys.append(version.public_key)
+            return version.wrapped
+
+        place = MaterialPlace(
+            record.domain_id, record.key_id, record.current_version, record.spec, record.usage
+        )
+        opened = await self._ciphers.open(read, place.binding)
+        work = software_work(record.spec, opened.plaintext, self._slow)
+        if work.public_key != public_keys[-1]:
             raise HsmIntegrityError(
                 f"the stored public half of key {record.key_id} is not that of its secret half"
             )
-        return CachedWork(work, domain.fresh_until)
+        return CachedWork(work, opened.fresh_until)

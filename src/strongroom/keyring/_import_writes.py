@@ -4,6 +4,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from strongroom.core import KeyOrigin, KeyState
+from strongroom.keyring._ciphers import is_under_domain_of
 from strongroom.keyring._errors import (
     ImportStateError,
     ImportUnsupportedError,
@@ -63,18 +64,21 @@ def require_external(record: KeyRecord) -> KeyRecord:
     return record
 
 
-def keep_first_digest_key(tx: Transaction, *, key_id: str, fresh: bytes) -> bytes:
-    """Keep a sealed digest key unless there is one, and return the one that counts."""
-    found = tx.get_import_digest_key(key_id)
-    if found is not None:
-        return found
-    tx.insert_import_digest_key(key_id, fresh)
-    return fresh
+def keep_first_digest_key(tx: Transaction, *, key_id: str, fresh: bytes) -> None:
+    """Keep a sealed digest key, unless there is one or the key was moved to another domain since it was sealed."""
+    key = read_changeable_key(tx, key_id)
+    if tx.get_import_digest_key(key_id) is None and is_under_domain_of(tx, key, fresh):
+        tx.insert_import_digest_key(key_id, fresh)
 
 
-def store_material(tx: Transaction, *, version: KeyVersionRecord, brought: BroughtMaterial) -> None:
-    """Put material in its place, if that is still what it was when the material was sealed for it."""
+def store_material(tx: Transaction, *, version: KeyVersionRecord, brought: BroughtMaterial) -> bool:
+    """Put material in its place, if that is still what it was when the material was sealed for it.
+
+    False, and nothing happened, when the key was moved to another domain meanwhile.
+    """
     record = require_external(read_changeable_key(tx, version.key_id))
+    if not is_under_domain_of(tx, record, version.wrapped):
+        return False
     versions = all_versions(tx, record.key_id)
     is_first = versions[0].material_id == NO_MATERIAL
     kind = brought.kind or (ImportType.NEW if is_first else ImportType.EXISTING)
@@ -100,6 +104,7 @@ def store_material(tx: Transaction, *, version: KeyVersionRecord, brought: Broug
         else:
             _add_waiting(tx, record, versions, version)
     tx.change_key(settled(record, all_versions(tx, record.key_id)))
+    return True
 
 
 def _require_kind(kind: ImportType, needed: ImportType, record: KeyRecord, finding: str) -> None:

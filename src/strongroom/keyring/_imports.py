@@ -14,7 +14,7 @@ import uuid
 from functools import partial
 from typing import Final
 
-from strongroom.core import Clock, Secret, VersionMadeBy, encode_fields, random_bytes
+from strongroom.core import Clock, Secret, StorageError, VersionMadeBy, encode_fields, random_bytes
 from strongroom.envelope import (
     Blob,
     EnvelopeError,
@@ -22,15 +22,14 @@ from strongroom.envelope import (
     Purpose,
     import_digest_key_binding,
     import_token_binding,
-    open_blob,
-    seal_blob,
 )
-from strongroom.keyring._ciphers import KekCiphers
-from strongroom.keyring._envelope_works import EnvelopeWorks, MaterialPlace
+from strongroom.keyring._ciphers import KekCiphers, is_under_domain_of
+from strongroom.keyring._envelope_works import MaterialPlace
 from strongroom.keyring._errors import (
     ImportTokenError,
     ImportTokenExpiredError,
     IncorrectKeyMaterialError,
+    MissingRecordError,
     UnfitMaterialError,
     UnfitRequestError,
 )
@@ -60,6 +59,7 @@ from strongroom.storage import KeyRecord, KeyVersionRecord, Store
 MAX_IMPORT_DAYS: Final = 365
 _DIGEST_KEY_BYTES: Final = 32
 _DAY_S: Final = 86_400.0
+_TRIES: Final = 5
 
 
 class KeyImports:
@@ -69,12 +69,9 @@ class KeyImports:
     whose origin is another, HsmError and StorageError. Belongs to one event loop; RSA is done on the threads of ``slow``.
     """
 
-    def __init__(
-        self, store: Store, ciphers: KekCiphers, envelope: EnvelopeWorks, slow: SlowWork, *, clock: Clock
-    ) -> None:
+    def __init__(self, store: Store, ciphers: KekCiphers, slow: SlowWork, *, clock: Clock) -> None:
         self._store = store
         self._ciphers = ciphers
-        self._envelope = envelope
         self._slow = slow
         self._clock = clock
 
@@ -86,18 +83,15 @@ class KeyImports:
         """
         record = require_external(read_changeable_key(self._store, key_id))
         require_wrappable(key_id, record.spec, algorithm, bits)
-        domain = await self._ciphers.domain(record.domain_id)  # before a second is spent for nothing
+        await self._ciphers.domain(record.domain_id)  # before a second is spent for nothing
         valid_to = self._clock.now() + TOKEN_LIFE_S
         key = await self._slow.run(partial(make_wrapping_key, algorithm, bits, valid_to=valid_to))
         encoded = key.encode()
         try:
-            token = seal_blob(
-                domain.cipher,
-                Purpose.IMPORT_TOKEN,
-                uuid.UUID(record.domain_id).bytes,
-                1,
-                encoded.reveal(),
-                import_token_binding(uuid.UUID(key_id).bytes),
+            binding = import_token_binding(uuid.UUID(key_id).bytes)
+            record = read_changeable_key(self._store, key_id)  # its domain of now
+            token = await self._ciphers.seal(
+                Purpose.IMPORT_TOKEN, record.domain_id, encoded.reveal(), binding
             )
         finally:
             encoded.zeroize()
@@ -122,23 +116,29 @@ class KeyImports:
             clear.zeroize()
         try:
             material_id = _material_id(await self._digest_key(record), record, material)
-            number = self._place_of(record, material_id)
-            wrapped = await self._seal(record, number, material)
+            for _ in range(_TRIES):
+                record = require_external(read_changeable_key(self._store, key_id))
+                version = await self._version(record, material_id, material, brought)
+                if await self._store.write(partial(store_material, version=version, brought=brought)):
+                    return ImportedMaterial(key_id, material_id)
         finally:
             material.secret.zeroize()
-        version = KeyVersionRecord(
-            key_id,
+        raise StorageError("the key was moved again and again before its material could be stored")
+
+    async def _version(
+        self, record: KeyRecord, material_id: str, material: Material, brought: BroughtMaterial
+    ) -> KeyVersionRecord:
+        number = self._place_of(record, material_id)
+        return KeyVersionRecord(
+            record.key_id,
             number,
             material_id,
-            wrapped,
+            await self._seal(record, number, material),
             self._clock.now(),
             material.public_key,
             made_by=VersionMadeBy.IMPORT,
             expires_at=brought.expires_at,
         )
-        work = partial(store_material, version=version, brought=brought)
-        await self._store.write(work)
-        return ImportedMaterial(key_id, material_id)
 
     async def delete(self, key_id: str, material_id: str | None = None) -> ImportedMaterial:
         """Let go of material, the current one unless told: the key waits for it then. No effect where it is gone already.
@@ -160,33 +160,37 @@ class KeyImports:
             blob = Blob.parse(token)
             if blob.purpose is not Purpose.IMPORT_TOKEN:
                 raise ImportTokenError
-            domain = await self._ciphers.domain(record.domain_id)
-            opened = open_blob(domain.cipher, blob, import_token_binding(uuid.UUID(record.key_id).bytes))
-        except (EnvelopeError, MalformedBlobError):
+            if not is_under_domain_of(self._store, record, token):  # the key was moved since
+                raise ImportTokenError
+            opened = await self._ciphers.open(
+                lambda: token, import_token_binding(uuid.UUID(record.key_id).bytes)
+            )
+        except (EnvelopeError, MalformedBlobError, MissingRecordError):
             raise ImportTokenError from None
-        key = await self._slow.run(partial(WrappingKey.decode, opened))
+        key = await self._slow.run(partial(WrappingKey.decode, opened.plaintext))
         if key.valid_to <= self._clock.now():
             raise ImportTokenExpiredError
         return key
 
     async def _digest_key(self, record: KeyRecord) -> Secret:
         """Return the key by which material of this key is recognised; the first import makes it."""
-        domain = await self._ciphers.domain(record.domain_id)
         binding = import_digest_key_binding(uuid.UUID(record.key_id).bytes)
-        stored = self._store.get_import_digest_key(record.key_id)
-        if stored is None:
-            fresh = seal_blob(
-                domain.cipher,
-                Purpose.IMPORT_DIGEST_KEY,
-                uuid.UUID(record.domain_id).bytes,
-                1,
-                random_bytes(_DIGEST_KEY_BYTES),
-                binding,
+        for _ in range(_TRIES):
+            if self._store.get_import_digest_key(record.key_id) is not None:
+                break
+            record = read_changeable_key(self._store, record.key_id)
+            fresh = await self._ciphers.seal(
+                Purpose.IMPORT_DIGEST_KEY, record.domain_id, random_bytes(_DIGEST_KEY_BYTES), binding
             )
-            stored = await self._store.write(
-                partial(keep_first_digest_key, key_id=record.key_id, fresh=fresh)
-            )
-        return Secret(open_blob(domain.cipher, Blob.parse(stored), binding))
+            await self._store.write(partial(keep_first_digest_key, key_id=record.key_id, fresh=fresh))
+
+        def read() -> bytes:
+            stored = self._store.get_import_digest_key(record.key_id)
+            if stored is None:
+                raise MissingRecordError(f"nothing recognises the material of the key {record.key_id}")
+            return stored
+
+        return Secret((await self._ciphers.open(read, binding)).plaintext)
 
     def _place_of(self, record: KeyRecord, material_id: str) -> int:
         """Return the number of the version that this material is, or would be."""
@@ -202,7 +206,8 @@ class KeyImports:
                 record.domain_id, record.key_id, number, material.secret.reveal()
             )
         place = MaterialPlace(record.domain_id, record.key_id, number, record.spec, record.usage)
-        return await self._envelope.seal(place, material)
+        secret = material.secret.reveal()
+        return await self._ciphers.seal(Purpose.KEY_MATERIAL, record.domain_id, secret, place.binding)
 
 
 def _require_date(expires_at: float | None, now: float) -> None:

@@ -31,6 +31,7 @@ def end_due_key(tx: Transaction, key_id: str, now: float) -> EndedKey | None:
         return None
     versions = tx.list_key_versions(key_id, after=0, limit=_ALL_VERSIONS)
     tx.change_key(found._replace(state=KeyState.DESTROYED))
+    tx.uncount_key_in_domain(found.domain_id)
     hsm_key_ids = tuple(HsmKeyId(version.hsm_key_id) for version in versions if version.hsm_key_id)
     tx.delete_access_to(key_id)
     return EndedKey(tx.delete_material(key_id), tx.delete_aliases_of(key_id), hsm_key_ids)

@@ -27,9 +27,12 @@ from strongroom.envelope import (
 from strongroom.keyring._aliases import Aliases
 from strongroom.keyring._batches import Batches
 from strongroom.keyring._ciphers import CacheLimits, KekCiphers
-from strongroom.keyring._creation import KeyCreation, KeyKind
+from strongroom.keyring._creation import DomainMaking, KeyCreation, KeyKind
 from strongroom.keyring._data_key_pairs import DataKeyPairs
 from strongroom.keyring._direct import DirectKeys
+from strongroom.keyring._domain_resealing import DomainResealing
+from strongroom.keyring._domain_rotation import DomainRotations
+from strongroom.keyring._domains import Domains
 from strongroom.keyring._either import EitherUses
 from strongroom.keyring._envelope_works import EnvelopeWorks
 from strongroom.keyring._errors import (
@@ -109,9 +112,13 @@ class Keyring:
         self._slow = SlowWork("signing", threads=_SIGNING_THREADS, max_under_way=_MAX_SIGNING)
         self._slowest = SlowWork("key-generation", threads=1, max_under_way=_MAX_GENERATING)
         self.envelope = EnvelopeWorks(store, self.ciphers, limits, self._slow, clock=clock)
-        self.imports = KeyImports(store, self.ciphers, self.envelope, self._slowest, clock=clock)
+        self.imports = KeyImports(store, self.ciphers, self._slowest, clock=clock)
+        making = DomainMaking(store, self.ciphers)
+        resealing = DomainResealing(store, self.ciphers)
+        self.domains = Domains(store, making, resealing, clock=clock)
+        self.domain_rotations = DomainRotations(store, self.ciphers, resealing, clock=clock)
         self._creation = KeyCreation(
-            store, self.ciphers, self.envelope, self._slowest, self.direct, clock=clock
+            store, self.ciphers, self.envelope, self._slowest, self.direct, making=making, clock=clock
         )
         works: dict[KeyOrigin, KeyWorks] = {
             KeyOrigin.AWS_KMS: self.envelope,

@@ -164,5 +164,6 @@ def _destroy(tx: Transaction, *, key_id: str, now: float) -> Destroyed | None:
     if found.destroy_at is None or found.destroy_at > now:
         return None
     tx.change_key(found._replace(state=KeyState.DESTROYED))
+    tx.uncount_key_in_domain(found.domain_id)
     tx.delete_access_to(key_id)
     return Destroyed(key_id, tx.delete_material(key_id), tx.delete_aliases_of(key_id))

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Final, NamedTuple
 
 from strongroom.core import Clock, KeyOrigin, KeyState, StorageError, VersionMadeBy, random_bytes
-from strongroom.keyring._ciphers import KekCiphers
+from strongroom.keyring._ciphers import KekCiphers, is_under_domain_of
 from strongroom.keyring._direct import DirectKeys, require_claimable
 from strongroom.keyring._errors import ImportStateError, RotationLimitError, RotationUnsupportedError
 from strongroom.keyring._key_state import at_time, key_info, read_key, require_active
@@ -207,7 +207,7 @@ def _rotate_on_demand(tx: Transaction, *, version: KeyVersionRecord) -> KeyRecor
     """Store a version and make it the current one; None when it is not the next one any more."""
     found = read_key(tx, version.key_id)
     _require_rotatable(found)
-    if found.current_version + 1 != version.version:
+    if found.current_version + 1 != version.version or _is_elsewhere(tx, found, version):
         return None
     if found.store_id:
         require_claimable(tx, found, version)
@@ -241,11 +241,18 @@ def _rotate_due(tx: Transaction, *, version: KeyVersionRecord, now: float) -> Ke
     found = tx.get_key(version.key_id)
     if found is None or not _is_due(found, now) or found.current_version + 1 != version.version:
         return None
+    if _is_elsewhere(tx, found, version):
+        return None
     if found.store_id:
         require_claimable(tx, found, version)
     period_s = found.rotation_days * _DAY_S
     following = (found.rotate_at or now) + period_s
     return _move_to(tx, found._replace(rotate_at=following if following > now else now + period_s), version)
+
+
+def _is_elsewhere(tx: Transaction, record: KeyRecord, version: KeyVersionRecord) -> bool:
+    """Whether the key was moved to another domain since the version was sealed."""
+    return bool(version.wrapped) and not is_under_domain_of(tx, record, version.wrapped)
 
 
 def _move_to(tx: Transaction, record: KeyRecord, version: KeyVersionRecord) -> KeyRecord:

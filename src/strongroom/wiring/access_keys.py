@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from strongroom.core import Clock, EventSink, HsmRequestError, StrongroomError
+from strongroom.core import Clock, EventSink, HsmRequestError, Secret, StrongroomError
 from strongroom.envelope import EnvelopeError
 from strongroom.keyring import Keyring, MissingRecordError, open_secret
 from strongroom.service import AccessBook, Credential, Service
@@ -56,12 +56,12 @@ class AccessKeys:
                 found[record.access_key_id] = known
                 continue
             try:
-                secret = await open_secret(self._keyring.ciphers, record)
+                now, secret = await self._opened(record)
             except (EnvelopeError, HsmRequestError, MissingRecordError) as error:
                 unreadable[record.access_key_id] = error
             else:
                 credential = Credential(record.access_key_id, record.principal, secret)
-                found[record.access_key_id] = _Known(record, credential)
+                found[record.access_key_id] = _Known(now, credential)
         if unreadable and not found:
             raise next(iter(unreadable.values()))
         for access_key_id, cause in unreadable.items():
@@ -69,6 +69,18 @@ class AccessKeys:
         self._known = found
         self._n_changes = n_changes
         self._service.take_credentials({name: known.credential for name, known in found.items()})
+
+    async def _opened(self, record: AccessKeyRecord) -> tuple[AccessKeyRecord, Secret]:
+        """Unwrap a secret, whose domain KEK may be replaced since its record was read. Returns the record that counts."""
+        while True:
+            try:
+                return record, await open_secret(self._keyring.ciphers, record)
+            except MissingRecordError:
+                there = {known.access_key_id: known for known in self._store.list_access_keys()}
+                now = there.get(record.access_key_id, record)
+                if now.wrapped_secret == record.wrapped_secret:
+                    raise
+                record = now
 
     async def note_uses(self) -> None:
         """Note for each access key that was used since the last time that it was used until now. Raises StorageError."""

@@ -9,6 +9,7 @@ import os
 import re
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Final, NamedTuple, Self, TypeVar
 
 import msgspec
@@ -18,7 +19,14 @@ from strongroom.config import Config, Home
 from strongroom.core import Clock, EventSink, NoMemberError, Secret, StrongroomError
 from strongroom.hsm.cluster import ClusterTable, HsmCluster
 from strongroom.hsm.wire import FrameBuffer, peer_uid
-from strongroom.keyring import CREDENTIALS, CacheLimits, KekCiphers, make_access_key
+from strongroom.keyring import (
+    CREDENTIALS,
+    CacheLimits,
+    DomainStateError,
+    KekCiphers,
+    make_access_key,
+    store_access_key,
+)
 from strongroom.service import Role
 from strongroom.storage import AccessKeyRecord, Store
 from strongroom.wiring.home import runtime_folder_path
@@ -33,6 +41,7 @@ _TABLE_WAIT_S: Final = 5.0
 _HSM_LIMIT_S: Final = 15.0
 _READ_BYTES: Final = 1 << 16
 _ALL: Final = 1_000_000_000
+_TRIES: Final = 3
 
 
 class PrincipalError(StrongroomError):
@@ -100,10 +109,17 @@ class Principals:
         detail = {"subject": principal, "roles": " ".join(roles)}
 
         async def act() -> NewAccessKey:
-            record, secret = await self._make(principal, roles, events)
-            await self._store.write(lambda tx: tx.insert_access_key(record))
-            detail["subject_access_key"] = record.access_key_id
-            return NewAccessKey(record, secret)
+            for _ in range(_TRIES):
+                record, secret = await self._make(principal, roles, events)
+                try:
+                    await self._store.write(partial(store_access_key, record=record))
+                except DomainStateError:  # a rotation of the domain of access keys began in between
+                    continue
+                detail["subject_access_key"] = record.access_key_id
+                return NewAccessKey(record, secret)
+            raise PrincipalError(
+                "the domain of access keys was replaced again and again", next_step="try again"
+            )
 
         return await self._audited("CreateAccessKey", detail, act)
 
