@@ -29,6 +29,7 @@ from strongroom.hsm.cluster import (
     KeyReplication,
     Reconciler,
     Replica,
+    RootReplication,
     Rules,
     Turns,
     make_canary,
@@ -214,7 +215,17 @@ class FakeCluster:
         self.reconciler = Reconciler(
             store, self.replicas, root_label="root", turns=turns, events=self.events, clock=CLOCK
         )
+        self.roots = RootReplication(
+            store,
+            self.replicas,
+            label="root",
+            rules=self.rules,
+            turns=turns,
+            events=self.events,
+            clock=CLOCK,
+        )
         await self.replication.resolve_pending()
+        await self.roots.resolve_pending()
 
     def replica(self, name):
         hsm = self.hsms[name]

@@ -29,6 +29,7 @@ from strongroom.hsm.cluster import (
     RemoteKeys,
     RemoteMember,
     Replica,
+    RootReplication,
     Rules,
     Turns,
     WorkerEntry,
@@ -80,13 +81,14 @@ class Reconciling:
         rules: Rules,
         revive: Callable[[str], None],
         refused: Callable[[WorkerEntry, str], None],
-        differs: Callable[[str, HsmIntegrityError], None] = lambda _member, _error: None,
+        differs: Callable[[str, HsmError], None] = lambda _member, _error: None,
         events: EventSink,
         clock: Clock,
     ) -> None:
         """``revive`` has a member started again that was given up; ``refused`` is told who takes no changes.
 
-        ``differs`` has a member that serves taken out of service, since it holds another key under some name.
+        ``differs`` has a member that serves taken out of service, since it holds another key under some name, or lacks
+        a root.
         """
         self._store = store
         self._entries = entries
@@ -104,6 +106,9 @@ class Reconciling:
         self._replication = KeyReplication(
             store, self.serving, rules=rules, turns=turns, events=events, clock=clock
         )
+        self.roots = RootReplication(
+            store, self.serving, label=ROOT_LABEL, rules=rules, turns=turns, events=events, clock=clock
+        )
         self._reconciler = Reconciler(
             store, self.serving, root_label=ROOT_LABEL, turns=turns, events=events, clock=clock
         )
@@ -111,6 +116,7 @@ class Reconciling:
     async def start(self) -> None:
         """Undo what an earlier service was making when it ended, and begin to help. Call before a member is checked."""
         await self._replication.resolve_pending()
+        await self.roots.resolve_pending()
         self._helping = asyncio.ensure_future(self._help())
 
     def serving(self) -> list[Replica]:
@@ -136,6 +142,10 @@ class Reconciling:
         """Make good what was changed since ``check``; then the member serves without another await."""
         with _replica_of(member) as replica:
             await self._reconciler.catch_up(replica)
+
+    def must_come_back(self, member: str, error: HsmError) -> None:
+        """Take a member out of service that lacks what it must hold: it is given that before it serves again."""
+        self._differs(member, error)
 
     def member_serves(self) -> None:
         """Take notice that a member may have begun to serve: others may get from it what they lack."""

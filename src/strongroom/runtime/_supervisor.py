@@ -10,6 +10,7 @@ from strongroom.core import (
     EventSink,
     HsmError,
     HsmIntegrityError,
+    HsmKeyNotFoundError,
     MemberFailedError,
     PinRefusedError,
     RootId,
@@ -51,7 +52,8 @@ class Supervisor:
         self, config: Config, home: Home, roots: list[RootRecord], *, events: EventSink, clock: Clock
     ) -> None:
         self._home = home
-        self._roots = roots
+        self._first_roots = roots
+        self._store: Store | None = None
         # All roots of a cluster have one; a worker refuses every other.
         self._wrap_algorithm = roots[-1].wrap_algorithm if roots else None
         self._events = events
@@ -69,6 +71,7 @@ class Supervisor:
 
         Call before ``start``. Raises StorageError.
         """
+        self._store = store
         self._reconciling = Reconciling(
             store,
             lambda: [keeper.entry for keeper in self._keepers.values()],
@@ -189,9 +192,20 @@ class Supervisor:
             await self._reconciling.catch_up(member)  # the last: it serves before anything else is awaited
 
     async def _prove(self, member: RemoteMember, deadline: Deadline) -> None:
-        for root in self._roots:
+        for root in self._roots():
             canary = Canary(root.canary, root.canary_digest)
-            await prove_use(RootId(root.root_id), canary, member, deadline=deadline)
+            try:
+                await prove_use(RootId(root.root_id), canary, member, deadline=deadline)
+            except HsmKeyNotFoundError:
+                if self._is_in_use(root):  # else it was destroyed while it was proved
+                    raise
+
+    def _roots(self) -> list[RootRecord]:
+        """Return the roots that every member has to hold now: rotations change them."""
+        return self._first_roots if self._store is None else self._store.list_roots()
+
+    def _is_in_use(self, root: RootRecord) -> bool:
+        return any(one.root_id == root.root_id for one in self._roots())
 
     async def _compare(self, member: RemoteMember, keeper: MemberKeeper) -> None:
         """Challenge a member that has just proved itself and a peer: where they differ, the peer has to prove itself.
@@ -203,7 +217,7 @@ class Supervisor:
             return
         deadline = Deadline.after(self._clock, _PEER_LIMIT_S)
         try:
-            for root in self._roots:
+            for root in self._roots():
                 await prove_same_root(RootId(root.root_id), member, peer, deadline=deadline)
         except HsmIntegrityError as error:
             self._events.emit("member.differs", member=keeper.name, peer=member.name, cause=error.message)
@@ -236,7 +250,7 @@ class Supervisor:
     def _refused_write(self, entry: WorkerEntry, reason: str) -> None:
         self._keepers[entry.member].refuses_writes(entry.generation, reason)
 
-    def _holds_other_keys(self, member: str, error: HsmIntegrityError) -> None:
+    def _holds_other_keys(self, member: str, error: HsmError) -> None:
         self._keepers[member].condemn(error)
 
     def _revive(self, name: str) -> None:

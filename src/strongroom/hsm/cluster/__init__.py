@@ -31,6 +31,7 @@ from strongroom.hsm.cluster._replication import (
     fingerprint,
     generate_root,
 )
+from strongroom.hsm.cluster._root_replication import MadeRootCopies, RootReplication
 from strongroom.hsm.cluster._suspicion import Suspicion, SuspicionKind
 from strongroom.hsm.cluster._table import SERVING, ClusterTable, MemberState, WorkerEntry
 from strongroom.hsm.cluster._transport_exchange import (
@@ -60,6 +61,7 @@ __all__ = [
     "KeyCopier",
     "KeyDoor",
     "KeyReplication",
+    "MadeRootCopies",
     "MadeTransport",
     "MemberState",
     "MemberUse",
@@ -69,6 +71,7 @@ __all__ = [
     "RemoteKeys",
     "RemoteMember",
     "Replica",
+    "RootReplication",
     "Rules",
     "Suspicion",
     "SuspicionKind",

@@ -1,16 +1,16 @@
 """What a member holds against what it should hold: pure comparison, and the report that comes of it.
 
-1. Roots belong on every member; so do Direct keys that may leave the member that made them.
+1. Roots in use belong on every member; so do Direct keys that may leave the member that made them.
 2. A Direct key that may not leave belongs where its record says that it is.
-3. What has a tombstone is destroyed wherever it is found.
-4. A key that is being made is nobody's business yet.
+3. What has a tombstone is destroyed wherever it is found, roots too.
+4. A root or key that is being made is nobody's business yet.
 5. Whatever is not known is reported and never touched: it may be somebody else's.
 """
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple, Self
 
 import msgspec
 
@@ -22,8 +22,11 @@ from strongroom.storage import (
     HsmKeyRecord,
     HsmKeyState,
     RootRecord,
+    RootState,
     TransportKeyRecord,
 )
+
+_IN_USE: Final = frozenset({RootState.CURRENT, RootState.OLD})
 
 
 class DriftKind(StrEnum):
@@ -98,19 +101,30 @@ class Records(NamedTuple):
     """What the database says of all members."""
 
     roots: Sequence[RootRecord]
+    """All that there ever were."""
     keys: Sequence[HsmKeyRecord]
     copies: Sequence[HsmKeyCopyRecord]
     transports: Sequence[TransportKeyRecord]
 
-    def states(self) -> Mapping[bytes, HsmKeyState]:
-        """The state of every Direct key: what a returning member must not have missed a change of."""
-        return {record.key_id: record.state for record in self.keys}
+    def states(self) -> Mapping[bytes, HsmKeyState | RootState]:
+        """The state of every root and Direct key: what a returning member must not have missed a change of."""
+        roots: Mapping[bytes, RootState] = {record.root_id: record.state for record in self.roots}
+        return {**roots, **{record.key_id: record.state for record in self.keys}}
+
+    def changed_since(self, known: Mapping[bytes, HsmKeyState | RootState]) -> Self:
+        """Return those roots and keys alone whose state is another one by now."""
+        return self._replace(
+            roots=[root for root in self.roots if known.get(root.root_id) is not root.state],
+            keys=[key for key in self.keys if known.get(key.key_id) is not key.state],
+        )
 
 
 class Comparison(NamedTuple):
     """What follows from a list of objects."""
 
     missing_roots: list[RootRecord]
+    buried_roots: list[RootRecord]
+    """With a tombstone, and there, be it in part."""
     missing_keys: list[HsmKeyRecord]
     present_keys: list[HsmKeyRecord]
     """Whole, by their name; whether they are the same keys is another question."""
@@ -130,9 +144,12 @@ def compare(member: str, inventory: Sequence[ObjectEntry], records: Records) -> 
     for entry in inventory:
         if not entry.is_ghost:
             held.setdefault(entry.cka_id, Counter())[entry.object_class] += 1
-    found = Comparison([], [], [], [], [], [], [])
+    found = Comparison([], [], [], [], [], [], [], [])
     for root in records.roots:
-        if any(part not in held for part in _root_parts(root)):
+        parts = _root_parts(root)
+        if root.state is RootState.DESTROYED and any(part in held for part in parts):
+            found.buried_roots.append(root)
+        elif root.state in _IN_USE and any(part not in held for part in parts):
             found.missing_roots.append(root)
     copies = {(copy.key_id, copy.member): copy.state for copy in records.copies}
     for record in records.keys:

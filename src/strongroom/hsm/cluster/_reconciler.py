@@ -61,15 +61,14 @@ class Reconciler:
         async with self._turns.alone():
             before = self._seen.pop(member.name, None)
             records = self._records()
-            known = {} if before is None else before.states()
-            changed = [record for record in records.keys if known.get(record.key_id) is not record.state]
-            if not changed:
-                return
             # Whatever is not among these was looked at: it is no stranger, and is not looked at again.
-            part = records._replace(keys=changed, roots=[], transports=records.transports)
+            part = records.changed_since({} if before is None else before.states())
+            if not part.keys and not part.roots:
+                return
             outcome = await self._work_off(member, part, Allowed(), is_part=True)
             report = self.reports.get(member.name)
-            names = {record.key_id.hex() for record in changed}
+            names = {record.key_id.hex() for record in part.keys}
+            names |= {record.root_id.hex() for record in part.roots}
             kept = [] if report is None else [d for d in report.drifts if d.object_id not in names]
             proved = len(outcome.proved) + (0 if report is None else report.keys_proved)
             self._report(member, [*kept, *outcome.drifts], proved)
@@ -167,7 +166,7 @@ class Reconciler:
     def _records(self) -> Records:
         store = self._store
         return Records(
-            store.list_roots(),
+            store.list_all_roots(),
             store.list_hsm_keys(),
             store.list_hsm_key_copies(),
             store.list_transport_keys(),

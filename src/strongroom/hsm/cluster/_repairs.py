@@ -77,6 +77,8 @@ class Repairs:
         """Do all that follows from a comparison, what must go first."""
         self.outcome.drifts.extend(found.others)
         self.outcome.buried.extend(found.gone_keys)
+        for root in found.buried_roots:
+            await self._bury_root(root, root_label)
         for record in found.buried_keys:
             await self._bury(record)
         for root in found.missing_roots:
@@ -95,6 +97,14 @@ class Repairs:
             drift = await self._tried(drift, "destroyed", work)
         if drift.repair:
             self.outcome.buried.append(record)
+        self.outcome.drifts.append(drift)
+
+    async def _bury_root(self, root: RootRecord, label: str) -> None:
+        drift = Drift(DriftKind.DESTROYED, "root", root.root_id.hex(), label)
+        if self._allowed.repair:
+            deadline = self._in(_COPY_LIMIT_S)
+            work = self._member.keys.destroy_root(RootId(root.root_id), deadline=deadline)
+            drift = await self._tried(drift, "destroyed", work)
         self.outcome.drifts.append(drift)
 
     async def _copy_root(self, root: RootRecord, label: str) -> None:
@@ -143,8 +153,15 @@ class Repairs:
     async def _replace(self, record: HsmKeyRecord, kind: DriftKind) -> None:
         """Destroy what is there and copy the key, but only where a member that serves shows that it has it."""
         if self._allowed.repair and record.may_leave and await self._has_source(record):
-            await self._copier.destroy_key(record, self._member, deadline=self._in(_COPY_LIMIT_S))
-            await self._copy_key(record, kind)
+            try:
+                await self._copier.destroy_key(record, self._member, deadline=self._in(_COPY_LIMIT_S))
+            except _DOES_NOT_ANSWER:
+                raise
+            except HsmError as error:  # it may serve the others all the same
+                drift = Drift(kind, "key", record.key_id.hex(), record.label, cause=error.message)
+                self.outcome.drifts.append(drift)
+            else:
+                await self._copy_key(record, kind)
             return
         cause = "no member that serves shows that it has it" if record.may_leave else "it may not be copied"
         self.outcome.drifts.append(Drift(kind, "key", record.key_id.hex(), record.label, cause=cause))
