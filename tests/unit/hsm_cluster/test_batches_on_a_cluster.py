@@ -5,6 +5,7 @@ import asyncio
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from strongroom.core import (
     BatchMac,
@@ -27,7 +28,7 @@ from strongroom.core import (
     SystemClock,
     random_bytes,
 )
-from strongroom.hsm.cluster import HsmCluster
+from strongroom.hsm.cluster import ClusterTable, HsmCluster
 from strongroom.hsm.cluster._batch_cluster import verb_name
 from strongroom.testing import RecordingEvents
 from worker_in_process import table
@@ -89,6 +90,15 @@ async def test_only_the_items_that_failed_for_the_members_sake_go_to_another(tri
     assert all_match(answers, secrets)
     # Two failed on the one; these two failed on the other as well, and were done by the first.
     assert sorted(len(worker.performer.performed) for worker in (first, second)) == [2, 6 + 2]
+
+
+async def test_what_a_member_could_not_do_is_for_the_next_though_the_first_has_priority(trio, patient):
+    entries = [replace(worker.entry(), priority=at) for at, worker in enumerate(trio.workers)]
+    patient.apply(ClusterTable(2, entries))
+    secrets, items = unwraps(trio, 6)
+    trio.hsms[0].faults.fail_next(2)
+    assert all_match(await patient.batch(items, deadline=in_s(LONG)), secrets)
+    assert performed(trio) == [6, 2, 0]
 
 
 async def test_a_member_that_dies_midway_costs_no_item(trio):

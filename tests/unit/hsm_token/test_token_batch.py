@@ -59,6 +59,15 @@ def test_every_item_has_its_own_answer_in_the_order_of_the_items(token, slice_s)
     assert plain(answers_of(token, items, slice_s=slice_s)) == opened
 
 
+@pytest.mark.parametrize("kind", [BatchWrap, BatchUnwrap])
+def test_a_slice_that_is_over_ends_with_the_item_at_hand(token, kind):
+    items = unwraps(token, 5)[0] if kind is BatchUnwrap else [BatchWrap(ROOT, KEY, AAD)] * 5
+    batch = token.batch(items)
+    for n_done in range(1, 6):
+        batch.advance(0.0)
+        assert len(batch.answers) == n_done
+
+
 def test_a_batch_of_nothing_is_done_before_it_begins(token):
     assert answers_of(token, []) == []
 

@@ -19,8 +19,9 @@ from strongroom.core import (
     SystemClock,
 )
 from strongroom.hsm.cluster import RemoteMember
-from strongroom.hsm.wire import EncodedBatch, WireClient, Wrap, call_of
+from strongroom.hsm.wire import Batch, EncodedBatch, Request, WireClient, Wrap, call_of
 from strongroom.hsm.worker import MAX_BATCHES, Admission, MemberWorker
+from strongroom.hsm.worker._batch_job import BatchJob
 from strongroom.testing import FakeHsm, FakePerformer
 from worker_in_process import WorkerInProcess, running_worker
 
@@ -122,6 +123,15 @@ async def test_an_item_that_hangs_costs_itself_and_what_waits_behind_it(hsm, roo
         assert (await remote.unwrap(root_id, items[0].wrapped, AAD, deadline=in_s(LONG))).matches(secrets[0])
         assert len(performer.performed) <= 8  # what nobody waits for is not begun
         remote.close()
+
+
+def test_a_batch_that_was_cut_off_is_not_answered_a_second_time(root_id):
+    call = Batch([call_of(BatchWrap(root_id, KEY, AAD))])
+    job = BatchJob(None, Request(7, LONG, call), cut_at=0.0)
+    assert not job.is_over
+    assert job.reply().id == 7
+    assert job.reply() is None
+    assert job.is_over, "nothing more of it is begun"
 
 
 async def test_items_for_which_no_time_is_left_are_told_so(hsm, root_id, member):

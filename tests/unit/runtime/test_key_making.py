@@ -125,7 +125,8 @@ async def test_what_nobody_claims_in_time_is_destroyed_and_what_is_claimed_stays
     assert (state(cluster, kept), holders(cluster, kept)) == (HsmKeyState.ACTIVE, {"alpha", "beta"})
 
 
-async def test_when_its_asker_has_gone_an_unclaimed_key_is_destroyed_at_once(cluster, making):
+async def test_when_its_asker_has_gone_an_unclaimed_key_is_destroyed_at_once(cluster, making, monkeypatch):
+    monkeypatch.setattr(_key_making, "_CLAIM_LIMIT_S", 3600.0)
     one = await making.make(request(), "gone")
     another = await making.make(request(), "there")
     making.lost("gone")
@@ -133,7 +134,10 @@ async def test_when_its_asker_has_gone_an_unclaimed_key_is_destroyed_at_once(clu
     assert holders(cluster, another) == {"alpha", "beta"}
 
 
-async def test_an_asker_that_goes_while_its_key_is_made_leaves_none_and_is_forgotten(cluster, making):
+async def test_an_asker_that_goes_while_its_key_is_made_leaves_none_and_is_forgotten(
+    cluster, making, monkeypatch
+):
+    monkeypatch.setattr(_key_making, "_CLAIM_LIMIT_S", 3600.0)
     asking = asyncio.ensure_future(making.make(request(), "gone"))
     await until(cluster.store.list_hsm_keys)
     making.lost("gone")
