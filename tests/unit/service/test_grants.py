@@ -69,6 +69,19 @@ async def test_constraints_on_the_encryption_context_hold(bench, key_id):
         await encrypt(bench, key_id, context={"tenant": "8"})
 
 
+async def test_a_grant_is_revoked_and_shown_by_the_name_of_its_own_key_only(bench, service, key_id):
+    made = await make(bench, key_id)
+    other = (await service.create_key(bench.caller(), description="")).key_id
+    for dry_run in (False, True):
+        with pytest.raises(GrantNotFoundError):
+            await service.revoke_grant(bench.caller(), other, grant_id=made.grant_id, dry_run=dry_run)
+        with pytest.raises(GrantNotFoundError):
+            await service.retire_grant(bench.caller(), key_id=other, grant_id=made.grant_id, dry_run=dry_run)
+    with pytest.raises(GrantNotFoundError):
+        await listed(bench, other, grant_id=made.grant_id)
+    await encrypt(bench, key_id)
+
+
 async def test_a_revoked_grant_allows_nothing_any_more(bench, service, key_id):
     made = await make(bench, key_id)
     await encrypt(bench, key_id)
