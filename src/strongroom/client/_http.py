@@ -141,9 +141,31 @@ class ServiceClient:
         *,
         limit_s: float | None = None,
     ) -> Answer:
-        url = self.endpoint.url
         limit_s = self._timeout_s if limit_s is None else limit_s
-        deadline = Deadline.after(self._clock, limit_s)
+        try:
+            return self._exchanged(method, path, headers, body, Deadline.after(self._clock, limit_s))
+        except TimeoutError as error:
+            raise ServiceUnreachableError(
+                f"{self.endpoint.url} did not answer within {limit_s:.3g} s",
+                next_step="look at the log of the service",
+            ) from error
+        except OSError as error:
+            raise self._unreachable(error) from error
+        except http.client.IncompleteRead as error:
+            raise ServiceUnreachableError(
+                f"the connection to {self.endpoint.url} broke in the middle of an answer",
+                next_step="look at the log of the service",
+            ) from error
+        except http.client.HTTPException as error:
+            raise ForeignAnswerError(
+                f"what answers at {self.endpoint.url} does not speak HTTP as a Strongroom does",
+                next_step="is another program on this port?",
+            ) from error
+
+    def _exchanged(
+        self, method: str, path: str, headers: Mapping[str, str], body: bytes, deadline: Deadline
+    ) -> Answer:
+        """Send a request and read its answer; raises what ``socket``, ``ssl`` and ``http.client`` raise."""
         if self._clock.monotonic() - self._used_at > _IDLE_S:
             self.close()
         try:
@@ -153,37 +175,14 @@ class ServiceClient:
             content = response.read(_MAX_ANSWER_BYTES + 1)
             if _is_cut_off(response, content):
                 raise http.client.IncompleteRead(b"")
-        except ssl.SSLCertVerificationError as error:
+            if len(content) > _MAX_ANSWER_BYTES:
+                raise ForeignAnswerError(
+                    f"the answer of {self.endpoint.url} is over {_MAX_ANSWER_BYTES} bytes long"
+                )
+            self._used_at = self._clock.monotonic()
+        except BaseException:  # Ctrl-C too: what is left of the answer belongs to no later call
             self.close()
-            raise ServiceNotTrustedError(
-                f"what answers at {url} shows a certificate that {self._trusted()} does not vouch for",
-                next_step="is another service on this port, or another STRONGROOM_HOME meant?",
-            ) from error
-        except TimeoutError as error:
-            self.close()
-            raise ServiceUnreachableError(
-                f"{url} did not answer within {limit_s:.3g} s",
-                next_step="look at the log of the service",
-            ) from error
-        except OSError as error:
-            self.close()
-            raise self._unreachable(error) from error
-        except http.client.IncompleteRead as error:
-            self.close()
-            raise ServiceUnreachableError(
-                f"the connection to {url} broke in the middle of an answer",
-                next_step="look at the log of the service",
-            ) from error
-        except http.client.HTTPException as error:
-            self.close()
-            raise ForeignAnswerError(
-                f"what answers at {url} does not speak HTTP as a Strongroom does",
-                next_step="is another program on this port?",
-            ) from error
-        self._used_at = self._clock.monotonic()
-        if len(content) > _MAX_ANSWER_BYTES:
-            self.close()
-            raise ForeignAnswerError(f"the answer of {url} is over {_MAX_ANSWER_BYTES} bytes long")
+            raise
         return Answer(response.status, content)
 
     def _connected(self, deadline: Deadline) -> http.client.HTTPConnection:
@@ -193,19 +192,16 @@ class ServiceClient:
             connection.sock.deadline = deadline
             return connection
         self.close()
-        connection = self._connection = self._unconnected(deadline.remaining_s())
-        connection.connect()
-        connection.sock = DeadlineSocket(connection.sock, deadline)
-        return connection
-
-    def _unconnected(self, timeout_s: float) -> http.client.HTTPConnection:
         endpoint = self.endpoint
-        timeout_s = max(timeout_s, 0.001)  # zero would mean: do not wait, and look later
         if endpoint.scheme == "http":
-            return http.client.HTTPConnection(endpoint.host, endpoint.port, timeout=timeout_s)
-        if self._tls is None:
-            self._tls = self._tls_context()
-        return http.client.HTTPSConnection(endpoint.host, endpoint.port, timeout=timeout_s, context=self._tls)
+            connection = http.client.HTTPConnection(endpoint.host, endpoint.port)
+            tls = None
+        else:
+            tls = self._tls = self._tls or self._tls_context()
+            connection = http.client.HTTPSConnection(endpoint.host, endpoint.port, context=tls)
+        self._connection = connection
+        connection.sock = DeadlineSocket.connected(endpoint.host, endpoint.port, tls, deadline)
+        return connection
 
     def _tls_context(self) -> ssl.SSLContext:
         endpoint = self.endpoint
@@ -223,6 +219,11 @@ class ServiceClient:
     def _unreachable(self, error: OSError) -> ServiceUnreachableError:
         url = self.endpoint.url
         match error:
+            case ssl.SSLCertVerificationError():
+                return ServiceNotTrustedError(
+                    f"what answers at {url} shows a certificate that {self._trusted()} does not vouch for",
+                    next_step="is another service on this port, or another STRONGROOM_HOME meant?",
+                )
             case ConnectionRefusedError():
                 return ServiceUnreachableError(
                     f"the service is not running: nothing listens at {url}",
