@@ -116,7 +116,7 @@ _LAST_ROTATION: Final = (
 _COUNTS: Final = select(domains.c.root_id, func.count()).group_by(domains.c.root_id)
 _DOMAINS: Final = select(domains).order_by(domains.c.domain_id).limit(bindparam("limit"))
 _DOMAINS_AFTER: Final = _DOMAINS.where(domains.c.domain_id > bindparam("after"))
-_NOT_UNDER: Final = _DOMAINS_AFTER.where(domains.c.root_id != bindparam("root_id"))
+_UNDER: Final = _DOMAINS_AFTER.where(domains.c.root_id == bindparam("root_id"))
 _MOVE_ROOT: Final = (
     update(roots)
     .where(roots.c.root_id == bindparam("of_root"), roots.c.state == bindparam("old_state"))
@@ -183,10 +183,10 @@ class RootReads(Queries):
         """Return up to ``limit`` domains in the order of their ids, behind ``after`` (empty: from the first)."""
         return [DomainRecord(*row) for row in self._all(_DOMAINS_AFTER, {"after": after, "limit": limit})]
 
-    def list_domains_not_under(self, root_id: bytes, *, after: str, limit: int) -> list[DomainRecord]:
-        """Return up to ``limit`` domains that hang under another root, in the order of their ids, behind ``after``."""
+    def list_domains_under(self, root_id: bytes, *, after: str, limit: int) -> list[DomainRecord]:
+        """Return up to ``limit`` domains that hang under a root, in the order of their ids, behind ``after``."""
         values = {"root_id": root_id, "after": after, "limit": limit}
-        return [DomainRecord(*row) for row in self._all(_NOT_UNDER, values)]
+        return [DomainRecord(*row) for row in self._all(_UNDER, values)]
 
     def list_root_rotations(self) -> list[RootRotationRecord]:
         """Return every rotation, oldest first."""

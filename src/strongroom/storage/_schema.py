@@ -91,7 +91,7 @@ domains: Final = Table(
     Index("ix_domains_kind_key_count", "kind", "key_count"),
     Index("ix_domains_name", "name", unique=True),
     Index("ix_domains_replaced_by", "replaced_by", unique=True),
-    Index("ix_domains_root_id", "root_id"),
+    Index("ix_domains_root_id", "root_id", "domain_id"),
 )
 
 keys: Final = Table(

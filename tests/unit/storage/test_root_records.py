@@ -86,7 +86,7 @@ async def test_a_domain_made_under_an_old_root_is_kept_and_found_for_rewrapping(
     await publish(store)
     (late,) = domain_ids(1)
     await store.write(lambda tx: tx.insert_domain(make.domain(domain_id=late)))
-    found = store.list_domains_not_under(OTHER, after="", limit=10)
+    found = store.list_domains_under(make.ROOT_ID, after="", limit=10)
     assert [domain.domain_id for domain in found] == sorted([make.DOMAIN_ID, late])
 
 
@@ -118,9 +118,9 @@ async def test_domains_are_listed_in_pages_and_counted_by_root(store):
     first = store.list_domains(after="", limit=4)
     rest = store.list_domains(after=first[-1].domain_id, limit=4)
     assert [d.domain_id for d in (*first, *rest)] == [make.DOMAIN_ID, *domain_ids(5)]
-    (left,) = store.list_domains_not_under(OTHER, after="", limit=100)
+    (left,) = store.list_domains_under(make.ROOT_ID, after="", limit=100)
     assert left.domain_id == make.DOMAIN_ID
-    assert store.list_domains_not_under(OTHER, after=left.domain_id, limit=100) == []
+    assert store.list_domains_under(make.ROOT_ID, after=left.domain_id, limit=100) == []
 
 
 async def test_a_rotation_is_kept_with_its_progress_and_its_trouble(store):

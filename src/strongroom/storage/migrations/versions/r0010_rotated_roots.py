@@ -23,7 +23,7 @@ def upgrade() -> None:
         batch.create_check_constraint(
             "ck_roots_destroyed_at", "(destroyed_at IS NULL) = (state <> 'destroyed')"
         )
-    op.create_index("ix_domains_root_id", "domains", ["root_id"])
+    op.create_index("ix_domains_root_id", "domains", ["root_id", "domain_id"])
     _make_rotations()
 
 
