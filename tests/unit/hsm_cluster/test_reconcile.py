@@ -3,7 +3,13 @@
 import pytest
 
 from fakes_replication import Contents
-from strongroom.core import HsmIntegrityError, HsmKeyNotFoundError, KeySpec, MemberDeadlineError
+from strongroom.core import (
+    HsmIntegrityError,
+    HsmKeyNotFoundError,
+    KeySpec,
+    MemberDeadlineError,
+    MemberReadOnlyError,
+)
 from strongroom.hsm.cluster import Allowed, DriftKind
 from strongroom.hsm.cluster._reconcile import Records, compare
 from strongroom.hsm.wire import ObjectEntry
@@ -105,6 +111,22 @@ async def test_half_a_pair_is_made_whole(cluster):
     ]
     report = await back(cluster, "beta")
     assert kinds(report) == [(DriftKind.MISSING, "key", "copied from alpha")]
+
+
+async def test_half_a_pair_on_a_member_that_takes_no_changes_is_told_and_the_member_serves(cluster):
+    record = await cluster.create(KeySpec.ECC_NIST_P256)
+    hsm = cluster.hsms["beta"]
+    hsm._objects = [
+        held for held in hsm._objects if (held.cka_id, held.object_class) != (record.key_id, "public_key")
+    ]
+
+    def refuse(_key):
+        raise MemberReadOnlyError("CKR_TOKEN_WRITE_PROTECTED")
+
+    hsm.direct.destroy = refuse
+    report = await back(cluster, "beta")
+    assert kinds(report) == [(DriftKind.MISSING, "key", "")]
+    assert report.drifts[0].cause == "CKR_TOKEN_WRITE_PROTECTED"
 
 
 async def test_a_key_that_may_not_leave_is_missed_only_where_it_was(cluster):
