@@ -4,17 +4,20 @@ import inspect
 
 import pytest
 
+from fakes_service import ACCOUNT
 from strongroom.core import NoMemberError, Secret
 from strongroom.keyring import KeyByAlias, KeyById
 from strongroom.service import (
     FOR_EVERYBODY,
     ROLES_FOR,
+    AccessBook,
     AccessDeniedError,
     Caller,
     Credential,
+    InactiveAccessKeyError,
+    KeyAuthority,
     KeyService,
     Role,
-    RolePolicy,
     Service,
 )
 from unit.service.import_verbs import IMPORT_VERBS
@@ -124,44 +127,44 @@ def caller_with(access_key_id, principal="user/app"):
     return Caller(principal, access_key_id, "192.0.2.7", "eu-central-1", "request")
 
 
-def test_a_restricted_access_key_has_nothing_of_the_other_keys_of_its_principal():
-    policy = RolePolicy({"AKIAALL": frozenset(map(str, Role)), "AKIALOOK": frozenset({str(Role.OPERATOR)})})
+def deciding(bench, roles):
+    """Who decides where access keys have these roles."""
+    book = AccessBook(bench.store, bench.keyring.records, account_id=ACCOUNT, clients=roles)
+    return KeyAuthority(book, None, is_tls=True)
+
+
+async def test_a_restricted_access_key_has_no_roles_of_the_other_keys_of_its_principal(bench, key_id):
+    authority = deciding(
+        bench, {"AKIAALL": frozenset(map(str, Role)), "AKIALOOK": frozenset({str(Role.OPERATOR)})}
+    )
     for verb in ROLES_FOR:
-        policy.require(caller_with("AKIAALL"), verb)
+        authority.authorise_now(caller_with("AKIAALL"), verb, KeyById(key_id))
         if verb in LOOKING | {"ReadStatus"}:
-            policy.require(caller_with("AKIALOOK"), verb)
+            authority.authorise_now(caller_with("AKIALOOK"), verb, KeyById(key_id))
             continue
         with pytest.raises(AccessDeniedError, match="user/app"):
-            policy.require(caller_with("AKIALOOK"), verb)
+            authority.authorise_now(caller_with("AKIALOOK"), verb, KeyById(key_id))
 
 
-def test_the_name_of_a_principal_is_no_access_key():
-    policy = RolePolicy({"AKIAALL": frozenset(map(str, Role))})
+async def test_the_name_of_a_principal_is_no_access_key(bench, key_id):
+    authority = deciding(bench, {"AKIAALL": frozenset(map(str, Role))})
     for caller in (caller_with("user/app"), caller_with("", "AKIAALL"), caller_with("AKIAGONE")):
-        with pytest.raises(AccessDeniedError):
-            policy.require(caller, "Decrypt")
+        with pytest.raises(InactiveAccessKeyError):
+            authority.authorise_now(caller, "Decrypt", KeyById(key_id))
 
 
-def test_a_verb_outside_the_table_is_allowed_to_nobody():
-    policy = RolePolicy({"AKIAALL": frozenset(map(str, Role))})
+async def test_a_verb_outside_the_table_is_allowed_to_nobody(bench, key_id):
+    authority = deciding(bench, {"AKIAALL": frozenset(map(str, Role))})
     for verb in ("ShareKey", "", "createkey", "Decrypt "):
         with pytest.raises(AccessDeniedError):
-            policy.require(caller_with("AKIAALL"), verb)
+            authority.authorise_now(caller_with("AKIAALL"), verb, KeyById(key_id))
 
 
-def test_an_unknown_role_allows_nothing():
-    policy = RolePolicy({"AKIAODD": frozenset({"admin", "*", "", "CRYPTO_USER"})})
+async def test_an_unknown_role_allows_nothing(bench, key_id):
+    authority = deciding(bench, {"AKIAODD": frozenset({"admin", "*", "", "CRYPTO_USER"})})
     for verb in ROLES_FOR:
         with pytest.raises(AccessDeniedError):
-            policy.require(caller_with("AKIAODD"), verb)
-
-
-def test_a_policy_does_not_follow_the_dict_it_was_made_of():
-    roles = {"AKIAAPP": frozenset({str(Role.CRYPTO_USER)})}
-    policy = RolePolicy(roles)
-    roles["AKIAAPP"] = frozenset(map(str, Role))
-    with pytest.raises(AccessDeniedError):
-        policy.require(caller_with("AKIAAPP"), "CreateKey")
+            authority.authorise_now(caller_with("AKIAODD"), verb, KeyById(key_id))
 
 
 def test_before_the_secrets_are_unwrapped_nobody_is_recognised(service):
