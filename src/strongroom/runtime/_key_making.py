@@ -88,6 +88,7 @@ class KeyMaking:
         self._clock = clock
         self._places = asyncio.Semaphore(_MOST_AT_ONCE)
         self._under_way: dict[str, asyncio.Task[HsmKeyRecord]] = {}
+        self._n_asked = 0  # of those, without the ones that were refused or found
         self._beginning: set[str] = set()  # what is being made for: of some there is no record yet
         self._unclaimed: dict[HsmKeyId, _Unclaimed] = {}
         self._asking: Counter[object] = Counter()
@@ -166,9 +167,15 @@ class KeyMaking:
         if request.usage not in request.spec.usages:
             raise HsmRequestError(f"a key of {request.spec} cannot be made for {request.usage}")
         self._require_fitting(request)
-        if len(self._under_way) > _MOST_WAITING:
+        if self._n_asked >= _MOST_WAITING:
             raise MemberBusyError("too many Direct keys are being made at the moment")
-        deadline = Deadline.after(self._clock, MAKE_LIMIT_S)
+        self._n_asked += 1
+        try:
+            return await self._made(request, Deadline.after(self._clock, MAKE_LIMIT_S))
+        finally:
+            self._n_asked -= 1
+
+    async def _made(self, request: MakeKey, deadline: Deadline) -> HsmKeyRecord:
         async with self._places:
             if self._store.count_hsm_keys() + self._without_record() >= self._most_keys:
                 raise HsmKeyLimitError(

@@ -1,13 +1,26 @@
 """Cutting items into batches: nothing lost, nothing doubled, order kept, every request within its bounds."""
 
+from itertools import cycle, islice
+
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from strongroom.client import Item, ItemRefusedError, RequestRefusedError, Result, values
+from strongroom.client import (
+    AccessKey,
+    Client,
+    Endpoint,
+    Item,
+    ItemRefusedError,
+    RequestRefusedError,
+    Result,
+    Service,
+    values,
+)
 from strongroom.client._batches import DECRYPT, ENCRYPT, MAX_BODY_BYTES, MAX_SIGN_ITEMS, SIGN, Cutter
 from strongroom.client._http import Answer
+from strongroom.core import Secret
 
 KEY = "0d9d1b2e-6a5b-4f0e-8f1d-2b8f7a0c6f3e"
 CONTEXTS = st.none() | st.dictionaries(st.text(max_size=5), st.text(max_size=20), max_size=3)
@@ -58,10 +71,13 @@ def test_each_item_gets_its_own_result_in_its_place(items, context, max_items):
             assert (result.error.position, result.error.code) == (position, "ValidationException")
 
 
-@given(sizes=st.lists(st.integers(1, 6_144), min_size=1, max_size=900))
+@given(sizes=st.lists(st.integers(500, 6_144), min_size=1, max_size=20))
+@settings(max_examples=20, deadline=None)
 def test_bodies_keep_to_one_and_a_half_mebibytes_and_are_filled(sizes):
-    batches = list(cut([bytes(size) for size in sizes], verb=DECRYPT))
+    many = islice(cycle(sizes), 3 * MAX_BODY_BYTES * len(sizes) // sum(sizes))
+    batches = list(cut([bytes(size) for size in many], verb=DECRYPT))
     bodies = [len(batch.request.body) for batch in batches]
+    assert len(bodies) >= 3
     assert max(bodies) <= MAX_BODY_BYTES
     assert all(body > MAX_BODY_BYTES - 6_200 for body in bodies[:-1])
 
@@ -117,3 +133,11 @@ def test_a_whole_batch_that_is_refused_raises():
     [batch] = cut([b"x"])
     with pytest.raises(RequestRefusedError, match="DisabledException"):
         batch.results(Answer(400, b'{"__type": "DisabledException", "message": ""}'))
+
+
+@pytest.mark.parametrize("n_bytes", [-200, -128, 0, 1_025])
+def test_data_keys_of_an_impossible_length_are_a_mistake_of_the_program(n_bytes):
+    """Whoever asks for five and gets none without a word might go on without any."""
+    service = Service(Endpoint("http", "127.0.0.1", 9, None), AccessKey("AKIA", Secret(b"s")), "us-east-1")
+    with Client(service) as client, pytest.raises(ValueError, match="1 to 1,024"):
+        list(client.generate_data_keys(KEY, 5, n_bytes=n_bytes))

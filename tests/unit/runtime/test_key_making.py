@@ -17,6 +17,7 @@ from strongroom.core import (
     KeySpec,
     KeyState,
     KeyUsage,
+    MemberBusyError,
     NoMemberError,
     TooFewMembersError,
 )
@@ -177,6 +178,14 @@ async def test_a_main_that_dies_while_it_makes_a_key_leaves_nothing_of_it(cluste
     assert cluster.store.list_hsm_keys(HsmKeyState.ACTIVE) == []
     assert cluster.store.list_hsm_keys(HsmKeyState.PENDING) == []
     assert all(not hsm.direct._held for hsm in cluster.hsms.values())
+
+
+async def test_beyond_the_places_to_wait_in_a_request_is_told_to_come_again(cluster, making, monkeypatch):
+    monkeypatch.setattr(_key_making, "_MOST_WAITING", 2)
+    asked = [making.make(request(), "api") for _ in range(5)]
+    made = await asyncio.gather(*asked, return_exceptions=True)
+    assert sum(isinstance(one, MemberBusyError) for one in made) == 3
+    assert cluster.store.count_hsm_keys() == 2
 
 
 async def test_no_more_keys_are_made_than_there_may_be(cluster):

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from api_support import ACCOUNT, HOST, REGION, Health, send_request
 from fakes_service import ACCESS_KEYS, EVERYTHING
+from policy_support import ROOT, policy_text, statement
 from strongroom.api import Handler, sign_request
 from strongroom.core import KeyUsage, ManagedKeySpec, Secret
 from strongroom.keyring import MAX_ITEMS, KeyById, KeyKind, PlainItem, SealedItem
@@ -199,6 +200,19 @@ async def test_a_policy_decides_about_every_encryption_context_of_a_batch(bench,
         await bench.service.encrypt_batch(
             bench.caller(), KeyById(key_id), [*fine, PlainItem(b"x", {"tenant": "7"})]
         )
+
+
+@pytest.mark.parametrize("action", ["ReEncryptFrom", "ReEncryptTo"])
+async def test_who_rewraps_must_be_allowed_both_to_open_and_to_encrypt(bench, key_id, action):
+    sealed = await bench.service.encrypt_batch(bench.caller(), KeyById(key_id), [PlainItem(b"x", {})])
+    items = [SealedItem(sealed.results[0], {})]
+    await bench.service.rewrap_batch(bench.caller(), KeyById(key_id), items)
+    document = policy_text(
+        statement(principal=ROOT), statement("Deny", principal="*", action=f"kms:{action}")
+    )
+    await bench.service.put_key_policy(bench.caller(), key_id, document=document, skip_lockout_check=False)
+    with pytest.raises(AccessDeniedError):
+        await bench.service.rewrap_batch(bench.caller(), KeyById(key_id), items)
 
 
 async def test_decisions_that_take_long_let_others_have_their_turn(bench, key_id, monkeypatch):
