@@ -23,6 +23,7 @@ MAX_BODY_BYTES: Final = 1_572_864
 """1.5 MiB; the service takes 2 MiB."""
 _MAX_MESSAGE_BYTES: Final = 4_096
 _MAX_CIPHERTEXT_BYTES: Final = 6_144
+_MAX_DATA_KEY_BYTES: Final = 1_024
 _MAX_MAP_MEMBERS: Final = 15
 _ENCODER: Final = msgspec.msgpack.Encoder()
 _HEADERS: Final = MappingProxyType({"Content-Type": "application/msgpack"})
@@ -235,7 +236,9 @@ def data_keys_call(
 
 
 def max_data_keys(n_bytes: int) -> int:
-    """Return how many data keys of a length fit into an answer of about 1.5 MiB."""
+    """Return how many data keys of a length fit into an answer of about 1.5 MiB. Raises ValueError for another length than 1 to 1,024."""
+    if not 1 <= n_bytes <= _MAX_DATA_KEY_BYTES:
+        raise ValueError(f"a data key has 1 to {_MAX_DATA_KEY_BYTES:,} bytes")
     return min(MAX_ITEMS, MAX_BODY_BYTES // (2 * n_bytes + 256))
 
 
