@@ -40,7 +40,11 @@ class DataKeyPairs:
         if dry_run:
             raise DryRunError(key_id=tried.key_id, material_id=tried.material_id)
         made = await self._slow.run(partial(generate_material, spec))
-        sealed = await self._keys.encrypt(KeyById(tried.key_id), made.secret, context)
+        try:
+            sealed = await self._keys.encrypt(KeyById(tried.key_id), made.secret, context)
+        except BaseException:
+            made.secret.zeroize()
+            raise
         return DataKeyPair(sealed.key_id, sealed.material_id, made.public_key, made.secret, sealed.ciphertext)
 
     async def generate_without_plaintext(

@@ -217,7 +217,11 @@ def _require_date(expires_at: float | None, now: float) -> None:
 
 
 def _material_id(digest_key: Secret, record: KeyRecord, material: Material) -> str:
+    """Return by what material is recognised; the digest key is overwritten."""
     message = encode_fields(
         "strongroom imported material v1", (record.spec.encode(), material.secret.reveal())
     )
-    return hmac.new(digest_key.reveal(), message, hashlib.sha256).hexdigest()
+    try:
+        return hmac.new(digest_key.reveal(), message, hashlib.sha256).hexdigest()
+    finally:
+        digest_key.zeroize()

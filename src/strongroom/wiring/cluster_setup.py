@@ -139,16 +139,19 @@ async def open_doors(
 
     def bootstrap(config: MemberConfig, mode: MemberMode, pin: PinSource) -> MemberBootstrap:
         secret = read_pin(pin, home.root)
-        refuse_known_pin(home, config, secret, marker=pin_marker_name(config, mode) or "")
-        return member_bootstrap(
-            config,
-            home,
-            mode,
-            pin=secret.reveal(),
-            sockets=sockets,
-            generation=0,
-            wrap_algorithm=int(algorithm),
-        )
+        try:
+            refuse_known_pin(home, config, secret, marker=pin_marker_name(config, mode) or "")
+            return member_bootstrap(
+                config,
+                home,
+                mode,
+                pin=secret.reveal(),
+                sockets=sockets,
+                generation=0,
+                wrap_algorithm=int(algorithm),
+            )
+        finally:
+            secret.zeroize()
 
     async with contextlib.AsyncExitStack() as stack:
         doors = Doors([], [], [], [], algorithm)
