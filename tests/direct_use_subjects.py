@@ -1,10 +1,17 @@
-"""What ``core.HsmDirectUse`` is tested on: a fake, a fake behind a worker, a cluster of them, and a real member."""
+"""What ``core.HsmDirectUse`` is tested on: a fake, a fake behind a worker, a cluster of them, and a real member.
+
+A test file that imports the fixtures, all five, has its tests run on each of them. Its ``SOFTHSM_KINDS``, if there, are the
+only keys that are made on the real token.
+"""
 
 import contextlib
 import signal
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import NamedTuple
+
+import pytest
+import pytest_asyncio
 
 from running_service import copy_home
 from strongroom.config import load_config, read_pin
@@ -108,7 +115,7 @@ async def cluster_of_two_subject(folder):
 
 
 @asynccontextmanager
-async def softhsm_subject(initialised_home, folder, kinds=KINDS):
+async def softhsm_subject(initialised_home, folder, kinds):
     home = copy_home(initialised_home, folder / "home")
     with ReadOnlyStore.open(home.database) as store:
         root_id = RootId(store.list_roots()[0].root_id)
@@ -131,3 +138,43 @@ async def softhsm_subject(initialised_home, folder, kinds=KINDS):
     finally:
         member.close()
         await child.kill()
+
+
+_module_fixture = pytest_asyncio.fixture(scope="module", loop_scope="module")
+
+
+@_module_fixture
+async def fake_member(tmp_path_factory):
+    async with fake_member_subject(tmp_path_factory.mktemp("fake")) as subject:
+        yield subject
+
+
+@_module_fixture
+async def remote_member(tmp_path_factory):
+    async with remote_member_subject(tmp_path_factory.mktemp("remote")) as subject:
+        yield subject
+
+
+@_module_fixture
+async def cluster_of_two(tmp_path_factory):
+    async with cluster_of_two_subject(tmp_path_factory.mktemp("cluster")) as subject:
+        yield subject
+
+
+@_module_fixture
+async def softhsm(initialised_home, tmp_path_factory, request):
+    kinds = getattr(request.module, "SOFTHSM_KINDS", KINDS)
+    async with softhsm_subject(initialised_home, tmp_path_factory.mktemp("softhsm"), kinds) as subject:
+        yield subject
+
+
+@pytest.fixture(
+    params=[
+        "fake_member",
+        "remote_member",
+        "cluster_of_two",
+        pytest.param("softhsm", marks=pytest.mark.softhsm),
+    ]
+)
+def subject(request):
+    return request.getfixturevalue(request.param)

@@ -6,15 +6,15 @@
 import time
 
 import pytest
-import pytest_asyncio
 
 from direct_use_subjects import (
-    cluster_of_two_subject,
-    fake_member_subject,
+    cluster_of_two,
+    fake_member,
     in_s,
     new_key,
-    remote_member_subject,
-    softhsm_subject,
+    remote_member,
+    softhsm,
+    subject,
 )
 from strongroom.core import (
     MAX_BATCH_ITEMS,
@@ -38,51 +38,14 @@ from strongroom.core import (
 )
 from strongroom.hsm.public_keys import verify_signature
 
+__all__ = ["cluster_of_two", "fake_member", "remote_member", "softhsm", "subject"]
+
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 AAD = b"what it is for"
 ECDSA = SigningAlgorithm.ECDSA_SHA_256
 P256, HMAC, AES = KeySpec.ECC_NIST_P256, KeySpec.HMAC_256, KeySpec.AES_256
-
-module_fixture = pytest_asyncio.fixture(scope="module", loop_scope="module")
-
-
-@module_fixture
-async def fake_member(tmp_path_factory):
-    async with fake_member_subject(tmp_path_factory.mktemp("fake")) as subject:
-        yield subject
-
-
-@module_fixture
-async def remote_member(tmp_path_factory):
-    async with remote_member_subject(tmp_path_factory.mktemp("remote")) as subject:
-        yield subject
-
-
-@module_fixture
-async def cluster_of_two(tmp_path_factory):
-    async with cluster_of_two_subject(tmp_path_factory.mktemp("cluster")) as subject:
-        yield subject
-
-
-@module_fixture
-async def softhsm(initialised_home, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("softhsm")
-    kinds = (P256, KeyUsage.SIGN_VERIFY), (HMAC, min(HMAC.usages)), (AES, min(AES.usages))
-    async with softhsm_subject(initialised_home, folder, kinds) as subject:
-        yield subject
-
-
-@pytest.fixture(
-    params=[
-        "fake_member",
-        "remote_member",
-        "cluster_of_two",
-        pytest.param("softhsm", marks=pytest.mark.softhsm),
-    ]
-)
-def subject(request):
-    return request.getfixturevalue(request.param)
+SOFTHSM_KINDS = (P256, KeyUsage.SIGN_VERIFY), (HMAC, min(HMAC.usages)), (AES, min(AES.usages))
 
 
 async def wrapped_secrets(subject, n):

@@ -8,18 +8,18 @@ import contextlib
 import hashlib
 
 import pytest
-import pytest_asyncio
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
 
 from direct_use_subjects import (
     KINDS,
-    cluster_of_two_subject,
-    fake_member_subject,
+    cluster_of_two,
+    fake_member,
     in_s,
     new_key,
-    remote_member_subject,
-    softhsm_subject,
+    remote_member,
+    softhsm,
+    subject,
 )
 from strongroom.core import (
     HsmIntegrityError,
@@ -38,6 +38,8 @@ from strongroom.core import (
 from strongroom.hsm.public_keys import curve_of, encrypt_oaep, verify_signature
 from tries import Tries
 
+__all__ = ["cluster_of_two", "fake_member", "remote_member", "softhsm", "subject"]
+
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 AAD = b"what it is for"
@@ -52,45 +54,6 @@ SIGNING = [
 ]
 AGREEING = of_usage(KeyUsage.KEY_AGREEMENT)
 MAC_KEYS = of_usage(KeyUsage.GENERATE_VERIFY_MAC)
-
-
-module_fixture = pytest_asyncio.fixture(scope="module", loop_scope="module")
-
-
-@module_fixture
-async def fake_member(tmp_path_factory):
-    async with fake_member_subject(tmp_path_factory.mktemp("fake")) as subject:
-        yield subject
-
-
-@module_fixture
-async def remote_member(tmp_path_factory):
-    async with remote_member_subject(tmp_path_factory.mktemp("remote")) as subject:
-        yield subject
-
-
-@module_fixture
-async def cluster_of_two(tmp_path_factory):
-    async with cluster_of_two_subject(tmp_path_factory.mktemp("cluster")) as subject:
-        yield subject
-
-
-@module_fixture
-async def softhsm(initialised_home, tmp_path_factory):
-    async with softhsm_subject(initialised_home, tmp_path_factory.mktemp("softhsm")) as subject:
-        yield subject
-
-
-@pytest.fixture(
-    params=[
-        "fake_member",
-        "remote_member",
-        "cluster_of_two",
-        pytest.param("softhsm", marks=pytest.mark.softhsm),
-    ]
-)
-def subject(request):
-    return request.getfixturevalue(request.param)
 
 
 def signed_by(algorithm):
