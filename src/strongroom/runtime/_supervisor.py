@@ -64,7 +64,8 @@ class Supervisor:
         self.control = ControlServer(self._suspect, self._metrics, self._answer)
         self._reconciling: Reconciling | None = None
         self._keepers = {member.name: self._keeper(member) for member in config.cluster.members}
-        self._tasks: list[asyncio.Task[None]] = []
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._reviving: set[str] = set()  # members that are about to be started again
 
     async def reconcile_by(self, store: Store, rules: Rules) -> Reconciling:
         """Have members compared with the records before they serve; returns what also makes and destroys keys.
@@ -88,7 +89,7 @@ class Supervisor:
     async def start(self) -> None:
         """Open the control socket and start every member. Raises ControlError and HomeError."""
         await self.restore_sockets()
-        self._tasks = [asyncio.ensure_future(keeper.run()) for keeper in self._keepers.values()]
+        self._tasks = {name: asyncio.ensure_future(keeper.run()) for name, keeper in self._keepers.items()}
 
     async def restore_sockets(self) -> Path:
         """See that the control socket and its folder are there, since somebody may clean up; returns its path."""
@@ -112,9 +113,9 @@ class Supervisor:
 
     async def stop(self) -> None:
         """End every worker and close the control socket."""
-        for task in self._tasks:
+        for task in self._tasks.values():
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
         if self._reconciling is not None:
             self._reconciling.close()
         self.control.close()
@@ -257,8 +258,16 @@ class Supervisor:
         """Start a member again that was given up, or let it try without another pause."""
         keeper = self._keepers[name]
         keeper.hurry()
-        if keeper.entry.state is MemberState.STOPPED and not isinstance(keeper.failure, PinRefusedError):
-            self._tasks.append(asyncio.ensure_future(keeper.run()))
+        is_given_up = keeper.entry.state is MemberState.STOPPED
+        if is_given_up and not isinstance(keeper.failure, PinRefusedError) and name not in self._reviving:
+            self._reviving.add(name)
+            self._tasks[name] = asyncio.ensure_future(self._run_again(name, self._tasks[name]))
+
+    async def _run_again(self, name: str, before: asyncio.Task[None]) -> None:
+        """Keep a member again, once whoever gave it up has ended its worker: two at a time would kill each other's."""
+        await asyncio.gather(before, return_exceptions=True)
+        self._reviving.discard(name)
+        await self._keepers[name].run()
 
     def _metrics(self) -> str:
         return supervisor_metrics({name: keeper.counts for name, keeper in self._keepers.items()})

@@ -185,6 +185,29 @@ async def test_a_member_with_another_key_is_stopped_and_the_other_serves(cluster
     )
 
 
+async def test_a_member_that_several_revive_at_the_moment_when_it_is_given_up_is_started_once(cluster):
+    cluster.hsms["hsm-b"].faults.wrong_key = True
+    await cluster.start()
+    supervisor, publish = cluster.supervisor, cluster.supervisor.control.publish
+    starts = []
+
+    def revive_at_once(table):
+        publish(table)
+        if {entry.member: entry.state for entry in table.workers}["hsm-b"] is STOPPED and not starts:
+            starts.append(len(cluster.bootstraps))
+            cluster.hsms["hsm-b"].faults.wrong_key = False
+            for _ in range(2):
+                supervisor._revive("hsm-b")
+
+    supervisor.control.publish = revive_at_once
+    await until(lambda: starts)
+    await cluster.reaches(hsm_a=ACTIVE, hsm_b=ACTIVE)
+    supervisor._revive("hsm-b")  # it serves: nothing to do
+    await asyncio.sleep(0.1)
+    assert len(cluster.bootstraps) == starts[0] + 1
+    assert cluster.states() == {"hsm-a": ACTIVE, "hsm-b": ACTIVE}
+
+
 async def test_a_canary_that_was_replaced_stops_every_member(cluster):
     """A key that opens the canary, but to another value than the one that was sealed, is not the root."""
     await cluster.start(digest=hashlib.sha256(b"another value").digest())
