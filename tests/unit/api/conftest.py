@@ -6,12 +6,13 @@ from botocore.config import Config
 
 from api_support import ACCESS_KEY, ACCOUNT, REGION, SECRET_KEY, Api, FakeKeyService, Health
 from express_support import Lane
-from fakes_keyring import HsmAndDatabase
-from fakes_service import ServiceBench
+from fixtures_service import bench, hsm_and_database
 from http_support import serve
 from strongroom.api import Handler
 from strongroom.core import SystemClock
 from strongroom.keyring import KeyById
+
+__all__ = ["bench", "hsm_and_database"]
 
 
 @pytest.fixture
@@ -42,18 +43,6 @@ def served():
     service = FakeKeyService(SystemClock())
     with serve(Handler(service, Health(), clock=SystemClock(), account_id=ACCOUNT)) as running:
         yield Served(service, running.port)
-
-
-@pytest.fixture(scope="session")
-def express_hsm(tmp_path_factory):
-    return HsmAndDatabase(tmp_path_factory.mktemp("express"))
-
-
-@pytest.fixture
-def bench(express_hsm, tmp_path):
-    made = ServiceBench(express_hsm, tmp_path)
-    yield made
-    made.close()
 
 
 @pytest.fixture

@@ -7,8 +7,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from api_support import ACCESS_KEY, ACCOUNT, REGION, SECRET_KEY, Api, Health
-from fakes_keyring import HsmAndDatabase
-from fakes_service import ServiceBench
 from policy_support import policy_text, statement
 from strongroom.api import Handler
 from strongroom.core import Secret
@@ -44,18 +42,11 @@ class RealApi(Api):
         self.service.take_credentials({ACCESS_KEY: Credential(ACCESS_KEY, record.principal, secret)})
 
 
-@pytest.fixture(scope="module")
-def hsm_and_database(tmp_path_factory):
-    return HsmAndDatabase(tmp_path_factory.mktemp("access"))
-
-
 @pytest.fixture
-async def real(hsm_and_database, tmp_path):
-    bench = ServiceBench(hsm_and_database, tmp_path)
+async def real(bench):
     api = RealApi(bench)
     await api.act_as("developer", *Role)
-    yield api
-    bench.close()
+    return api
 
 
 @pytest.fixture

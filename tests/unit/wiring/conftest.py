@@ -6,20 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from fakes_keyring import HsmAndDatabase
-from fakes_service import ServiceBench
+from fixtures_service import bench, hsm_and_database
 
-
-@pytest.fixture(scope="session")
-def hsm_and_database(tmp_path_factory):
-    return HsmAndDatabase(tmp_path_factory.mktemp("wiring"))
-
-
-@pytest.fixture
-def bench(hsm_and_database, tmp_path):
-    made = ServiceBench(hsm_and_database, tmp_path)
-    yield made
-    made.close()
+__all__ = ["bench", "hsm_and_database"]
 
 
 @pytest.fixture
