@@ -60,8 +60,9 @@ class ClusterConfig(_Section, frozen=True):
     """On how many members a Direct key that may leave its member must be before it is acknowledged."""
     id: Annotated[str, msgspec.Meta(pattern=r"^cluster-[2-7a-zA-Z]{11,16}$")] = "cluster-strongroomhsms"
     """By which callers name the cluster when they make a custom key store (``CloudHsmClusterId`` of AWS KMS)."""
-    max_direct_keys: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] = 1_000
-    """How many Direct keys there may be; HSMs have room for a few hundred to many thousands."""
+    max_direct_keys: Annotated[int, msgspec.Meta(ge=0, le=5_000)] = 1_000
+    """How many Direct keys there may be; HSMs have room for a few hundred to many thousands. A worker lists 6,000 pairs
+    in one frame (``hsm.wire``) and no more, and a member that cannot be listed does not serve."""
 
 
 class ClientConfig(_Section, frozen=True):

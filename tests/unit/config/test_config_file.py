@@ -1,5 +1,7 @@
 """The configuration file: strict, complete in its errors, and the same after writing and reading."""
 
+import uuid
+
 import msgspec
 import pytest
 from hypothesis import given, settings
@@ -18,6 +20,7 @@ from strongroom.config import (
     render_config,
 )
 from strongroom.core import ConfigError
+from strongroom.hsm.wire import ObjectEntry, Reply, frame
 
 GOOD = """\
 version = 1
@@ -138,6 +141,15 @@ def test_how_many_copies_a_key_has_survives_being_written(load):
         assert "cluster.id" in refused(load, named.replace("cluster-bank2hsmsouth", wrong))
     too_few = GOOD.replace("[[cluster.members]]", "[cluster]\nmin_copies = 0\n\n[[cluster.members]]", 1)
     assert "min_copies" in refused(load, too_few)
+
+
+def test_a_member_that_has_all_direct_keys_there_may_be_can_list_them(load):
+    most = GOOD.replace("[[cluster.members]]", "[cluster]\nmax_direct_keys = 5000\n\n[[cluster.members]]", 1)
+    n_keys = load(most).cluster.max_direct_keys
+    label = f"direct-kms {uuid.uuid4()}/1000"
+    pair = [ObjectEntry(f"{half}_key", bytes(16), label, is_ghost=False) for half in ("private", "public")]
+    frame(msgspec.msgpack.encode([Reply(2**40, msgspec.Raw(msgspec.msgpack.encode(pair * n_keys)))]))
+    assert "max_direct_keys" in refused(load, most.replace("5000", "5001"))
 
 
 def test_two_members_of_one_name_are_refused(load):
