@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import load_der_public_key
+from cryptography.hazmat.primitives.serialization import load_der_private_key, load_der_public_key
 
 from running_service import RunningService, copy_home
 
@@ -38,7 +38,6 @@ def test_keys_of_every_usage_work_after_a_restart_as_before(service: RunningServ
     by_ml_dsa = {"KeyId": ml_dsa, "Message": MESSAGE, "SigningAlgorithm": "ML_DSA_SHAKE_256"}
     by_hmac = {"KeyId": macs, "Message": MESSAGE, "MacAlgorithm": "HMAC_SHA_256"}
     by_oaep = {"KeyId": encrypting, "EncryptionAlgorithm": "RSAES_OAEP_SHA_256"}
-    other = ec.generate_private_key(ec.SECP384R1())
     pair = kms.generate_data_key_pair(
         KeyId=kms.create_key()["KeyMetadata"]["KeyId"], KeyPairSpec="ECC_NIST_P384"
     )
@@ -65,7 +64,9 @@ def test_keys_of_every_usage_work_after_a_restart_as_before(service: RunningServ
     )
     half = load_der_public_key(kms.get_public_key(KeyId=signing)["PublicKey"])
     half.verify(kms.sign(**by_ecdsa)["Signature"], MESSAGE, ec.ECDSA(hashes.SHA256()))
-    assert other.exchange(ec.ECDH(), load_der_public_key(kms.get_public_key(KeyId=agreeing)["PublicKey"]))
+    other = load_der_private_key(pair["PrivateKeyPlaintext"], None)
+    half = load_der_public_key(kms.get_public_key(KeyId=agreeing)["PublicKey"])
+    assert other.exchange(ec.ECDH(), half) == agreed
 
 
 def test_an_rsa_key_in_the_making_holds_up_nobody(service: RunningService) -> None:
