@@ -154,12 +154,14 @@ def _says_no_more(body: bytes, members: int, text: str, context: Mapping[str, st
 
     Without escapes every colon is a member's own or stands in a value that we have: one more is a doubled member.
     """
-    colons = members + text.count(":")
+    if b"\\" in body:
+        return False
+    more = body.count(b":") - members
     if context is not None:
-        colons += 1 + len(context)
-        for name, value in context.items():
-            colons += name.count(":") + value.count(":")
-    return body.count(b":") == colons and b"\\" not in body
+        more -= 1 + len(context)
+        if more:
+            more -= sum([name.count(":") + value.count(":") for name, value in context.items()])
+    return not more or more == text.count(":")
 
 
 def _from_base64(text: str) -> bytes:

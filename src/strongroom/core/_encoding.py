@@ -15,7 +15,11 @@ def encode_fields(label: str, fields: Iterable[bytes]) -> bytes:
 
     The label separates uses, so that the same fields under another label give other bytes.
     """
-    return _encode([label.encode(), *fields])
+    listed = list(fields)
+    parts = _start(label, 1 + len(listed))
+    for field in listed:
+        parts += (_pack_length(len(field)), field)
+    return b"".join(parts)
 
 
 def encode_pairs(label: str, pairs: Mapping[str, str]) -> bytes:
@@ -23,14 +27,13 @@ def encode_pairs(label: str, pairs: Mapping[str, str]) -> bytes:
     encoded = [(key.encode(), value.encode()) for key, value in pairs.items()]
     if len(encoded) > 1:
         encoded.sort()
-    listed = [label.encode()]
-    for pair in encoded:
-        listed += pair
-    return _encode(listed)
-
-
-def _encode(fields: list[bytes]) -> bytes:
-    parts = [_pack_length(len(fields))]
-    for field in fields:
-        parts += (_pack_length(len(field)), field)
+    parts = _start(label, 1 + 2 * len(encoded))
+    for key, value in encoded:
+        parts += (_pack_length(len(key)), key, _pack_length(len(value)), value)
     return b"".join(parts)
+
+
+def _start(label: str, count: int) -> list[bytes]:
+    """Return the parts that come first: how many fields there are, and the label, which is one of them."""
+    encoded = label.encode()
+    return [_pack_length(count), _pack_length(len(encoded)), encoded]

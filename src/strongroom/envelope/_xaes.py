@@ -47,7 +47,7 @@ class Xaes256Gcm:
     know beforehand which key it has to be.
     """
 
-    __slots__ = ("_derive", "_k1_1", "_k1_2", "_lock", "_random")
+    __slots__ = ("_derive", "_k1_twice", "_lock", "_random")
 
     def __init__(self, key: bytes | Secret, *, random: Callable[[int], bytes] = random_bytes) -> None:
         """Keep a 32-byte key; nonces come from ``random``. Raises ValueError on another length of key."""
@@ -58,9 +58,9 @@ class Xaes256Gcm:
         # One block of ECB is the AES block cipher itself, which is all that is used of it.
         encryptor = Cipher(algorithms.AES(key_bytes), modes.ECB()).encryptor()  # noqa: S305
         k1 = _double(encryptor.update(bytes(16)))  # steps 1 and 2
-        # K1 ⊕ (counter ‖ nonce half) falls into a constant first word and twelve bytes to xor per message.
-        self._k1_1 = k1 ^ int.from_bytes(_COUNTER_1 + bytes(12), "big")
-        self._k1_2 = k1 ^ int.from_bytes(_COUNTER_2 + bytes(12), "big")
+        # K1 ⊕ (counter ‖ nonce half), twice: all but the twelve bytes of the nonce, which are xored in per message.
+        counters = int.from_bytes(_COUNTER_1 + bytes(12) + _COUNTER_2 + bytes(12), "big")
+        self._k1_twice = (k1 << _BLOCK_BITS | k1) ^ counters
         self._derive = encryptor.update
         self._lock = threading.Lock()
 
@@ -99,18 +99,16 @@ class Xaes256Gcm:
                 )
             ]
         )
-        constants = (self._k1_1.to_bytes(16, "big") + self._k1_2.to_bytes(16, "big")) * count
+        constants = self._k1_twice.to_bytes(KEY_LEN_BYTES, "big") * count
         blocks = int.from_bytes(constants, "big") ^ int.from_bytes(twice, "big")  # steps 3, 4
         with self._lock:
             return bytes(self._derive(blocks.to_bytes(len(twice), "big")))  # step 5
 
     def _message_cipher(self, nonce: bytes) -> AESGCM:
         half = int.from_bytes(nonce[:12], "big")
-        blocks = (self._k1_1 ^ half).to_bytes(16, "big") + (self._k1_2 ^ half).to_bytes(
-            16, "big"
-        )  # steps 3, 4
+        blocks = (half << _BLOCK_BITS | half) ^ self._k1_twice  # steps 3, 4
         with self._lock:
-            derived = self._derive(blocks)  # step 5
+            derived = self._derive(blocks.to_bytes(KEY_LEN_BYTES, "big"))  # step 5
         return AESGCM(derived)
 
 

@@ -86,7 +86,7 @@ class ImmediateVerbs(AuditedVerbs):
     ) -> Now[Encrypted] | None:
         """Encrypt at once."""
         try:
-            grant_id = self.authorise_now(caller, _ENCRYPT, key, context=context)
+            grant_id = self._policy.authorise_now(caller, _ENCRYPT, key, context=context)
             made = self._keyring.ready.encrypt(key, plaintext, context)
         except StrongroomError:
             return None
@@ -101,7 +101,7 @@ class ImmediateVerbs(AuditedVerbs):
     ) -> Now[DataKey] | None:
         """Make a data key at once."""
         try:
-            grant_id = self.authorise_now(caller, _GENERATE_DATA_KEY, key, context=context)
+            grant_id = self._policy.authorise_now(caller, _GENERATE_DATA_KEY, key, context=context)
             made = self._keyring.ready.generate_data_key(key, n_bytes, context)
         except StrongroomError:
             return None
@@ -114,7 +114,9 @@ class ImmediateVerbs(AuditedVerbs):
     ) -> Now[Decrypted] | None:
         """Decrypt at once."""
         try:
-            grant_id = self.authorise_now(caller, _DECRYPT, key, ciphertext=ciphertext, context=context)
+            grant_id = self._policy.authorise_now(
+                caller, _DECRYPT, key, ciphertext=ciphertext, context=context
+            )
             made = self._keyring.ready.decrypt(ciphertext, context, key=key)
         except StrongroomError:
             return None
@@ -135,7 +137,7 @@ class ImmediateVerbs(AuditedVerbs):
     ) -> Now[Signed] | None:
         """Sign at once."""
         try:
-            grant_id = self.authorise_now(caller, _SIGN, key, further=signing_values(algorithm, kind))
+            grant_id = self._policy.authorise_now(caller, _SIGN, key, further=signing_values(algorithm, kind))
             made = self._keyring.ready_uses.sign(key, algorithm, message, kind)
         except StrongroomError:
             return None
