@@ -20,7 +20,7 @@ from strongroom.policy._grants import (
     grantable_actions,
 )
 from strongroom.policy._patterns import Pattern
-from strongroom.policy._principals import account_of_root, is_principal_arn, principal_arn, root_arn
+from strongroom.policy._principals import account_of_root, is_principal_arn, principal_arn
 from strongroom.policy._reading import MAX_DOCUMENT_BYTES
 from strongroom.policy._request import AccessRequest, KeyFacts
 
@@ -42,5 +42,4 @@ __all__ = [
     "grantable_actions",
     "is_principal_arn",
     "principal_arn",
-    "root_arn",
 ]

@@ -17,11 +17,6 @@ def principal_arn(account_id: str, principal: str) -> str:
     return f"arn:aws:iam::{account_id}:{principal}"
 
 
-def root_arn(account_id: str) -> str:
-    """Return what stands for the account as a whole: whom its roles allow something."""
-    return f"arn:aws:iam::{account_id}:root"
-
-
 def account_of_root(text: str) -> str | None:
     """Return the account that a principal of a policy stands for as a whole; None when it is one principal's ARN."""
     if _ACCOUNT.fullmatch(text):

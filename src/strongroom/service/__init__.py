@@ -1,6 +1,7 @@
 """One function per verb: authorise, record the intent, act, record the outcome, answer.
 
-    service = Service(keyring, audit, policy=RolePolicy({...}), credentials={...})
+    service = Service(keyring, audit, policy=KeyAuthority(book, AccessWriter(store, clock), is_tls=True))
+    service.take_credentials({...})
     made = await service.encrypt(caller, KeyByAlias("alias/payroll"), Secret(b"..."), context={})
 
 ``KeyService`` is what the HTTP room is written against; ``ImmediateService`` is its express lane for uses of keys that are
@@ -25,7 +26,7 @@ from strongroom.service._errors import (
 from strongroom.service._grant_tokens import grant_of_token, make_grant_token
 from strongroom.service._immediate import ImmediateService, Now
 from strongroom.service._key_authority import KeyAuthority
-from strongroom.service._policy import ROLES_FOR, Role, RolePolicy
+from strongroom.service._policy import ROLES_FOR, Role
 from strongroom.service._service import Service
 from strongroom.service._values import Caller, Credential, KeyService, Refusal
 
@@ -55,7 +56,6 @@ __all__ = [
     "PoliciesNotKeptError",
     "Refusal",
     "Role",
-    "RolePolicy",
     "Service",
     "UnfitGrantError",
     "grant_of_token",

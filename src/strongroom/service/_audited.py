@@ -25,7 +25,6 @@ from strongroom.service._facts import (
     outcome_of_error,
 )
 from strongroom.service._key_authority import KeyAuthority
-from strongroom.service._policy import RolePolicy
 from strongroom.service._values import Caller
 
 T = TypeVar("T")
@@ -56,7 +55,7 @@ def event_of(verb: str) -> str:
 class AuditedVerbs:
     """What the verbs stand on: a keyring, an audit log and a policy. Belongs to one event loop."""
 
-    def __init__(self, keyring: Keyring, audit: AuditLog, *, policy: RolePolicy | KeyAuthority) -> None:
+    def __init__(self, keyring: Keyring, audit: AuditLog, *, policy: KeyAuthority) -> None:
         self._keyring = keyring
         self._audit = audit
         self._policy = policy
@@ -76,7 +75,7 @@ class AuditedVerbs:
 
         The id of the grant that allows it is returned, an empty text when it needs none. ``key`` is what the request
         names; ``ciphertext`` names its key where the request does not; ``source`` is what a ReEncrypt comes from. Raises
-        as ``Authority.authorise_now``.
+        as ``KeyAuthority.authorise_now``.
         """
         authorise = self._policy.authorise_now
         if source is None:
@@ -87,15 +86,9 @@ class AuditedVerbs:
         sealing = authorise(caller, f"{verb}To", key, context=context)
         return " ".join(filter(None, (opening, sealing)))
 
-    def _key_authority(self) -> KeyAuthority:
-        """Return who decides by policies of keys. Raises PoliciesNotKeptError where roles alone decide."""
-        if isinstance(self._policy, KeyAuthority):
-            return self._policy
-        raise PoliciesNotKeptError
-
     def _writer(self) -> AccessWriter:
         """Return who changes policies and grants. Raises PoliciesNotKeptError."""
-        writer = self._key_authority().writer
+        writer = self._policy.writer
         if writer is None:
             raise PoliciesNotKeptError
         return writer

@@ -1,13 +1,12 @@
-"""``Authority``: who decides whether a caller may do something, and what the decision rests on."""
+"""What a decision about a caller is made of, and what it rests on. ``KeyAuthority`` decides."""
 
 from collections.abc import Mapping
 from enum import Enum
 from types import MappingProxyType
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple
 
 from strongroom.keyring import KeyRef
 from strongroom.policy import PolicyAnswer
-from strongroom.service._caller import Caller
 
 NO_CONTEXT: Final[Mapping[str, str]] = MappingProxyType({})
 NO_VALUES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType({})
@@ -47,25 +46,3 @@ class Decision(NamedTuple):
     answer: PolicyAnswer | None = None
     """What the key's own policy says; None where it has none, or nobody looked at it."""
     grant_id: str = ""
-
-
-class Authority(Protocol):
-    """Decides about callers. Synchronous: everything that it needs is in memory or one short read away."""
-
-    def authorise_now(
-        self,
-        caller: Caller,
-        verb: str,
-        key: KeyRef | None = None,
-        *,
-        ciphertext: bytes | None = None,
-        context: Mapping[str, str] = NO_CONTEXT,
-        further: Mapping[str, tuple[str, ...]] = NO_VALUES,
-    ) -> str:
-        """Return if the caller may: the id of the grant that allows it, or an empty text when it needs none.
-
-        ``key`` is what the request names; ``ciphertext`` names its key where the request does not. ``further``: values of
-        condition keys that this verb alone has. Raises AccessDeniedError, InvalidGrantTokenError, InactiveAccessKeyError,
-        StorageError.
-        """
-        ...

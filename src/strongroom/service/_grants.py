@@ -82,7 +82,7 @@ class GrantVerbs(AuditedVerbs):
             return _page(found, limit)
 
         def authorise() -> str:
-            own = self._key_authority().arn_of(caller) == retiring
+            own = self._policy.arn_of(caller) == retiring
             verb = "GetCallerIdentity" if own else "ListRetirableGrants"  # one's own are everybody's to see
             return self.authorise_now(caller, verb, None)
 
@@ -117,7 +117,7 @@ class GrantVerbs(AuditedVerbs):
 
         def authorise() -> str:
             if found is not None:
-                return self._key_authority().authorise_retiring(caller, found)
+                return self._policy.authorise_retiring(caller, found)
             return self.authorise_now(caller, "RetireGrant", KeyById(about) if about else None)
 
         async def act() -> None:
@@ -146,7 +146,7 @@ class GrantVerbs(AuditedVerbs):
         self, caller: Caller, key_id: str, wanted: NewGrant, further: Mapping[str, tuple[str, ...]]
     ) -> None:
         """Check that who may make grants by a grant alone passes on no more than it has itself."""
-        authority = self._key_authority()
+        authority = self._policy
         decision = authority.decide(caller, "CreateGrant", KeyById(key_id), further=further)
         if decision.ground is Ground.GRANT:
             terms = GrantTerms(wanted.actions, wanted.equals, wanted.subset)

@@ -60,7 +60,7 @@ class _Asked(NamedTuple):
 
 
 class KeyAuthority:
-    """Implements ``Authority`` over what the database says. Belongs to one event loop."""
+    """Decides about callers by what is in memory or one short read away. Belongs to one event loop."""
 
     def __init__(self, book: AccessBook, writer: AccessWriter | None, *, is_tls: bool) -> None:
         """``is_tls``: whether callers reach this service by TLS. ``writer``: None where only questions are answered."""
@@ -78,7 +78,12 @@ class KeyAuthority:
         context: Mapping[str, str] = NO_CONTEXT,
         further: Mapping[str, tuple[str, ...]] = NO_VALUES,
     ) -> str:
-        """Return if the caller may (``Authority.authorise_now``)."""
+        """Return if the caller may: the id of the grant that allows it, or an empty text when it needs none.
+
+        ``key`` is what the request names; ``ciphertext`` names its key where the request does not. ``further``: values of
+        condition keys that this verb alone has. Raises AccessDeniedError, InvalidGrantTokenError, InactiveAccessKeyError,
+        StorageError.
+        """
         book = self.book
         book.refresh()
         book.used.add(caller.access_key_id)

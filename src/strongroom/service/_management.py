@@ -44,7 +44,7 @@ class ManagementVerbs(AuditedVerbs):
                 detail.update(detail_of_policy(kind.policy))
                 facts = KeyFacts("", kind.spec, kind.usage, kind.origin)  # no statement can name its id yet
                 check_policy(
-                    self._key_authority(),
+                    self._policy,
                     caller,
                     kind.policy,
                     facts,

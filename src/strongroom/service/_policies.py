@@ -16,9 +16,7 @@ class PolicyVerbs(AuditedVerbs):
         async def act() -> str:
             self._keyring.describe(KeyById(key_id))
             record = self._writer().store.get_key_policy(key_id)
-            return (
-                default_policy(self._key_authority().book.account_id) if record is None else record.document
-            )
+            return default_policy(self._policy.book.account_id) if record is None else record.document
 
         return await self._use(caller, "GetKeyPolicy", act(), key=KeyById(key_id))
 
@@ -32,7 +30,7 @@ class PolicyVerbs(AuditedVerbs):
             record = self._keyring.records.find(KeyById(key_id)).record
             facts = KeyFacts(key_id, record.spec, record.usage, record.origin)
             check_policy(
-                self._key_authority(),
+                self._policy,
                 caller,
                 document,
                 facts,

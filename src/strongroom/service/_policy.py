@@ -5,14 +5,11 @@ access key, not to its principal: whoever has a restricted key of a principal ha
 and grants allow is the principal's, by whichever of its access keys it comes (``_key_authority``).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Final
 
-from strongroom.keyring import KeyRef
-from strongroom.service._authority import FOR_EVERYBODY, NO_CONTEXT, NO_VALUES
-from strongroom.service._caller import Caller
-from strongroom.service._errors import AccessDeniedError
+from strongroom.service._authority import FOR_EVERYBODY
 
 
 class Role(StrEnum):
@@ -95,30 +92,3 @@ def verbs_of_roles(roles: Iterable[str]) -> frozenset[str]:
     """Return the verbs that roles allow, with those for everybody; a role that is none allows nothing."""
     held = frozenset(roles)
     return FOR_EVERYBODY | {verb for verb, allowing in ROLES_FOR.items() if allowing & held}
-
-
-class RolePolicy:
-    """Decides by the roles of each access key. Immutable: a change of roles makes a new policy."""
-
-    def __init__(self, roles_of: Mapping[str, frozenset[str]]) -> None:
-        """Take the roles by access key id."""
-        self._verbs_of = {access_key_id: verbs_of_roles(roles) for access_key_id, roles in roles_of.items()}
-
-    def require(self, caller: Caller, verb: str) -> None:
-        """Return if the caller may. Raises AccessDeniedError."""
-        if verb not in self._verbs_of.get(caller.access_key_id, FOR_EVERYBODY):
-            raise AccessDeniedError(caller.principal, verb)
-
-    def authorise_now(
-        self,
-        caller: Caller,
-        verb: str,
-        key: KeyRef | None = None,  # noqa: ARG002  # roles are the same for every key
-        *,
-        ciphertext: bytes | None = None,  # noqa: ARG002
-        context: Mapping[str, str] = NO_CONTEXT,  # noqa: ARG002
-        further: Mapping[str, tuple[str, ...]] = NO_VALUES,  # noqa: ARG002
-    ) -> str:
-        """Return if the caller may (``Authority``), whatever the key: nothing but roles counts here."""
-        self.require(caller, verb)
-        return ""

@@ -20,7 +20,6 @@ from strongroom.service._key_stores import KeyStoreVerbs
 from strongroom.service._last_uses import UsageVerbs
 from strongroom.service._management import ManagementVerbs
 from strongroom.service._policies import PolicyVerbs
-from strongroom.service._policy import RolePolicy
 from strongroom.service._rotation import RotationVerbs
 from strongroom.service._values import Caller, Credential, Refusal
 
@@ -40,7 +39,7 @@ class Service(
 ):
     """All verbs, over a keyring and an audit log (``KeyService``, ``ImmediateService``). Belongs to one event loop."""
 
-    def __init__(self, keyring: Keyring, audit: AuditLog, *, policy: RolePolicy | KeyAuthority) -> None:
+    def __init__(self, keyring: Keyring, audit: AuditLog, *, policy: KeyAuthority) -> None:
         super().__init__(keyring, audit, policy=policy)
         self._credentials: dict[str, Credential] | None = None
 
