@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import itertools
 import os
 import socket
 from collections.abc import Awaitable, Callable
@@ -40,19 +39,20 @@ class ApiKeeper:
         self._control = control
         self._events = events
         self._clock = clock
-        # Two names in turn: a process that is being replaced still holds the log of its own until it has ended.
-        self._writers = itertools.cycle((writer, f"{writer}-b"))
+        # Two names: a process that is being replaced still holds the log of its own until it has ended.
+        self._writers = (writer, f"{writer}-b")
         self._child: Child | None = None
+        self._starting = asyncio.Lock()  # or two who start one would not know of each other's
         self._retiring: set[asyncio.Task[None]] = set()
-        self._children: list[Child] = []
+        self._children: list[tuple[Child, str]] = []  # each with the name of its log
         self.first_outcome = asyncio.Event()
         self.first_success = asyncio.Event()
         self.failure: StrongroomError | None = None
 
     def pids(self) -> list[int]:
         """Return the ids of the processes that were started and have not ended, those included that finish."""
-        self._children = [child for child in self._children if not child.has_ended]
-        return [child.pid for child in self._children]
+        self._children = [(child, writer) for child, writer in self._children if not child.has_ended]
+        return [child.pid for child, _ in self._children]
 
     async def run(self) -> None:
         """Keep the process alive until cancelled."""
@@ -67,12 +67,9 @@ class ApiKeeper:
         """One process, from its start to its end; returns for how many seconds it was at work."""
         began = None
         try:
-            self._child = await self._start()
+            await self._start_unless_renewed()
             began = self._clock.monotonic()
             self.failure = None
-            self._events.emit("api.started", pid=self._child.pid)
-            for refused in self._child.started.protections:
-                self._events.emit("api.unprotected", what=refused)
             self.first_outcome.set()
             self.first_success.set()
             status = await self._until_it_ends()
@@ -85,6 +82,17 @@ class ApiKeeper:
                 await self._child.kill()
             self.first_outcome.set()
         return 0.0 if began is None else self._clock.monotonic() - began
+
+    async def _start_unless_renewed(self) -> None:
+        """Start a process, if there is none at work: a reload may have brought one after the last one had ended."""
+        async with self._starting:
+            if self._child is not None and not self._child.has_ended:
+                return
+            self._child = None  # who fails to start the next one has nothing to kill
+            self._child = child = await self._start()
+        self._events.emit("api.started", pid=child.pid)
+        for refused in child.started.protections:
+            self._events.emit("api.unprotected", what=refused)
 
     async def _until_it_ends(self) -> int:
         """Wait for the end of the process that is at work, which another may have taken over from meanwhile."""
@@ -101,8 +109,9 @@ class ApiKeeper:
 
         Both accept at the same socket meanwhile, so no caller finds nobody there.
         """
-        successor = await self._start()
-        old, self._child = self._child, successor
+        async with self._starting:
+            successor = await self._start()
+            old, self._child = self._child, successor
         self._events.emit("api.started", pid=successor.pid, instead_of=None if old is None else old.pid)
         if old is not None:
             task = asyncio.ensure_future(_retire(old))
@@ -118,15 +127,17 @@ class ApiKeeper:
 
     async def _start(self) -> Child:
         fd = self._listener.fileno()
+        taken = {name for child, name in self._children if not child.has_ended}
+        writer = next((name for name in self._writers if name not in taken), self._writers[0])
         bootstrap = ApiBootstrap(
             home=str(self._home.root),
             control_path=str(await self._control()),
-            writer=next(self._writers),
+            writer=writer,
             parent_pid=os.getpid(),
             listener_fd=fd,
         )
         child = await Child.start(_API_PROGRAM, bootstrap, environment={}, pass_fds=[fd])
-        self._children = [*(one for one in self._children if not one.has_ended), child]
+        self._children = [*(one for one in self._children if not one[0].has_ended), (child, writer)]
         return child
 
 

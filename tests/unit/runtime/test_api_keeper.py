@@ -176,3 +176,37 @@ async def test_stopping_before_anything_runs_is_no_error(started, clock):
     with socket.create_server(("127.0.0.1", 0)) as listener:
         await keeper_of(listener, clock).stop()
     assert started.calls == []
+
+
+async def test_one_that_was_renewed_while_a_start_was_due_is_not_joined_by_another(
+    keeper, started, pauses, monkeypatch
+):
+    """So it is when a configuration that let every process end is mended and reloaded."""
+    may_go_on = asyncio.Event()
+
+    async def held_up(_seconds):
+        await may_go_on.wait()
+
+    monkeypatch.setattr(_api_keeper.asyncio, "sleep", held_up)
+    (await running(started, 1)).die(1)
+    await until(lambda: keeper._events.named("api.ended"))
+    await keeper.renew()
+    may_go_on.set()
+    await asyncio.sleep(0.05)
+    assert keeper.pids() == [started.children[1].pid]
+    started.children[1].die(1)
+    await running(started, 3)
+    assert keeper.pids() == [started.children[2].pid]
+
+
+async def test_after_a_renewal_that_failed_the_next_one_has_a_log_of_its_own(keeper, started):
+    await running(started, 1)
+    started.errors = [MemberFailedError("the TLS certificate cannot be used")]
+    with pytest.raises(MemberFailedError):
+        await keeper.renew()
+    await keeper.renew()
+    writers = [bootstrap.writer for _, bootstrap, _, _ in started.calls]
+    assert writers == ["api-0", "api-0-b", "api-0-b"]
+    await until(lambda: started.children[0].has_ended)
+    await keeper.renew()
+    assert started.calls[-1][1].writer == "api-0"
