@@ -1,29 +1,9 @@
 """``Keyring``: keys, versions, states and aliases, and envelope encryption with them."""
 
-import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
-from strongroom.core import (
-    Clock,
-    Deadline,
-    HsmUse,
-    KeyOrigin,
-    KeyState,
-    Secret,
-    StorageError,
-    WrapAlgorithm,
-    random_bytes,
-)
-from strongroom.envelope import (
-    Blob,
-    EnvelopeIntegrityError,
-    MalformedBlobError,
-    Purpose,
-    Xaes256Gcm,
-    data_binding,
-    open_blob,
-    seal_blob,
-)
+from strongroom.core import Clock, Deadline, HsmUse, KeyOrigin, KeyState, Secret, StorageError
+from strongroom.envelope import Xaes256Gcm
 from strongroom.keyring._aliases import Aliases
 from strongroom.keyring._batches import Batches
 from strongroom.keyring._ciphers import CacheLimits, KekCiphers
@@ -35,16 +15,10 @@ from strongroom.keyring._domain_rotation import DomainRotations
 from strongroom.keyring._domains import Domains
 from strongroom.keyring._either import EitherUses
 from strongroom.keyring._envelope_works import EnvelopeWorks
-from strongroom.keyring._errors import (
-    IncorrectKeyError,
-    InvalidCiphertextError,
-    KeyDestroyedError,
-    KeyNotFoundError,
-    KeyringError,
-)
+from strongroom.keyring._errors import KeyringError
 from strongroom.keyring._hsm_access import HsmAccess
 from strongroom.keyring._imports import KeyImports
-from strongroom.keyring._key_state import key_info, require_active, require_processing, require_symmetric
+from strongroom.keyring._key_state import key_info, require_active
 from strongroom.keyring._key_stores import KeyStores
 from strongroom.keyring._key_work import KeyWorks
 from strongroom.keyring._last_uses import LastUses
@@ -56,32 +30,29 @@ from strongroom.keyring._records import HeldKey, KeyRecords
 from strongroom.keyring._rotation import KeyRotations
 from strongroom.keyring._single_batches import SingleBatches
 from strongroom.keyring._slow_work import SlowWork
+from strongroom.keyring._symmetric import SymmetricKeys, parsed_data, seal_under
 from strongroom.keyring._tags import Tags
 from strongroom.keyring._uses import KeyUses
 from strongroom.keyring._values import (
     AliasInfo,
     AliasPage,
-    DataKey,
-    Decrypted,
-    Encrypted,
     KeyById,
     KeyInfo,
     KeyPage,
     KeyRef,
     ReEncrypted,
 )
-from strongroom.storage import KeyRecord, Store
+from strongroom.storage import Store
 
 _SIGNING_THREADS = 2
 _MAX_SIGNING = 1_024
 _MAX_GENERATING = 64
 
 
-class Keyring:
+class Keyring(SymmetricKeys):
     """The keys of one service, over a store and an HSM cluster; belongs to one event loop.
 
-    A key that any process suspended is refused by the next request of every process (``KeyRecords``). With
-    record and KEK in memory, ``encrypt``, ``decrypt`` and ``generate_data_key`` never wait.
+    A key that any process suspended is refused by the next request of every process (``KeyRecords``).
     """
 
     def __init__(
@@ -96,8 +67,12 @@ class Keyring:
     ) -> None:
         """Without ``access`` there are no custom key stores."""
         self.key_stores = KeyStores(store, access, clock=clock)
-        self.direct = DirectKeys(store, self.key_stores, access, clock=clock, request_s=request_s)
-        self.ciphers = KekCiphers(store, hsm, clock=clock, limits=limits, request_s=request_s)
+        super().__init__(
+            store,
+            KeyRecords(store, max_names=limits.max_keks, clock=clock),
+            KekCiphers(store, hsm, clock=clock, limits=limits, request_s=request_s),
+            DirectKeys(store, self.key_stores, access, clock=clock, request_s=request_s),
+        )
         self.lifecycle = KeyLifecycle(store, clock=clock, destroy_direct=self.direct.destroy_due)
         self.rotations = KeyRotations(store, self.ciphers, self.direct, clock=clock)
         self.aliases = Aliases(store, clock=clock)
@@ -107,7 +82,6 @@ class Keyring:
         self._hsm = hsm
         self._clock = clock
         self._request_s = request_s
-        self._records = KeyRecords(store, max_names=limits.max_keks, clock=clock)
         self.ready = ReadyKeys(self._records, self.ciphers)
         self._slow = SlowWork("signing", threads=_SIGNING_THREADS, max_under_way=_MAX_SIGNING)
         self._slowest = SlowWork("key-generation", threads=1, max_under_way=_MAX_GENERATING)
@@ -169,67 +143,6 @@ class Keyring:
         """Make a key active or suspended, for every process from the moment this returns. Raises KeyNotFoundError."""
         await self.lifecycle.set_state(key_id, state)
 
-    async def encrypt(self, key: KeyRef, plaintext: Secret, context: Mapping[str, str]) -> Encrypted:
-        """Encrypt under the current version. Raises KeyStateError, KeyNotFoundError, AliasNotFoundError, HsmError."""
-        held = self._records.find(key)
-        record = held.record
-        require_active(record, record.material_id)
-        if record.origin is KeyOrigin.AWS_CLOUDHSM:
-            require_symmetric(record, record.material_id)
-            sealed = await self.direct.encrypt(record, plaintext, context)
-            require_active(self._records.find(KeyById(record.key_id)).record, record.material_id)
-            return Encrypted(record.key_id, record.material_id, sealed)
-        cipher = self.ciphers.cached_kek(record, record.current_version)
-        if cipher is None:
-            cipher = await self._unwrapped(record, record.current_version, record.material_id)
-        ciphertext = _seal(cipher, held, plaintext.reveal(), context)
-        return Encrypted(record.key_id, record.material_id, ciphertext)
-
-    async def generate_data_key(self, key: KeyRef, n_bytes: int, context: Mapping[str, str]) -> DataKey:
-        """Make a data key of ``n_bytes`` and encrypt it. Raises as ``encrypt``."""
-        plaintext = Secret(random_bytes(n_bytes))
-        made = await self.encrypt(key, plaintext, context)
-        return DataKey(made.key_id, made.material_id, plaintext, made.ciphertext)
-
-    async def generate_wrapped_data_key(
-        self, key: KeyRef, n_bytes: int, context: Mapping[str, str]
-    ) -> Encrypted:
-        """As ``generate_data_key``, without giving the data key away in clear."""
-        made = await self.generate_data_key(key, n_bytes, context)
-        made.plaintext.zeroize()
-        return Encrypted(made.key_id, made.material_id, made.ciphertext)
-
-    async def decrypt(
-        self, ciphertext: bytes, context: Mapping[str, str], *, key: KeyRef | None
-    ) -> Decrypted:
-        """Decrypt what ``encrypt`` or ``generate_data_key`` made.
-
-        Raises InvalidCiphertextError when it is not ours or does not authenticate with this context,
-        IncorrectKeyError when ``key`` is another key, KeyStateError, KeyNotFoundError, HsmError.
-        """
-        if key is not None:  # a pair has no such ciphertexts, whatever these bytes are
-            named = self._records.find(key).record
-            require_symmetric(named, named.material_id)
-        blob = _parsed(ciphertext)
-        version = blob.wrapping_key_version
-        record = self._of_blob(blob.wrapping_key_id, named=key).record
-        material_id = record.material_id
-        if version != record.current_version:
-            material_id = self._material_of(record, version)
-        require_processing(record, material_id)
-        if record.origin is KeyOrigin.AWS_CLOUDHSM:
-            return await self._decrypt_inside(record, blob, context)
-        if blob.algorithm is not WrapAlgorithm.XAES_256_GCM:  # made inside HSMs, which this key is not
-            raise InvalidCiphertextError(key_id=record.key_id, material_id=material_id)
-        cipher = self.ciphers.cached_kek(record, version)
-        if cipher is None:
-            cipher = await self._unwrapped(record, version, material_id, require=require_processing)
-        try:
-            plaintext = open_blob(cipher, blob, data_binding(context))
-        except EnvelopeIntegrityError:
-            raise InvalidCiphertextError(key_id=record.key_id, material_id=material_id) from None
-        return Decrypted(record.key_id, material_id, Secret(plaintext))
-
     async def re_encrypt(
         self,
         ciphertext: bytes,
@@ -262,7 +175,7 @@ class Keyring:
         try:
             record = self._records.find(KeyById(held.record.key_id)).record
             require_active(record, record.material_id)  # it may have been suspended meanwhile
-            made = _seal(cipher, held, opened.plaintext.reveal(), context)
+            made = seal_under(cipher, held, opened.plaintext.reveal(), context)
         finally:
             opened.plaintext.zeroize()
         return ReEncrypted(
@@ -287,7 +200,7 @@ class Keyring:
             if key is not None:
                 return self._records.find(key).record.key_id
             if ciphertext is not None:
-                return self._of_blob(_parsed(ciphertext).wrapping_key_id, named=None).record.key_id
+                return self._of_blob(parsed_data(ciphertext).wrapping_key_id, named=None).record.key_id
         except (KeyringError, StorageError):
             pass
         return None
@@ -311,68 +224,3 @@ class Keyring:
         if cipher is None:
             cipher = await self._unwrapped(record, record.current_version, record.material_id)
         return held, cipher
-
-    async def _unwrapped(
-        self,
-        record: KeyRecord,
-        version: int,
-        material_id: str,
-        *,
-        require: Callable[[KeyRecord, str], None] = require_active,
-    ) -> Xaes256Gcm:
-        """Return the cipher of a version that is not in memory, if the key may still do this then.
-
-        Keys of other kinds than symmetric ones have no cipher at all, so here is where they are refused.
-        """
-        require_symmetric(record, material_id)
-        cipher = await self.ciphers.kek(record, version)
-        require(self._records.find(KeyById(record.key_id)).record, material_id)
-        return cipher
-
-    async def _decrypt_inside(self, record: KeyRecord, blob: Blob, context: Mapping[str, str]) -> Decrypted:
-        version = self.direct.version(record, blob.wrapping_key_version)
-        require_symmetric(record, version.material_id)
-        opened = await self.direct.decrypt(record, version, blob, context)
-        require_processing(self._records.find(KeyById(record.key_id)).record, version.material_id)
-        return Decrypted(record.key_id, version.material_id, opened)
-
-    def _of_blob(self, id_bytes: bytes, *, named: KeyRef | None) -> HeldKey:
-        """Return the key that a ciphertext names, which is the one that the caller named, if it named one."""
-        if named is None:
-            try:
-                return self._records.find_in_blob(id_bytes)
-            except KeyDestroyedError:  # it was ours, and whoever needs it must know why it cannot be had
-                raise
-            except KeyNotFoundError:  # then the ciphertext is not ours
-                raise InvalidCiphertextError from None
-        held = self._records.find(named)
-        if held.id_bytes != id_bytes:
-            raise IncorrectKeyError(
-                key_id=held.record.key_id, ciphertext_key_id=str(uuid.UUID(bytes=id_bytes))
-            )
-        return held
-
-    def _material_of(self, record: KeyRecord, version: int) -> str:
-        """Return the material id of an older version; a ciphertext of one that we do not have is not ours."""
-        stored = self._store.get_key_version(record.key_id, version)
-        if (
-            stored is None or version > record.current_version
-        ):  # what waits for rotation has encrypted nothing
-            raise InvalidCiphertextError(key_id=record.key_id)
-        return stored.material_id
-
-
-def _parsed(ciphertext: bytes) -> Blob:
-    """Read a ciphertext that we gave to a caller. Raises InvalidCiphertextError for anything else."""
-    try:
-        blob = Blob.parse(ciphertext)
-    except MalformedBlobError:
-        raise InvalidCiphertextError from None
-    if blob.purpose is not Purpose.DATA:
-        raise InvalidCiphertextError
-    return blob
-
-
-def _seal(cipher: Xaes256Gcm, held: HeldKey, plaintext: bytes, context: Mapping[str, str]) -> bytes:
-    version = held.record.current_version
-    return seal_blob(cipher, Purpose.DATA, held.id_bytes, version, plaintext, data_binding(context))

@@ -81,7 +81,7 @@ async def test_the_plaintext_is_overwritten_whether_it_works_or_not(
     def broken(*_args):
         raise MemoryError
 
-    monkeypatch.setattr("strongroom.keyring._keyring._seal", broken)
+    monkeypatch.setattr("strongroom.keyring._keyring.seal_under", broken)
     with pytest.raises(MemoryError):
         await move(keyring, ciphertext, target)
     assert [plaintext.reveal() for plaintext in plaintexts] == [bytes(4), bytes(4)]
