@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from strongroom.config import CONFIG_FILE, Config, load_config
+from strongroom.config import CONFIG_FILE, Config, OidcConfig, load_config
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -102,9 +102,22 @@ def test_the_configuration_in_the_docs_is_accepted_and_names_every_setting_with_
     assert shown == load_config(tmp_path), "a default in the docs is not the default in the code"
     raw = tomllib.loads(text)
     for section in msgspec.structs.fields(Config):
-        if section.name not in {"version", "cluster"}:
+        if section.name not in {"version", "cluster", "oidc"}:  # the last has a page of its own
             names = {field.name for field in msgspec.structs.fields(section.type)}
             assert names == raw[section.name].keys()
+
+
+def test_the_configuration_of_the_admin_api_is_accepted_and_names_every_setting_with_its_default(tmp_path):
+    bare = _snippets(ROOT / "docs" / "operations.md", "toml")[0].partition("[[cluster.members]]")[2]
+    (text,) = _snippets(ROOT / "docs" / "admin-api.md", "toml")
+    (tmp_path / CONFIG_FILE).write_text(f"version = 1\n[[cluster.members]]{bare}\n{text}")
+    shown = load_config(tmp_path).oidc
+    assert shown is not None
+    fields = {field.name: field for field in msgspec.structs.fields(OidcConfig)}
+    assert fields.keys() - {"jwks_file"} == tomllib.loads(text)["oidc"].keys()
+    for name, field in fields.items():
+        if not field.required and name != "jwks_url":
+            assert getattr(shown, name) == field.default
 
 
 def test_every_command_of_dev_is_explained_in_its_help():

@@ -13,6 +13,7 @@ Threading: one handler belongs to one event loop. It does not open sockets or lo
 decide who may do what and does not write audit entries itself (``service`` does both).
 """
 
+from strongroom.api._bearer import BearerTokens, TokenCaller, TokenRules
 from strongroom.api._connection import HttpConnection
 from strongroom.api._connections import HttpConnections
 from strongroom.api._errors import ApiError
@@ -20,19 +21,27 @@ from strongroom.api._handler import Handler
 from strongroom.api._health import HealthSource
 from strongroom.api._http import Request, RequestHandler, Response
 from strongroom.api._identities import ClientIdentities
+from strongroom.api._jwks import MAX_KEY_SET_BYTES, IssuerKey, KeySetError, read_key_set
 from strongroom.api._sign_request import sign_request
 from strongroom.api._timeouts import Timeouts
 
 __all__ = [
+    "MAX_KEY_SET_BYTES",
     "ApiError",
+    "BearerTokens",
     "ClientIdentities",
     "Handler",
     "HealthSource",
     "HttpConnection",
     "HttpConnections",
+    "IssuerKey",
+    "KeySetError",
     "Request",
     "RequestHandler",
     "Response",
     "Timeouts",
+    "TokenCaller",
+    "TokenRules",
+    "read_key_set",
     "sign_request",
 ]

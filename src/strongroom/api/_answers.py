@@ -58,6 +58,6 @@ class Answers:
             log_failure(error, operation=where.operation, request_id=request_id, code=answer.code)
         body = encode_document({"__type": answer.code, "message": answer.message})
         response = self.response(answer.status, kind, body, request_id)
-        if answer.allow:
-            response = response._replace(head=b"allow: %b\r\n%b" % (answer.allow.encode(), response.head))
+        if answer.header:
+            response = response._replace(head=b"%b\r\n%b" % (answer.header.encode(), response.head))
         return answer.code, response

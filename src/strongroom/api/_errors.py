@@ -73,12 +73,12 @@ from strongroom.service import (
 class ApiError(StrongroomError):
     """An answer that is an error: AWS code, message for the caller, HTTP status."""
 
-    def __init__(self, code: str, message: str = "", *, status: int = 400, allow: str = "") -> None:
-        """``allow``: with status 405, the methods that the path takes."""
+    def __init__(self, code: str, message: str = "", *, status: int = 400, header: str = "") -> None:
+        """``header``: a line of the answer's head that goes with it, such as ``allow: GET``."""
         super().__init__(message)
         self.code = code
         self.status = status
-        self.allow = allow
+        self.header = header
 
 
 class Where(NamedTuple):

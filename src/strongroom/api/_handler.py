@@ -15,6 +15,8 @@ from strongroom.api._admin import PREFIX, Matched, read_admin, render_answer
 from strongroom.api._admin_routes import ADMIN_ROUTER
 from strongroom.api._answers import AMZ_JSON, JSON, Answers
 from strongroom.api._arns import Arns, arns_of
+from strongroom.api._bearer import BearerTokens
+from strongroom.api._callers import Callers
 from strongroom.api._errors import ApiError, Where, to_api_error, unsupported_error
 from strongroom.api._express import ExpressLane
 from strongroom.api._failure_log import log_failure
@@ -23,7 +25,6 @@ from strongroom.api._http import Request, Response
 from strongroom.api._identities import ClientIdentities
 from strongroom.api._json import encode_document
 from strongroom.api._kms import NOT_SERVED_YET, OPERATIONS
-from strongroom.api._known_signers import Verified
 from strongroom.api._metrics import ApiMetrics
 from strongroom.api._operation import Prepare
 from strongroom.api._sigv4 import SERVICE, SignatureVerifier, claimed_access_key_id
@@ -77,16 +78,17 @@ class Handler:
         clock: Clock,
         account_id: str,
         identities: ClientIdentities | None = None,
+        tokens: BearerTokens | None = None,
         of_all_processes: Callable[[str], str] = str,
     ) -> None:
         """``of_all_processes`` makes the metrics of all processes out of our own."""
         self._of_all_processes = of_all_processes
-        self._identities = identities
         self._service = service
         self._health = health
         self._clock = clock
         self._account_id = account_id
         self._verifier = SignatureVerifier(service.find_credential, clock)
+        self._callers = Callers(self._verifier, identities, tokens)
         self._metrics = ApiMetrics()
         self._answers = Answers(clock)
         self.lane: ExpressLane | None = None
@@ -150,26 +152,14 @@ class Handler:
         """Do all that can be refused without the service: route, verify the signature, parse."""
         request = call.request
         _check_route(call)
-        verified = self._identified(request) or self._verifier.verify(request, call.service)
-        arns = arns_of(self._account_id, verified.region)
-        caller = Caller(
-            verified.principal, verified.access_key_id, request.peer, verified.region, call.request_id
-        )
+        caller = self._callers.recognise(request, call.service, call.request_id)
+        arns = arns_of(self._account_id, caller.region)
         if call.admin is not None:
             return caller, read_admin(call.admin, request).action(arns, self._health)
         try:
             return caller, _preparation_of(call)(request.body, arns)
         except KeyringError as error:  # a name that needs no look-up to know that it is nobody's
             raise to_api_error(error, Where(arns, call.operation)) from error
-
-    def _identified(self, request: Request) -> Verified | None:
-        """Recognise a caller by its client certificate. A signature, where there is one, goes first: it says more."""
-        if self._identities is None or not request.identity:
-            return None
-        if "authorization" in request.by_name:
-            return None
-        principal = self._identities.principal(request.identity)
-        return None if principal is None else Verified(principal, request.identity, self._identities.region)
 
     async def _refuse(self, call: _Call, error: Exception) -> tuple[str, Response]:
         """Record a request that got no further, then answer; without the record the answer is a 500."""
@@ -268,7 +258,12 @@ def _check_route(call: _Call) -> None:
         raise ApiError("UnknownOperationException", "There is nothing at this path.", status=404)
     if request.method not in methods:
         allow = ", ".join(methods)
-        raise ApiError("UnknownOperationException", f"This path takes {allow} only.", status=405, allow=allow)
+        raise ApiError(
+            "UnknownOperationException",
+            f"This path takes {allow} only.",
+            status=405,
+            header=f"allow: {allow}",
+        )
 
 
 def _no_such_operation(operation: str) -> ApiError:

@@ -30,6 +30,7 @@ from strongroom.config._environment import (
     worker_environment,
 )
 from strongroom.config._home import Home
+from strongroom.config._oidc import OidcConfig, TokenCallerConfig
 from strongroom.config._pins import read_pin
 
 __all__ = [
@@ -42,8 +43,10 @@ __all__ = [
     "DeadlineConfig",
     "Home",
     "MemberConfig",
+    "OidcConfig",
     "PinSource",
     "ServiceConfig",
+    "TokenCallerConfig",
     "client_environment",
     "default_port",
     "home_from_environment",

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from strongroom.config._oidc import OidcConfig, check_oidc
 from strongroom.core import ConfigError
 
 CONFIG_FILE = "strongroom.toml"
@@ -123,6 +124,7 @@ class Config(_Section, frozen=True):
     service: ServiceConfig = ServiceConfig()
     cache: CacheConfig = CacheConfig()
     deadlines: DeadlineConfig = DeadlineConfig()
+    oidc: OidcConfig | None = None
 
 
 def load_config(home: Path) -> Config:
@@ -142,6 +144,8 @@ def load_config(home: Path) -> Config:
     except msgspec.ValidationError as error:
         raise ConfigError(f"{path}: {error}") from error
     _check(config, path)
+    if config.oidc is not None:
+        check_oidc(config.oidc, path)
     return config
 
 

@@ -17,15 +17,17 @@ from pathlib import Path
 
 import uvloop
 
-from strongroom.api import ClientIdentities, Handler, HttpConnections
+from strongroom.api import Handler, HttpConnections
 from strongroom.config import Config, Home, load_config
 from strongroom.core import AuditUnavailableError, ConfigError, StrongroomError, SystemClock
 from strongroom.hsm.cluster import HsmCluster
 from strongroom.runtime._control import ControlClient
+from strongroom.runtime._domain_rotations import finish_domain_rotations
 from strongroom.runtime._keys_at_main import KeysAtMain
 from strongroom.runtime._metrics import MetricsOfAll
 from strongroom.runtime._protect import die_with_parent, protect_process
 from strongroom.wiring.bootstrap import ApiBootstrap, Started, failed_frame, read_bootstrap, started_frame
+from strongroom.wiring.configured_callers import bearer_tokens, client_identities
 from strongroom.wiring.data_plane import DataPlane, build_data_plane
 from strongroom.wiring.events import LoggedEvents, configure_logging
 
@@ -75,12 +77,14 @@ async def _run(bootstrap: ApiBootstrap, protections: list[str]) -> None:
     keys = KeysAtMain(control.ask)
     plane = build_data_plane(config, home, cluster, keys, writer=bootstrap.writer, clock=clock)
     metrics = MetricsOfAll()
+    issuer, tokens = bearer_tokens(config, home, clock)
     handler = Handler(
         plane.service,
         plane.health,
         clock=clock,
         account_id=config.service.account_id,
-        identities=_identities(config),
+        identities=client_identities(config),
+        tokens=tokens,
         of_all_processes=metrics.total,
     )
     connections = HttpConnections(handler, lane=handler.lane)
@@ -117,9 +121,12 @@ async def _run(bootstrap: ApiBootstrap, protections: list[str]) -> None:
             _follow_access_keys(plane, events),
             _note_uses(plane, events),
             _rotate_and_expire(plane, events, is_ours=bootstrap.writer.startswith(_FIRST_WRITER)),
+            finish_domain_rotations(plane, events, is_ours=bootstrap.writer.startswith(_FIRST_WRITER)),
             _destroy_due_keys(plane, events, is_ours=bootstrap.writer.startswith(_FIRST_WRITER)),
         )
     ]
+    if issuer is not None:
+        background.append(asyncio.ensure_future(issuer.follow(events)))
     try:
         await _first_end(background)
         plane.health.is_stopping = True
@@ -155,11 +162,6 @@ def _tls(config: Config, home: Home) -> ssl.SSLContext | None:
             next_step="see service.tls_certificate, tls_key and tls_client_ca in strongroom.toml",
         ) from error
     return context
-
-
-def _identities(config: Config) -> ClientIdentities | None:
-    clients = {client.identity: client.principal for client in config.service.clients}
-    return ClientIdentities(clients, region=config.service.client_region) if clients else None
 
 
 async def _first_end(background: list[asyncio.Task[None]]) -> None:

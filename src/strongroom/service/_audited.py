@@ -196,5 +196,5 @@ def _fields(caller: Caller, outcome: str, facts: Facts) -> EntryFields:
         "key_id": key_id,
         "key_version": key_version,
         "outcome": outcome,
-        "detail": detail,
+        "detail": {**detail, **caller.credential_detail} if caller.credential_detail else detail,
     }

@@ -10,6 +10,7 @@ from strongroom.keyring import CacheLimits, HsmAccess, Keyring
 from strongroom.service import AccessBook, AccessWriter, KeyAuthority, Service
 from strongroom.storage import Store
 from strongroom.wiring.access_keys import AccessKeys
+from strongroom.wiring.configured_callers import roles_of_configured
 from strongroom.wiring.health import DataPlaneHealth
 
 
@@ -83,7 +84,7 @@ def build_data_plane(
 
 
 def _authority(store: Store, keyring: Keyring, config: Config, clock: Clock) -> KeyAuthority:
-    """Who decides: over access keys and policies of the database, and client certificates of the configuration."""
-    clients = {client.identity: frozenset(client.roles) for client in config.service.clients}
+    """Who decides: over access keys and policies of the database, and the callers of the configuration."""
+    clients = roles_of_configured(config)
     book = AccessBook(store, keyring.records, account_id=config.service.account_id, clients=clients)
     return KeyAuthority(book, AccessWriter(store, clock), is_tls=config.service.tls)

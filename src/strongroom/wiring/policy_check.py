@@ -10,6 +10,7 @@ from strongroom.core import SystemClock
 from strongroom.keyring import KeyByAlias, KeyById, KeyRecords, KeyRef
 from strongroom.service import AccessBook, Caller, Decision, KeyAuthority
 from strongroom.storage import ReadOnlyStore
+from strongroom.wiring.configured_callers import identities_of_principal, roles_of_configured
 
 _NO_ACCESS_KEY: Final = "-"
 _MAX_NAMES: Final = 16
@@ -40,15 +41,11 @@ class Checked(NamedTuple):
 
 
 def check_policy_of(home: Home, config: Config, case: Case) -> list[Checked]:
-    """Decide for each access key and client certificate of the principal. Raises StrongroomError."""
+    """Decide for each access key and configured identity of the principal. Raises StrongroomError."""
     with ExitStack() as stack:
         store = stack.enter_context(ReadOnlyStore.open(home.database))
-        clients = {client.identity: frozenset(client.roles) for client in config.service.clients}
-        roles_of: dict[str, tuple[str, ...]] = {
-            client.identity: tuple(client.roles)
-            for client in config.service.clients
-            if client.principal == case.principal
-        }
+        clients = roles_of_configured(config)
+        roles_of = dict(identities_of_principal(config, case.principal))
         for record in store.list_access_keys():
             if record.principal == case.principal or record.access_key_id == case.access_key_id:
                 roles_of[record.access_key_id] = record.roles

@@ -20,7 +20,8 @@ WHEN_PRESENT = "`UnsupportedOperationException` when present"
 REFUSAL = "UnsupportedOperationException"
 """How a member that is not served is answered, by operations too that have no such error in the model."""
 TRANSPORT_ERRORS = {
-    "IncompleteSignatureException", "RequestEntityTooLargeException", "RequestHeaderFieldsTooLargeException", "RequestTimeoutException",
+    "IncompleteSignatureException", "InvalidBearerTokenException", "RequestEntityTooLargeException",
+    "RequestHeaderFieldsTooLargeException", "RequestTimeoutException",
 }  # fmt: skip
 """What is answered before there is an operation; none of them is in the model."""
 
