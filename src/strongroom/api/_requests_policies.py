@@ -19,6 +19,8 @@ from strongroom.api._requests import (
 from strongroom.policy import GRANT_ACTIONS
 
 MAX_PRINCIPAL = 256
+MAX_CONSTRAINT_PAIRS = 8
+MAX_CONSTRAINT_TEXT = 384
 GRANT_OPERATIONS = (*GRANT_ACTIONS, "Encapsulate", "Decapsulate")
 DEFAULT_POLICY_NAME = "default"
 _GRANT_NAME = re.compile(r"[a-zA-Z0-9:/_-]+")
@@ -85,6 +87,17 @@ class ConstraintMembers(Struct, frozen=True, kw_only=True, rename="pascal"):
     encryption_context_equals: dict[str, str] | None = None
     source_arn: str | None = None
 
+    def check(self, found: Violations) -> None:
+        """Check the limits, which AWS has in words only (CreateGrant, "Constraints")."""
+        for kind, pairs in (
+            ("encryptionContextSubset", self.encryption_context_subset),
+            ("encryptionContextEquals", self.encryption_context_equals),
+        ):
+            found.n_items(f"constraints.{kind}", pairs, 0, MAX_CONSTRAINT_PAIRS)
+            for name, value in (pairs or {}).items():
+                for text in (name, value):
+                    found.n_items(f"constraints.{kind}.member", text, 0, MAX_CONSTRAINT_TEXT)
+
 
 class CreateGrantMembers(KeyMembers, frozen=True, kw_only=True):
     """CreateGrant."""
@@ -109,6 +122,8 @@ class CreateGrantMembers(KeyMembers, frozen=True, kw_only=True):
             found.one_of("operations", operation, GRANT_OPERATIONS)
         _check_principal(found, "granteePrincipal", self.grantee_principal)
         _check_principal(found, "retiringPrincipal", self.retiring_principal)
+        if self.constraints is not None:
+            self.constraints.check(found)
         found.length("name", self.name, 1, 256)
         found.pattern("name", self.name, _GRANT_NAME, _GRANT_NAME_PATTERN)
         found.check()

@@ -130,6 +130,14 @@ async def test_a_grant_is_made_shown_used_and_retired(real, key):
     )
 
 
+async def test_a_grant_may_ask_for_eight_long_pairs(real, key):
+    pairs = {str(at) + "n" * 383: "v" * 384 for at in range(8)}
+    asked = {
+        **key, "GranteePrincipal": APP, "Operations": ["Encrypt"], "Constraints": {"EncryptionContextEquals": pairs},
+    }  # fmt: skip
+    assert (await real.call("CreateGrant", asked)).status == 200
+
+
 async def test_grant_tokens_are_read_however_their_name_is_written(real, key):
     body = json.dumps({**key, "Plaintext": "eA==", "GrantTokens": ["junk"]}).encode()
     for written in (body, body.replace(b"GrantTokens", b"Grant\\u0054okens")):
@@ -149,6 +157,9 @@ BROKEN = {
     "a bad retiring principal": ({"GranteePrincipal": APP, "RetiringPrincipal": "x", "Operations": ["Encrypt"]}, "InvalidArnException"),
     "a service": ({"GranteeServicePrincipal": "a.amazonaws.com", "Operations": ["Encrypt"]}, "UnsupportedOperationException"),
     "a source": ({"GranteePrincipal": APP, "Operations": ["Encrypt"], "Constraints": {"SourceArn": "arn:aws:s3:::x"}}, "UnsupportedOperationException"),
+    "nine pairs to have": ({"GranteePrincipal": APP, "Operations": ["Encrypt"], "Constraints": {"EncryptionContextSubset": dict.fromkeys("abcdefghi", "x")}}, "ValidationException"),
+    "a long value": ({"GranteePrincipal": APP, "Operations": ["Encrypt"], "Constraints": {"EncryptionContextEquals": {"a": "x" * 385}}}, "ValidationException"),
+    "a long name of a pair": ({"GranteePrincipal": APP, "Operations": ["Encrypt"], "Constraints": {"EncryptionContextEquals": {"a" * 385: "x"}}}, "ValidationException"),
     "a bad name": ({"GranteePrincipal": APP, "Operations": ["Encrypt"], "Name": "a b"}, "ValidationException"),
     "eleven tokens": ({"GranteePrincipal": APP, "Operations": ["Encrypt"], "GrantTokens": ["x"] * 11}, "ValidationException"),
 }  # fmt: skip
