@@ -6,6 +6,7 @@ from typing import NamedTuple
 from cryptography.exceptions import InvalidTag
 
 from fakes_access import FakeAccess
+from fakes_domains import FakeDomains
 from fakes_imports import FakeImports
 from fakes_key_management import FakeKeyManagement
 from fakes_key_stores import FakeKeyStores
@@ -61,7 +62,7 @@ class Health:
         return "strongroom_members_active 2\n"
 
 
-class FakeKeyService(FakeAccess, FakePairs, FakeKeyManagement, FakeRotation, FakeImports, FakeKeyStores):
+class FakeKeyService(FakeAccess, FakePairs, FakeKeyManagement, FakeRotation, FakeImports, FakeKeyStores, FakeDomains):
     """A KeyService in memory with real encryption. ``outcomes`` and ``refusals`` are its audit log."""
 
     def __init__(self, clock):
@@ -71,6 +72,7 @@ class FakeKeyService(FakeAccess, FakePairs, FakeKeyManagement, FakeRotation, Fak
         self._start_pairs()
         self._start_access()
         self.start_key_stores()
+        self.start_domains()
         self.credentials = {ACCESS_KEY: Credential(ACCESS_KEY, "user/developer", Secret(SECRET_KEY.encode()))}
         self.refusals = []
         self.audit_broken = False
@@ -81,6 +83,8 @@ class FakeKeyService(FakeAccess, FakePairs, FakeKeyManagement, FakeRotation, Fak
 
     async def create_key(self, caller, *, kind=None, **asked):
         info = await super().create_key(caller, kind=kind, **asked)
+        if kind is not None and kind.domain:
+            self.put_into_domain(info.key_id, kind.domain)
         if kind is not None and kind.store_id:
             del self.keys[info.key_id]  # unless the store takes it
             store = self._store(kind.store_id, connection=Connection.CONNECTED)

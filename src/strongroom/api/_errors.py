@@ -28,6 +28,12 @@ from strongroom.keyring import (
     ContextTooLongError,
     DestructionNotScheduledError,
     DestructionScheduledError,
+    DomainFullError,
+    DomainNameError,
+    DomainNameInUseError,
+    DomainNotFoundError,
+    DomainStateError,
+    DomainTagError,
     DryRunError,
     ImportStateError,
     ImportTokenError,
@@ -49,6 +55,7 @@ from strongroom.keyring import (
     KeyUnavailableError,
     KeyUsageError,
     NoPublicKeyError,
+    NotInDomainError,
     PendingImportError,
     RotationLimitError,
     RotationUnsupportedError,
@@ -103,6 +110,11 @@ def _not_allowed(error: AccessDeniedError, where: Where) -> str:
     return f"User: {who} is not authorized to perform: kms:{where.operation}"
 
 
+def _sentence(error: StrongroomError) -> str:
+    """Return what an error says, where it names nothing but what the caller did, as a sentence."""
+    return f"{error.message[:1].upper()}{error.message[1:]}."
+
+
 ERROR_RULES: tuple[ErrorRule, ...] = (
     ErrorRule(KeyNotFoundError, "NotFoundException", 400,
               lambda error, where: f"Key '{where.arns.key(error.key_id)}' does not exist"),
@@ -113,6 +125,15 @@ ERROR_RULES: tuple[ErrorRule, ...] = (
     ErrorRule(AliasLimitError, "LimitExceededException", 400,
               lambda error, where: f"{where.arns.key(error.key_id)} may have {error.limit} aliases and no more."),
     ErrorRule(TagLimitError, "TagException", 400, lambda _error, _where: "Too many tags"),
+    ErrorRule(DomainTagError, "TagException", 400, lambda error, where: f"The tag strongroom:domain of "
+              f"{where.arns.key(error.key_id)} says which domain the key is in. Move the key instead."),
+    ErrorRule(DomainNotFoundError, "NotFoundException", 400, lambda error, _where: _sentence(error)),
+    ErrorRule(DomainNameError, "ValidationException", 400, lambda error, _where: _sentence(error)),
+    ErrorRule(DomainNameInUseError, "AlreadyExistsException", 400, lambda error, _where: _sentence(error)),
+    ErrorRule(DomainFullError, "LimitExceededException", 400, lambda error, _where: _sentence(error)),
+    ErrorRule(DomainStateError, "KMSInvalidStateException", 400, lambda error, _where: _sentence(error)),
+    ErrorRule(NotInDomainError, "UnsupportedOperationException", 400, lambda _error, _where:
+              "A key inside HSMs is in no domain that could be chosen."),
     ErrorRule(DestructionScheduledError, "KMSInvalidStateException", 400,
               lambda error, where: f"{where.arns.key(error.key_id)} is pending deletion."),
     ErrorRule(DestructionNotScheduledError, "KMSInvalidStateException", 400,
@@ -132,7 +153,7 @@ ERROR_RULES: tuple[ErrorRule, ...] = (
     ErrorRule(ImportTokenExpiredError, "ExpiredImportTokenException", 400, lambda _error, _where:
               "The import token is older than a day. Get another with its public key."),
     ErrorRule(ImportTokenError, "InvalidImportTokenException", 400, lambda _error, _where:
-              "The import token was not made by this service, or for another key."),
+              "The import token was not made by this service, or for another key, or before its key was moved."),
     ErrorRule(IncorrectKeyMaterialError, "IncorrectKeyMaterialException", 400, lambda error, _where: error.message),
     ErrorRule(UnknownMaterialError, "NotFoundException", 400,
               lambda error, where: f"No such key material was imported into {where.arns.key(error.key_id)}."),

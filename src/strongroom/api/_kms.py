@@ -21,12 +21,13 @@ from strongroom.api import (
 )
 from strongroom.api import _requests as requests
 from strongroom.api._arns import Arns
+from strongroom.api._errors import ApiError
 from strongroom.api._names import parse_alias_name, parse_alias_target, parse_key_id, parse_key_ref
 from strongroom.api._operation import Action, Document, Prepare, given, key_metadata, next_page, parse
 from strongroom.api._paging import Paged, read_marker
 from strongroom.api._requests_create_key import CreateKeyMembers
 from strongroom.api._tags import tag_map
-from strongroom.keyring import AliasInfo
+from strongroom.keyring import DOMAIN_TAG, AliasInfo, DomainNotFoundError
 from strongroom.service import Caller, KeyService
 
 _DEFAULT_KEYS = 100
@@ -37,13 +38,16 @@ def _create_key(body: bytes, arns: Arns) -> Action:
     members = parse(body, CreateKeyMembers)
     description = members.description or ""
     tags = tag_map(members.tags)
-    kind = members.kind()
+    kind = members.kind(tags)
     skip = bool(members.bypass_policy_lockout_safety_check)
 
     async def act(service: KeyService, caller: Caller) -> Document:
-        info = await service.create_key(
-            caller, description=description, tags=tags, kind=kind, skip_lockout_check=skip
-        )
+        try:
+            info = await service.create_key(
+                caller, description=description, tags=tags, kind=kind, skip_lockout_check=skip
+            )
+        except DomainNotFoundError as error:  # which CreateKey of AWS has no word for but its tag
+            raise ApiError("TagException", f"{error.message}, which the tag {DOMAIN_TAG} names.") from error
         return {"KeyMetadata": key_metadata(info, arns)}
 
     return act

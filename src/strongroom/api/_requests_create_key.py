@@ -1,7 +1,9 @@
 """Members of the request that makes a key. See ``_requests``."""
 
+from collections.abc import Mapping
+
 from strongroom.api._constraints import Violations
-from strongroom.api._errors import validation_error
+from strongroom.api._errors import ApiError, validation_error
 from strongroom.api._key_kinds import check_usage, refuse_spec
 from strongroom.api._requests import (
     MAX_POLICY,
@@ -14,7 +16,7 @@ from strongroom.api._requests import (
 )
 from strongroom.api._tags import TagMember, check_tags
 from strongroom.core import KeyOrigin, KeyUsage, ManagedKeySpec
-from strongroom.keyring import KeyKind
+from strongroom.keyring import DOMAIN_TAG, KeyKind
 
 ENCRYPT_DECRYPT = "ENCRYPT_DECRYPT"
 KEY_USAGES = (
@@ -74,14 +76,18 @@ class CreateKeyMembers(Members, frozen=True, kw_only=True):
     def _spec(self) -> str:
         return self.key_spec or self.customer_master_key_spec or SYMMETRIC_DEFAULT
 
-    def kind(self) -> KeyKind:
-        """Return what the key is to be. Only after ``validate``."""
+    def kind(self, tags: Mapping[str, str]) -> KeyKind:
+        """Return what the key is to be. Only after ``validate``. ``tags``: as ``tag_map`` read them. Raises ApiError."""
+        domain = tags.get(DOMAIN_TAG, "")
+        if DOMAIN_TAG in tags and (self.custom_key_store_id or not domain):
+            raise ApiError("TagException", f"{DOMAIN_TAG} names a domain, and none for a key inside HSMs.")
         return KeyKind(
             ManagedKeySpec(self._spec),
             KeyUsage(self.key_usage or ENCRYPT_DECRYPT),
             KeyOrigin(self.origin or KeyOrigin.AWS_KMS),
             self.custom_key_store_id or "",
             self.policy or "",
+            domain,
         )
 
 

@@ -15,6 +15,7 @@ from strongroom.cli._answers import (
     KeyMetadataAnswer,
     KeysAnswer,
 )
+from strongroom.cli._domains import move_command
 from strongroom.cli._endpoint import find_service
 from strongroom.cli._errors import NotDoneError
 from strongroom.cli._keys_life import life_commands
@@ -75,14 +76,18 @@ def list_keys(output: Output, *, is_long: bool) -> None:
 @keys.command
 @click.option("--description", default="", help="What the key is for; not secret.")
 @click.option("--alias", metavar="NAME", help="A name for the key: NAME or alias/NAME.")
+@click.option("--domain", metavar="DOMAIN", help="Name of the domain to put it into, or dedicated: its own.")
 @reporting
-def create(output: Output, *, description: str, alias: str | None) -> None:
+def create(output: Output, *, description: str, alias: str | None, domain: str | None) -> None:
     """Create a key, and an alias for it if asked."""
+    members: dict[str, object] = {"Description": description}
+    if domain is not None:
+        members["Tags"] = [{"TagKey": "strongroom:domain", "TagValue": domain}]
     alias_name = None if alias is None else _full_alias(alias)
     with _client() as client:
         if alias_name is not None:
             _require_free(client, alias_name)
-        made = client.call("CreateKey", {"Description": description}, KeyMetadataAnswer).key_metadata
+        made = client.call("CreateKey", members, KeyMetadataAnswer).key_metadata
         if alias_name is not None:
             _add_alias(client, alias_name, made.key_id)
     output.say(
@@ -215,5 +220,6 @@ def _document(metadata: KeyMetadata, aliases: Sequence[str]) -> Mapping[str, obj
     }
 
 
+keys.add_command(move_command(_client), "move")
 for _name, _command in life_commands(_client).items():
     keys.add_command(_command, _name)

@@ -108,21 +108,25 @@ class ServiceClient:
         signed = self._signed("POST", request.path, request.headers, request.body)
         return self._send("POST", request.path, signed, request.body, limit_s=limit_s)
 
-    def read(self, path: str, kind: type[_T]) -> _T:
-        """GET a document, signed. Raises as ``call`` does."""
-        return read_answer(self._send("GET", path, self._signed("GET", path, {}, b""), b""), kind)
+    def read(self, path: str, kind: type[_T], *, query: str = "") -> _T:
+        """GET a document, signed. ``query`` is encoded already, without its ``?``. Raises as ``call`` does."""
+        signed = self._signed("GET", path, {}, b"", query)
+        return read_answer(self._send("GET", f"{path}?{query}" if query else path, signed, b""), kind)
 
     def probe(self, path: str) -> Answer:
         """GET something that needs no signature. Raises ServiceUnreachableError and ForeignAnswerError."""
         return self._send("GET", path, {}, b"")
 
-    def _signed(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Mapping[str, str]:
+    def _signed(  # in the order of a request
+        self, method: str, path: str, headers: Mapping[str, str], body: bytes, query: str = ""
+    ) -> Mapping[str, str]:
         from strongroom.api import sign_request  # late: it brings half the house with it
 
         key = self._service.access_key
         return sign_request(
             method=method,
             path=path,
+            query=query,
             host=self.endpoint.authority,
             headers=headers,
             body=body,

@@ -36,6 +36,12 @@ _NOT_OF_KMS: Final = {
     "MarkKeyCompromised": "strongroom.MarkKeyCompromised",
     "ListKeyUses": "strongroom.ListKeyUses",
     "ReadApiDescription": "strongroom.ReadApiDescription",
+    "CreateDomain": "strongroom.CreateDomain",
+    "ListDomains": "strongroom.ListDomains",
+    "DescribeDomain": "strongroom.DescribeDomain",
+    "RotateDomain": "strongroom.RotateDomain",
+    "MoveKey": "strongroom.MoveKey",
+    "GetKeyDomain": "strongroom.GetKeyDomain",
 }
 USES: Final = frozenset(
     (

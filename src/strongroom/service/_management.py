@@ -38,6 +38,8 @@ class ManagementVerbs(AuditedVerbs):
         detail = {**_tag_names(tags or {}), "spec": kind.spec, "usage": kind.usage}
         if kind.store_id:
             detail["store"] = kind.store_id
+        if kind.domain:
+            detail["domain"] = kind.domain
 
         async def act() -> KeyInfo:
             if kind.policy:

@@ -25,6 +25,7 @@ class Role(StrEnum):
 
 _LOOKING: Final = frozenset({Role.CRYPTO_OFFICER, Role.CRYPTO_USER, Role.OPERATOR})
 _MANAGING: Final = frozenset({Role.CRYPTO_OFFICER})
+_OVERSEEING: Final = frozenset({Role.CRYPTO_OFFICER, Role.OPERATOR})
 _USING: Final = frozenset({Role.CRYPTO_USER})
 
 ROLES_FOR: Final = {
@@ -54,6 +55,12 @@ ROLES_FOR: Final = {
     "TagResource": _MANAGING,
     "UntagResource": _MANAGING,
     "MarkKeyCompromised": _MANAGING,
+    "CreateDomain": _MANAGING,
+    "RotateDomain": _MANAGING,
+    "MoveKey": _MANAGING,
+    "ListDomains": _OVERSEEING,
+    "DescribeDomain": _OVERSEEING,
+    "GetKeyDomain": _OVERSEEING,
     "EnableKeyRotation": _MANAGING,
     "DisableKeyRotation": _MANAGING,
     "RotateKeyOnDemand": _MANAGING,

@@ -11,6 +11,7 @@ from strongroom.service._audited import event_of
 from strongroom.service._authority import Source
 from strongroom.service._batches import BatchVerbs
 from strongroom.service._destruction import destroy_due_keys
+from strongroom.service._domains import DomainVerbs
 from strongroom.service._facts import detail_of_request
 from strongroom.service._grants import GrantVerbs
 from strongroom.service._immediate import ImmediateVerbs
@@ -35,6 +36,7 @@ class Service(
     PolicyVerbs,
     GrantVerbs,
     KeyStoreVerbs,
+    DomainVerbs,
     AdminVerbs,
 ):
     """All verbs, over a keyring and an audit log (``KeyService``, ``ImmediateService``). Belongs to one event loop."""

@@ -30,8 +30,9 @@ MANAGING = {
     "CreateKey", "CreateAlias", "EnableKey", "DisableKey", "UpdateAlias", "DeleteAlias", "UpdateKeyDescription",
     "ScheduleKeyDeletion", "CancelKeyDeletion", "TagResource", "UntagResource",
     "EnableKeyRotation", "DisableKeyRotation", "RotateKeyOnDemand", "PutKeyPolicy", "CreateGrant", "RevokeGrant",
-    "RetireGrant",
+    "RetireGrant", "CreateDomain", "RotateDomain", "MoveKey",
 }  # fmt: skip
+OVERSEEING = {"ListDomains", "DescribeDomain", "GetKeyDomain"}
 LOOKING = {
     "DescribeCustomKeyStores",
     "DescribeKey",
@@ -53,10 +54,10 @@ USING = {
 }  # fmt: skip
 WHO_AM_I = {"GetCallerIdentity", "ReadApiDescription"}
 ALLOWED = {
-    "user/crypto-officer": MANAGING | LOOKING,
+    "user/crypto-officer": MANAGING | LOOKING | OVERSEEING,
     "user/crypto-user": USING | LOOKING,
-    "user/operator": LOOKING | {"ReadStatus"},
-    "user/everything": MANAGING | LOOKING | USING | {"ReadStatus"},
+    "user/operator": LOOKING | OVERSEEING | {"ReadStatus"},
+    "user/everything": MANAGING | LOOKING | OVERSEEING | USING | {"ReadStatus"},
     "user/stranger": set(),
     "": set(),
 }

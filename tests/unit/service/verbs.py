@@ -17,6 +17,7 @@ CHANGES = {
     "ScheduleKeyDeletion", "CancelKeyDeletion", "TagResource", "UntagResource", "PutKeyPolicy", "CreateGrant",
     "RevokeGrant", "RetireGrant",
     "EnableKeyRotation", "DisableKeyRotation", "RotateKeyOnDemand",
+    "CreateDomain", "RotateDomain", "MoveKey",
 }  # fmt: skip
 NEED_A_DATE = {"CancelKeyDeletion"}
 """Changes that need a key which is scheduled for destruction."""
@@ -117,12 +118,29 @@ VERBS = {
         caller, key_id, limit=10, after=None, with_first=True
     ),
     "ReadStatus": lambda service, caller, key_id, sealed: service.read_status(caller),
+    "CreateDomain": lambda service, caller, key_id, sealed: service.create_domain(
+        caller, name=caller.request_id
+    ),
+    "ListDomains": lambda service, caller, key_id, sealed: service.list_domains(caller, limit=10, after=None),
+    "DescribeDomain": lambda service, caller, key_id, sealed: service.describe_domain(
+        caller, service_domain_of(service, key_id)
+    ),
+    "GetKeyDomain": lambda service, caller, key_id, sealed: service.get_key_domain(caller, key_id),
+    "RotateDomain": lambda service, caller, key_id, sealed: service.rotate_domain(
+        caller, service_domain_of(service, key_id)
+    ),
+    "MoveKey": lambda service, caller, key_id, sealed: service.move_key(caller, key_id, domain="dedicated"),
     "ScheduleKeyDeletion": lambda service, caller, key_id, sealed: service.schedule_key_deletion(
         caller, key_id, days=7
     ),
     "CancelKeyDeletion": lambda service, caller, key_id, sealed: service.cancel_key_deletion(caller, key_id),
 }
 """Verb → call(service, caller, key_id, ciphertext of PLAINTEXT under the key and CONTEXT)."""
+
+
+def service_domain_of(service, key_id):
+    """Return the id of the domain that a key is in."""
+    return service._keyring.domains.of_key(key_id).domain_id
 
 
 def everything_in(bench):
@@ -134,7 +152,8 @@ def everything_in(bench):
     policies = [bench.store.get_key_policy(key_id) for key_id in ids]
     grants = [bench.store.list_grants(key_id, after=None, limit=100) for key_id in ids]
     stores = bench.keyring.key_stores.page(limit=100, after=None)
-    return keys, aliases, tags, policies, grants, stores
+    domains = bench.keyring.domains.page(limit=100, after=None)
+    return keys, aliases, tags, policies, grants, stores, domains
 
 
 async def make_ready_for(verb, service, caller, key_id):
