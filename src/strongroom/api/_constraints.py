@@ -7,10 +7,12 @@ from strongroom.api._errors import validation_error
 
 _ECHOED = 256
 """Characters of a wrong value that are repeated to the caller."""
+_TOLD = 32
+"""Violations that are told; of more, there may be one for each few bytes of a request, and each has hundreds in the answer."""
 
 
 class Violations:
-    """Collects what a request breaks, so that the caller hears of all at once.
+    """Collects what a request breaks, so that the caller hears of all at once, or of the first 32.
 
     Names are those of the AWS model with a lower-case first letter. Values of ``bytes`` kind are never
     repeated: they may be secret.
@@ -18,6 +20,7 @@ class Violations:
 
     def __init__(self) -> None:
         self._found: list[str] = []
+        self._n_found = 0
 
     def required(self, name: str, value: object | None) -> None:
         """A member that must be there."""
@@ -70,12 +73,12 @@ class Violations:
             self._add(name, f" '{value[:_ECHOED]}'", f"Member must satisfy enum value set: [{words}]")
 
     def _add(self, name: str, echo: str, constraint: str) -> None:
-        self._found.append(f"Value{echo} at '{name}' failed to satisfy constraint: {constraint}")
+        self._n_found += 1
+        if self._n_found <= _TOLD:
+            self._found.append(f"Value{echo} at '{name}' failed to satisfy constraint: {constraint}")
 
     def check(self) -> None:
         """Raise a ValidationException if anything was found."""
         if self._found:
-            errors = "error" if len(self._found) == 1 else "errors"
-            raise validation_error(
-                f"{len(self._found)} validation {errors} detected: {'; '.join(self._found)}"
-            )
+            errors = "error" if self._n_found == 1 else "errors"
+            raise validation_error(f"{self._n_found} validation {errors} detected: {'; '.join(self._found)}")

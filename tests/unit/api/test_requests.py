@@ -66,6 +66,21 @@ async def test_a_broken_constraint_is_named_in_the_words_of_aws(api, name):
     assert (answer.status, answer.code, answer.message) == (400, "ValidationException", message)
 
 
+@pytest.mark.parametrize(
+    ("operation", "members"),
+    [
+        ("CreateGrant", {**KEY, "Operations": [""] * 20_000}),
+        ("TagResource", {**KEY, "Tags": [{}] * 20_000}),
+        ("UntagResource", {**KEY, "TagKeys": [""] * 20_000}),
+    ],
+)
+async def test_of_thousands_of_broken_constraints_the_first_are_named(api, operation, members):
+    answer = await api.call(operation, members)
+    assert answer.code == "ValidationException"
+    assert 20_000 <= int(answer.message.split()[0]) <= 40_000
+    assert len(answer.body) < 20_000
+
+
 ENCRYPT = {**KEY, "Plaintext": "eA=="}
 DATA_KEY = {**KEY, "KeySpec": "AES_256"}
 DECRYPT = {"CiphertextBlob": "eA=="}
