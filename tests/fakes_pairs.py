@@ -45,7 +45,9 @@ class FakePairs:
 
     def _start_pairs(self):
         self.works = _Works()
-        self.uses = KeyUses(_Records(self), {KeyOrigin.AWS_KMS: self.works}, self.works.slow)
+        self.uses = KeyUses(
+            _Records(self), {KeyOrigin.AWS_KMS: self.works}, self.works.slow, None
+        )  # nothing is limited here
 
     async def sign(self, caller, key, message, *, algorithm, kind, dry_run):
         self._begin("Sign", caller)

@@ -3,7 +3,15 @@
 import hashlib
 
 from strongroom.core import KeyState, VersionMadeBy, random_bytes
-from strongroom.keyring import KeyVersion, KeyVersionUses, LastUse, RotationStatus, VersionPage, VersionUses
+from strongroom.keyring import (
+    Cryptoperiod,
+    KeyVersion,
+    KeyVersionUses,
+    LastUse,
+    RotationStatus,
+    VersionPage,
+    VersionUses,
+)
 
 DAY_S = 86_400.0
 
@@ -60,6 +68,18 @@ class FakeRotation:
         self._begin("MarkKeyCompromised", caller)
         self.keys[key_id] = self._key(key_id)._replace(state=KeyState.COMPROMISED)
         return self.keys[key_id]
+
+    async def set_cryptoperiod(self, caller, key_id, *, days, max_uses):
+        self._begin("SetCryptoperiod", caller)
+        self._key(key_id, usable=True)
+        ends_at = self._clock.now() + days * DAY_S if days else None
+        return Cryptoperiod(key_id, days, ends_at, max_uses, 0, None, is_made_anew=True)
+
+    async def set_activation_date(self, caller, key_id, *, at):
+        self._begin("SetActivationDate", caller)
+        state = KeyState.ACTIVE if at is None else KeyState.PRE_ACTIVE
+        self.keys[key_id] = self._key(key_id)._replace(state=state)
+        return Cryptoperiod(key_id, 0, None, 0, 0, at, is_made_anew=True)
 
     async def get_key_last_usage(self, caller, key_id):
         self._begin("GetKeyLastUsage", caller)

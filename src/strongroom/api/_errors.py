@@ -4,6 +4,7 @@ Every fault of the caller is HTTP 400, as AWS KMS answers it; 500 and 503 are ou
 names becomes a plain 500 with its detail stripped.
 """
 
+import datetime as dt
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -26,6 +27,8 @@ from strongroom.keyring import (
     ClusterNotActiveError,
     ClusterNotFoundError,
     ContextTooLongError,
+    CryptoperiodOverError,
+    CryptoperiodUnfitError,
     DestructionNotScheduledError,
     DestructionScheduledError,
     DomainFullError,
@@ -46,6 +49,7 @@ from strongroom.keyring import (
     InvalidSignatureError,
     KeyCompromisedError,
     KeyNotFoundError,
+    KeyPreActiveError,
     KeyRefusedByHsmsError,
     KeyStateError,
     KeyStoreHasKeysError,
@@ -115,6 +119,10 @@ def _sentence(error: StrongroomError) -> str:
     return f"{error.message[:1].upper()}{error.message[1:]}."
 
 
+def _date(seconds: float) -> str:
+    return dt.datetime.fromtimestamp(seconds, dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 ERROR_RULES: tuple[ErrorRule, ...] = (
     ErrorRule(KeyNotFoundError, "NotFoundException", 400,
               lambda error, where: f"Key '{where.arns.key(error.key_id)}' does not exist"),
@@ -142,6 +150,12 @@ ERROR_RULES: tuple[ErrorRule, ...] = (
               lambda error, where: f"{where.arns.key(error.key_id)} is compromised."),
     ErrorRule(PendingImportError, "KMSInvalidStateException", 400,
               lambda error, where: f"{where.arns.key(error.key_id)} is pending import."),
+    ErrorRule(KeyPreActiveError, "KMSInvalidStateException", 400,
+              lambda error, where: f"{where.arns.key(error.key_id)} is not active before {_date(error.activate_at)}."),
+    ErrorRule(CryptoperiodOverError, "KMSInvalidStateException", 400, lambda error, where:
+              f"{where.arns.key(error.key_id)} has reached the end of its cryptoperiod: it protects nothing more."),
+    ErrorRule(CryptoperiodUnfitError, "KMSInvalidStateException", 400,
+              lambda error, where: f"{where.arns.key(error.key_id)} {error.finding}."),
     ErrorRule(RotationUnsupportedError, "UnsupportedOperationException", 400,
               lambda error, where: f"{where.arns.key(error.key_id)} is of a kind that is not rotated so."),
     ErrorRule(RotationLimitError, "LimitExceededException", 400, lambda error, where:

@@ -1,19 +1,17 @@
 """``strongroom keys compromise`` and ``outstanding``: what AWS KMS has no word for, by signed calls of our own."""
 
 from collections.abc import Callable, Mapping
-from typing import TypeVar
 
 import click
 import msgspec
 
-from strongroom.cli._answers import KeyMetadataAnswer
+from strongroom.cli._key_calls import id_of, post
 from strongroom.cli._output import Output, shown_time, visible
 from strongroom.cli._reporting import reporting
-from strongroom.client import Outgoing, ServiceClient, read_answer
+from strongroom.client import ServiceClient
 from strongroom.core import SystemClock
 
 _DAY_S = 86_400.0
-_T = TypeVar("_T")
 
 
 class _Marked(msgspec.Struct, frozen=True, rename="camel"):
@@ -51,7 +49,7 @@ def life_commands(connect: Callable[[], ServiceClient]) -> Mapping[str, click.Co
         if not is_sure:
             raise click.UsageError("a compromised key never becomes active again; say --yes if that is meant")
         with connect() as client:
-            marked = _post(client, _id_of(client, key), "compromise", _Marked)
+            marked = post(client, id_of(client, key), "compromise", _Marked)
         output.say(
             f"{visible(marked.key_id)} is {visible(marked.state)}: it opens what it protects, and protects nothing more."
         )
@@ -66,7 +64,7 @@ def life_commands(connect: Callable[[], ServiceClient]) -> Mapping[str, click.Co
         KEY is a key id, an alias (alias/NAME) or the ARN of either.
         """
         with connect() as client:
-            uses = _post(client, _id_of(client, key), "uses", _Uses)
+            uses = post(client, id_of(client, key), "uses", _Uses)
         output.document(msgspec.to_builtins(uses))
         output.say(
             f"Uses noted since {shown_time(uses.tracked_since)}; what was before is in the audit log only."
@@ -86,12 +84,3 @@ def life_commands(connect: Callable[[], ServiceClient]) -> Mapping[str, click.Co
         output.table(["VERSION", "MATERIAL", "STATE", "USES", "LAST USED", "DAYS SINCE"], rows)
 
     return {"compromise": compromise, "outstanding": outstanding}
-
-
-def _id_of(client: ServiceClient, key: str) -> str:
-    return client.call("DescribeKey", {"KeyId": key}, KeyMetadataAnswer).key_metadata.key_id
-
-
-def _post(client: ServiceClient, key_id: str, action: str, kind: type[_T]) -> _T:
-    request = Outgoing(f"/api/v1/keys/{key_id}/{action}", {"Content-Type": "application/json"}, b"")
-    return read_answer(client.exchange(request), kind)

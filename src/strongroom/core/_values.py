@@ -52,12 +52,16 @@ class WrappedBytes(NamedTuple):
 class KeyState(StrEnum):
     """Lifecycle of a key, in the words of NIST SP 800-57 Part 1 Rev. 5, section 7."""
 
+    PRE_ACTIVE = "pre-active"
+    """Has a date before which it does nothing. No record has this state: it follows from the date."""
     ACTIVE = "active"
     """Protects and processes."""
     SUSPENDED = "suspended"
     """Does neither until it is active again (AWS KMS says Disabled, or PendingDeletion when it has a date of destruction)."""
     PENDING_IMPORT = "pending-import"
     """Its owner has not imported its material, or removed it: it does nothing (NIST: pre-activation)."""
+    DEACTIVATED = "deactivated"
+    """Its cryptoperiod is over: it processes, and protects nothing more. No record has this state: it follows from the date."""
     COMPROMISED = "compromised"
     """Others may know its material: it protects nothing any more, and does not become active again."""
     DESTROYED = "destroyed"

@@ -6,7 +6,7 @@ Envelope key the message keys are derived in one pass. The items share the key a
 
 import asyncio
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final, TypeVar
 
 from strongroom.core import KeyOrigin, random_bytes
@@ -29,8 +29,9 @@ from strongroom.keyring._batch_values import (
     SealedItem,
 )
 from strongroom.keyring._ciphers import KekCiphers
+from strongroom.keyring._cryptoperiods import Cryptoperiods
 from strongroom.keyring._errors import IncorrectKeyError, InvalidCiphertextError, KeyringError
-from strongroom.keyring._key_state import require_active, require_symmetric
+from strongroom.keyring._key_state import require_active, require_symmetric, require_verifying
 from strongroom.keyring._records import HeldKey, KeyRecords
 from strongroom.keyring._single_batches import SingleBatches
 from strongroom.keyring._values import KeyById, KeyRef
@@ -40,6 +41,7 @@ _AT_ONCE: Final = 256
 """Items after which other callers have their turn: about a millisecond of work."""
 
 _ItemT = TypeVar("_ItemT")
+_Require = Callable[[KeyRecord, str], None]
 
 
 class Batches:
@@ -50,19 +52,27 @@ class Batches:
     """
 
     def __init__(
-        self, store: Reader, records: KeyRecords, ciphers: KekCiphers, *, singly: SingleBatches
+        self,
+        store: Reader,
+        records: KeyRecords,
+        ciphers: KekCiphers,
+        periods: Cryptoperiods,
+        *,
+        singly: SingleBatches,
     ) -> None:
         """``singly`` does the items of keys whose work cannot be shared: Direct keys, pairs, HMAC keys."""
         self.singly = singly
         self._store = store
         self._records = records
         self._ciphers = ciphers
+        self._periods = periods
 
     async def encrypt(self, key: KeyRef, items: Sequence[PlainItem]) -> BatchOfBytes:
         """Encrypt each item under the key's current version."""
         held = self._find(key)
         if _is_direct(held):
             return await self.singly.encrypt(key, items)
+        held = await self._periods.protecting(key, len(items))
         cipher = await self._ciphers.kek(held.record, held.record.current_version)
         bindings = _Bindings()
         results: list[bytes | KeyringError] = []
@@ -79,6 +89,7 @@ class Batches:
         plaintexts = [drawn[at : at + n_bytes] for at in range(0, len(drawn), n_bytes)]
         if _is_direct(held):
             return await self.singly.data_keys(key, plaintexts, context=context)
+        held = await self._periods.protecting(key, count)
         cipher = await self._ciphers.kek(held.record, held.record.current_version)
         binding = data_binding(context)
         results: list[BatchDataKey] = []
@@ -90,13 +101,13 @@ class Batches:
 
     async def decrypt(self, key: KeyRef, items: Sequence[SealedItem]) -> BatchOfPlaintexts:
         """Decrypt each item that was encrypted under any version of the key."""
-        held = self._find(key)
+        held = self._find(key, require_verifying)
         if _is_direct(held):
             return await self.singly.decrypt(key, items)
         bindings = _Bindings()
         results: list[bytes | KeyringError] = []
         for part in _parts(items):
-            await self._turn(held.record)
+            await self._turn(held.record, require_verifying)
             results += await self._open(held, part, bindings)
         return BatchOfPlaintexts(held.record.key_id, held.record.material_id, results)
 
@@ -105,6 +116,7 @@ class Batches:
         held = self._find(key)
         if _is_direct(held):
             return await self.singly.rewrap(key, items)
+        held = await self._periods.protecting(key, len(items))
         cipher = await self._ciphers.kek(held.record, held.record.current_version)
         bindings = _Bindings()
         results: list[bytes | KeyringError] = []
@@ -121,19 +133,16 @@ class Batches:
             results += [next(sealed) if isinstance(text, bytes) else text for text in opened]
         return BatchOfBytes(held.record.key_id, held.record.material_id, results)
 
-    def _find(self, key: KeyRef) -> HeldKey:
+    def _find(self, key: KeyRef, require: _Require = require_active) -> HeldKey:
         held = self._records.find(key)
         require_symmetric(held.record, held.record.material_id)
-        require_active(held.record, held.record.material_id)
+        require(held.record, held.record.material_id)
         return held
 
-    async def _turn(self, record: KeyRecord) -> None:
-        """Let others have their turn, and see that the key is still active afterwards."""
+    async def _turn(self, record: KeyRecord, require: _Require = require_active) -> None:
+        """Let others have their turn, and see that the key may still do this afterwards."""
         await asyncio.sleep(0)
-        self._require_active(record)
-
-    def _require_active(self, record: KeyRecord) -> None:
-        require_active(self._records.find(KeyById(record.key_id)).record, record.material_id)
+        require(self._records.find(KeyById(record.key_id)).record, record.material_id)
 
     async def _open(
         self, held: HeldKey, part: Sequence[SealedItem], bindings: "_Bindings"
@@ -166,7 +175,7 @@ class Batches:
         if version > record.current_version or self._store.get_key_version(record.key_id, version) is None:
             return None
         cipher = await self._ciphers.kek(record, version)
-        self._require_active(record)
+        require_verifying(self._records.find(KeyById(record.key_id)).record, record.material_id)
         return cipher
 
 

@@ -9,9 +9,13 @@ KeyringError
 ├── TagLimitError             the key would have more tags than a key may have
 ├── KeyStateError             the key's state forbids the operation
 │   ├── DestructionScheduledError     it has a date of destruction
+│   ├── KeyPreActiveError         the date before which it does nothing has not come
+│   ├── CryptoperiodOverError     it protects nothing more: its time is over, or its uses are used up
 │   ├── KeyCompromisedError       others may know its material
 │   └── PendingImportError        its owner has not imported its material, or removed it
 ├── DestructionNotScheduledError      it has none that could be cancelled
+├── CryptoperiodUnfitError    a date or limit does not fit the key
+├── KeyUsedError              the key was used already
 ├── RotationUnsupportedError  keys of this kind are not rotated
 ├── RotationLimitError        the key was rotated on demand as often as it may be
 ├── ImportUnsupportedError    the key is not one whose material is imported
@@ -111,6 +115,21 @@ class DestructionScheduledError(KeyStateError):
         super().__init__(key_id, KeyState.SUSPENDED)
 
 
+class KeyPreActiveError(KeyStateError):
+    """The date before which the key does nothing has not come."""
+
+    def __init__(self, key_id: str, activate_at: float) -> None:
+        super().__init__(key_id, KeyState.PRE_ACTIVE)
+        self.activate_at = activate_at
+
+
+class CryptoperiodOverError(KeyStateError):
+    """The key protects nothing more: its time is over, or it was used as often as it may be. It still decrypts and verifies."""
+
+    def __init__(self, key_id: str, *, material_id: str | None = None) -> None:
+        super().__init__(key_id, KeyState.DEACTIVATED, material_id=material_id)
+
+
 class PendingImportError(KeyStateError):
     """The key waits for its owner to import its material."""
 
@@ -130,6 +149,21 @@ class DestructionNotScheduledError(KeyringError):
 
     def __init__(self, key_id: str) -> None:
         super().__init__(f"the key {key_id} is not scheduled for destruction", key_id=key_id)
+
+
+class CryptoperiodUnfitError(KeyringError):
+    """A cryptoperiod or a date of activation does not fit the key; ``finding`` says why."""
+
+    def __init__(self, key_id: str, finding: str) -> None:
+        super().__init__(f"the key {key_id} {finding}", key_id=key_id)
+        self.finding = finding
+
+
+class KeyUsedError(CryptoperiodUnfitError):
+    """The key was used already: no date of activation can be before that."""
+
+    def __init__(self, key_id: str) -> None:
+        super().__init__(key_id, "was used already, so no date of activation can be set")
 
 
 class RotationUnsupportedError(KeyringError):

@@ -10,10 +10,12 @@ from typing import Final
 from strongroom.core import KeyState, KeyUsage, ManagedKeySpec
 from strongroom.keyring._errors import (
     AlgorithmError,
+    CryptoperiodOverError,
     DestructionScheduledError,
     KeyCompromisedError,
     KeyDestroyedError,
     KeyNotFoundError,
+    KeyPreActiveError,
     KeyStateError,
     KeyUsageError,
     PendingImportError,
@@ -45,7 +47,8 @@ def key_info(record: KeyRecord) -> KeyInfo:
 
 def changes_at(record: KeyRecord, now: float) -> float:
     """Return when a key's state changes by itself next, in seconds since the Unix epoch; NEVER if it does not."""
-    return min((date for date in (record.expires_at,) if date is not None and date > now), default=NEVER)
+    dates = (record.expires_at, record.activate_at, record.period_ends_at)
+    return min((date for date in dates if date is not None and date > now), default=NEVER)
 
 
 def at_time(record: KeyRecord, now: float) -> KeyRecord:
@@ -55,6 +58,11 @@ def at_time(record: KeyRecord, now: float) -> KeyRecord:
         return record._replace(state=KeyState.PENDING_IMPORT)
     if has_expired and record.state is KeyState.COMPROMISED:
         return record._replace(expires_at=GONE)
+    if record.state is KeyState.ACTIVE:
+        if record.activate_at is not None and record.activate_at > now:
+            return record._replace(state=KeyState.PRE_ACTIVE)
+        if record.period_ends_at is not None and record.period_ends_at <= now and not record.is_made_anew:
+            return record._replace(state=KeyState.DEACTIVATED)
     return record
 
 
@@ -64,6 +72,10 @@ def require_active(record: KeyRecord, material_id: str) -> None:
         require_unscheduled(record)
         require_material(record)
         require_uncompromised(record)
+        if record.state is KeyState.PRE_ACTIVE and record.activate_at is not None:
+            raise KeyPreActiveError(record.key_id, record.activate_at)
+        if record.state is KeyState.DEACTIVATED:
+            raise CryptoperiodOverError(record.key_id, material_id=material_id)
         raise KeyStateError(record.key_id, record.state, material_id=material_id)
 
 
@@ -84,15 +96,23 @@ def require_unscheduled(record: KeyRecord) -> None:
 
 
 def require_processing(record: KeyRecord, material_id: str) -> None:
-    """As ``require_active``, but a compromised key may still open what was protected under it.
+    """As ``require_active``, but a compromised or deactivated key may still open what was protected under it.
 
     NIST SP 800-57 Part 1 Rev. 5, section 7.5: such a key protects nothing any more; what it protects already may be processed
     under care. Who needs the data has to get at it to move it, and who holds the material needs us not.
     """
+    if record.state is KeyState.DEACTIVATED:
+        return
     if record.state is not KeyState.COMPROMISED or record.destroy_at is not None:
         require_active(record, material_id)
     elif record.expires_at == GONE:
         raise PendingImportError(record.key_id)
+
+
+def require_verifying(record: KeyRecord, material_id: str) -> None:
+    """As ``require_active``, but a deactivated key still verifies and decrypts; not a compromised one, by which nothing is proved."""
+    if record.state is not KeyState.DEACTIVATED:
+        require_active(record, material_id)
 
 
 def require_uncompromised(record: KeyRecord) -> None:

@@ -8,6 +8,7 @@ from strongroom.keyring._aliases import Aliases
 from strongroom.keyring._batches import Batches
 from strongroom.keyring._ciphers import CacheLimits, KekCiphers
 from strongroom.keyring._creation import DomainMaking, KeyCreation, KeyKind
+from strongroom.keyring._cryptoperiods import Cryptoperiods
 from strongroom.keyring._data_key_pairs import DataKeyPairs
 from strongroom.keyring._direct import DirectKeys
 from strongroom.keyring._domain_resealing import DomainResealing
@@ -67,14 +68,13 @@ class Keyring(SymmetricKeys):
     ) -> None:
         """Without ``access`` there are no custom key stores."""
         self.key_stores = KeyStores(store, access, clock=clock)
-        super().__init__(
-            store,
-            KeyRecords(store, max_names=limits.max_keks, clock=clock),
-            KekCiphers(store, hsm, clock=clock, limits=limits, request_s=request_s),
-            DirectKeys(store, self.key_stores, access, clock=clock, request_s=request_s),
-        )
+        records = KeyRecords(store, max_names=limits.max_keks, clock=clock)
+        ciphers = KekCiphers(store, hsm, clock=clock, limits=limits, request_s=request_s)
+        direct = DirectKeys(store, self.key_stores, access, clock=clock, request_s=request_s)
+        self.rotations = KeyRotations(store, ciphers, direct, clock=clock)
+        self.cryptoperiods = Cryptoperiods(store, records, self.rotations.rotate_due, clock=clock)
+        super().__init__(store, records, ciphers, direct, self.cryptoperiods)
         self.lifecycle = KeyLifecycle(store, clock=clock, destroy_direct=self.direct.destroy_due)
-        self.rotations = KeyRotations(store, self.ciphers, self.direct, clock=clock)
         self.aliases = Aliases(store, clock=clock)
         self.last_uses = LastUses(store, clock=clock)
         self.tags = Tags(store)
@@ -82,7 +82,7 @@ class Keyring(SymmetricKeys):
         self._hsm = hsm
         self._clock = clock
         self._request_s = request_s
-        self.ready = ReadyKeys(self._records, self.ciphers)
+        self.ready = ReadyKeys(self._records, self.ciphers, self.cryptoperiods)
         self._slow = SlowWork("signing", threads=_SIGNING_THREADS, max_under_way=_MAX_SIGNING)
         self._slowest = SlowWork("key-generation", threads=1, max_under_way=_MAX_GENERATING)
         self.envelope = EnvelopeWorks(store, self.ciphers, limits, self._slow, clock=clock)
@@ -99,12 +99,12 @@ class Keyring(SymmetricKeys):
             KeyOrigin.EXTERNAL: self.envelope,
             KeyOrigin.AWS_CLOUDHSM: self.direct,
         }
-        self.ready_uses = ReadyUses(self._records, self.envelope)
-        self.uses = KeyUses(self._records, works, self._slow)
+        self.ready_uses = ReadyUses(self._records, self.envelope, self.cryptoperiods)
+        self.uses = KeyUses(self._records, works, self._slow, self.cryptoperiods)
         self.either = EitherUses(self, self.uses, self._records)
         self.data_key_pairs = DataKeyPairs(self, self._slowest)
         singly = SingleBatches(self._records, self, self.uses)
-        self.batches = Batches(store, self._records, self.ciphers, singly=singly)
+        self.batches = Batches(store, self._records, self.ciphers, self.cryptoperiods, singly=singly)
 
     @property
     def records(self) -> KeyRecords:
@@ -217,9 +217,8 @@ class Keyring(SymmetricKeys):
 
     async def _usable(self, key: KeyRef) -> tuple[HeldKey, Xaes256Gcm]:
         """Return an active key and the cipher of its current version. Raises as ``encrypt``."""
-        held = self._records.find(key)
+        held = await self._protecting(key)
         record = held.record
-        require_active(record, record.material_id)
         cipher = self.ciphers.cached_kek(record, record.current_version)
         if cipher is None:
             cipher = await self._unwrapped(record, record.current_version, record.material_id)

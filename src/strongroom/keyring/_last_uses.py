@@ -17,6 +17,7 @@ from strongroom.storage import KeyRecord, KeyUseRecord, KeyVersionRecord, Store,
 
 _MAX_HELD: Final = 20_000
 _ROWS_A_WRITE: Final = 200
+_PROCESSING: Final = frozenset({"Decrypt", "Verify", "VerifyMac"})
 
 
 class LastUse(NamedTuple):
@@ -61,16 +62,39 @@ class LastUses:
         self.n_forgotten = 0
         """Uses that found no room. Their versions look less recently used than they are."""
 
-    def note(self, key_id: str, material_id: str, operation: str, request_id: str) -> None:
-        """Note that a version was used just now."""
+    def note(
+        self,
+        key_id: str,
+        material_id: str,
+        operation: str,
+        request_id: str,
+        *,
+        n_uses: int = 1,
+        is_processing: bool = False,
+    ) -> None:
+        """Note that a version was used just now, ``n_uses`` times.
+
+        Whether it protected something follows from the operation, but for ``is_processing``: of ReEncrypt the source.
+        """
         place = (key_id, material_id)
         found = self._held.get(place)
         if found is None and len(self._held) >= _MAX_HELD:
             self.n_forgotten += 1
             return
-        n_uses = 1 if found is None else found.n_uses + 1
         now = self._clock.now()
-        self._held[place] = KeyUseRecord(key_id, material_id, n_uses, now, operation, request_id)
+        protected_at = processed_at = None
+        n_protected = 0
+        if found is not None:
+            n_uses += found.n_uses
+            n_protected, protected_at, processed_at = found[6:]
+        if is_processing or operation in _PROCESSING:
+            processed_at = now
+        else:
+            protected_at = now
+            n_protected = n_uses if found is None else n_protected + n_uses - found.n_uses
+        self._held[place] = KeyUseRecord(
+            key_id, material_id, n_uses, now, operation, request_id, n_protected, protected_at, processed_at
+        )
 
     def last_use(self, key_id: str) -> LastUse:
         """Tell the last use of a key in any state: by all processes as of their last flush, by this one as of now.

@@ -16,6 +16,7 @@ from strongroom.envelope import (
     seal_data,
 )
 from strongroom.keyring._ciphers import KekCiphers
+from strongroom.keyring._cryptoperiods import Cryptoperiods, UseLease
 from strongroom.keyring._key_state import require_active
 from strongroom.keyring._records import HeldKey, KeyRecords
 from strongroom.keyring._values import DataKey, Decrypted, Encrypted, KeyByAlias, KeyRef
@@ -33,20 +34,23 @@ class _Ready(Struct, frozen=True):
     header: bytes
     """The authenticated bytes of what is encrypted under it."""
     cipher: Xaes256Gcm
+    lease: UseLease | None
+    """How often it may encrypt; None: no limit."""
 
 
 class ReadyKeys:
     """Does what ``Keyring.encrypt`` and ``decrypt`` do, as long as nothing has to be fetched for it.
 
     Each function returns None where it cannot tell by itself: the KEK is not in memory, the ciphertext is none of
-    ours, of an older version or does not authenticate. Whoever gets None asks the keyring, which waits for an HSM or words
+    ours, of an older version or does not authenticate, or no more uses are at hand of a key whose uses are counted. Whoever gets None asks the keyring, which waits for an HSM or words
     the refusal; nothing has happened by then. Belongs to the keyring's event loop.
 
     What was found is good for one turn of the event loop, as in ``KeyRecords``: whoever is handled in a turn has sent its
     request before that turn began, and so before a change that is answered in it or later.
     """
 
-    def __init__(self, records: KeyRecords, ciphers: KekCiphers) -> None:
+    def __init__(self, records: KeyRecords, ciphers: KekCiphers, periods: Cryptoperiods) -> None:
+        self._periods = periods
         self._records = records
         self._ciphers = ciphers
         self._of_turn: dict[str | bytes, _Ready] = {}
@@ -58,7 +62,7 @@ class ReadyKeys:
         Raises KeyStateError, KeyNotFoundError, AliasNotFoundError.
         """
         ready = self._find(key)
-        if ready is None:
+        if ready is None or (ready.lease is not None and not ready.lease.take()):
             return None
         binding = data_binding(context) if context else _NO_CONTEXT
         sealed = seal_data(ready.cipher, ready.header, plaintext, binding)
@@ -67,7 +71,7 @@ class ReadyKeys:
     def generate_data_key(self, key: KeyRef, n_bytes: int, context: Mapping[str, str]) -> DataKey | None:
         """Make a data key of ``n_bytes`` and encrypt it. Raises as ``encrypt``."""
         ready = self._find(key)
-        if ready is None:
+        if ready is None or (ready.lease is not None and not ready.lease.take()):
             return None
         plaintext = random_bytes(n_bytes)
         binding = data_binding(context) if context else _NO_CONTEXT
@@ -114,8 +118,9 @@ class ReadyKeys:
         if cipher is None:
             return None
         header = data_header(held.id_bytes, record.current_version)
+        lease = self._periods.lease(record)
         ready = _Ready(
-            record.key_id, record.material_id, held.id_bytes, record.current_version, header, cipher
+            record.key_id, record.material_id, held.id_bytes, record.current_version, header, cipher, lease
         )
         try:
             loop = asyncio.get_running_loop()

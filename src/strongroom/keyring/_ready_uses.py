@@ -3,6 +3,7 @@
 from typing import Final
 
 from strongroom.core import KeyUsage, SigningAlgorithm
+from strongroom.keyring._cryptoperiods import Cryptoperiods
 from strongroom.keyring._envelope_works import EnvelopeWorks
 from strongroom.keyring._errors import UnfitRequestError
 from strongroom.keyring._key_state import require_active
@@ -22,7 +23,8 @@ class ReadyUses:
     Nothing has happened by then. Belongs to the keyring's event loop.
     """
 
-    def __init__(self, records: KeyRecords, envelope: EnvelopeWorks) -> None:
+    def __init__(self, records: KeyRecords, envelope: EnvelopeWorks, periods: Cryptoperiods) -> None:
+        self._periods = periods
         self._records = records
         self._envelope = envelope
 
@@ -40,5 +42,8 @@ class ReadyUses:
         try:
             what = to_sign(algorithm, message, kind)
         except UnfitRequestError:
+            return None
+        lease = self._periods.lease(record)
+        if lease is not None and not lease.take():
             return None
         return Signed(record.key_id, record.material_id, work.sign_now(what.signed))

@@ -10,9 +10,10 @@ from typing import Final, NamedTuple
 
 from strongroom.core import Clock, KeyOrigin, KeyState, StorageError, VersionMadeBy, random_bytes
 from strongroom.keyring._ciphers import KekCiphers, is_under_domain_of
+from strongroom.keyring._cryptoperiods import period_from, why_to_rotate
 from strongroom.keyring._direct import DirectKeys, require_claimable
 from strongroom.keyring._errors import ImportStateError, RotationLimitError, RotationUnsupportedError
-from strongroom.keyring._key_state import at_time, key_info, read_key, require_active
+from strongroom.keyring._key_state import at_time, key_info, read_key, require_active, require_verifying
 from strongroom.keyring._values import KeyInfo
 from strongroom.keyring._versions import NO_MATERIAL, all_versions, settled
 from strongroom.storage import KeyRecord, KeyVersionRecord, Store, Transaction
@@ -21,6 +22,8 @@ MIN_ROTATION_DAYS: Final = 90
 MAX_ROTATION_DAYS: Final = 2_560
 DEFAULT_ROTATION_DAYS: Final = 365
 MAX_ROTATIONS_ON_DEMAND: Final = 25
+MAX_VERSIONS: Final = 10_000
+"""As many versions as a key can have, so that whoever looks at all of them is not lost in them."""
 _DAY_S: Final = 86_400.0
 _TRIES: Final = 5
 _OUR_MAKING: Final = frozenset({KeyOrigin.AWS_KMS, KeyOrigin.AWS_CLOUDHSM})
@@ -64,11 +67,13 @@ class VersionPage(NamedTuple):
 
 
 class Rotated(NamedTuple):
-    """What a rotation by schedule made."""
+    """What a rotation made that nobody asked for at that moment."""
 
     key_id: str
     material_id: str
     version: int
+    because: str = "schedule"
+    """Or ``period`` or ``uses``: the cryptoperiod of the version before was over, or nearly so."""
 
 
 class KeyRotations:
@@ -145,25 +150,34 @@ class KeyRotations:
         raise StorageError("other requests kept rotating this key before its new version could be stored")
 
     def list_due(self, *, limit: int) -> list[str]:
-        """Return up to ``limit`` ids of active keys whose date of rotation has come, the oldest date first.
+        """Return up to ``limit`` ids of active keys that are to be rotated, those with the oldest date of rotation first.
 
         Those of a custom key store that is not connected wait for it, and are not among them.
         """
-        return [record.key_id for record in self._store.list_keys_to_rotate(self._clock.now(), limit=limit)]
+        now = self._clock.now()
+        found = self._store.list_keys_to_rotate(now, limit=limit)
+        found += self._store.list_keys_whose_period_is_over(now, limit=limit)
+        return list(dict.fromkeys(record.key_id for record in found))[:limit]
 
-    async def rotate_due(self, key_id: str) -> Rotated | None:
-        """Rotate a key if its date has come; None when it is not so, or no longer: nothing happens then.
+    async def rotate_due(self, key_id: str, n_uses: int = 0) -> Rotated | None:
+        """Rotate a key if its date has come or its cryptoperiod is over; None when it is not so, or no longer.
 
+        With ``n_uses`` also when fewer uses are left. Nothing happens when it is not due.
         Raises HsmError, and KeyStoreStateError for a key inside HSMs whose store is not connected. The next date follows from this one, so what is late once is not late for ever; after a year
         of suspension a key is rotated once, not twelve times.
         """
         found = self._store.get_key(key_id)
         now = self._clock.now()
-        if found is None or not _is_due(found, now):
+        because = "" if found is None else why_to_rotate(self._store, found, now, n_uses)
+        if found is None or not because:
             return None
+        if found.current_version >= MAX_VERSIONS:
+            raise RotationLimitError(key_id, MAX_VERSIONS)
         version = await self._next_version(found, VersionMadeBy.AUTOMATIC)
-        changed = await self._store.write(partial(_rotate_due, version=version, now=now))
-        return None if changed is None else Rotated(key_id, changed.material_id, changed.current_version)
+        changed = await self._store.write(partial(_rotate_due, version=version, now=now, n_uses=n_uses))
+        if changed is None:
+            return None
+        return Rotated(key_id, changed.material_id, changed.current_version, because)
 
     async def _next_version(self, record: KeyRecord, made_by: VersionMadeBy) -> KeyVersionRecord:
         number, wrapped, hsm_key_id = record.current_version + 1, b"", b""
@@ -192,10 +206,6 @@ def _require_rotatable(record: KeyRecord) -> None:
     require_active(record, record.material_id)
 
 
-def _is_due(record: KeyRecord, now: float) -> bool:
-    return record.state is KeyState.ACTIVE and record.rotate_at is not None and record.rotate_at <= now
-
-
 def _schedule(tx: Transaction, *, key_id: str, days: int, at: float | None) -> None:
     found = read_key(tx, key_id)
     _require_rotatable(found)
@@ -220,8 +230,8 @@ def _rotate_to_waiting(tx: Transaction, *, key_id: str, now: float) -> KeyRecord
     """Make the imported version that waits the current one."""
     found = read_key(tx, key_id)
     _require_symmetric(found)
-    found = at_time(found, now)
-    require_active(found, found.material_id)
+    of_now = at_time(found, now)
+    require_verifying(of_now, of_now.material_id)  # a new version is how a deactivated key gets active again
     versions = all_versions(tx, key_id)
     waiting = versions[-1]
     has_expired = waiting.expires_at is not None and waiting.expires_at <= now
@@ -231,23 +241,29 @@ def _rotate_to_waiting(tx: Transaction, *, key_id: str, now: float) -> KeyRecord
         raise RotationLimitError(key_id, MAX_ROTATIONS_ON_DEMAND)
     tx.change_key_version(waiting._replace(rotated_at=now))
     changed = found._replace(current_version=waiting.version, material_id=waiting.material_id)
+    changed = period_from(changed, now)
     changed = settled(changed, all_versions(tx, key_id))
     tx.change_key(changed)
     return changed
 
 
-def _rotate_due(tx: Transaction, *, version: KeyVersionRecord, now: float) -> KeyRecord | None:
+def _rotate_due(tx: Transaction, *, version: KeyVersionRecord, now: float, n_uses: int) -> KeyRecord | None:
     """As ``_rotate_on_demand``, if the key is due still, with its next date."""
     found = tx.get_key(version.key_id)
-    if found is None or not _is_due(found, now) or found.current_version + 1 != version.version:
+    if found is None or found.current_version + 1 != version.version:
+        return None
+    because = why_to_rotate(tx, found, now, n_uses)
+    if not because:
         return None
     if _is_elsewhere(tx, found, version):
         return None
     if found.store_id:
         require_claimable(tx, found, version)
-    period_s = found.rotation_days * _DAY_S
-    following = (found.rotate_at or now) + period_s
-    return _move_to(tx, found._replace(rotate_at=following if following > now else now + period_s), version)
+    if because == "schedule":
+        period_s = found.rotation_days * _DAY_S
+        following = (found.rotate_at or now) + period_s
+        found = found._replace(rotate_at=following if following > now else now + period_s)
+    return _move_to(tx, found, version)
 
 
 def _is_elsewhere(tx: Transaction, record: KeyRecord, version: KeyVersionRecord) -> bool:
@@ -257,6 +273,7 @@ def _is_elsewhere(tx: Transaction, record: KeyRecord, version: KeyVersionRecord)
 
 def _move_to(tx: Transaction, record: KeyRecord, version: KeyVersionRecord) -> KeyRecord:
     changed = record._replace(current_version=version.version, material_id=version.material_id)
+    changed = period_from(changed, version.created_at)
     tx.insert_key_version(version)
     tx.change_key(changed)
     return changed

@@ -15,6 +15,7 @@ from strongroom.envelope import (
     seal_blob,
 )
 from strongroom.keyring._ciphers import KekCiphers
+from strongroom.keyring._cryptoperiods import Cryptoperiods
 from strongroom.keyring._direct import DirectKeys
 from strongroom.keyring._errors import (
     IncorrectKeyError,
@@ -34,7 +35,15 @@ class SymmetricKeys:
     With record and KEK in memory, ``encrypt``, ``decrypt`` and ``generate_data_key`` never wait.
     """
 
-    def __init__(self, store: Reader, records: KeyRecords, ciphers: KekCiphers, direct: DirectKeys) -> None:
+    def __init__(
+        self,
+        store: Reader,
+        records: KeyRecords,
+        ciphers: KekCiphers,
+        direct: DirectKeys,
+        periods: Cryptoperiods,
+    ) -> None:
+        self._periods = periods
         self.ciphers = ciphers
         self.direct = direct
         self._reader = store
@@ -42,9 +51,8 @@ class SymmetricKeys:
 
     async def encrypt(self, key: KeyRef, plaintext: Secret, context: Mapping[str, str]) -> Encrypted:
         """Encrypt under the current version. Raises KeyStateError, KeyNotFoundError, AliasNotFoundError, HsmError."""
-        held = self._records.find(key)
+        held = await self._protecting(key)
         record = held.record
-        require_active(record, record.material_id)
         if record.origin is KeyOrigin.AWS_CLOUDHSM:
             require_symmetric(record, record.material_id)
             sealed = await self.direct.encrypt(record, plaintext, context)
@@ -100,6 +108,16 @@ class SymmetricKeys:
         except EnvelopeIntegrityError:
             raise InvalidCiphertextError(key_id=record.key_id, material_id=material_id) from None
         return Decrypted(record.key_id, material_id, Secret(plaintext))
+
+    async def _protecting(self, key: KeyRef) -> HeldKey:
+        """Return an active key that may encrypt once more now, which counts. Raises as ``encrypt``."""
+        held = self._records.find(key)
+        record = held.record
+        require_active(record, record.material_id)
+        if not record.is_limited:
+            return held
+        require_symmetric(record, record.material_id)  # before it counts
+        return await self._periods.protecting(key)
 
     async def _unwrapped(
         self,

@@ -17,6 +17,7 @@ from strongroom.core import (
     VerificationFailedError,
 )
 from strongroom.hsm.public_keys import MAX_MESSAGE_BYTES, encrypt_oaep, oaep_limit_bytes, point_of_peer
+from strongroom.keyring._cryptoperiods import Cryptoperiods
 from strongroom.keyring._errors import (
     AlgorithmError,
     DryRunError,
@@ -27,7 +28,7 @@ from strongroom.keyring._errors import (
     NoPublicKeyError,
     UnfitRequestError,
 )
-from strongroom.keyring._key_state import require_active
+from strongroom.keyring._key_state import require_active, require_verifying
 from strongroom.keyring._key_work import KeyWork, KeyWorks
 from strongroom.keyring._records import KeyRecords
 from strongroom.keyring._signing import is_slow_to_verify, to_sign, verify
@@ -56,8 +57,15 @@ class KeyUses:
     TooBusyError, HsmError and, with ``dry_run``, DryRunError in the place of its result, once everything else is checked.
     """
 
-    def __init__(self, records: KeyRecords, works: Mapping[KeyOrigin, KeyWorks], slow: SlowWork) -> None:
+    def __init__(
+        self,
+        records: KeyRecords,
+        works: Mapping[KeyOrigin, KeyWorks],
+        slow: SlowWork,
+        periods: Cryptoperiods,
+    ) -> None:
         """``works`` has every origin that a key of this service can have."""
+        self._periods = periods
         self._records = records
         self._works = works
         self._slow = slow
@@ -74,7 +82,7 @@ class KeyUses:
         """Sign a message of 1 to 4,096 bytes, or its digest or representative."""
         record = self._signing_key(key, algorithm)
         what = to_sign(algorithm, message, kind)
-        opened = await self._open(record, dry_run=dry_run)
+        opened = await self._open_to_protect(record, dry_run=dry_run)
         signature = await opened.work.sign(algorithm, what.signed, is_mu=what.is_mu)
         return Signed(*opened.names, signature)
 
@@ -107,7 +115,7 @@ class KeyUses:
         self, key: KeyRef, algorithm: MacAlgorithm, message: bytes, *, dry_run: bool = False
     ) -> Maced:
         """Make the HMAC of 1 to 4,096 bytes."""
-        opened = await self._open(self._mac_key(key, algorithm, message), dry_run=dry_run)
+        opened = await self._open_to_protect(self._mac_key(key, algorithm, message), dry_run=dry_run)
         return Maced(*opened.names, await opened.work.mac(message))
 
     async def verify_mac(
@@ -123,7 +131,7 @@ class KeyUses:
 
     async def public_key(self, key: KeyRef) -> PublicHalf:
         """Return the public half of a pair. Raises NoPublicKeyError."""
-        record = self._active(key)
+        record = self._verifying(key)
         if not record.spec.is_pair:
             raise NoPublicKeyError(record.key_id, material_id=record.material_id)
         opened = await self._open(record)
@@ -143,7 +151,7 @@ class KeyUses:
                 key_id=record.key_id,
                 material_id=record.material_id,
             ) from None
-        opened = await self._open(record, dry_run=dry_run)
+        opened = await self._open_to_protect(record, dry_run=dry_run)
         return Derived(*opened.names, await opened.work.derive(peer_spki_der), record.origin)
 
     async def encrypt_oaep(
@@ -160,7 +168,7 @@ class KeyUses:
                 key_id=record.key_id,
                 material_id=record.material_id,
             )
-        opened = await self._open(record, dry_run=dry_run)
+        opened = await self._open_to_protect(record, dry_run=dry_run)
         ciphertext = encrypt_oaep(record.spec.direct, opened.work.public_key, algorithm, plaintext)
         return Encrypted(*opened.names, ciphertext)
 
@@ -183,8 +191,8 @@ class KeyUses:
         return Decrypted(key_id, material_id, plaintext)
 
     def oaep_key(self, key: KeyRef, algorithm: OaepAlgorithm) -> KeyRecord:
-        """Return an active key that encrypts by this algorithm. Raises as the verbs do."""
-        record = self._active(key)
+        """Return a key that decrypts by this algorithm, and encrypts if it is active. Raises as the verbs do."""
+        record = self._verifying(key)
         _require_usage(record, KeyUsage.ENCRYPT_DECRYPT)
         if algorithm not in record.spec.oaep_algorithms:
             raise AlgorithmError(
@@ -193,7 +201,7 @@ class KeyUses:
         return record
 
     def _signing_key(self, key: KeyRef, algorithm: SigningAlgorithm) -> KeyRecord:
-        record = self._active(key)
+        record = self._verifying(key)
         _require_usage(record, KeyUsage.SIGN_VERIFY)
         if algorithm not in record.spec.signing_algorithms:
             raise AlgorithmError(
@@ -202,7 +210,7 @@ class KeyUses:
         return record
 
     def _mac_key(self, key: KeyRef, algorithm: MacAlgorithm, message: bytes) -> KeyRecord:
-        record = self._active(key)
+        record = self._verifying(key)
         _require_usage(record, KeyUsage.GENERATE_VERIFY_MAC)
         if algorithm is not record.spec.mac_algorithm:
             raise AlgorithmError(
@@ -217,11 +225,23 @@ class KeyUses:
         require_active(record, record.material_id)
         return record
 
-    async def _open(self, record: KeyRecord, *, dry_run: bool = False) -> _Opened:
-        """Return the key ready to work, if it is still active then."""
+    def _verifying(self, key: KeyRef) -> KeyRecord:
+        record = self._records.find(key).record
+        require_verifying(record, record.material_id)
+        return record
+
+    async def _open(self, record: KeyRecord) -> _Opened:
+        """Return the key ready to verify or decrypt, if it still may then."""
+        work = await self._works[record.origin].open(record)
+        return _Opened(self._verifying(KeyById(record.key_id)), work)
+
+    async def _open_to_protect(self, record: KeyRecord, *, dry_run: bool) -> _Opened:
+        """Return the key ready to work once more, if it is still active then, which counts."""
         work = await self._works[record.origin].open(record)
         record = self._active(KeyById(record.key_id))
         _stop_dry_run(record, dry_run=dry_run)
+        if record.is_limited:
+            record = (await self._periods.protecting(KeyById(record.key_id))).record
         return _Opened(record, work)
 
 

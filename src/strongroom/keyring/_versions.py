@@ -8,8 +8,8 @@ from strongroom.storage import KeyRecord, KeyVersionRecord, Reader
 
 NO_MATERIAL: Final = "0" * 64
 """Material id of a key that never had any; no HMAC-SHA-256 is known to come out like this."""
-_MOST: Final = 1_000
-"""More than a key can have: a rotation on demand for each, of which there are 25, and one that waits."""
+_MOST: Final = 20_000
+"""More than a key can have (``MAX_VERSIONS``)."""
 
 
 def all_versions(reader: Reader, key_id: str) -> list[KeyVersionRecord]:

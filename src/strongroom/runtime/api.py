@@ -39,7 +39,7 @@ _ROTATE_EVERY_S = 60.0
 _FIRST_WRITER = "api-0"
 _CREDENTIALS_RETRY_S = 0.5
 _FOLLOW_ACCESS_KEYS_S = 1.0
-_NOTE_USES_S = 300.0
+_NOTE_USES_S = 60.0
 _CREDENTIALS_WAIT_S = 3.0
 _BACKLOG = 2048
 _COLLECT_EVERY = 20_000  # objects made and not freed
@@ -139,6 +139,7 @@ async def _run(bootstrap: ApiBootstrap, protections: list[str]) -> None:
         with contextlib.suppress(StrongroomError):
             await plane.access_keys.note_uses()
             await plane.service.flush_key_uses()
+            await plane.service.give_back_uses(all_of_them=True)
         cluster.close()
         plane.close()
 
@@ -234,6 +235,8 @@ async def _rotate_and_expire(plane: DataPlane, events: LoggedEvents, *, is_ours:
             try:
                 rotated = await plane.service.rotate_due_keys()
                 expired = await plane.service.expire_due_material()
+                if ending := await plane.service.warn_of_cryptoperiods():
+                    events.emit("keys.cryptoperiods_end_soon", count=ending)
             except StrongroomError as error:
                 events.emit("keys.not_rotated_or_expired", cause=str(error))
             else:
@@ -257,6 +260,7 @@ async def _note_uses(plane: DataPlane, events: LoggedEvents) -> None:
         try:
             await plane.access_keys.note_uses()
             await plane.service.flush_key_uses()
+            await plane.service.give_back_uses()
         except StrongroomError as error:
             events.emit("access_key.use_not_noted", cause=str(error))
 

@@ -35,6 +35,8 @@ _NOT_OF_KMS: Final = {
     "GetCallerIdentity": "sts.GetCallerIdentity",
     "MarkKeyCompromised": "strongroom.MarkKeyCompromised",
     "ListKeyUses": "strongroom.ListKeyUses",
+    "SetCryptoperiod": "strongroom.SetCryptoperiod",
+    "SetActivationDate": "strongroom.SetActivationDate",
     "ReadApiDescription": "strongroom.ReadApiDescription",
     "CreateDomain": "strongroom.CreateDomain",
     "ListDomains": "strongroom.ListDomains",

@@ -61,6 +61,8 @@ ROLES_FOR: Final = {
     "ListDomains": _OVERSEEING,
     "DescribeDomain": _OVERSEEING,
     "GetKeyDomain": _OVERSEEING,
+    "SetCryptoperiod": _MANAGING,
+    "SetActivationDate": _MANAGING,
     "EnableKeyRotation": _MANAGING,
     "DisableKeyRotation": _MANAGING,
     "RotateKeyOnDemand": _MANAGING,

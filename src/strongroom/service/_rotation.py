@@ -1,4 +1,4 @@
-"""``RotationVerbs``, and rotation by schedule: the new versions of keys whose date has come.
+"""``RotationVerbs``, and rotation by itself: the new versions of keys whose date has come, or whose cryptoperiod is over.
 
 ``rotate_due_keys`` is called about once a minute by one process. Nothing is lost when it is not called for a while, and
 a key is rotated once however many call it: the transaction that makes a version current looks whether the key is still
@@ -88,12 +88,16 @@ async def rotate_due_keys(rotations: KeyRotations, audit: AuditLog) -> int:
     """
 
     async def rotate(key_id: str) -> Told:
-        return _told(await rotations.rotate_due(key_id))
+        return told_of_rotation(await rotations.rotate_due(key_id))
 
     return await do_due_work(audit, ROTATE_EVENT, rotations.list_due(limit=_MOST_AT_ONCE), rotate)
 
 
-def _told(rotated: Rotated | None) -> Told:
+def told_of_rotation(rotated: Rotated | None) -> Told:
+    """Say what a rotation that nobody asked for came to."""
     if rotated is None:  # it was suspended, or another process was faster
         return Told(is_done=False, outcome=NOT_DUE)
-    return Told(is_done=True, key_version=rotated.material_id, detail={"version": str(rotated.version)})
+    detail = {"version": str(rotated.version)}
+    if rotated.because != "schedule":
+        detail["because"] = rotated.because
+    return Told(is_done=True, key_version=rotated.material_id, detail=detail)

@@ -10,6 +10,7 @@ from strongroom.service._asymmetric import AsymmetricVerbs
 from strongroom.service._audited import event_of
 from strongroom.service._authority import Source
 from strongroom.service._batches import BatchVerbs
+from strongroom.service._cryptoperiods import CryptoperiodVerbs
 from strongroom.service._destruction import destroy_due_keys
 from strongroom.service._domains import DomainVerbs
 from strongroom.service._facts import detail_of_request
@@ -33,6 +34,7 @@ class Service(
     RotationVerbs,
     ImportVerbs,
     UsageVerbs,
+    CryptoperiodVerbs,
     PolicyVerbs,
     GrantVerbs,
     KeyStoreVerbs,
@@ -43,6 +45,7 @@ class Service(
 
     def __init__(self, keyring: Keyring, audit: AuditLog, *, policy: KeyAuthority) -> None:
         super().__init__(keyring, audit, policy=policy)
+        keyring.cryptoperiods.rotate = self.rotate_key_that_is_over
         self._credentials: dict[str, Credential] | None = None
 
     @property

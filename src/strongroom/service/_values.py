@@ -22,6 +22,7 @@ from strongroom.service._admin_protocol import AdminService
 from strongroom.service._asymmetric_protocol import AsymmetricService
 from strongroom.service._batch_protocol import BatchService
 from strongroom.service._caller import Caller
+from strongroom.service._cryptoperiods_protocol import CryptoperiodService
 from strongroom.service._domains_protocol import DomainService
 from strongroom.service._imports_protocol import ImportService
 from strongroom.service._key_stores_protocol import KeyStoreService
@@ -57,6 +58,7 @@ class KeyService(
     RotationService,
     ImportService,
     UsageService,
+    CryptoperiodService,
     PolicyService,
     GrantService,
     DomainService,

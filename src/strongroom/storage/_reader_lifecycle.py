@@ -27,7 +27,12 @@ _CAN_BE_MADE_ANEW: Final = or_(
 )
 _TO_ROTATE: Final = (
     select(keys)
-    .where(keys.c.state == KeyState.ACTIVE.value, keys.c.rotate_at <= bindparam("now"), _CAN_BE_MADE_ANEW)
+    .where(
+        keys.c.state == KeyState.ACTIVE.value,
+        keys.c.rotate_at <= bindparam("now"),
+        or_(keys.c.activate_at.is_(None), keys.c.activate_at <= bindparam("now")),
+        _CAN_BE_MADE_ANEW,
+    )
     .order_by(keys.c.rotate_at, keys.c.key_id)
     .limit(bindparam("limit"))
 )

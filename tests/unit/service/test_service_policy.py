@@ -23,6 +23,7 @@ from strongroom.service import (
 from unit.service.import_verbs import IMPORT_VERBS
 from unit.service.pair_verbs import PAIR_VERBS
 from unit.service.verbs import VERBS, everything_in, make_ready_for, sealed_by
+from unit.service.verbs_of_versions import VERSION_VERBS
 
 MANAGING = {
     "CreateCustomKeyStore", "UpdateCustomKeyStore", "ConnectCustomKeyStore", "DisconnectCustomKeyStore",
@@ -66,7 +67,7 @@ ALLOWED = {
 def test_the_tests_go_through_every_verb():
     halves = {"ReEncryptFrom", "ReEncryptTo"}  # of one verb, about two keys
     assert (
-        VERBS.keys() | PAIR_VERBS.keys() | IMPORT_VERBS.keys()
+        VERBS.keys() | PAIR_VERBS.keys() | IMPORT_VERBS.keys() | VERSION_VERBS.keys()
         == ROLES_FOR.keys() - halves | FOR_EVERYBODY | {"ReEncrypt"}
     )
     verbs = {name.replace("_", "") for name in dir(KeyService) if not name.startswith("_")}
@@ -79,7 +80,7 @@ def test_the_tests_go_through_every_verb():
         "generatedatakeydry",
         *("encryptbatch", "decryptbatch", "rewrapbatch", "makedatakeys", "signbatch", "macbatch"),
     }
-    assert verbs == {verb.lower() for verb in VERBS | PAIR_VERBS | IMPORT_VERBS} | others
+    assert verbs == {verb.lower() for verb in VERBS | PAIR_VERBS | IMPORT_VERBS | VERSION_VERBS} | others
 
 
 def test_the_service_has_the_shape_that_it_promises():

@@ -1,0 +1,29 @@
+"""Calls of the admin API about one key."""
+
+from collections.abc import Mapping
+from typing import TypeVar
+
+import msgspec
+
+from strongroom.cli._answers import KeyMetadataAnswer
+from strongroom.client import Outgoing, ServiceClient, read_answer
+
+_T = TypeVar("_T")
+
+
+def id_of(client: ServiceClient, key: str) -> str:
+    """Return the id of a key by any of its names. Raises as ``ServiceClient.call``."""
+    return client.call("DescribeKey", {"KeyId": key}, KeyMetadataAnswer).key_metadata.key_id
+
+
+def post(
+    client: ServiceClient,
+    key_id: str,
+    action: str,
+    kind: type[_T],
+    members: Mapping[str, object] | None = None,
+) -> _T:
+    """Do something with a key, and return the answer. Raises as ``read_answer``."""
+    body = b"" if members is None else msgspec.json.encode(members)
+    request = Outgoing(f"/api/v1/keys/{key_id}/{action}", {"Content-Type": "application/json"}, body)
+    return read_answer(client.exchange(request), kind)
