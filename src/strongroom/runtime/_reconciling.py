@@ -224,6 +224,7 @@ class Reconciling:
             report = self._reconciler.reports.get(entry.member)
             if report is not None and report is not last:
                 return report
+        self._may_replace.discard(entry.member)  # nobody who was told that it failed expects it done some day
         raise MemberDeadlineError(f"{reason}; it did not come back within {_COME_BACK_LIMIT_S:.0f} s")
 
     async def _revived(self, entry: WorkerEntry) -> MemberTest:

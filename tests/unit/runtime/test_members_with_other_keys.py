@@ -4,7 +4,7 @@ import pytest
 
 from fakes_runtime import until
 from strongroom.core import Deadline, HsmIntegrityError, KeySpec, KeyUsage, SystemClock
-from strongroom.hsm.cluster import MemberState, Rules
+from strongroom.hsm.cluster import MemberState, Rules, WorkerEntry
 from strongroom.runtime import _reconciling
 from strongroom.runtime._reconciling import Reconciling
 from strongroom.storage import Store, create_database
@@ -56,6 +56,18 @@ async def test_an_operators_look_takes_it_out_of_service(served):
     assert not answer.reports[0].is_clean
     ((member, error),) = differing
     assert (member, type(error)) == ("alpha", HsmIntegrityError)
+
+
+async def test_an_order_to_replace_keys_of_a_member_that_does_not_come_back_is_over_with_its_answer(
+    served, monkeypatch
+):
+    monkeypatch.setattr(_reconciling, "_COME_BACK_LIMIT_S", 0.05)
+    reconciling, _hsm, _differing = served
+    absent = WorkerEntry("alpha", 0, 1, MemberState.EJECTED, "", reason="link cut")
+    reconciling._entries = lambda: [absent]
+    answer = await reconciling.answer(MembersRequest("reconcile", "alpha", repair=True))
+    assert "did not come back" in answer.failures["alpha"]
+    assert not reconciling._may_replace
 
 
 async def test_members_that_serve_are_looked_at_from_time_to_time(served, monkeypatch):
