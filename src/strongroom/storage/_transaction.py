@@ -5,7 +5,7 @@ from typing import Any, Final
 from sqlalchemy import Executable, Table, bindparam, delete, insert, update
 from sqlalchemy.exc import SQLAlchemyError
 
-from strongroom.core import HsmKeyId, KeyState, StorageError
+from strongroom.core import StorageError
 from strongroom.storage._access import AccessWrites
 from strongroom.storage._cryptoperiods import CryptoperiodWrites
 from strongroom.storage._domains import DomainWrites
@@ -61,9 +61,6 @@ _COUNT_KEY: Final = (
     update(domains)
     .where(domains.c.domain_id == bindparam("of_domain"))
     .values(key_count=domains.c.key_count + 1)
-)
-_SET_STATE: Final = (
-    update(keys).where(keys.c.key_id == bindparam("of_key")).values(state=bindparam("new_state"))
 )
 _CHANGE_KEY: Final = (
     update(keys)
@@ -164,10 +161,6 @@ class Transaction(
         self._change(_DELETE_COPY, {"of_key": record.key_id, "of_member": record.member})
         self._insert(hsm_key_copies, record)
 
-    def forget_hsm_key_copy(self, key_id: HsmKeyId, member: str) -> None:
-        """Forget that a member was known to hold a key: it does not, and nobody destroyed it there."""
-        self._change(_DELETE_COPY, {"of_key": key_id, "of_member": member})
-
     def insert_transport_key(self, record: TransportKeyRecord) -> None:
         """Add a transport key; a member has one of each kind."""
         self._insert(transport_keys, record)
@@ -179,11 +172,6 @@ class Transaction(
     def count_key_in_domain(self, domain_id: str) -> None:
         """Add one to the domain's ``key_count``. Raises StorageError when there is no such domain."""
         self._change_one(_COUNT_KEY, {"of_domain": domain_id}, f"no domain has the id {domain_id}")
-
-    def set_key_state(self, key_id: str, state: KeyState) -> None:
-        """Put a key into a state. Raises StorageError when there is no such key."""
-        values = {"of_key": key_id, "new_state": state.value}
-        self._change_one(_SET_STATE, values, f"no key has the id {key_id}")
 
     def change_key(self, record: KeyRecord) -> None:
         """Store what may change of a key: all but id, kind, origin, domain and birth.

@@ -14,7 +14,8 @@ from pathlib import Path
 from strongroom.core import KeyState
 from strongroom.storage import Store
 with Store.open(Path(sys.argv[1])) as store:
-    asyncio.run(store.write(lambda tx: tx.set_key_state(sys.argv[2], KeyState.SUSPENDED)))
+    suspended = store.get_key(sys.argv[2])._replace(state=KeyState.SUSPENDED)
+    asyncio.run(store.write(lambda tx: tx.change_key(suspended)))
 """
 
 

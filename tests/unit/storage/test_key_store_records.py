@@ -70,7 +70,7 @@ async def test_the_keys_of_a_store_are_counted_until_they_are_destroyed(store):
     await store.write(lambda tx: make.insert_whole_key(tx, record))
     assert store.count_keys_in_store(STORE.store_id) == 1
     assert store.count_keys_in_store("cks-00000000000000001") == 0
-    await store.write(lambda tx: tx.set_key_state(record.key_id, KeyState.DESTROYED))
+    await store.write(lambda tx: tx.change_key(record._replace(state=KeyState.DESTROYED)))
     assert store.count_keys_in_store(STORE.store_id) == 0
 
 
