@@ -110,6 +110,8 @@ from strongroom.keyring._lifecycle import (
 from strongroom.keyring._material import Material, generate_material, material_of_import
 from strongroom.keyring._random import MAX_RANDOM_BYTES
 from strongroom.keyring._records import HeldKey, KeyRecords
+from strongroom.keyring._root_rewrapping import Rewrapped, RootRewrapping
+from strongroom.keyring._root_scan import DomainsChangedError, RootScan
 from strongroom.keyring._rotation import (
     DEFAULT_ROTATION_DAYS,
     MAX_ROTATION_DAYS,
@@ -211,6 +213,7 @@ __all__ = [
     "DomainStateError",
     "DomainTagError",
     "Domains",
+    "DomainsChangedError",
     "DryRunError",
     "Encrypted",
     "EndedKey",
@@ -276,6 +279,9 @@ __all__ = [
     "PublicHalf",
     "ReEncrypted",
     "Replacement",
+    "Rewrapped",
+    "RootRewrapping",
+    "RootScan",
     "Rotated",
     "RotationLimitError",
     "RotationStatus",

@@ -38,6 +38,7 @@ from strongroom.storage import (
     KeyPolicyRecord,
     KeyRecord,
     KeyVersionRecord,
+    RootNotInUseError,
     Store,
     Transaction,
 )
@@ -91,12 +92,16 @@ class DomainMaking:
 
     async def make(self, kind: str, name: str | None = None) -> DomainRecord:
         """Make a domain. Raises DomainNameInUseError, HsmError."""
-        domain = (await self.draft(kind))._replace(name=name)
-        try:
-            await self._store.write(lambda tx: tx.insert_domain(domain))
-        except DuplicateError:
-            raise DomainNameInUseError(name or domain.domain_id) from None
-        return domain
+        for _ in range(_CREATE_TRIES):
+            domain = (await self.draft(kind))._replace(name=name)
+            try:
+                await self._store.write(partial(Transaction.insert_domain, record=domain))
+            except DuplicateError:
+                raise DomainNameInUseError(name or domain.domain_id) from None
+            except RootNotInUseError:  # it was rotated and destroyed since this was wrapped
+                continue
+            return domain
+        raise StorageError("the root was rotated again and again before a domain could be stored")
 
 
 class KeyCreation:

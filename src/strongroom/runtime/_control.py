@@ -30,7 +30,9 @@ from strongroom.runtime._key_requests import (
     MakeKey,
 )
 from strongroom.runtime._metrics import add_expositions
+from strongroom.runtime._root_keeping import RootKeeping
 from strongroom.wiring.members_door import MembersAnswer, MembersRequest
+from strongroom.wiring.root_door import RootAnswer, RootRequest
 
 _READ_BYTES = 1 << 16
 
@@ -57,7 +59,7 @@ class PublishedTable(msgspec.Struct, frozen=True, array_like=True, tag=True):
     table: ClusterTable
 
 
-_FROM_API = ReportedSuspicion | ProcessMetrics | MembersRequest | MakeKey | DestroyKey
+_FROM_API = ReportedSuspicion | ProcessMetrics | MembersRequest | RootRequest | MakeKey | DestroyKey
 _FROM_MAIN = PublishedTable | ProcessMetrics | KeyMade | KeyDestroyed
 
 
@@ -84,6 +86,8 @@ class ControlServer:
         self._server: FrameServer | None = None
         self.keys: KeyDoor | None = None
         """Who makes and destroys Direct keys for API processes; None: nobody does."""
+        self.roots: RootKeeping | None = None
+        """Who rotates the root for the home's owner; None: nobody does."""
 
     async def listen(self, path: Path) -> None:
         """Open the socket, or open it again where it was removed; connections stay. Raises ControlError."""
@@ -116,7 +120,7 @@ class ControlServer:
         if isinstance(message, ReportedSuspicion):
             self._suspect(message.suspicion)
             return
-        if isinstance(message, MembersRequest):
+        if isinstance(message, MembersRequest | RootRequest):
             task = asyncio.ensure_future(self._answer(connection, message))
             self._answering.add(task)
             task.add_done_callback(self._answering.discard)
@@ -133,14 +137,27 @@ class ControlServer:
         with contextlib.suppress(FrameError):  # one tells too much: no reason to cut the others off
             connection.send(ProcessMetrics(add_expositions(others)))
 
-    async def _answer(self, connection: Connection, request: MembersRequest) -> None:
+    async def _answer(self, connection: Connection, request: MembersRequest | RootRequest) -> None:
+        answer: MembersAnswer | RootAnswer
         try:
-            if self._members is None:
-                raise ControlError("this process answers no questions about members")
-            answer = await self._members(request)
+            if isinstance(request, MembersRequest):
+                answer = await self._answer_about_members(request)
+            else:
+                answer = await self._answer_about_root(connection, request)
         except Exception as error:  # noqa: BLE001  # whoever asks gets words
-            answer = MembersAnswer(failure=failure_from(error))
+            kind = MembersAnswer if isinstance(request, MembersRequest) else RootAnswer
+            answer = kind(failure=failure_from(error))
         connection.send(answer)
+
+    async def _answer_about_members(self, request: MembersRequest) -> MembersAnswer:
+        if self._members is None:
+            raise ControlError("this process answers no questions about members")
+        return await self._members(request)
+
+    async def _answer_about_root(self, connection: Connection, request: RootRequest) -> RootAnswer:
+        if self.roots is None:
+            raise ControlError("this process rotates no root")
+        return await self.roots.answer(request, connection.pid)
 
     def lost(self, connection: Connection) -> None:
         """Forget an API process that has gone."""
@@ -152,6 +169,8 @@ class ControlServer:
         """Stop listening and cut everybody off."""
         if self.keys is not None:
             self.keys.close()
+        if self.roots is not None:
+            self.roots.close()
         if self._server is not None:
             self._server.close()
         for task in self._answering:

@@ -123,6 +123,7 @@ async def _run(bootstrap: ApiBootstrap, protections: list[str]) -> None:
             _rotate_and_expire(plane, events, is_ours=bootstrap.writer.startswith(_FIRST_WRITER)),
             finish_domain_rotations(plane, events, is_ours=bootstrap.writer.startswith(_FIRST_WRITER)),
             _destroy_due_keys(plane, events, is_ours=bootstrap.writer.startswith(_FIRST_WRITER)),
+            _rewrap_under_the_root(plane, is_ours=bootstrap.writer.startswith(_FIRST_WRITER)),
         )
     ]
     if issuer is not None:
@@ -225,6 +226,12 @@ async def _destroy_due_keys(plane: DataPlane, events: LoggedEvents, *, is_ours: 
             else:
                 if destroyed:
                     events.emit("keys.destroyed", count=destroyed)
+
+
+async def _rewrap_under_the_root(plane: DataPlane, *, is_ours: bool) -> None:
+    """Rewrap what hangs under old roots: one process of the host does it for all."""
+    if is_ours:
+        await plane.root_rewraps.run()
 
 
 async def _rotate_and_expire(plane: DataPlane, events: LoggedEvents, *, is_ours: bool) -> None:

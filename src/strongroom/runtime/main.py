@@ -31,6 +31,7 @@ from strongroom.runtime._api_fleet import ApiFleet
 from strongroom.runtime._key_door import KeyDoor
 from strongroom.runtime._key_making import KeyMaking
 from strongroom.runtime._protect import protect_process
+from strongroom.runtime._root_keeping import RootKeeping
 from strongroom.runtime._supervisor import Supervisor
 from strongroom.storage import ReadOnlyStore, RootRecord, Store, upgrade_database
 from strongroom.wiring.development_tls import renew_development_tls
@@ -68,7 +69,9 @@ async def _serve(home: Home) -> int:
         events = AuditedEvents("main", audit)
         store = Store.open(home.database)
         try:
-            return await _run(config, home, roots, store=store, listeners=listeners, events=events)
+            return await _run(
+                config, home, roots, store=store, audit=audit, listeners=listeners, events=events
+            )
         finally:
             await events.settle()
             store.close()
@@ -84,6 +87,7 @@ async def _run(
     roots: list[RootRecord],
     *,
     store: Store,
+    audit: AuditLog,
     listeners: list[socket.socket],
     events: EventSink,
 ) -> int:
@@ -99,6 +103,16 @@ async def _run(
     )
     await making.start()
     supervisor.control.keys = KeyDoor(making, api.pids, events=events)
+    supervisor.control.roots = RootKeeping(
+        store,
+        keys,
+        audit,
+        api_pids=api.pids,
+        request_s=config.deadlines.request_s,
+        events=events,
+        clock=SystemClock(),
+    )
+    supervisor.control.roots.start()
     await supervisor.start()
     serving: asyncio.Task[None] | None = None
     try:

@@ -27,6 +27,7 @@ from strongroom.service._grant_tokens import grant_of_token, make_grant_token
 from strongroom.service._immediate import ImmediateService, Now
 from strongroom.service._key_authority import KeyAuthority
 from strongroom.service._policy import ROLES_FOR, Role
+from strongroom.service._root_rewraps import RootRewraps
 from strongroom.service._service import Service
 from strongroom.service._values import Caller, Credential, KeyService, Refusal
 
@@ -56,6 +57,7 @@ __all__ = [
     "PoliciesNotKeptError",
     "Refusal",
     "Role",
+    "RootRewraps",
     "Service",
     "UnfitGrantError",
     "grant_of_token",

@@ -6,11 +6,12 @@ from strongroom.audit import AuditLog
 from strongroom.config import Config, Home
 from strongroom.core import Clock, EventSink, HsmKeyMaker, StrongroomError
 from strongroom.hsm.cluster import HsmCluster
-from strongroom.keyring import CacheLimits, HsmAccess, Keyring
-from strongroom.service import AccessBook, AccessWriter, KeyAuthority, Service
+from strongroom.keyring import CacheLimits, HsmAccess, Keyring, RootRewrapping
+from strongroom.service import AccessBook, AccessWriter, KeyAuthority, RootRewraps, Service
 from strongroom.storage import Store
 from strongroom.wiring.access_keys import AccessKeys
 from strongroom.wiring.configured_callers import roles_of_configured
+from strongroom.wiring.events import LoggedEvents
 from strongroom.wiring.health import DataPlaneHealth
 
 
@@ -23,6 +24,7 @@ class DataPlane(NamedTuple):
     store: Store
     audit: AuditLog
     access_keys: AccessKeys
+    root_rewraps: RootRewraps
 
     async def load_credentials(self, events: EventSink) -> None:
         """Unwrap the secrets of access keys; until then the service refuses every caller as not ready.
@@ -75,12 +77,14 @@ def build_data_plane(
         authority = _authority(store, keyring, config, clock)
         service = Service(keyring, audit, policy=authority)
         access_keys = AccessKeys(store, keyring, service, authority.book, clock=clock)
+        rewrapping = RootRewrapping(store, cluster, clock=clock, request_s=config.deadlines.request_s)
+        root_rewraps = RootRewraps(rewrapping, audit, events=LoggedEvents(writer), clock=clock)
         health = DataPlaneHealth(service=service, cluster=cluster, audit=audit, keyring=keyring)
     except BaseException:
         store.close()
         audit.close()
         raise
-    return DataPlane(service, health, keyring, store, audit, access_keys)
+    return DataPlane(service, health, keyring, store, audit, access_keys, root_rewraps)
 
 
 def _authority(store: Store, keyring: Keyring, config: Config, clock: Clock) -> KeyAuthority:

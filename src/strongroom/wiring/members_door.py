@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from typing import Literal
+from typing import Literal, TypeVar
 
 import msgspec
 
@@ -11,6 +11,8 @@ from strongroom.core import MemberFailedError, StrongroomError
 from strongroom.hsm.cluster import DriftReport
 from strongroom.hsm.wire import Failure, FrameBuffer, frame, peer_uid
 from strongroom.wiring.home import runtime_folder_path
+
+T = TypeVar("T", bound=msgspec.Struct)
 
 _READ_BYTES = 1 << 16
 
@@ -59,12 +61,17 @@ class MembersAnswer(msgspec.Struct, frozen=True, array_like=True, tag=True):
 
 async def ask_members(home: Home, request: MembersRequest, *, timeout_s: float) -> MembersAnswer:
     """Ask the service that runs on a home. Raises MembersNotReachableError."""
+    return await ask_main(home, request, MembersAnswer, timeout_s=timeout_s)
+
+
+async def ask_main(home: Home, request: msgspec.Struct, kind: type[T], *, timeout_s: float) -> T:
+    """Send main one request and return its answer, which is of this kind. Raises MembersNotReachableError."""
     path = runtime_folder_path(home) / "control"
     try:
         async with asyncio.timeout(timeout_s):
             reader, writer = await asyncio.open_unix_connection(str(path))
             try:
-                return await _ask(reader, writer, request)
+                return await _ask(reader, writer, request, kind)
             finally:
                 writer.close()
     except TimeoutError as error:
@@ -79,8 +86,8 @@ async def ask_members(home: Home, request: MembersRequest, *, timeout_s: float) 
 
 
 async def _ask(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: MembersRequest
-) -> MembersAnswer:
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: msgspec.Struct, kind: type[T]
+) -> T:
     if peer_uid(writer.get_extra_info("socket")) != os.geteuid():
         raise MembersNotReachableError("the control socket belongs to another user")
     writer.write(frame(msgspec.msgpack.encode(request)))
@@ -89,6 +96,6 @@ async def _ask(
         for payload in frames.feed(data):
             # Tables and metrics come along unasked: everybody at this socket gets them.
             tag = msgspec.msgpack.decode(payload, type=list[object])[0]
-            if tag == MembersAnswer.__struct_config__.tag:
-                return msgspec.msgpack.decode(payload, type=MembersAnswer)
+            if tag == kind.__struct_config__.tag:
+                return msgspec.msgpack.decode(payload, type=kind)
     raise MemberFailedError("the service closed the connection")

@@ -41,9 +41,10 @@ async def bury(cluster, root_id):
     def entomb(tx):
         record = tx.get_root(root_id)._replace(state=RootState.DESTROYED, destroyed_at=5.0)
         tx.move_root(record, was=RootState.OLD)
-        return record
+        return [record]
 
-    return await cluster.roots.destroy(entomb)
+    (buried,) = await cluster.roots.destroy(entomb)
+    return buried
 
 
 async def works_with(hsm, record):

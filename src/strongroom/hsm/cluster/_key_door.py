@@ -6,6 +6,7 @@ from typing import NamedTuple, Protocol
 
 from strongroom.core import (
     Deadline,
+    HsmBatchUse,
     HsmDirectUse,
     HsmKey,
     HsmUse,
@@ -96,8 +97,8 @@ class KeyDoor(Protocol):
         ...
 
 
-class MemberUse(HsmUse, HsmDirectUse, Protocol):
-    """Both families of use verbs of one member."""
+class MemberUse(HsmUse, HsmDirectUse, HsmBatchUse, Protocol):
+    """All use verbs of one member."""
 
 
 class Replica(NamedTuple):

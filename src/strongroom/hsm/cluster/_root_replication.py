@@ -76,6 +76,11 @@ class RootReplication:
         self._events = events
         self._clock = clock
 
+    @property
+    def n_wanted(self) -> int:
+        """On how many members a root must be."""
+        return self._rules.copies_of(may_leave=True)
+
     async def resolve_pending(self) -> list[RootRecord]:
         """Undo what was being made when an earlier service ended. Returns what it was.
 
@@ -135,16 +140,17 @@ class RootReplication:
                 proved.append(member.name)
         return proved
 
-    async def destroy(self, entomb: Callable[[Transaction], RootRecord]) -> RootRecord:
-        """Have ``entomb`` make a root's tombstone in a transaction, while no member is between two looks.
+    async def destroy(self, entomb: Callable[[Transaction], Sequence[RootRecord]]) -> Sequence[RootRecord]:
+        """Have ``entomb`` make tombstones of roots in a transaction, while no member is between two looks.
 
-        From then on the root is gone for good. ``sweep`` destroys it where it is. Raises what ``entomb`` raises, and
+        From then on they are gone for good; ``sweep`` destroys each where it is. Raises what ``entomb`` raises, and
         StorageError; then nothing has happened.
         """
         async with self._turns.change():
-            record = await self._store.write(entomb)
-        self._events.emit("root.destroyed", root=record.root_id.hex())
-        return record
+            buried = await self._store.write(entomb)
+        for record in buried:
+            self._events.emit("root.destroyed", root=record.root_id.hex())
+        return buried
 
     async def sweep(self, record: RootRecord) -> tuple[str, ...]:
         """Destroy a root with a tombstone on every member that serves; returns where it may still be.
@@ -251,10 +257,9 @@ class RootReplication:
         return held, [f"{target.name}: {error.message}" for target, error in outcomes if error is not None]
 
     def _require_enough(self, held: Sequence[str], failures: Sequence[str]) -> None:
-        wanted = self._rules.copies_of(may_leave=True)
-        if len(held) < wanted:
+        if len(held) < self.n_wanted:
             raise TooFewCopiesError(
-                f"the new root is on {len(held)} of the {wanted} members that it must be on"
+                f"the new root is on {len(held)} of the {self.n_wanted} members that it must be on"
                 + (f" ({'; '.join(failures)})" if failures else ""),
                 next_step="bring the other members back: strongroom members list",
             )

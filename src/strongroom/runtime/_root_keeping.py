@@ -1,0 +1,311 @@
+"""Rotations of the root: what main does for the home's owner, and what it sees for itself before it destroys a root.
+
+    rotate    the rotation is durable → a new root is made, copied, proved → it is the current one, durable
+    (then an API process rewraps what hangs under old roots: ``service.RootRewraps``)
+    retire    nothing hangs under old roots → every domain KEK is opened under the current one → tombstone, if each is still
+              what was opened → destroyed on every member
+
+A rotation that was killed while its root was made is taken up at the next start: what was made is undone, and another
+root is made. Destroying is a step of its own, since backups of the database from before the rotation can only be opened
+with the old root: a person decides when those are not needed any more.
+
+Nobody but the home's owner is heard: a process of our own user that is none of the API processes. When there are quorums,
+theirs is asked first (``wiring.standing_gate``).
+"""
+
+import asyncio
+import os
+import uuid
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
+from typing import Final
+
+from strongroom.audit import AuditLog
+from strongroom.core import (
+    ApprovalRequiredError,
+    Clock,
+    Deadline,
+    EventSink,
+    HsmKeyNotFoundError,
+    HsmRequestError,
+    StrongroomError,
+    random_bytes,
+)
+from strongroom.hsm.cluster import MadeRootCopies, TooFewCopiesError
+from strongroom.keyring import DomainsChangedError, RootScan
+from strongroom.runtime._any_member import AnyMember
+from strongroom.runtime._reconciling import Reconciling
+from strongroom.storage import (
+    RootRecord,
+    RootRotationRecord,
+    RootState,
+    RotationState,
+    Store,
+    Transaction,
+)
+from strongroom.wiring.root_door import DEFAULT_DOMAINS_PER_S, RetiredRoot, RootAnswer, RootRequest
+
+_MAKE_LIMIT_S: Final = 60.0
+_FIRST_PAUSE_S: Final = 1.0
+_LONGEST_PAUSE_S: Final = 30.0
+_MOST_AT_ONCE: Final = 50
+_SCANS: Final = 5
+_FASTER: Final = 3.0
+"""The scan asks an HSM once for each domain KEK, rewrapping three times."""
+_MARGIN_S: Final = 1.0
+_UNDER_WAY: Final = (RotationState.MAKING, RotationState.REWRAPPING)
+
+
+class RootRotationError(StrongroomError):
+    """The root cannot be rotated or retired as things are; the message says why."""
+
+
+class RootKeeping:
+    """Rotates the root and retires old ones. Belongs to the event loop of main."""
+
+    def __init__(
+        self,
+        store: Store,
+        keys: Reconciling,
+        audit: AuditLog,
+        *,
+        api_pids: Callable[[], Collection[int]],
+        request_s: float,
+        events: EventSink,
+        clock: Clock,
+    ) -> None:
+        """``request_s`` is how long a request may wait for HSMs: so long an old root may be in use after it was read of."""
+        self._store = store
+        self._keys = keys
+        self._audit = audit
+        self._api_pids = api_pids
+        self._request_s = request_s
+        self._events = events
+        self._clock = clock
+        self._turn = asyncio.Lock()
+        self._resuming: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Take up a rotation whose root was being made when an earlier service ended. Raises StorageError."""
+        last = self._store.get_last_root_rotation()
+        if last is not None and last.state is RotationState.MAKING:
+            self._resuming = asyncio.ensure_future(self._resume(last))
+
+    def close(self) -> None:
+        """End; a rotation that is being begun is taken up at the next start."""
+        if self._resuming is not None:
+            self._resuming.cancel()
+
+    async def answer(self, request: RootRequest, pid: int) -> RootAnswer:
+        """Do what the home's owner asks.
+
+        Raises ApprovalRequiredError for an API process, RootRotationError when it cannot be done now, HsmError,
+        StorageError and AuditUnavailableError.
+        """
+        if pid in self._api_pids():
+            raise ApprovalRequiredError("API processes do not rotate the root")
+        if self._turn.locked():
+            raise RootRotationError(
+                "another command about the root is at work", next_step="see: strongroom root status"
+            )
+        async with self._turn:
+            if request.action == "rotate":
+                return await self._rotate(request.domains_per_s)
+            if request.action == "rate":
+                return await self._set_rate(request.domains_per_s)
+            return await self._retire()
+
+    async def _rotate(self, domains_per_s: float) -> RootAnswer:
+        self._require_none_under_way()
+        now = self._clock.now()
+        rotation_id = str(uuid.UUID(bytes=random_bytes(16), version=4))
+        rotation = RootRotationRecord(rotation_id, RotationState.MAKING, _owner(), now, domains_per_s)
+        detail = {"rotation": rotation_id, "domains_per_s": f"{domains_per_s:g}"}
+        await self._audit.record("intent", "root.Rotate", principal=_owner(), detail=dict(detail))
+        await self._store.write(lambda tx: tx.insert_root_rotation(rotation))
+        try:
+            made = await self._make(rotation)
+        except StrongroomError as error:
+            await self._give_up(rotation, error)
+            raise
+        n_domains = await self._tell_made(rotation, made)
+        return RootAnswer(made.record.root_id.hex(), list(made.held_by), n_domains)
+
+    def _require_none_under_way(self) -> None:
+        last = self._store.get_last_root_rotation()
+        current = self._store.get_current_root().root_id
+        n_left = sum(n for root_id, n in self._store.count_domains_by_root().items() if root_id != current)
+        if n_left or (last is not None and last.state in _UNDER_WAY):
+            raise RootRotationError(
+                f"a rotation is under way: {n_left} domain KEKs hang under old roots",
+                next_step="wait until it is finished: strongroom root status --wait",
+            )
+
+    async def _make(self, rotation: RootRotationRecord) -> MadeRootCopies:
+        def publish(tx: Transaction, record: RootRecord) -> None:
+            tx.publish_root(record)
+            n_domains = sum(tx.count_domains_by_root().values())
+            begun = rotation._replace(
+                state=RotationState.REWRAPPING,
+                root_id=record.root_id,
+                published_at=self._clock.now(),
+                n_domains=n_domains,
+            )
+            tx.change_root_rotation(begun)
+
+        deadline = Deadline.after(self._clock, _MAKE_LIMIT_S)
+        made = await self._keys.roots.make(publish, deadline=deadline)
+        for member in made.lacking:
+            lacks = HsmKeyNotFoundError("the member serves and did not get the new root")
+            self._keys.must_come_back(member, lacks)
+        return made
+
+    async def _tell_made(self, rotation: RootRotationRecord, made: MadeRootCopies) -> int:
+        published = self._store.get_last_root_rotation()
+        n_domains = 0 if published is None else published.n_domains
+        detail = {
+            "rotation": rotation.rotation_id,
+            "root": made.record.root_id.hex(),
+            "members": ", ".join(made.held_by),
+            "domains": str(n_domains),
+        }
+        await self._audit.record(
+            "outcome", "root.Rotate", principal=rotation.asked_by, outcome="ok", detail=detail
+        )
+        return n_domains
+
+    async def _give_up(self, rotation: RootRotationRecord, error: StrongroomError) -> None:
+        now = self._clock.now()
+        failed = rotation._replace(
+            state=RotationState.FAILED, finished_at=now, trouble=error.message[:1000], trouble_at=now
+        )
+        await self._store.write(lambda tx: tx.change_root_rotation(failed))
+        await self._audit.record(
+            "outcome",
+            "root.Rotate",
+            principal=rotation.asked_by,
+            outcome=type(error).__name__,
+            detail={"rotation": rotation.rotation_id},
+        )
+
+    async def _resume(self, rotation: RootRotationRecord) -> None:
+        """Make the root of a rotation that was interrupted, as soon as enough members serve."""
+        pause_s = _FIRST_PAUSE_S
+        while True:
+            await asyncio.sleep(pause_s)
+            if len(self._keys.serving()) < self._keys.roots.n_wanted:
+                continue
+            async with self._turn:
+                try:
+                    await self._tell_made(rotation, await self._make(rotation))
+                except HsmRequestError as error:
+                    await self._give_up(rotation, error)
+                    return
+                except StrongroomError as error:
+                    self._events.emit("root.not_made", cause=error.message)
+                else:
+                    return
+            pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+
+    async def _set_rate(self, domains_per_s: float) -> RootAnswer:
+        last = self._store.get_last_root_rotation()
+        if last is None or last.state not in _UNDER_WAY:
+            raise RootRotationError(
+                "no rotation is under way", next_step="begin one: strongroom root rotate --rate N"
+            )
+
+        def change(tx: Transaction) -> None:
+            now = tx.get_last_root_rotation()
+            if now is not None:
+                tx.change_root_rotation(now._replace(domains_per_s=domains_per_s))
+
+        detail = {"rotation": last.rotation_id, "domains_per_s": f"{domains_per_s:g}"}
+        await self._audit.record("intent", "root.SetRate", principal=_owner(), detail=dict(detail))
+        await self._store.write(change)
+        await self._audit.record("outcome", "root.SetRate", principal=_owner(), outcome="ok", detail=detail)
+        return RootAnswer()
+
+    async def _retire(self) -> RootAnswer:
+        roots = self._store.list_roots()
+        old = [root for root in roots if root.state is RootState.OLD]
+        if not old:
+            raise RootRotationError("there is no old root", next_step="see: strongroom root status")
+        self._require_none_under_way()
+        detail = {"roots": " ".join(root.root_id.hex() for root in old)}
+        await self._audit.record("intent", "root.Retire", principal=_owner(), detail=dict(detail))
+        try:
+            answer = await self._retire_these(old)
+        except StrongroomError as error:
+            await self._audit.record(
+                "outcome", "root.Retire", principal=_owner(), outcome=type(error).__name__, detail=detail
+            )
+            raise
+        left_on = sorted({member for root in answer.retired for member in root.left_on})
+        detail |= {"domains": str(answer.n_domains), "left_on": ", ".join(left_on)}
+        await self._audit.record("outcome", "root.Retire", principal=_owner(), outcome="ok", detail=detail)
+        return answer
+
+    async def _retire_these(self, old: Sequence[RootRecord]) -> RootAnswer:
+        current = self._store.get_current_root()
+        proved = await self._keys.roots.prove(current)
+        if len(proved) < self._keys.roots.n_wanted:
+            raise TooFewCopiesError(
+                f"{len(proved)} members prove that they hold the current root, and {self._keys.roots.n_wanted} must",
+                next_step="bring the others back: strongroom members list",
+            )
+        await self._until_nobody_uses_them()
+        members = AnyMember(self._keys.serving)
+        scan = RootScan(self._store, members, current, clock=self._clock, request_s=self._request_s)
+        buried = await self._buried(old, current, scan)
+        retired = []
+        for record in buried:
+            left_on = await self._keys.roots.sweep(record)
+            retired.append(RetiredRoot(record.root_id.hex(), list(left_on)))
+        return RootAnswer(current.root_id.hex(), proved, scan.n_opened, retired)
+
+    async def _until_nobody_uses_them(self) -> None:
+        """Wait until no request can be under way that read of a domain KEK before it was rewrapped."""
+        last = self._store.get_last_root_rotation()
+        if last is None:
+            return
+        since = max(last.last_at or 0.0, last.published_at or 0.0, last.finished_at or 0.0)
+        left_s = since + self._request_s + _MARGIN_S - self._clock.now()
+        await asyncio.sleep(min(max(left_s, 0.0), self._request_s + _MARGIN_S))
+
+    async def _buried(
+        self, old: Sequence[RootRecord], current: RootRecord, scan: RootScan
+    ) -> Sequence[RootRecord]:
+        """Make the tombstones in a transaction that sees every domain KEK as it was opened under the current root."""
+        ids = {root.root_id: root for root in old}
+        for _ in range(_SCANS):
+            await scan.run(_MOST_AT_ONCE, self._pace)
+            try:
+                return await self._keys.roots.destroy(partial(self._entomb, ids, current, scan))
+            except DomainsChangedError:
+                continue  # what is new is opened, too
+        raise RootRotationError("domain KEKs kept being changed meanwhile", next_step="try it again")
+
+    def _entomb(
+        self, old: Mapping[bytes, RootRecord], current: RootRecord, scan: RootScan, tx: Transaction
+    ) -> Sequence[RootRecord]:
+        counts = tx.count_domains_by_root()
+        in_use = [root_id for root_id in old if counts.get(root_id)]
+        if in_use or tx.get_current_root().root_id != current.root_id:
+            raise RootRotationError(
+                "something hangs under an old root again", next_step="see: strongroom root status"
+            )
+        scan.require_all_opened(tx)
+        now = self._clock.now()
+        buried = [root._replace(state=RootState.DESTROYED, destroyed_at=now) for root in old.values()]
+        for record in buried:
+            tx.move_root(record, was=RootState.OLD)  # here, and not before, it is gone for good
+        return buried
+
+    async def _pace(self, n_opened: int) -> None:
+        last = self._store.get_last_root_rotation()
+        per_s = _FASTER * (DEFAULT_DOMAINS_PER_S if last is None else last.domains_per_s)
+        await asyncio.sleep(n_opened / per_s)
+
+
+def _owner() -> str:
+    return f"local/{os.geteuid()}"
