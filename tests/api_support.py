@@ -6,6 +6,7 @@ from typing import NamedTuple
 from cryptography.exceptions import InvalidTag
 
 from fakes_access import FakeAccess
+from fakes_admin import FakeAdmin
 from fakes_domains import FakeDomains
 from fakes_imports import FakeImports
 from fakes_key_management import FakeKeyManagement
@@ -62,7 +63,7 @@ class Health:
         return "strongroom_members_active 2\n"
 
 
-class FakeKeyService(FakeAccess, FakePairs, FakeKeyManagement, FakeRotation, FakeImports, FakeKeyStores, FakeDomains):
+class FakeKeyService(FakeAdmin, FakeAccess, FakePairs, FakeKeyManagement, FakeRotation, FakeImports, FakeKeyStores, FakeDomains):
     """A KeyService in memory with real encryption. ``outcomes`` and ``refusals`` are its audit log."""
 
     def __init__(self, clock):
@@ -105,9 +106,6 @@ class FakeKeyService(FakeAccess, FakePairs, FakeKeyManagement, FakeRotation, Fak
 
     async def get_caller_identity(self, caller):
         self._begin("GetCallerIdentity", caller)
-
-    async def read_api_description(self, caller):
-        self._begin("ReadApiDescription", caller)
 
     async def generate_data_key(self, caller, key, *, n_bytes, context):
         self._begin("GenerateDataKey", caller)

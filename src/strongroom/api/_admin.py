@@ -8,11 +8,11 @@ calls the service: then the refusal is recorded here. What the service was asked
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
-from typing import Any, Final, NamedTuple
+from typing import Annotated, Any, Final, NamedTuple
 from urllib.parse import parse_qsl
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from strongroom.api._arns import Arns
 from strongroom.api._errors import ApiError, validation_error
@@ -25,6 +25,7 @@ PREFIX: Final = "/api/v1/"
 JSON: Final = "application/json"
 MSGPACK: Final = "application/msgpack"
 MAX_PARAMETERS: Final = 16
+MAX_PAGE: Final = 100
 _DOMAIN: Final = "[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?"  # a name, or an id
 _UUID: Final = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 PATH_PARAMETERS: Final[Mapping[str, str]] = MappingProxyType(
@@ -39,6 +40,14 @@ class AdminMembers(Struct, frozen=True, forbid_unknown_fields=True, rename="came
 
 class AdminAnswer(Struct, frozen=True, rename="camel"):
     """Members of an answer."""
+
+
+class PageQuery(AdminMembers, frozen=True):
+    """Which page of a list."""
+
+    limit: Annotated[int, Meta(ge=1, le=MAX_PAGE)] = 50
+    marker: Annotated[str, Meta(max_length=1_024)] | None = None
+    """``nextMarker`` of the page before; left out for the first one."""
 
 
 class AdminCall(NamedTuple):

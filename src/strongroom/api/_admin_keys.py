@@ -1,6 +1,10 @@
 """Routes of the admin API about single keys: what AWS KMS has no word for, and keys as this house names them."""
 
-from strongroom.api._admin import AdminAnswer, AdminCall, AdminRoute
+from strongroom.api._admin import AdminAnswer, AdminCall, AdminRoute, PageQuery
+from strongroom.api._arns import Arns
+from strongroom.api._paging import Paged, read_marker, write_marker
+from strongroom.keyring import KeyById, KeyInfo
+from strongroom.service import ListedKey
 
 
 class MarkedKey(AdminAnswer, frozen=True, rename="camel"):
@@ -32,6 +36,92 @@ class KeyUses(AdminAnswer, frozen=True, rename="camel"):
     versions: list[VersionUses]
 
 
+class ListedKeyAnswer(AdminAnswer, frozen=True):
+    """A key in a list. All but its id is null for a key that the caller may not describe."""
+
+    key_id: str
+    """Bare."""
+    arn: str
+    state: str | None
+    """As NIST SP 800-57 names it."""
+    spec: str | None
+    usage: str | None
+    origin: str | None
+    destroy_at: float | None
+    """When it is to be destroyed; null also when that is not planned."""
+
+
+class KeysAnswer(AdminAnswer, frozen=True):
+    """A page of keys in the order of their ids."""
+
+    keys: list[ListedKeyAnswer]
+    next_marker: str | None
+
+
+class KeyAnswer(AdminAnswer, frozen=True):
+    """A key."""
+
+    key_id: str
+    """Bare."""
+    arn: str
+    state: str
+    """As NIST SP 800-57 names it."""
+    spec: str
+    usage: str
+    origin: str
+    description: str
+    created_at: float
+    """Seconds since the Unix epoch, as every time here."""
+    material_id: str
+    """Names the current version."""
+    destroy_at: float | None
+    """When it is to be destroyed; null when that is not planned."""
+    expires_at: float | None
+    """When the first of its imported material expires; null: never by itself."""
+    store_id: str
+    """The custom key store of a key inside HSMs; empty for all others."""
+    is_available: bool
+    """Whether that store is connected."""
+
+
+async def _list_keys(call: AdminCall) -> KeysAnswer:
+    query: PageQuery = call.query
+    after = read_marker(Paged.KEYS, query.marker)
+    page = await call.service.list_key_states(call.caller, limit=query.limit, after=after)
+    marker = None if page.next_after is None else write_marker(Paged.KEYS, page.next_after)
+    return KeysAnswer([_listed(key, call.arns) for key in page.keys], marker)
+
+
+def _listed(key: ListedKey, arns: Arns) -> ListedKeyAnswer:
+    arn, info = arns.key(key.key_id), key.info
+    if info is None:
+        return ListedKeyAnswer(key.key_id, arn, None, None, None, None, None)
+    return ListedKeyAnswer(key.key_id, arn, info.state, info.spec, info.usage, info.origin, info.destroy_at)
+
+
+async def _describe_key(call: AdminCall) -> KeyAnswer:
+    info = await call.service.describe_key(call.caller, KeyById(call.path["keyId"]))
+    return _described(info, call.arns)
+
+
+def _described(info: KeyInfo, arns: Arns) -> KeyAnswer:
+    return KeyAnswer(
+        key_id=info.key_id,
+        arn=arns.key(info.key_id),
+        state=info.state,
+        spec=info.spec,
+        usage=info.usage,
+        origin=info.origin,
+        description=info.description,
+        created_at=info.created_at,
+        material_id=info.material_id,
+        destroy_at=info.destroy_at,
+        expires_at=info.expires_at,
+        store_id=info.store_id,
+        is_available=info.is_available,
+    )
+
+
 async def _mark_compromised(call: AdminCall) -> MarkedKey:
     info = await call.service.mark_key_compromised(call.caller, call.path["keyId"])
     return MarkedKey(call.arns.key(info.key_id), info.state)
@@ -54,6 +144,27 @@ async def _list_uses(call: AdminCall) -> KeyUses:
 
 
 KEY_ROUTES = (
+    AdminRoute(
+        method="GET",
+        path="keys",
+        operation="ListKeyStates",
+        verbs=("ListKeyStates",),
+        summary="List keys with their states.",
+        query=PageQuery,
+        call=_list_keys,
+        answer=KeysAnswer,
+        errors=("InvalidMarkerException",),
+    ),
+    AdminRoute(
+        method="GET",
+        path="keys/{keyId}",
+        operation="DescribeKeyState",
+        verbs=("DescribeKey",),
+        summary="Describe a key, in the words of this house.",
+        call=_describe_key,
+        answer=KeyAnswer,
+        errors=("NotFoundException",),
+    ),
     AdminRoute(
         method="POST",
         path="keys/{keyId}/compromise",

@@ -3,6 +3,7 @@
 from typing import Final
 
 from strongroom.api._admin import PREFIX, AdminCall, AdminRoute, AdminRouter
+from strongroom.api._admin_access import ACCESS_ROUTES
 from strongroom.api._admin_cryptoperiods import CRYPTOPERIOD_ROUTES
 from strongroom.api._admin_domains import DOMAIN_ROUTES
 from strongroom.api._admin_keys import KEY_ROUTES
@@ -28,6 +29,7 @@ ADMIN_ROUTES: Final = (
         answer=OpenApiDocument,
     ),
     *SERVICE_ROUTES,
+    *ACCESS_ROUTES,
     *KEY_ROUTES,
     *DOMAIN_ROUTES,
     *CRYPTOPERIOD_ROUTES,

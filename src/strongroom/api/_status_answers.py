@@ -1,6 +1,8 @@
-"""The form of the operator's view (``HealthSource.status``), for the OpenAPI document."""
+"""The forms of what is told of the service: the operator's view (``HealthSource.status``), its members, whether it is ready."""
 
 from msgspec import Struct
+
+from strongroom.api._admin import AdminAnswer
 
 
 class MemberStatus(Struct, frozen=True):
@@ -31,3 +33,29 @@ class StatusAnswer(Struct, frozen=True):
     cached_domains: int
     audit_entries: int
     audit_failure: str | None
+
+
+class WorkerState(AdminAnswer, frozen=True):
+    """A worker of a member of the HSM cluster, as the process that answers sees it."""
+
+    name: str
+    """Of the member."""
+    worker: int
+    state: str
+    priority: int
+    reason: str
+    breaker: str
+
+
+class MembersAnswer(AdminAnswer, frozen=True):
+    """The members of the HSM cluster, by their workers."""
+
+    members: list[WorkerState]
+
+
+class HealthAnswer(AdminAnswer, frozen=True):
+    """Whether the process that answers can serve."""
+
+    is_ready: bool
+    reasons: list[str]
+    """Why it cannot; empty when all is well."""

@@ -12,6 +12,15 @@ knows nothing of HTTP, and nothing of AWS but the names of its verbs in the audi
 from strongroom.service._access_book import AccessBook
 from strongroom.service._access_protocols import GrantInfo, GrantPage, MadeGrant, NewGrant
 from strongroom.service._access_writer import AccessWriter
+from strongroom.service._admin_protocol import (
+    AccessKeyInfo,
+    ListedKey,
+    ListedKeyPage,
+    PolicyCase,
+    PolicyCheck,
+    PrincipalInfo,
+    PrincipalPage,
+)
 from strongroom.service._authority import FOR_EVERYBODY, Decision, Ground
 from strongroom.service._errors import (
     AccessDeniedError,
@@ -36,6 +45,7 @@ __all__ = [
     "ROLES_FOR",
     "AccessBook",
     "AccessDeniedError",
+    "AccessKeyInfo",
     "AccessWriter",
     "Caller",
     "Credential",
@@ -50,11 +60,17 @@ __all__ = [
     "InvalidGrantTokenError",
     "KeyAuthority",
     "KeyService",
+    "ListedKey",
+    "ListedKeyPage",
     "LockoutError",
     "MadeGrant",
     "NewGrant",
     "Now",
     "PoliciesNotKeptError",
+    "PolicyCase",
+    "PolicyCheck",
+    "PrincipalInfo",
+    "PrincipalPage",
     "Refusal",
     "Role",
     "RootRewraps",

@@ -78,6 +78,11 @@ class AccessBook:
         return used
 
     @property
+    def store(self) -> ReadOnlyStore:
+        """The database, to read from."""
+        return self._store
+
+    @property
     def n_changes(self) -> int:
         """The count of changes of access that this book is up to."""
         return self._n_changes

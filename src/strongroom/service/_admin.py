@@ -1,7 +1,26 @@
 """``AdminVerbs``: what the admin API alone asks."""
 
+import asyncio
+from collections.abc import Iterable
+from itertools import islice
+from typing import Final
+
+from strongroom.keyring import KeyById
+from strongroom.service._admin_protocol import (
+    AccessKeyInfo,
+    ListedKey,
+    ListedKeyPage,
+    PolicyCase,
+    PolicyCheck,
+    PrincipalInfo,
+    PrincipalPage,
+)
 from strongroom.service._audited import AuditedVerbs
 from strongroom.service._caller import Caller
+
+_DESCRIBE: Final = "DescribeKey"
+_TURN: Final = 8
+"""Decisions before others have their turn: one may take a millisecond."""
 
 
 class AdminVerbs(AuditedVerbs):
@@ -10,6 +29,89 @@ class AdminVerbs(AuditedVerbs):
     async def read_api_description(self, caller: Caller) -> None:
         """Record that a caller reads how the admin API is to be used; everybody who is known may."""
         await self._use(caller, "ReadApiDescription", _nothing())
+
+    async def read_health(self, caller: Caller) -> None:
+        """Record that a caller asks whether the service is ready; everybody who is known may."""
+        await self._use(caller, "ReadHealth", _nothing())
+
+    async def read_caller(self, caller: Caller) -> tuple[str, ...]:
+        """Return the verbs that the caller's roles allow, sorted; everybody who is known may."""
+
+        async def act() -> tuple[str, ...]:
+            verbs = self._policy.book.verbs_of(caller.access_key_id)
+            return tuple(sorted(verbs or ()))
+
+        return await self._use(caller, "ReadCaller", act())
+
+    async def list_key_states(self, caller: Caller, *, limit: int, after: str | None) -> ListedKeyPage:
+        """List keys with what the caller might also be told by ``describe_key``."""
+
+        async def act() -> ListedKeyPage:
+            authority = self._policy
+            page = self._keyring.list_keys(limit=limit, after=after)
+            listed = []
+            for at, info in enumerate(page.keys):
+                if at % _TURN == _TURN - 1:
+                    await asyncio.sleep(0)
+                decision = authority.decide(caller, _DESCRIBE, KeyById(info.key_id))
+                listed.append(ListedKey(info.key_id, info if decision.is_allowed else None))
+            return ListedKeyPage(tuple(listed), page.next_after)
+
+        return await self._use(caller, "ListKeyStates", act())
+
+    async def list_principals(self, caller: Caller, *, limit: int, after: str | None) -> PrincipalPage:
+        """List principals with their access keys."""
+
+        async def act() -> PrincipalPage:
+            found = list(islice(self._principals(after), limit + 1))
+            page = found[:limit]
+            return PrincipalPage(tuple(page), page[-1].principal if len(found) > limit else None)
+
+        return await self._use(caller, "ListPrincipals", act())
+
+    async def check_key_policy(
+        self, caller: Caller, key_id: str, *, case: PolicyCase
+    ) -> tuple[PolicyCheck, ...]:
+        """Decide about a case without doing it."""
+        key = KeyById(key_id)
+
+        async def act() -> tuple[PolicyCheck, ...]:
+            self._keyring.describe(key)
+            authority = self._policy
+            checks = []
+            for credential in self._credentials_of(case):
+                asked = Caller(case.principal, credential, case.source_address, caller.region, "-")
+                decision = authority.decide(asked, case.action, key, context=case.context)
+                checks.append(PolicyCheck(credential, decision))
+            return tuple(checks)
+
+        detail = {"subject": case.principal, "action": case.action}
+        return await self._use(caller, "CheckKeyPolicy", act(), key=key, detail=detail)
+
+    def _principals(self, after: str | None) -> Iterable[PrincipalInfo]:
+        store = self._policy.book.store
+        used = store.list_access_key_uses()
+        by_principal: dict[str, list[AccessKeyInfo]] = {}
+        for record in store.list_access_keys():
+            known = AccessKeyInfo(
+                record.access_key_id,
+                record.roles,
+                record.active,
+                record.created_at,
+                used.get(record.access_key_id),
+            )
+            by_principal.setdefault(record.principal, []).append(known)
+        for principal in sorted(by_principal):
+            if after is None or principal > after:
+                keys = sorted(by_principal[principal], key=lambda known: known.created_at)
+                yield PrincipalInfo(principal, tuple(keys))
+
+    def _credentials_of(self, case: PolicyCase) -> list[str]:
+        """Return what the principal may come with: what the case names, else each access key that it has."""
+        if case.access_key_id:
+            return [case.access_key_id]
+        records = self._policy.book.store.list_access_keys()
+        return sorted(record.access_key_id for record in records if record.principal == case.principal)
 
 
 async def _nothing() -> None:

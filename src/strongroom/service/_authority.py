@@ -11,7 +11,7 @@ from strongroom.policy import PolicyAnswer
 NO_CONTEXT: Final[Mapping[str, str]] = MappingProxyType({})
 NO_VALUES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType({})
 
-FOR_EVERYBODY: Final = frozenset({"GetCallerIdentity", "ReadApiDescription"})
+FOR_EVERYBODY: Final = frozenset({"GetCallerIdentity", "ReadApiDescription", "ReadHealth", "ReadCaller"})
 """Verbs that whoever is known may use, with any roles or none."""
 
 

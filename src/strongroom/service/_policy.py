@@ -92,6 +92,9 @@ ROLES_FOR: Final = {
     "DeriveSharedSecret": _USING,
     "GenerateDataKeyPair": _USING,
     "GenerateDataKeyPairWithoutPlaintext": _USING,
+    "ListKeyStates": _LOOKING,
+    "ListPrincipals": _OVERSEEING,
+    "CheckKeyPolicy": _MANAGING,
     "ReadStatus": frozenset({Role.OPERATOR}),
 }
 """Verb to the roles that allow it. A verb that stands neither here nor in FOR_EVERYBODY is allowed to nobody."""

@@ -31,9 +31,9 @@ MANAGING = {
     "CreateKey", "CreateAlias", "EnableKey", "DisableKey", "UpdateAlias", "DeleteAlias", "UpdateKeyDescription",
     "ScheduleKeyDeletion", "CancelKeyDeletion", "TagResource", "UntagResource",
     "EnableKeyRotation", "DisableKeyRotation", "RotateKeyOnDemand", "PutKeyPolicy", "CreateGrant", "RevokeGrant",
-    "RetireGrant", "CreateDomain", "RotateDomain", "MoveKey",
+    "RetireGrant", "CreateDomain", "RotateDomain", "MoveKey", "CheckKeyPolicy",
 }  # fmt: skip
-OVERSEEING = {"ListDomains", "DescribeDomain", "GetKeyDomain"}
+OVERSEEING = {"ListDomains", "DescribeDomain", "GetKeyDomain", "ListPrincipals"}
 LOOKING = {
     "DescribeCustomKeyStores",
     "DescribeKey",
@@ -44,6 +44,7 @@ LOOKING = {
     "GetKeyLastUsage",
     "ListKeyUses",
     "ListKeyRotations",
+    "ListKeyStates",
     "GetKeyPolicy",
     "ListKeyPolicies",
     "ListGrants",
@@ -53,7 +54,7 @@ LOOKING = {
 USING = {
     "GenerateDataKey", "GenerateDataKeyWithoutPlaintext", "GenerateRandom", "Encrypt", "Decrypt", "ReEncrypt",
 }  # fmt: skip
-WHO_AM_I = {"GetCallerIdentity", "ReadApiDescription"}
+WHO_AM_I = {"GetCallerIdentity", "ReadApiDescription", "ReadHealth", "ReadCaller"}
 ALLOWED = {
     "user/crypto-officer": MANAGING | LOOKING | OVERSEEING,
     "user/crypto-user": USING | LOOKING,
@@ -141,7 +142,7 @@ async def test_a_restricted_access_key_has_no_roles_of_the_other_keys_of_its_pri
     )
     for verb in ROLES_FOR:
         authority.authorise_now(caller_with("AKIAALL"), verb, KeyById(key_id))
-        if verb in LOOKING | {"ReadStatus"}:
+        if verb in LOOKING | OVERSEEING | {"ReadStatus"}:
             authority.authorise_now(caller_with("AKIALOOK"), verb, KeyById(key_id))
             continue
         with pytest.raises(AccessDeniedError, match="user/app"):

@@ -3,7 +3,7 @@
 from strongroom.core import Secret
 from strongroom.keyring import KeyById
 from strongroom.policy import default_policy
-from strongroom.service import NewGrant
+from strongroom.service import NewGrant, PolicyCase
 from unit.service.verbs_of_key_stores import STORE_VERBS, make_store_ready_for
 
 CONTEXT = {"tenant": "value-of-tenant-77141", "purpose": "value-of-purpose-90210"}
@@ -79,6 +79,17 @@ VERBS = {
     ),
     "GetCallerIdentity": lambda service, caller, key_id, sealed: service.get_caller_identity(caller),
     "ReadApiDescription": lambda service, caller, key_id, sealed: service.read_api_description(caller),
+    "ReadHealth": lambda service, caller, key_id, sealed: service.read_health(caller),
+    "ReadCaller": lambda service, caller, key_id, sealed: service.read_caller(caller),
+    "ListKeyStates": lambda service, caller, key_id, sealed: service.list_key_states(
+        caller, limit=10, after=None
+    ),
+    "ListPrincipals": lambda service, caller, key_id, sealed: service.list_principals(
+        caller, limit=10, after=None
+    ),
+    "CheckKeyPolicy": lambda service, caller, key_id, sealed: service.check_key_policy(
+        caller, key_id, case=PolicyCase("user/x", "Encrypt")
+    ),
     "EnableKey": lambda service, caller, key_id, sealed: service.enable_key(caller, key_id),
     "DisableKey": lambda service, caller, key_id, sealed: service.disable_key(caller, key_id),
     "DescribeKey": lambda service, caller, key_id, sealed: service.describe_key(caller, KeyById(key_id)),
