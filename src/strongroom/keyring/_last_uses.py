@@ -5,6 +5,7 @@ version that was used meanwhile. Each process notes its own; the rows join them.
 minute of one process, which the audit log has.
 """
 
+import asyncio
 from collections.abc import Sequence
 from functools import partial
 from itertools import islice
@@ -131,7 +132,10 @@ class LastUses:
         )
 
     async def flush(self) -> int:
-        """Write what was noted, and return how many versions that were. Raises StorageError: then it is kept for the next."""
+        """Write what was noted, and return how many versions that were. Raises StorageError: then it is kept for the next.
+
+        So it is when this is cancelled; what was being written may then be counted twice, which is better than never.
+        """
         held, self._held = self._held, {}
         waiting = iter(list(held.values()))
         n_written = 0
@@ -141,7 +145,7 @@ class LastUses:
                 for use in part:
                     del held[use.key_id, use.material_id]
                 n_written += len(part)
-        except StorageError:
+        except (StorageError, asyncio.CancelledError):
             for place, use in held.items():
                 newer = self._held.get(place)
                 self._held[place] = use if newer is None else use.joined(newer)

@@ -1,5 +1,7 @@
 """The last use of a key: joined over processes, written seldom, bounded, and never lost by a failed write."""
 
+import asyncio
+
 import pytest
 
 from strongroom.core import StorageError
@@ -79,6 +81,32 @@ async def test_what_could_not_be_written_is_written_later_with_what_came_meanwhi
     await uses.flush()
     assert uses_of(bench, key) == {"0" * 64: 2, **{f"{number}" * 64: 1 for number in range(1, 5)}}
     assert uses.last_use(key.key_id).request_id in {"later", "r"}
+
+
+class HangingStore(Store):
+    """Never begins what it is given, while ``hangs``."""
+
+    hangs = True
+
+    async def write(self, work):
+        if self.hangs:
+            await asyncio.get_running_loop().create_future()
+        return await super().write(work)
+
+
+async def test_a_flush_that_is_cancelled_leaves_its_uses_to_the_next(bench, keyring, key):
+    """So it is at the end of a process: what flushes now and then is cancelled, and the last flush comes."""
+    store = HangingStore.open(bench.path)
+    bench.stores.append(store)
+    uses = LastUses(store, clock=bench.clock)
+    uses.note(key.key_id, key.material_id, "Encrypt", "r")
+    flushing = asyncio.ensure_future(uses.flush())
+    await asyncio.sleep(0)
+    flushing.cancel()
+    await asyncio.wait([flushing])
+    store.hangs = False
+    assert await uses.flush() == 1
+    assert uses_of(bench, key) == {key.material_id: 1}
 
 
 async def test_memory_is_bounded_and_what_found_no_room_is_counted(keyring, key, monkeypatch):
