@@ -42,16 +42,21 @@ class Aliases:
             raise AliasExistsError(alias_name) from None
         return AliasInfo(*record)
 
-    async def move(self, alias_name: str, target_key_id: str) -> None:
+    async def move(self, alias_name: str, target_key_id: str, *, former: str | None = None) -> None:
         """Let an alias point to another key; the state of the key that it leaves does not matter.
 
-        Raises AliasNotFoundError, AliasLimitError, KeyNotFoundError, DestructionScheduledError.
+        With ``former`` only an alias that still points to that key is there: whoever was authorised was so about that one. Raises AliasNotFoundError, AliasLimitError, KeyNotFoundError, DestructionScheduledError.
         """
-        await self._store.write(partial(_move, name=alias_name, key_id=target_key_id, now=self._clock.now()))
+        await self._store.write(
+            partial(_move, name=alias_name, key_id=target_key_id, former=former, now=self._clock.now())
+        )
 
-    async def delete(self, alias_name: str) -> str:
-        """Remove an alias, and return the id of the key that it pointed to. Raises AliasNotFoundError."""
-        return await self._store.write(partial(_delete, name=alias_name))
+    async def delete(self, alias_name: str, *, former: str | None = None) -> str:
+        """Remove an alias, and return the id of the key that it pointed to. Raises AliasNotFoundError.
+
+        ``former`` is as for ``move``.
+        """
+        return await self._store.write(partial(_delete, name=alias_name, former=former))
 
 
 def _create(tx: Transaction, *, record: AliasRecord) -> None:
@@ -59,10 +64,8 @@ def _create(tx: Transaction, *, record: AliasRecord) -> None:
     tx.insert_alias(record)
 
 
-def _move(tx: Transaction, *, name: str, key_id: str, now: float) -> None:
-    found = tx.get_alias(name)
-    if found is None:
-        raise AliasNotFoundError(name)
+def _move(tx: Transaction, *, name: str, key_id: str, former: str | None, now: float) -> None:
+    found = _read(tx, name, former)
     if found.key_id == key_id:
         read_changeable_key(tx, key_id)
     else:
@@ -70,12 +73,17 @@ def _move(tx: Transaction, *, name: str, key_id: str, now: float) -> None:
     tx.move_alias(name, key_id, now)
 
 
-def _delete(tx: Transaction, *, name: str) -> str:
-    found = tx.get_alias(name)
-    if found is None:
-        raise AliasNotFoundError(name)
+def _delete(tx: Transaction, *, name: str, former: str | None) -> str:
+    found = _read(tx, name, former)
     tx.delete_alias(name)
     return found.key_id
+
+
+def _read(tx: Transaction, name: str, former: str | None) -> AliasRecord:
+    found = tx.get_alias(name)
+    if found is None or former not in {None, found.key_id}:
+        raise AliasNotFoundError(name)
+    return found
 
 
 def _require_room(tx: Transaction, key_id: str) -> None:

@@ -115,7 +115,7 @@ class ManagementVerbs(AuditedVerbs):
         await self._change(
             caller,
             "UpdateAlias",
-            lambda: self._keyring.aliases.move(alias_name, target_key_id),
+            lambda: self._keyring.aliases.move(alias_name, target_key_id, former=former or ""),
             key_id=target_key_id,
             detail={"alias": alias_name, **({} if former is None else {"former_key": former})},
             authorise=authorise,
@@ -123,11 +123,12 @@ class ManagementVerbs(AuditedVerbs):
 
     async def delete_alias(self, caller: Caller, *, alias_name: str) -> None:
         """Remove an alias."""
+        former = self._keyring.identify(KeyByAlias(alias_name)) or ""
         await self._change(
             caller,
             "DeleteAlias",
-            lambda: self._keyring.aliases.delete(alias_name),
-            key_id=self._keyring.identify(KeyByAlias(alias_name)) or "",
+            lambda: self._keyring.aliases.delete(alias_name, former=former),
+            key_id=former,
             detail={"alias": alias_name},
         )
 

@@ -262,3 +262,32 @@ async def test_a_disabled_access_key_ends_at_once_and_a_new_role_begins_at_once(
     for act in (use, lambda: service.get_caller_identity(caller)):
         with pytest.raises(InactiveAccessKeyError):
             await act()
+
+
+@pytest.mark.parametrize("verb", ["UpdateAlias", "DeleteAlias"])
+@pytest.mark.parametrize("was_there", [True, False])
+async def test_an_alias_that_moved_after_the_decision_stays_where_it_is(
+    bench, service, key_id, monkeypatch, verb, was_there
+):
+    guarded = (await service.create_key(bench.caller(), description="")).key_id
+    name = "alias/old" if was_there else "alias/new"
+    record = bench.audit.record
+
+    async def record_while_others_move(kind, event, **fields):
+        if kind == "intent":
+            monkeypatch.undo()
+            if was_there:
+                await bench.keyring.aliases.move(name, guarded)
+            else:
+                await bench.keyring.aliases.create(name, guarded)
+        await record(kind, event, **fields)
+
+    monkeypatch.setattr(bench.audit, "record", record_while_others_move)
+    change = (
+        service.update_alias(bench.caller(), alias_name=name, target_key_id=key_id)
+        if verb == "UpdateAlias"
+        else service.delete_alias(bench.caller(), alias_name=name)
+    )
+    with pytest.raises(AliasNotFoundError):
+        await change
+    assert bench.keyring.describe(KeyByAlias(name)).key_id == guarded
