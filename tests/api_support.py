@@ -63,7 +63,9 @@ class Health:
         return "strongroom_members_active 2\n"
 
 
-class FakeKeyService(FakeAdmin, FakeAccess, FakePairs, FakeKeyManagement, FakeRotation, FakeImports, FakeKeyStores, FakeDomains):
+class FakeKeyService(
+    FakeAdmin, FakeAccess, FakePairs, FakeKeyManagement, FakeRotation, FakeImports, FakeKeyStores, FakeDomains
+):
     """A KeyService in memory with real encryption. ``outcomes`` and ``refusals`` are its audit log."""
 
     def __init__(self, clock):

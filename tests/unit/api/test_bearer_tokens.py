@@ -244,7 +244,9 @@ async def test_a_token_without_a_name_of_its_own_is_told_by_its_hash(door):
     for changes in ({"jti": None}, {"jti": "x y"}, {"jti": "x" * 300}):
         token = door.issuer.main.token(door.claims(**changes))
         assert (await door.get(token)).status == 200
-        assert door.caller.credential_detail["token"] == "sha256:" + hashlib.sha256(token.encode()).hexdigest()
+        assert (
+            door.caller.credential_detail["token"] == "sha256:" + hashlib.sha256(token.encode()).hexdigest()
+        )
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -52,7 +52,14 @@ async def test_a_call_that_works_leaves_exactly_one_outcome_and_a_change_one_int
         assert entry.writer == "api-0"
         assert entry.outcome == ("ok" if entry.kind == "outcome" else "")
     names_no_key = {"CreateKey", "ListKeys", "ReadStatus", "GenerateRandom", *FOR_EVERYBODY}
-    names_no_key |= {"ListKeyStates", "ListPrincipals", "CreateDomain", "ListDomains", "DescribeDomain", "RotateDomain"}
+    names_no_key |= {
+        "ListKeyStates",
+        "ListPrincipals",
+        "CreateDomain",
+        "ListDomains",
+        "DescribeDomain",
+        "RotateDomain",
+    }
     names_key = verb not in names_no_key | {"ListRetirableGrants"} and "CustomKeyStore" not in verb
     assert entries[-1].key_id == key_id if names_key else entries[-1].key_id != key_id
 
