@@ -16,7 +16,8 @@ from strongroom.hsm.cluster._cluster import HsmCluster
 from strongroom.hsm.cluster._key_copies import KeyCopier
 from strongroom.hsm.cluster._key_door import KeyDoor, MemberUse, RemoteKeys, Replica
 from strongroom.hsm.cluster._key_proof import prove_key
-from strongroom.hsm.cluster._key_replication import Destroyed, KeyReplication, Rules, TooFewCopiesError
+from strongroom.hsm.cluster._key_removal import Destroyed
+from strongroom.hsm.cluster._key_replication import KeyReplication, Rules, TooFewCopiesError
 from strongroom.hsm.cluster._latency import BOUNDS_S
 from strongroom.hsm.cluster._member import RemoteAdmin, RemoteMember
 from strongroom.hsm.cluster._proof import Canary, make_canary, prove_canary, prove_same_root, prove_use
