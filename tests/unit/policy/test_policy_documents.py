@@ -57,6 +57,7 @@ def test_a_resource_is_this_key_in_whatever_region_its_caller_signed_for():
     for resource in (arn("eu-central-1", KEY_ID), arn("us-east-1", "*"), [arn("*", "0f2f*"), "*"]):
         assert says(statement(), statement("Deny", resource=resource)) == "deny"
     assert says(statement(), statement("Deny", resource=arn("*", "1f2f*"))) == "allow"
+    assert says(statement(), statement("Deny", resource="arn:aws:kms:*:999999999999:key/*")) == "allow"
 
 
 def test_the_default_policy_leaves_everything_to_the_roles():

@@ -2,6 +2,7 @@
 
 import pytest
 
+from policy_support import policy_text, statement
 from strongroom.core import NoMemberError
 from strongroom.keyring import InvalidCiphertextError, KeyByAlias, KeyById, KeyStateError
 from strongroom.service import AccessDeniedError
@@ -41,6 +42,29 @@ async def test_the_entry_names_both_keys_and_versions(bench, service, key_id, se
         "source_key": key_id,
         "source_key_version": made.source_material_id,
     }
+
+
+@pytest.mark.parametrize("missing", ["ReEncryptFrom", "ReEncryptTo", ""])
+async def test_it_takes_leave_to_open_and_to_encrypt_each_for_its_own_context(
+    bench, service, key_id, sealed, other, missing
+):
+    """Neither half stands for the other, nor is one context taken for the other."""
+    root, stranger = (f"arn:aws:iam::123456789012:{name}" for name in ("root", "user/stranger"))
+    for key, action, name in (
+        (key_id, "ReEncryptFrom", next(iter(CONTEXT))),
+        (other.key_id, "ReEncryptTo", "new"),
+    ):
+        value = {**CONTEXT, "new": "v"}[name]
+        condition = {"StringEquals": {f"kms:EncryptionContext:{name}": value}}
+        allowed = [statement(principal=stranger, action=f"kms:{action}", condition=condition)]
+        document = policy_text(statement(principal=root), *(allowed if action != missing else []))
+        await service.put_key_policy(bench.caller(), key, document=document, skip_lockout_check=False)
+    moving = move(service, bench.caller("user/stranger"), sealed, KeyById(other.key_id))
+    if not missing:
+        assert (await moving).key_id == other.key_id
+        return
+    with pytest.raises(AccessDeniedError):
+        await moving
 
 
 async def test_a_refused_one_names_both_keys_too(bench, service, key_id, sealed, other):
