@@ -1,47 +1,15 @@
 """The admin API over a real service: who calls, keys and their states, principals, decisions; authorised and recorded."""
 
 import json
-import re
 
 import pytest
 
-from api_support import ACCOUNT, HOST, REGION, Health, send_request
-from fakes_service import ACCESS_KEYS, EVERYTHING
-from strongroom.api import Handler, sign_request
-from strongroom.core import Secret
-from strongroom.service import Credential, Role
+from admin_door import AdminDoor
+from api_support import ACCOUNT
+from strongroom.service import Role
 from strongroom.storage import AccessKeyRecord
 
-SECRET = b"s" * 40
 ABSENT = "12345678-1234-1234-1234-123456789012"
-
-
-class AdminDoor:
-    """Signed requests to the admin API by any of the principals."""
-
-    def __init__(self, bench):
-        self.clock = bench.clock
-        known = ACCESS_KEYS | {"user/stranger": "AKIASTRANGER"}
-        self.ids = {principal: re.sub("[^A-Z0-9a-z]", "_", key_id) for principal, key_id in known.items()}
-        bench.service.take_credentials(
-            {
-                key_id: Credential(known[principal], principal, Secret(SECRET))
-                for principal, key_id in self.ids.items()
-            }
-        )
-        self.health = Health()
-        self.handler = Handler(bench.service, self.health, clock=bench.clock, account_id=ACCOUNT)
-
-    async def ask(self, path, members=None, *, by=EVERYTHING, method=None, query=""):
-        body = b"" if members is None else json.dumps(members).encode()
-        method = method or ("GET" if members is None else "POST")
-        headers = sign_request(
-            method=method, path=f"/api/v1/{path}", host=HOST, headers={"Content-Type": "application/json"}, body=body,
-            query=query, region=REGION, access_key_id=self.ids[by], secret_access_key=Secret(SECRET), clock=self.clock,
-        )  # fmt: skip
-        return await send_request(
-            self.handler, method, f"/api/v1/{path}", list(headers.items()), body, query=query
-        )
 
 
 @pytest.fixture
@@ -193,18 +161,10 @@ async def test_a_case_that_is_none_is_refused(door, key_id, members):
     assert (answer.status, answer.code) == (400, "ValidationException")
 
 
-async def test_a_member_that_stands_twice_is_refused(bench, door, key_id):
-    path, body = (
-        f"/api/v1/keys/{key_id}/policy-check",
-        b'{"principal":"user/a","action":"Encrypt","principal":"user/b"}',
-    )
-    headers = sign_request(
-        method="POST", path=path, host=HOST, headers={"Content-Type": "application/json"}, body=body, region=REGION,
-        access_key_id=door.ids[EVERYTHING], secret_access_key=Secret(SECRET), clock=bench.clock,
-    )  # fmt: skip
-    assert (
-        await send_request(door.handler, "POST", path, list(headers.items()), body)
-    ).code == "SerializationException"
+async def test_a_member_that_stands_twice_is_refused(door, key_id):
+    body = b'{"principal":"user/a","action":"Encrypt","principal":"user/b"}'
+    answer = await door.send("POST", f"/api/v1/keys/{key_id}/policy-check", body)
+    assert answer.code == "SerializationException"
 
 
 ONLY = {
@@ -219,13 +179,6 @@ ONLY = {
 
 @pytest.mark.parametrize("path", ONLY)
 async def test_roles_decide_who_may_look(bench, door, path):
-    door.health.status = lambda: {
-        "version": "1", "not_ready": [], "failovers": 0, "cached_keks": 0, "cached_domains": 0, "audit_entries": 0, "audit_failure": None,
-        "members": [{
-            "name": "alpha", "worker": 0, "state": "active", "priority": 0, "generation": 1, "reason": "", "pid": 7, "breaker": "closed",
-            "latency_ms": {},
-        }],
-    }  # fmt: skip
     for role in Role:
         answer = await door.ask(path, by=f"user/{role}")
         assert answer.status == (200 if str(role) in ONLY[path] else 400), (role, answer.body)
