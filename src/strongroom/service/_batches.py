@@ -1,7 +1,8 @@
 """``BatchVerbs``: many items under one key, authorised once and in one audit entry, which says how many there were."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple, Protocol, TypeVar
 
 from strongroom.core import MacAlgorithm, SigningAlgorithm
@@ -44,6 +45,8 @@ _SIGN: Final = _Verb("Sign", ("Sign",))
 _MAC: Final = _Verb("GenerateMac", ("GenerateMac",))
 _DECIDES_AT_ONCE_S: Final = 0.002
 """How long a batch decides about its encryption contexts before others have their turn; one decision may go beyond."""
+_NAMES_TOLD: Final = 512
+"""Names in encryption contexts after which no more are gathered: an entry has room for fewer."""
 
 
 class BatchVerbs(AuditedVerbs):
@@ -123,28 +126,30 @@ class BatchVerbs(AuditedVerbs):
         *,
         key: KeyRef,
         count: int,
-        contexts: Sequence[Mapping[str, str]] = (NO_CONTEXT,),
+        contexts: Iterable[Mapping[str, str]] = (NO_CONTEXT,),
         algorithm: str = "",
         further: Mapping[str, tuple[str, ...]] = NO_VALUES,
     ) -> _B:
         """Authorise for every encryption context, act, and say in one entry how much was done."""
-        names = {name: "" for context in contexts for name in context}
-        detail = detail_of_request(key, names) | {"items": str(count)}
-        detail |= {"algorithm": algorithm} if algorithm else {}
+        different = _different(contexts)
+        names: dict[str, str] = {}
         grants: dict[str, None] = {}  # in the order in which they were needed
+        detail = {"items": str(count)} | ({"algorithm": algorithm} if algorithm else {})
 
         def authorise_for(context: Mapping[str, str]) -> None:
+            if len(names) < _NAMES_TOLD:
+                names.update(dict.fromkeys(context, ""))
             for action in verb.actions:
                 grants[self.authorise_now(caller, action, key, context=context, further=further)] = None
 
         def authorise() -> str:
-            authorise_for(contexts[0])
-            return " ".join(filter(None, grants))
+            with _telling(detail, key, names, grants):
+                authorise_for(next(different, NO_CONTEXT))
+            return detail.get("by_grant", "")
 
         async def act() -> _B:
-            await _in_turns(authorise_for, contexts[1:])
-            if any(grants):
-                detail["by_grant"] = " ".join(filter(None, grants))
+            with _telling(detail, key, names, grants):
+                await _in_turns(authorise_for, different)
             batch = await work
             failed = sum(isinstance(result, KeyringError) for result in batch.results)
             if failed:
@@ -170,10 +175,32 @@ async def _in_turns(
         authorise_for(context)
 
 
-def _contexts(items: Sequence[PlainItem] | Sequence[SealedItem]) -> list[Mapping[str, str]]:
-    """Return the different encryption contexts of a batch; those that are one object count once."""
-    by_identity = {id(item.context): item.context for item in items}
-    different: dict[tuple[tuple[str, str], ...], Mapping[str, str]] = {}
-    for context in by_identity.values():
-        different.setdefault(tuple(sorted(context.items())), context)
-    return list(different.values())
+@contextlib.contextmanager
+def _telling(
+    detail: dict[str, str], key: KeyRef, names: Mapping[str, str], grants: Iterable[str]
+) -> Iterator[None]:
+    """Say in the entry which names the encryption contexts have and which grants were needed, so far as was found out."""
+    try:
+        yield
+    finally:
+        detail.update(detail_of_request(key, names))
+        by_grants = " ".join(filter(None, grants))
+        if by_grants:
+            detail["by_grant"] = by_grants
+
+
+def _contexts(items: Iterable[PlainItem] | Iterable[SealedItem]) -> Iterator[Mapping[str, str]]:
+    return (item.context for item in items)
+
+
+def _different(contexts: Iterable[Mapping[str, str]]) -> Iterator[Mapping[str, str]]:
+    """Yield the different encryption contexts, one by one: to compare those of a large batch takes a tenth of a second."""
+    looked_at: set[int] = set()
+    known: set[tuple[tuple[str, str], ...]] = set()
+    for context in contexts:
+        if id(context) not in looked_at:  # the items hold it, so no other gets its id meanwhile
+            looked_at.add(id(context))
+            pairs = tuple(sorted(context.items()))
+            if pairs not in known:
+                known.add(pairs)
+                yield context
