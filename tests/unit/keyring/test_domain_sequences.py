@@ -29,7 +29,7 @@ from strongroom.keyring import (
     WrappingAlgorithm,
 )
 from strongroom.keyring._import_wrapping import make_wrapping_key
-from unit.keyring.test_named_domains import assert_counts_are_true, blobs_under
+from unit.keyring.domain_checks import assert_counts_are_true, blobs_under
 
 DAY_S = 86_400.0
 MATERIAL = bytes(range(32))
