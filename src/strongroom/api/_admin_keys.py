@@ -15,6 +15,21 @@ class MarkedKey(AdminAnswer, frozen=True, rename="camel"):
     state: str
 
 
+class OutstandingCiphertexts(AdminAnswer, frozen=True, rename="camel"):
+    """How many ciphertexts of a version were noted, and what became of them; estimates from a sample unless ``isExact``."""
+
+    n_known: int
+    n_left: int
+    """Those that were not moved to another version or key, or were seen since."""
+    n_never_seen: int
+    """Of those, the ones that nobody opened since they were made."""
+    n_seen_lately: int
+    """Of those, the ones that were opened within 30 days."""
+    margin: int
+    """``nLeft`` is wrong by no more than this in 95 of 100 cases."""
+    is_exact: bool
+
+
 class VersionUses(AdminAnswer, frozen=True, rename="camel"):
     """How one version of a key was used."""
 
@@ -25,6 +40,13 @@ class VersionUses(AdminAnswer, frozen=True, rename="camel"):
     is_current: bool
     n_uses: int
     used_at: float | None
+    n_protected: int
+    """How many of the uses protected something, since that is told apart."""
+    protected_at: float | None
+    processed_at: float | None
+    """When something was last opened or verified."""
+    outstanding: OutstandingCiphertexts | None
+    """None where there are no ciphertexts, or none was noted."""
 
 
 class KeyUses(AdminAnswer, frozen=True, rename="camel"):
@@ -137,6 +159,10 @@ async def _list_uses(call: AdminCall) -> KeyUses:
             version.is_current,
             version.n_uses,
             version.used_at,
+            version.n_protected,
+            version.protected_at,
+            version.processed_at,
+            None if version.outstanding is None else OutstandingCiphertexts(*version.outstanding),
         )
         for version in uses.versions
     ]

@@ -19,6 +19,20 @@ class _Marked(msgspec.Struct, frozen=True, rename="camel"):
     state: str
 
 
+class _Outstanding(msgspec.Struct, frozen=True, rename="camel"):
+    n_known: int
+    n_left: int
+    n_never_seen: int
+    n_seen_lately: int
+    margin: int
+    is_exact: bool
+
+    @property
+    def words(self) -> str:
+        """How many ciphertexts are likely left."""
+        return str(self.n_left) if self.is_exact else f"{self.n_left} ± {self.margin}"
+
+
 class _Version(msgspec.Struct, frozen=True, rename="camel"):
     version: int
     material_id: str
@@ -26,6 +40,10 @@ class _Version(msgspec.Struct, frozen=True, rename="camel"):
     is_current: bool
     n_uses: int = 0
     used_at: float | None = None
+    n_protected: int = 0
+    protected_at: float | None = None
+    processed_at: float | None = None
+    outstanding: _Outstanding | None = None
 
 
 class _Uses(msgspec.Struct, frozen=True, rename="camel"):
@@ -59,7 +77,7 @@ def life_commands(connect: Callable[[], ServiceClient]) -> Mapping[str, click.Co
     @click.argument("key")
     @reporting
     def outstanding(output: Output, *, key: str) -> None:
-        """Show the versions of a key, how often each was used, and for how long it was not.
+        """Show what is likely still under each version of a key, and for how long it was not used.
 
         KEY is a key id, an alias (alias/NAME) or the ARN of either.
         """
@@ -78,9 +96,17 @@ def life_commands(connect: Callable[[], ServiceClient]) -> Mapping[str, click.Co
                 str(version.n_uses),
                 shown_time(version.used_at),
                 "-" if version.used_at is None else f"{max(now - version.used_at, 0.0) / _DAY_S:.1f}",
+                *_told(version.outstanding),
             ]
             for version in uses.versions
         ]
-        output.table(["VERSION", "MATERIAL", "STATE", "USES", "LAST USED", "DAYS SINCE"], rows)
+        columns = ["VERSION", "MATERIAL", "STATE", "USES", "LAST USED", "DAYS SINCE"]
+        output.table([*columns, "LIKELY LEFT", "NEVER OPENED", "OPENED IN 30 DAYS"], rows)
 
     return {"compromise": compromise, "outstanding": outstanding}
+
+
+def _told(outstanding: _Outstanding | None) -> list[str]:
+    if outstanding is None:
+        return ["-", "-", "-"]
+    return [outstanding.words, str(outstanding.n_never_seen), str(outstanding.n_seen_lately)]

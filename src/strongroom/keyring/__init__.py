@@ -149,6 +149,7 @@ from strongroom.keyring._values import (
     Tag,
     TagPage,
 )
+from strongroom.keyring._version_samples import Outstanding, Sample, VersionSamples
 from strongroom.keyring._versions import NO_MATERIAL
 
 __all__ = [
@@ -274,6 +275,7 @@ __all__ = [
     "MissingRecordError",
     "NoPublicKeyError",
     "NotInDomainError",
+    "Outstanding",
     "PendingImportError",
     "PlainItem",
     "PublicHalf",
@@ -286,6 +288,7 @@ __all__ = [
     "RotationLimitError",
     "RotationStatus",
     "RotationUnsupportedError",
+    "Sample",
     "SealedItem",
     "Signed",
     "Tag",
@@ -298,6 +301,7 @@ __all__ = [
     "UnknownMaterialError",
     "Verified",
     "VersionPage",
+    "VersionSamples",
     "VersionUses",
     "WrappingAlgorithm",
     "WrappingBits",

@@ -1,6 +1,7 @@
 """What batches take and give: many items under one key, and a result for each in their order."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final, NamedTuple, TypeAlias
 
 from strongroom.keyring._errors import KeyringError
@@ -44,6 +45,8 @@ class BatchOfBytes(NamedTuple):
     key_id: str
     material_id: str
     results: list[bytes | KeyringError]
+    opened: Mapping[str, int] = MappingProxyType({})
+    """How many items of each version were opened for it, by material id."""
 
 
 class BatchOfPlaintexts(NamedTuple):
@@ -54,6 +57,8 @@ class BatchOfPlaintexts(NamedTuple):
     """Of the key's current version; the items may be of any."""
     results: list[bytes | KeyringError]
     """Plain bytes: ten thousand Secrets would take longer than the decryption."""
+    opened: Mapping[str, int] = MappingProxyType({})
+    """How many items of each version there were, by material id."""
 
     def __repr__(self) -> str:
         return f"BatchOfPlaintexts(<{len(self.results)} items>)"

@@ -6,6 +6,7 @@ Envelope key the message keys are derived in one pass. The items share the key a
 
 import asyncio
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final, TypeVar
 
@@ -35,6 +36,7 @@ from strongroom.keyring._key_state import require_active, require_symmetric, req
 from strongroom.keyring._records import HeldKey, KeyRecords
 from strongroom.keyring._single_batches import SingleBatches
 from strongroom.keyring._values import KeyById, KeyRef
+from strongroom.keyring._version_samples import MARK, MARK_BYTES, VersionSamples
 from strongroom.storage import KeyRecord, Reader
 
 _AT_ONCE: Final = 256
@@ -57,6 +59,7 @@ class Batches:
         records: KeyRecords,
         ciphers: KekCiphers,
         periods: Cryptoperiods,
+        samples: VersionSamples,
         *,
         singly: SingleBatches,
     ) -> None:
@@ -66,6 +69,7 @@ class Batches:
         self._records = records
         self._ciphers = ciphers
         self._periods = periods
+        self._samples = samples
 
     async def encrypt(self, key: KeyRef, items: Sequence[PlainItem]) -> BatchOfBytes:
         """Encrypt each item under the key's current version."""
@@ -79,7 +83,9 @@ class Batches:
         for part in _parts(items):
             await self._turn(held.record)
             bound = [bindings.of(item.context) for item in part]
-            results += seal_many_data(cipher, _header(held), [item.plaintext for item in part], bound)
+            results += self._issued(
+                held, seal_many_data(cipher, _header(held), [item.plaintext for item in part], bound)
+            )
         return BatchOfBytes(held.record.key_id, held.record.material_id, results)
 
     async def data_keys(self, key: KeyRef, *, count: int, n_bytes: int, context: Context) -> BatchOfDataKeys:
@@ -95,7 +101,7 @@ class Batches:
         results: list[BatchDataKey] = []
         for part in _parts(plaintexts):
             await self._turn(held.record)
-            sealed = seal_many_data(cipher, _header(held), part, [binding] * len(part))
+            sealed = self._issued(held, seal_many_data(cipher, _header(held), part, [binding] * len(part)))
             results += map(BatchDataKey, part, sealed)
         return BatchOfDataKeys(held.record.key_id, held.record.material_id, results)
 
@@ -104,12 +110,12 @@ class Batches:
         held = self._find(key, require_verifying)
         if _is_direct(held):
             return await self.singly.decrypt(key, items)
-        bindings = _Bindings()
+        bindings, versions = _Bindings(), Counter[str]()
         results: list[bytes | KeyringError] = []
         for part in _parts(items):
             await self._turn(held.record, require_verifying)
-            results += await self._open(held, part, bindings)
-        return BatchOfPlaintexts(held.record.key_id, held.record.material_id, results)
+            results += await self._open(held, part, bindings, versions)
+        return BatchOfPlaintexts(held.record.key_id, held.record.material_id, results, versions)
 
     async def rewrap(self, key: KeyRef, items: Sequence[SealedItem]) -> BatchOfBytes:
         """Encrypt each item anew under the key's current version, with the encryption context that it has."""
@@ -118,20 +124,30 @@ class Batches:
             return await self.singly.rewrap(key, items)
         held = await self._periods.protecting(key, len(items))
         cipher = await self._ciphers.kek(held.record, held.record.current_version)
-        bindings = _Bindings()
+        bindings, versions = _Bindings(), Counter[str]()
         results: list[bytes | KeyringError] = []
         for part in _parts(items):
             await self._turn(held.record)
-            opened = await self._open(held, part, bindings)
+            opened = await self._open(held, part, bindings, versions, is_moving=True)
             good = [
                 (text, item.context)
                 for text, item in zip(opened, part, strict=True)
                 if isinstance(text, bytes)
             ]
             bound = [bindings.of(context) for _, context in good]
-            sealed = iter(seal_many_data(cipher, _header(held), [text for text, _ in good], bound))
+            sealed = iter(
+                self._issued(held, seal_many_data(cipher, _header(held), [text for text, _ in good], bound))
+            )
             results += [next(sealed) if isinstance(text, bytes) else text for text in opened]
-        return BatchOfBytes(held.record.key_id, held.record.material_id, results)
+        return BatchOfBytes(held.record.key_id, held.record.material_id, results, versions)
+
+    def _issued(self, held: HeldKey, sealed: list[bytes]) -> list[bytes]:
+        """Note some of what was made, and return all of it."""
+        sample = self._samples.of(held.record.key_id, held.record.material_id)
+        for ciphertext in sealed:
+            if ciphertext[MARK] < sample.below:
+                sample.issued(ciphertext[MARK])
+        return sealed
 
     def _find(self, key: KeyRef, require: _Require = require_active) -> HeldKey:
         held = self._records.find(key)
@@ -145,9 +161,15 @@ class Batches:
         require(self._records.find(KeyById(record.key_id)).record, record.material_id)
 
     async def _open(
-        self, held: HeldKey, part: Sequence[SealedItem], bindings: "_Bindings"
+        self,
+        held: HeldKey,
+        part: Sequence[SealedItem],
+        bindings: "_Bindings",
+        versions: Counter[str],
+        *,
+        is_moving: bool = False,
     ) -> list[bytes | KeyringError]:
-        """Decrypt items of several versions, those of one version together."""
+        """Decrypt items of several versions, those of one version together, and count them by material id."""
         results: list[bytes | KeyringError] = [InvalidCiphertextError(key_id=held.record.key_id)] * len(part)
         by_version: dict[int, list[tuple[int, DataBlob]]] = {}
         for at, item in enumerate(part):
@@ -160,23 +182,30 @@ class Batches:
                 continue
             by_version.setdefault(blob.key_version, []).append((at, blob))
         for version, blobs in by_version.items():
-            cipher = await self._cipher_of(held.record, version)
-            if cipher is None:
+            found = await self._cipher_of(held.record, version)
+            if found is None:
                 continue
+            cipher, material_id = found
+            sample = self._samples.of(held.record.key_id, material_id)
+            note = sample.moved if is_moving else sample.seen
             bound = [bindings.of(part[at].context) for at, _ in blobs]
             opened = open_many_data(cipher, [blob for _, blob in blobs], bound)
-            for (at, _), text in zip(blobs, opened, strict=True):
+            for (at, blob), text in zip(blobs, opened, strict=True):
                 if text is not None:
                     results[at] = text
+                    versions[material_id] += 1
+                    if blob.nonce[:MARK_BYTES] < sample.below:
+                        note(blob.nonce[:MARK_BYTES])
         return results
 
-    async def _cipher_of(self, record: KeyRecord, version: int) -> Xaes256Gcm | None:
-        """Return the cipher of a version, if the key is active still; None when the key never had it."""
-        if version > record.current_version or self._store.get_key_version(record.key_id, version) is None:
+    async def _cipher_of(self, record: KeyRecord, version: int) -> tuple[Xaes256Gcm, str] | None:
+        """Return cipher and material id of a version, if the key may open still; None when the key never had it."""
+        stored = self._store.get_key_version(record.key_id, version)
+        if version > record.current_version or stored is None:
             return None
         cipher = await self._ciphers.kek(record, version)
         require_verifying(self._records.find(KeyById(record.key_id)).record, record.material_id)
-        return cipher
+        return cipher, stored.material_id
 
 
 class _Bindings:

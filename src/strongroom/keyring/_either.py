@@ -23,6 +23,10 @@ class SymmetricUses(Protocol):
         """See ``Keyring.decrypt``."""
         ...
 
+    def moved(self, ciphertext: bytes, opened: Decrypted) -> None:
+        """See ``Keyring.moved``."""
+        ...
+
 
 class EitherUses:
     """Encrypts by RSAES-OAEP where an algorithm is named, else with a symmetric key. Belongs to one event loop.
@@ -102,6 +106,8 @@ class EitherUses:
             opened.plaintext.zeroize()
         if dry_run:
             raise DryRunError(key_id=made.key_id, material_id=made.material_id)
+        if source_algorithm is None:
+            self._symmetric.moved(ciphertext, opened)
         return ReEncrypted(opened.key_id, opened.material_id, made.key_id, made.material_id, made.ciphertext)
 
     async def rehearse_data_key(self, key: KeyRef, n_bytes: int, context: Mapping[str, str]) -> None:

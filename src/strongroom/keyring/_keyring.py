@@ -43,6 +43,7 @@ from strongroom.keyring._values import (
     KeyRef,
     ReEncrypted,
 )
+from strongroom.keyring._version_samples import VersionSamples
 from strongroom.storage import Store
 
 _SIGNING_THREADS = 2
@@ -73,16 +74,16 @@ class Keyring(SymmetricKeys):
         direct = DirectKeys(store, self.key_stores, access, clock=clock, request_s=request_s)
         self.rotations = KeyRotations(store, ciphers, direct, clock=clock)
         self.cryptoperiods = Cryptoperiods(store, records, self.rotations.rotate_due, clock=clock)
-        super().__init__(store, records, ciphers, direct, self.cryptoperiods)
+        super().__init__(store, records, ciphers, direct, self.cryptoperiods, samples=VersionSamples(clock))
         self.lifecycle = KeyLifecycle(store, clock=clock, destroy_direct=self.direct.destroy_due)
         self.aliases = Aliases(store, clock=clock)
-        self.last_uses = LastUses(store, clock=clock)
+        self.last_uses = LastUses(store, self.samples, clock=clock)
         self.tags = Tags(store)
         self._store = store
         self._hsm = hsm
         self._clock = clock
         self._request_s = request_s
-        self.ready = ReadyKeys(self._records, self.ciphers, self.cryptoperiods)
+        self.ready = ReadyKeys(self._records, self.ciphers, self.cryptoperiods, self.samples)
         self._slow = SlowWork("signing", threads=_SIGNING_THREADS, max_under_way=_MAX_SIGNING)
         self._slowest = SlowWork("key-generation", threads=1, max_under_way=_MAX_GENERATING)
         self.envelope = EnvelopeWorks(store, self.ciphers, limits, self._slow, clock=clock)
@@ -104,7 +105,9 @@ class Keyring(SymmetricKeys):
         self.either = EitherUses(self, self.uses, self._records)
         self.data_key_pairs = DataKeyPairs(self, self._slowest)
         singly = SingleBatches(self._records, self, self.uses)
-        self.batches = Batches(store, self._records, self.ciphers, self.cryptoperiods, singly=singly)
+        self.batches = Batches(
+            store, self._records, self.ciphers, self.cryptoperiods, self.samples, singly=singly
+        )
 
     @property
     def records(self) -> KeyRecords:
@@ -176,6 +179,8 @@ class Keyring(SymmetricKeys):
             record = self._records.find(KeyById(held.record.key_id)).record
             require_active(record, record.material_id)  # it may have been suspended meanwhile
             made = seal_under(cipher, held, opened.plaintext.reveal(), context)
+            self.samples.issued(record.key_id, record.material_id, made)
+            self.moved(ciphertext, opened)
         finally:
             opened.plaintext.zeroize()
         return ReEncrypted(

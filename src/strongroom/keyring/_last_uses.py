@@ -6,13 +6,14 @@ minute of one process, which the audit log has.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from itertools import islice
 from typing import Final, NamedTuple
 
 from strongroom.core import Clock, StorageError
 from strongroom.keyring._key_state import read_key
+from strongroom.keyring._version_samples import Outstanding, Sample, VersionSamples
 from strongroom.keyring._versions import NO_MATERIAL, all_versions
 from strongroom.storage import KeyRecord, KeyUseRecord, KeyVersionRecord, Store, Transaction
 
@@ -43,6 +44,13 @@ class VersionUses(NamedTuple):
     is_current: bool
     n_uses: int
     used_at: float | None
+    n_protected: int = 0
+    """How many of the uses protected something, since they are told apart."""
+    protected_at: float | None = None
+    processed_at: float | None = None
+    """When something was last opened or verified."""
+    outstanding: Outstanding | None = None
+    """What is known of its ciphertexts; None where it has none, or none was noted."""
 
 
 class KeyVersionUses(NamedTuple):
@@ -56,7 +64,9 @@ class KeyVersionUses(NamedTuple):
 class LastUses:
     """Notes uses of keys; belongs to one event loop. Between two flushes it knows 20,000 versions at most."""
 
-    def __init__(self, store: Store, *, clock: Clock) -> None:
+    def __init__(self, store: Store, samples: VersionSamples, *, clock: Clock) -> None:
+        """What ``samples`` note is written and told with the uses."""
+        self._samples = samples
         self._store = store
         self._clock = clock
         self._held: dict[tuple[str, str], KeyUseRecord] = {}
@@ -121,11 +131,14 @@ class LastUses:
                 known = uses.get(material_id)
                 uses[material_id] = held if known is None else known.joined(held)
         since = max(self._store.get_use_tracking_start(), record.created_at)
+        outstanding = self._outstanding(key_id)
         return KeyVersionUses(
             key_id,
             since,
             tuple(
-                _version_uses(record, version, uses.get(version.material_id))
+                _version_uses(
+                    record, version, uses.get(version.material_id), outstanding.get(version.material_id)
+                )
                 for version in all_versions(self._store, key_id)
                 if version.material_id != NO_MATERIAL
             ),
@@ -136,6 +149,7 @@ class LastUses:
 
         So it is when this is cancelled; what was being written may then be counted twice, which is better than never.
         """
+        await self._flush_samples()
         held, self._held = self._held, {}
         waiting = iter(list(held.values()))
         n_written = 0
@@ -152,8 +166,36 @@ class LastUses:
             raise
         return n_written
 
+    def _outstanding(self, key_id: str) -> dict[str, Outstanding]:
+        """Return what is known of the ciphertexts of a key's versions, by material id."""
+        samples = {
+            material_id: Sample.decode(sample)
+            for material_id, sample in self._store.list_version_samples(key_id).items()
+        }
+        for material_id, noted in self._samples.noted_of(key_id).items():
+            known = samples.get(material_id)
+            samples[material_id] = noted if known is None else known.joined(noted)
+        now = self._clock.now()
+        return {material_id: sample.outstanding(now) for material_id, sample in samples.items()}
 
-def _version_uses(record: KeyRecord, version: KeyVersionRecord, use: KeyUseRecord | None) -> VersionUses:
+    async def _flush_samples(self) -> None:
+        """Join what was noted of ciphertexts with what the database has; what cannot be written is kept."""
+        waiting = iter(self._samples.waiting())
+        while part := list(islice(waiting, _ROWS_A_WRITE)):
+            taken = {place: self._samples.of(*place).take() for place in part}
+            try:
+                below = await self._store.write(partial(_join_samples, samples=taken))
+            except (StorageError, asyncio.CancelledError):
+                for place, sample in taken.items():
+                    self._samples.of(*place).put_back(sample)
+                raise
+            for place, mark in below.items():
+                self._samples.of(*place).follow(mark)
+
+
+def _version_uses(
+    record: KeyRecord, version: KeyVersionRecord, use: KeyUseRecord | None, outstanding: Outstanding | None
+) -> VersionUses:
     return VersionUses(
         version.version,
         version.material_id,
@@ -161,7 +203,24 @@ def _version_uses(record: KeyRecord, version: KeyVersionRecord, use: KeyUseRecor
         version.version == record.current_version,
         0 if use is None else use.n_uses,
         None if use is None else use.used_at,
+        0 if use is None else use.n_protected,
+        None if use is None else use.protected_at,
+        None if use is None else use.processed_at,
+        outstanding,
     )
+
+
+def _join_samples(
+    tx: Transaction, *, samples: Mapping[tuple[str, str], Sample]
+) -> dict[tuple[str, str], bytes]:
+    """Store samples joined with what is there, and return up to which mark each goes."""
+    below = {}
+    for (key_id, material_id), sample in samples.items():
+        stored = tx.get_version_sample(key_id, material_id)
+        joined = sample if stored is None else Sample.decode(stored).joined(sample)
+        tx.put_version_sample(key_id, material_id, joined.encode())
+        below[key_id, material_id] = joined.below
+    return below
 
 
 def _note(tx: Transaction, *, uses: Sequence[KeyUseRecord]) -> None:

@@ -20,6 +20,7 @@ from strongroom.keyring._cryptoperiods import Cryptoperiods, UseLease
 from strongroom.keyring._key_state import require_active
 from strongroom.keyring._records import HeldKey, KeyRecords
 from strongroom.keyring._values import DataKey, Decrypted, Encrypted, KeyByAlias, KeyRef
+from strongroom.keyring._version_samples import MARK, VersionSample, VersionSamples
 
 _NO_CONTEXT = data_binding({})
 
@@ -36,20 +37,25 @@ class _Ready(Struct, frozen=True):
     cipher: Xaes256Gcm
     lease: UseLease | None
     """How often it may encrypt; None: no limit."""
+    sample: VersionSample
+    """Where some of its ciphertexts are noted."""
 
 
 class ReadyKeys:
     """Does what ``Keyring.encrypt`` and ``decrypt`` do, as long as nothing has to be fetched for it.
 
     Each function returns None where it cannot tell by itself: the KEK is not in memory, the ciphertext is none of
-    ours, of an older version or does not authenticate, or no more uses are at hand of a key whose uses are counted. Whoever gets None asks the keyring, which waits for an HSM or words
-    the refusal; nothing has happened by then. Belongs to the keyring's event loop.
+    ours, of an older version or does not authenticate, or no more uses are at hand of a key whose
+    uses are counted. Whoever gets None asks the keyring, which waits for an HSM or words the refusal; nothing has happened by then. Belongs to the keyring's event loop.
 
     What was found is good for one turn of the event loop, as in ``KeyRecords``: whoever is handled in a turn has sent its
     request before that turn began, and so before a change that is answered in it or later.
     """
 
-    def __init__(self, records: KeyRecords, ciphers: KekCiphers, periods: Cryptoperiods) -> None:
+    def __init__(
+        self, records: KeyRecords, ciphers: KekCiphers, periods: Cryptoperiods, samples: VersionSamples
+    ) -> None:
+        self._samples = samples
         self._periods = periods
         self._records = records
         self._ciphers = ciphers
@@ -66,6 +72,8 @@ class ReadyKeys:
             return None
         binding = data_binding(context) if context else _NO_CONTEXT
         sealed = seal_data(ready.cipher, ready.header, plaintext, binding)
+        if sealed[MARK] < ready.sample.below:
+            ready.sample.issued(sealed[MARK])
         return Encrypted(ready.key_id, ready.material_id, sealed)
 
     def generate_data_key(self, key: KeyRef, n_bytes: int, context: Mapping[str, str]) -> DataKey | None:
@@ -76,6 +84,8 @@ class ReadyKeys:
         plaintext = random_bytes(n_bytes)
         binding = data_binding(context) if context else _NO_CONTEXT
         sealed = seal_data(ready.cipher, ready.header, plaintext, binding)
+        if sealed[MARK] < ready.sample.below:
+            ready.sample.issued(sealed[MARK])
         return DataKey(ready.key_id, ready.material_id, Secret(plaintext), sealed)
 
     def decrypt(
@@ -92,6 +102,8 @@ class ReadyKeys:
             plaintext = open_data(ready.cipher, blob, data_binding(context) if context else _NO_CONTEXT)
         except EnvelopeIntegrityError:
             return None
+        if ciphertext[MARK] < ready.sample.below:
+            ready.sample.seen(ciphertext[MARK])
         return Decrypted(ready.key_id, ready.material_id, Secret(plaintext))
 
     def _find(self, key: KeyRef) -> _Ready | None:
@@ -118,9 +130,15 @@ class ReadyKeys:
         if cipher is None:
             return None
         header = data_header(held.id_bytes, record.current_version)
-        lease = self._periods.lease(record)
         ready = _Ready(
-            record.key_id, record.material_id, held.id_bytes, record.current_version, header, cipher, lease
+            record.key_id,
+            record.material_id,
+            held.id_bytes,
+            record.current_version,
+            header,
+            cipher,
+            self._periods.lease(record),
+            self._samples.of(record.key_id, record.material_id),
         )
         try:
             loop = asyncio.get_running_loop()

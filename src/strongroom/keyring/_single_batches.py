@@ -1,6 +1,7 @@
 """``SingleBatches``: batches whose items cannot share their work, because each is a call of an HSM or a signature."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, TypeVar
 
@@ -71,24 +72,32 @@ class SingleBatches:
         """Decrypt each item."""
         key = self._records.pinned(key)
 
+        versions: Counter[str] = Counter()
+
         async def one(item: SealedItem) -> bytes:
             opened = await self._symmetric.decrypt(item.ciphertext, item.context, key=key)
+            versions[opened.material_id] += 1
             return opened.plaintext.reveal()
 
-        return BatchOfPlaintexts(*self._names(key), await _each(items, one))
+        return BatchOfPlaintexts(*self._names(key), await _each(items, one), versions)
 
     async def rewrap(self, key: KeyRef, items: Sequence[SealedItem]) -> BatchOfBytes:
         """Encrypt each item anew under the key's current version."""
         key = self._records.pinned(key)
 
+        versions: Counter[str] = Counter()
+
         async def one(item: SealedItem) -> bytes:
             opened = await self._symmetric.decrypt(item.ciphertext, item.context, key=key)
+            versions[opened.material_id] += 1
             try:
-                return (await self._symmetric.encrypt(key, opened.plaintext, item.context)).ciphertext
+                made = await self._symmetric.encrypt(key, opened.plaintext, item.context)
             finally:
                 opened.plaintext.zeroize()
+            self._symmetric.moved(item.ciphertext, opened)
+            return made.ciphertext
 
-        return BatchOfBytes(*self._names(key), await _each(items, one))
+        return BatchOfBytes(*self._names(key), await _each(items, one), versions)
 
     async def sign(
         self, key: KeyRef, messages: Sequence[bytes], *, algorithm: SigningAlgorithm, kind: MessageType

@@ -26,6 +26,7 @@ from strongroom.keyring._errors import (
 from strongroom.keyring._key_state import require_active, require_processing, require_symmetric
 from strongroom.keyring._records import HeldKey, KeyRecords
 from strongroom.keyring._values import DataKey, Decrypted, Encrypted, KeyById, KeyRef
+from strongroom.keyring._version_samples import VersionSamples
 from strongroom.storage import KeyRecord, Reader
 
 
@@ -42,7 +43,10 @@ class SymmetricKeys:
         ciphers: KekCiphers,
         direct: DirectKeys,
         periods: Cryptoperiods,
+        *,
+        samples: VersionSamples,
     ) -> None:
+        self.samples = samples
         self._periods = periods
         self.ciphers = ciphers
         self.direct = direct
@@ -57,11 +61,13 @@ class SymmetricKeys:
             require_symmetric(record, record.material_id)
             sealed = await self.direct.encrypt(record, plaintext, context)
             require_active(self._records.find(KeyById(record.key_id)).record, record.material_id)
+            self.samples.issued(record.key_id, record.material_id, sealed)
             return Encrypted(record.key_id, record.material_id, sealed)
         cipher = self.ciphers.cached_kek(record, record.current_version)
         if cipher is None:
             cipher = await self._unwrapped(record, record.current_version, record.material_id)
         ciphertext = seal_under(cipher, held, plaintext.reveal(), context)
+        self.samples.issued(record.key_id, record.material_id, ciphertext)
         return Encrypted(record.key_id, record.material_id, ciphertext)
 
     async def generate_data_key(self, key: KeyRef, n_bytes: int, context: Mapping[str, str]) -> DataKey:
@@ -97,7 +103,9 @@ class SymmetricKeys:
             material_id = self._material_of(record, version)
         require_processing(record, material_id)
         if record.origin is KeyOrigin.AWS_CLOUDHSM:
-            return await self._decrypt_inside(record, blob, context)
+            opened = await self._decrypt_inside(record, blob, context)
+            self.samples.seen(record.key_id, opened.material_id, ciphertext)
+            return opened
         if blob.algorithm is not WrapAlgorithm.XAES_256_GCM:  # made inside HSMs, which this key is not
             raise InvalidCiphertextError(key_id=record.key_id, material_id=material_id)
         cipher = self.ciphers.cached_kek(record, version)
@@ -107,7 +115,12 @@ class SymmetricKeys:
             plaintext = open_blob(cipher, blob, data_binding(context))
         except EnvelopeIntegrityError:
             raise InvalidCiphertextError(key_id=record.key_id, material_id=material_id) from None
+        self.samples.seen(record.key_id, material_id, ciphertext)
         return Decrypted(record.key_id, material_id, Secret(plaintext))
+
+    def moved(self, ciphertext: bytes, opened: Decrypted) -> None:
+        """Note that what was opened was encrypted anew, under another version, key or context."""
+        self.samples.moved(opened.key_id, opened.material_id, ciphertext)
 
     async def _protecting(self, key: KeyRef) -> HeldKey:
         """Return an active key that may encrypt once more now, which counts. Raises as ``encrypt``."""

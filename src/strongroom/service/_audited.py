@@ -13,7 +13,16 @@ from typing import Final, TypeVar
 
 from strongroom.audit import AuditLog, EntryFields, Kind
 from strongroom.core import AuditUnavailableError
-from strongroom.keyring import KeyById, KeyRef, Keyring, KeyringError, ReEncrypted
+from strongroom.keyring import (
+    BatchOfBytes,
+    BatchOfDataKeys,
+    BatchOfPlaintexts,
+    KeyById,
+    KeyRef,
+    Keyring,
+    KeyringError,
+    ReEncrypted,
+)
 from strongroom.service._access_writer import AccessWriter
 from strongroom.service._authority import NO_CONTEXT, NO_VALUES, Source
 from strongroom.service._errors import PoliciesNotKeptError
@@ -179,12 +188,24 @@ class AuditedVerbs:
         facts = facts_of_result(key, detail, result)
         await self._record("outcome", caller, verb, OK, facts)
         if verb in USES and facts.key_version:
-            self._keyring.last_uses.note(facts.key_id, facts.key_version, verb, caller.request_id)
-            if isinstance(result, ReEncrypted):
-                self._keyring.last_uses.note(
-                    result.source_key_id, result.source_material_id, verb, caller.request_id
-                )
+            self._note_uses(verb, facts, caller.request_id, result)
         return result
+
+    def _note_uses(self, verb: str, facts: Facts, request_id: str, result: object) -> None:
+        """Note which versions were used, and how often: each item of a batch is a use of the version that it is under."""
+        note = self._keyring.last_uses.note
+        if isinstance(result, BatchOfBytes | BatchOfPlaintexts):
+            for material_id, n_opened in result.opened.items():
+                note(facts.key_id, material_id, verb, request_id, n_uses=n_opened, is_processing=True)
+        if isinstance(result, BatchOfBytes | BatchOfDataKeys):
+            n_made = sum(not isinstance(made, KeyringError) for made in result.results)
+            if n_made:
+                note(facts.key_id, facts.key_version, verb, request_id, n_uses=n_made)
+        elif not isinstance(result, BatchOfPlaintexts):
+            note(facts.key_id, facts.key_version, verb, request_id)
+        if isinstance(result, ReEncrypted):
+            source = (result.source_key_id, result.source_material_id)
+            note(*source, verb, request_id, is_processing=True)
 
     def _facts_of_error(
         self, key: KeyRef | None, ciphertext: bytes | None, detail: dict[str, str], error: BaseException

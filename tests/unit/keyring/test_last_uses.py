@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from strongroom.core import StorageError
-from strongroom.keyring import KeyNotFoundError, LastUses, _last_uses
+from strongroom.keyring import KeyNotFoundError, LastUses, VersionSamples, _last_uses
 from strongroom.storage import Store
 
 NOBODY = "00000000-0000-4000-8000-00000000dead"
@@ -71,7 +71,7 @@ async def test_what_could_not_be_written_is_written_later_with_what_came_meanwhi
     monkeypatch.setattr(_last_uses, "_ROWS_A_WRITE", 2)
     store = FailingStore.open(bench.path)
     bench.stores.append(store)
-    uses = LastUses(store, clock=bench.clock)
+    uses = LastUses(store, VersionSamples(bench.clock), clock=bench.clock)
     for number in range(5):
         uses.note(key.key_id, f"{number}" * 64, "Encrypt", "r")
     store.failures = 1

@@ -3,7 +3,7 @@
 import pytest
 
 from strongroom.core import Secret
-from strongroom.keyring import KeyById
+from strongroom.keyring import KeyById, PlainItem, SealedItem
 from unit.service.pair_verbs import PAIR_VERBS
 from unit.service.verbs import CONTEXT, PLAINTEXT, VERBS, sealed_by
 
@@ -71,3 +71,21 @@ async def test_uses_of_the_express_lane_are_noted_with_their_entries(bench, serv
     assert now is not None
     service.record_uses([now.entry], lambda *_: None)
     assert (await last_of(bench, service, key_id)).request_id == caller.request_id
+
+
+async def test_each_item_of_a_batch_is_a_use_of_the_version_that_it_is_under(bench, service, key_id):
+    key, caller = KeyById(key_id), bench.caller()
+    old = (await service.encrypt_batch(caller, key, [PlainItem(b"data", {})] * 5)).results
+    await service.rotate_key_on_demand(caller, key_id)
+    await service.make_data_keys(caller, key, count=3, n_bytes=32, context={})
+    wrong = SealedItem(old[0], {"another": "context"})
+    await service.decrypt_batch(caller, key, [SealedItem(old[0], {}), SealedItem(old[1], {}), wrong])
+    bench.clock.advance(5)
+    await service.rewrap_batch(caller, key, [SealedItem(one, {}) for one in old[:4]])
+    await service.decrypt_batch(caller, key, [wrong])
+    await service.flush_key_uses()
+    first, second = (await service.list_key_uses(caller, key_id)).versions
+    now = bench.clock.now()
+    assert (first.n_uses, first.n_protected, first.protected_at, first.processed_at) == (11, 5, now - 5, now)
+    assert (second.n_uses, second.n_protected, second.protected_at, second.processed_at) == (7, 7, now, None)
+    assert first.outstanding[:2] == (5, 1)
