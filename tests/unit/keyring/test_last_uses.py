@@ -98,7 +98,7 @@ async def test_a_flush_that_is_cancelled_leaves_its_uses_to_the_next(bench, keyr
     """So it is at the end of a process: what flushes now and then is cancelled, and the last flush comes."""
     store = HangingStore.open(bench.path)
     bench.stores.append(store)
-    uses = LastUses(store, clock=bench.clock)
+    uses = LastUses(store, VersionSamples(bench.clock), clock=bench.clock)
     uses.note(key.key_id, key.material_id, "Encrypt", "r")
     flushing = asyncio.ensure_future(uses.flush())
     await asyncio.sleep(0)
