@@ -30,7 +30,7 @@ from strongroom.client._calls import (
 from strongroom.client._connections import Connections
 from strongroom.client._data_keys import KEY_LEN_BYTES, DataKey
 from strongroom.client._envelope import Envelope
-from strongroom.client._errors import ClientError
+from strongroom.client._errors import ClientError, ServiceUnreachableError
 from strongroom.client._http import TIMEOUT_S
 from strongroom.client._items import Item, Result
 from strongroom.client._retries import Retries, Tries
@@ -227,8 +227,14 @@ class _Source:
 
 def attempt(connections: Connections, call: Call[_T], deadline: Deadline) -> _T:
     """Do a call once, by its deadline."""
+    left_s = deadline.remaining_s()
+    if left_s <= 0:  # spent in the queue of an ``AsyncClient``
+        raise ServiceUnreachableError(
+            f"no connection to {connections.endpoint.url} was free in the time of the call: nothing was sent",
+            next_step="allow more connections (max_connections), or more time (timeout_s)",
+        )
     with connections.borrowed() as client:
-        return call.read(client.exchange(call.request, limit_s=deadline.remaining_s()))
+        return call.read(client.exchange(call.request, limit_s=left_s))
 
 
 def portions(count: int, most: int) -> Iterator[int]:

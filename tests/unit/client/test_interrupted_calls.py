@@ -1,4 +1,4 @@
-"""A call that is interrupted leaves a client that works; one whose peer cannot be reached ends within its time."""
+"""A call that is interrupted leaves a client that works; one that reaches nobody ends within its time and says why."""
 
 import contextlib
 import socket
@@ -8,7 +8,10 @@ import pytest
 
 from scripted_server import ScriptedServer, answer
 from strongroom.client import AccessKey, Endpoint, Service, ServiceClient, ServiceUnreachableError
-from strongroom.core import Secret, SystemClock
+from strongroom.client._calls import encrypt_call
+from strongroom.client._client import attempt
+from strongroom.client._connections import Connections
+from strongroom.core import Deadline, Secret, SystemClock
 
 
 class InterruptingClock(SystemClock):
@@ -65,3 +68,14 @@ def test_a_host_of_several_addresses_that_do_not_answer_gets_the_time_of_one_cal
         with pytest.raises(ServiceUnreachableError):
             client.probe("/")
         assert time.monotonic() - began < 5.0
+
+
+def test_a_call_whose_time_went_by_in_a_queue_says_so_and_sends_nothing():
+    with ScriptedServer([(echo,)]) as server:
+        service = Service(
+            Endpoint("http", "127.0.0.1", server.port, None), AccessKey("AKIA", Secret(b"s")), "us-east-1"
+        )
+        connections = Connections(service, clock=SystemClock())
+        with pytest.raises(ServiceUnreachableError, match="no connection .* was free"):
+            attempt(connections, encrypt_call("alias/a", b"x", None), Deadline.after(SystemClock(), -1.0))
+        assert server.requests == []
