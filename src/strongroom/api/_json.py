@@ -16,8 +16,11 @@ from strongroom.api._errors import ApiError
 from strongroom.core import Secret
 
 MAX_NESTING = 8
-_STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+["\\]?', re.DOTALL)
-"""A JSON string. The last part also eats one that never ends, so that a scan is linear for any bytes."""
+_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*["\\]?', re.DOTALL)
+"""A JSON string. The last part also eats one that never ends, so nothing fails, goes back or is scanned twice.
+
+No possessive group: those of CPython up to 3.11.4 may keep half of what they tried.
+"""
 
 _UNCOUNTABLE = 1 << 20  # more colons than any body has: sends the document to the careful reader
 

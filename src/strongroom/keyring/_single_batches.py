@@ -138,7 +138,7 @@ async def _each(items: Sequence[_ItemT], act: Callable[[_ItemT], Awaitable[_R]])
         try:
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(one(item)) for item in items[begin : begin + _AT_ONCE]]
-        except* Exception as failed:  # noqa: BLE001  # one error is told, as a call with one item would tell it
+        except ExceptionGroup as failed:  # one error is told, as a call with one item would tell it
             raise failed.exceptions[0] from None
         results += [task.result() for task in tasks]
     return results
