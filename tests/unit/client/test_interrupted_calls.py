@@ -76,6 +76,6 @@ def test_a_call_whose_time_went_by_in_a_queue_says_so_and_sends_nothing():
             Endpoint("http", "127.0.0.1", server.port, None), AccessKey("AKIA", Secret(b"s")), "us-east-1"
         )
         connections = Connections(service, clock=SystemClock())
-        with pytest.raises(ServiceUnreachableError, match="no connection .* was free"):
+        with pytest.raises(ServiceUnreachableError, match=r"no connection .* was free"):
             attempt(connections, encrypt_call("alias/a", b"x", None), Deadline.after(SystemClock(), -1.0))
         assert server.requests == []
