@@ -111,7 +111,7 @@ class ErrorRule(NamedTuple):
 
 def _not_allowed(error: AccessDeniedError, where: Where) -> str:
     who = where.arns.principal(error.principal)
-    return f"User: {who} is not authorized to perform: kms:{where.operation}"
+    return f"User: {who} is not authorized to perform: kms:{error.verb}"
 
 
 def _sentence(error: StrongroomError) -> str:
