@@ -53,6 +53,8 @@ async def test_the_later_use_of_two_processes_counts_and_both_are_counted(bench,
         last = uses.last_use(key.key_id)
         assert (last.used_at, last.operation) == (bench.clock.now(), "Decrypt")
     assert uses_of(bench, key) == {key.material_id: 2, "b" * 64: 1}
+    (version,) = keyring.last_uses.uses_of_versions(key.key_id).versions
+    assert (version.n_uses, version.used_at) == (2, bench.clock.now())
 
 
 async def test_a_million_uses_are_one_row_and_a_flush_without_uses_writes_nothing(bench, keyring, key):
