@@ -132,8 +132,7 @@ class BatchVerbs(AuditedVerbs):
     ) -> _B:
         """Authorise for every encryption context, act, and say in one entry how much was done."""
         different = _different(contexts)
-        names: dict[str, str] = {}
-        grants: dict[str, None] = {}  # in the order in which they were needed
+        names, grants = dict[str, str](), dict[str, None]()  # grants in the order in which they were needed
         detail = {"items": str(count)} | ({"algorithm": algorithm} if algorithm else {})
 
         def authorise_for(context: Mapping[str, str]) -> None:
@@ -151,8 +150,7 @@ class BatchVerbs(AuditedVerbs):
             with _telling(detail, key, names, grants):
                 await _in_turns(authorise_for, different)
             batch = await work
-            failed = sum(isinstance(result, KeyringError) for result in batch.results)
-            if failed:
+            if failed := sum(isinstance(result, KeyringError) for result in batch.results):
                 detail["failed"] = str(failed)
             return batch
 
