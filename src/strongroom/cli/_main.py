@@ -29,6 +29,7 @@ COMMANDS: Mapping[str, _Entry] = MappingProxyType(
         "members": _Entry("_members", "members", "List, test and reconcile the HSMs of the cluster."),
         "principals": _Entry("_principals", "principals", "Make, list and change access keys and roles."),
         "keys": _Entry("_keys", "keys", "List, create and show keys; tell who may use them."),
+        "root": _Entry("_root", "root", "Rotate the root KEK, watch it, and destroy old ones."),
         "domains": _Entry("_domains", "domains", "List, make, show and rotate the domains of keys."),
         "encrypt": _Entry("_files", "encrypt", "Encrypt a file or a pipe of any size."),
         "decrypt": _Entry("_files", "decrypt", "Decrypt it, or a range of it."),

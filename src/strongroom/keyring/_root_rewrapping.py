@@ -157,7 +157,9 @@ def _finishing(rotation_id: str, now: float) -> Callable[[Transaction], RootRota
             return None
         if any(root_id != rotation.root_id for root_id in tx.count_domains_by_root()):
             return None
-        finished = rotation._replace(state=RotationState.FINISHED, finished_at=now)
+        finished = rotation._replace(
+            state=RotationState.FINISHED, finished_at=now, trouble="", trouble_at=None
+        )
         tx.change_root_rotation(finished)
         return finished
 

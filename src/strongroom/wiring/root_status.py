@@ -1,0 +1,118 @@
+"""How far a rotation of the root is, from the database alone: it is told though no service runs."""
+
+from typing import Final
+
+import msgspec
+
+from strongroom.config import Home
+from strongroom.core import Clock
+from strongroom.storage import ReadOnlyStore, RootRotationRecord, RootState, RotationState
+
+_SHORTEST_S: Final = 2.0
+"""A speed that was measured for less says nothing."""
+
+
+class RootShown(msgspec.Struct, frozen=True):
+    """One root."""
+
+    root_id: str
+    state: RootState
+    created_at: float
+    destroyed_at: float | None
+    domains: int
+    """How many domain KEKs hang under it."""
+    check_kind: str
+    check_value: str
+
+
+class RotationShown(msgspec.Struct, frozen=True):
+    """The newest rotation."""
+
+    rotation_id: str
+    state: RotationState
+    asked_by: str
+    root_id: str
+    """The new root; empty until it is published."""
+    domains: int
+    """Domain KEKs that there are."""
+    rewrapped: int
+    """Those that hang under the current root, with those that were made under it."""
+    left: int
+    started_at: float
+    published_at: float | None
+    finished_at: float | None
+    last_at: float | None
+    """When domain KEKs were last rewrapped."""
+    domains_per_s: float
+    """The most that are rewrapped in a second."""
+    measured_per_s: float | None
+    """How many were so far, in a second; None before that can be told."""
+    ends_at: float | None
+    """About when nothing is left, at that speed; None when it is over, or cannot be told."""
+    trouble: str
+    """What went wrong last; empty: nothing."""
+
+
+class RootStatus(msgspec.Struct, frozen=True):
+    """The roots, those that were destroyed included, oldest first, and the newest rotation."""
+
+    roots: list[RootShown]
+    rotation: RotationShown | None
+
+    @property
+    def retirable(self) -> list[RootShown]:
+        """Old roots under which nothing hangs any more."""
+        return [root for root in self.roots if root.state is RootState.OLD and not root.domains]
+
+
+def read_root_status(home: Home, clock: Clock) -> RootStatus:
+    """Read how things stand. Raises StorageError."""
+    with ReadOnlyStore.open(home.database) as store:
+        counts = store.count_domains_by_root()
+        roots = [
+            RootShown(
+                root.root_id.hex(),
+                root.state,
+                root.created_at,
+                root.destroyed_at,
+                counts.get(root.root_id, 0),
+                root.check_kind,
+                root.check_value,
+            )
+            for root in store.list_all_roots()
+        ]
+        last = store.get_last_root_rotation()
+    return RootStatus(roots, None if last is None else _shown(last, roots, clock.now()))
+
+
+def _shown(rotation: RootRotationRecord, roots: list[RootShown], now: float) -> RotationShown:
+    total = sum(root.domains for root in roots)
+    done = sum(root.domains for root in roots if root.state is RootState.CURRENT)
+    if rotation.state is RotationState.MAKING:
+        done = 0
+    left = total - done
+    speed = _speed(rotation)
+    return RotationShown(
+        rotation_id=rotation.rotation_id,
+        state=rotation.state,
+        asked_by=rotation.asked_by,
+        root_id="" if rotation.root_id is None else rotation.root_id.hex(),
+        domains=total,
+        rewrapped=done,
+        left=left,
+        started_at=rotation.started_at,
+        published_at=rotation.published_at,
+        finished_at=rotation.finished_at,
+        last_at=rotation.last_at,
+        domains_per_s=rotation.domains_per_s,
+        measured_per_s=speed,
+        ends_at=now + left / speed if rotation.state is RotationState.REWRAPPING and speed else None,
+        trouble=rotation.trouble,
+    )
+
+
+def _speed(rotation: RootRotationRecord) -> float | None:
+    if rotation.published_at is None or rotation.last_at is None:
+        return None
+    took_s = rotation.last_at - rotation.published_at
+    return rotation.n_rewrapped / took_s if took_s >= _SHORTEST_S else None
