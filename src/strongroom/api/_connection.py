@@ -196,7 +196,14 @@ class HttpConnection(asyncio.Protocol):
             return ApiError(
                 "ThrottlingException", "A large request waits until those before it are answered."
             )
-        return self._connections.large_bodies.refusal(self, url, n_bytes)
+        return self._connections.large_bodies.refusal(self, url, n_bytes, self._loop.time())
+
+    # What whoever gives out the places asks of us.
+
+    @property
+    def body_bytes_on_the_way(self) -> int | None:
+        """How much of a body that is being read has come; None when none is."""
+        return None if self._is_last or not self._reader.is_reading else self._reader.body_bytes
 
     # What whoever keeps count asks of us.
 

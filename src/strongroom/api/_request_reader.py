@@ -79,6 +79,11 @@ class RequestReader:
         self._body_bytes = 0
         self._body_limit = MAX_BODY_BYTES
 
+    @property
+    def body_bytes(self) -> int:
+        """How much of the present body has come."""
+        return self._body_bytes
+
     def feed(self, data: bytes) -> None:
         """Read on, and refuse what is no HTTP."""
         self.is_at_rest = False
@@ -108,6 +113,7 @@ class RequestReader:
             request = self._request()
         except (httptools.HttpParserError, ValueError):
             request = Request("-", "-", "", (), _NO_BODY, self.peer)
+        self._body = []  # it may be large, and the connection may take its time to go away
         return Arrived(replace(request, body=_NO_BODY), keep_alive=False, error=error)
 
     # What llhttp tells us.

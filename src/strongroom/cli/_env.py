@@ -53,7 +53,7 @@ def _variables(endpoint: Endpoint, key: AccessKey) -> Mapping[str, str]:
         "AWS_DEFAULT_REGION": _REGION,
     }
     if endpoint.ca_file is not None:
-        variables["AWS_CA_BUNDLE"] = str(endpoint.ca_file)
+        variables["AWS_CA_BUNDLE"] = variables["NODE_EXTRA_CA_CERTS"] = str(endpoint.ca_file)
     return variables
 
 

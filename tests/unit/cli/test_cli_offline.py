@@ -140,16 +140,18 @@ EXPECTED = {
 
 def test_env_prints_lines_that_a_shell_takes_over_unchanged(home):
     lines = run("env").stdout
-    names = [*EXPECTED, "AWS_CA_BUNDLE"]
+    names = [*EXPECTED, "AWS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS"]
     program = f"{lines}\n" + "\n".join(f"printf '%s\\0' \"${name}\"" for name in names)
     done = subprocess.run(["sh", "-c", program], capture_output=True, text=True, check=True, env={})
-    assert done.stdout.split("\0")[:-1] == [*EXPECTED.values(), str(home.tls / "ca.pem")]
+    assert done.stdout.split("\0")[:-1] == [*EXPECTED.values(), *[str(home.tls / "ca.pem")] * 2]
     assert all(line.startswith("export ") and len(shlex.split(line)) == 2 for line in lines.splitlines())
 
 
 @pytest.mark.parametrize("arguments", [["--json"], ["--shell", "json"]])
 def test_env_as_json(home, arguments):
-    assert _json_of(run("env", *arguments)) == {**EXPECTED, "AWS_CA_BUNDLE": str(home.tls / "ca.pem")}
+    ca_file = str(home.tls / "ca.pem")
+    expected = {**EXPECTED, "AWS_CA_BUNDLE": ca_file, "NODE_EXTRA_CA_CERTS": ca_file}
+    assert _json_of(run("env", *arguments)) == expected
 
 
 def test_env_for_fish_escapes_what_fish_reads_within_quotes(home):
@@ -172,7 +174,7 @@ def test_env_without_tls_names_the_address_and_no_ca(tmp_path):
     make_home(tmp_path / "home", tls=False)
     result = run("env")
     assert "AWS_ENDPOINT_URL=http://127.0.0.1:8443" in result.stdout
-    assert "CA_BUNDLE" not in result.stdout
+    assert "_CA_" not in result.stdout
 
 
 @pytest.mark.parametrize(
