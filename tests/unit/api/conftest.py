@@ -46,6 +46,15 @@ def served():
 
 
 @pytest.fixture
+def kms(served):
+    """boto3 at ``served``; what its service was told to fail with is forgotten afterwards."""
+    client = served.client()
+    yield client
+    served.service.fail_with = None
+    client.close()
+
+
+@pytest.fixture
 def lane(bench):
     return Lane(bench)
 

@@ -9,13 +9,6 @@ CONTEXT = {"tenant": "blue", "Ünï": "✓"}
 
 
 @pytest.fixture
-def kms(served):
-    client = served.client()
-    yield client
-    client.close()
-
-
-@pytest.fixture
 def key(kms):
     return kms.create_key(Description="payroll")["KeyMetadata"]
 

@@ -12,13 +12,6 @@ WRAPPING = {"WrappingAlgorithm": "RSAES_OAEP_SHA_256", "WrappingKeySpec": "RSA_2
 
 
 @pytest.fixture
-def kms(served):
-    client = served.client()
-    yield client
-    client.close()
-
-
-@pytest.fixture
 def key(kms):
     return kms.create_key(Origin="EXTERNAL")["KeyMetadata"]
 

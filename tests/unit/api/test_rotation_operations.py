@@ -13,14 +13,6 @@ MUST = "failed to satisfy constraint: Member must"
 
 
 @pytest.fixture
-def kms(served):
-    client = served.client()
-    yield client
-    served.service.fail_with = None
-    client.close()
-
-
-@pytest.fixture
 def key(kms):
     return kms.create_key()["KeyMetadata"]
 
