@@ -14,6 +14,7 @@ import msgspec
 import pytest
 
 from strongroom.config import CONFIG_FILE, Config, OidcConfig, load_config
+from strongroom.wiring.quotas import check_quotas
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -102,7 +103,12 @@ def test_the_configuration_in_the_docs_is_accepted_and_names_every_setting_with_
     assert shown == load_config(tmp_path), "a default in the docs is not the default in the code"
     raw = tomllib.loads(text)
     for section in msgspec.structs.fields(Config):
-        if section.name not in {"version", "cluster", "oidc"}:  # the last has a page of its own
+        if section.name not in {
+            "version",
+            "cluster",
+            "oidc",
+            "quotas",
+        }:  # the last two have pages of their own
             names = {field.name for field in msgspec.structs.fields(section.type)}
             assert names == raw[section.name].keys()
 
@@ -118,6 +124,14 @@ def test_the_configuration_of_the_admin_api_is_accepted_and_names_every_setting_
     for name, field in fields.items():
         if not field.required and name != "jwks_url":
             assert getattr(shown, name) == field.default
+
+
+def test_the_quotas_in_the_docs_are_accepted_and_are_of_every_kind(tmp_path):
+    bare = _snippets(ROOT / "docs" / "operations.md", "toml")[0].partition("[[cluster.members]]")[2]
+    (text,) = _snippets(ROOT / "docs" / "quotas.md", "toml")
+    (tmp_path / CONFIG_FILE).write_text(f"version = 1\n[[cluster.members]]{bare}\n{text}")
+    shown = check_quotas(load_config(tmp_path)).quotas
+    assert all(getattr(shown, field.name) for field in msgspec.structs.fields(type(shown)))
 
 
 def test_every_command_of_dev_is_explained_in_its_help():

@@ -77,6 +77,7 @@ from strongroom.service import (
     InvalidGrantTokenError,
     LockoutError,
     PoliciesNotKeptError,
+    QuotaExceededError,
     UnfitGrantError,
 )
 
@@ -186,6 +187,8 @@ ERROR_RULES: tuple[ErrorRule, ...] = (
     ErrorRule(InvalidMacError, "KMSInvalidMacException", 400, lambda _error, _where: ""),
     ErrorRule(DryRunError, "DryRunOperationException", 400, lambda _error, _where:
               "The request would have succeeded, but the DryRun option is set."),
+    ErrorRule(QuotaExceededError, "ThrottlingException", 400, lambda _error, _where:
+              "You have exceeded the rate at which you may call KMS. Reduce the frequency of your calls."),
     ErrorRule(TooBusyError, "ThrottlingException", 400, lambda _error, _where:
               "Rate exceeded: too many requests with slow keys wait already."),
     ErrorRule(InvalidCiphertextError, "InvalidCiphertextException", 400, lambda _error, _where: ""),

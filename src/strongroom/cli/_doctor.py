@@ -19,6 +19,7 @@ from strongroom.cli._reporting import reporting
 from strongroom.config import Config, Home, home_from_environment, load_config
 from strongroom.core import Clock, SystemClock
 from strongroom.wiring.home import require_complete
+from strongroom.wiring.quotas import check_quotas
 
 _COLOURS = {"ok": "green", "note": "cyan", "warn": "yellow", "fail": "red"}
 
@@ -56,7 +57,7 @@ def examine(home: Home, clock: Clock) -> Iterator[Finding]:
     def check_configuration() -> Iterator[Finding]:
         require_complete(home)
         yield Finding("home", "ok", f"{home.root} is complete and private")
-        loaded.append(load_config(home.root))
+        loaded.append(check_quotas(load_config(home.root)))
         yield Finding("configuration", "ok", f"{len(loaded[0].cluster.members)} members")
 
     yield from findings_of("home or configuration", check_configuration)

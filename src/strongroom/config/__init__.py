@@ -32,6 +32,7 @@ from strongroom.config._environment import (
 from strongroom.config._home import Home
 from strongroom.config._oidc import OidcConfig, TokenCallerConfig
 from strongroom.config._pins import read_pin
+from strongroom.config._quotas import QuotaConfig, QuotasConfig
 
 __all__ = [
     "CONFIG_FILE",
@@ -45,6 +46,8 @@ __all__ = [
     "MemberConfig",
     "OidcConfig",
     "PinSource",
+    "QuotaConfig",
+    "QuotasConfig",
     "ServiceConfig",
     "TokenCallerConfig",
     "client_environment",

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from strongroom.config._oidc import OidcConfig, check_oidc
+from strongroom.config._quotas import QuotasConfig
 from strongroom.core import ConfigError
 
 CONFIG_FILE = "strongroom.toml"
@@ -125,6 +126,7 @@ class Config(_Section, frozen=True):
     cache: CacheConfig = CacheConfig()
     deadlines: DeadlineConfig = DeadlineConfig()
     oidc: OidcConfig | None = None
+    quotas: QuotasConfig = QuotasConfig()
 
 
 def load_config(home: Path) -> Config:

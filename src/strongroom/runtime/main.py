@@ -37,6 +37,7 @@ from strongroom.storage import ReadOnlyStore, RootRecord, Store, upgrade_databas
 from strongroom.wiring.development_tls import renew_development_tls
 from strongroom.wiring.events import AuditedEvents, configure_logging
 from strongroom.wiring.home import locked_home, remove_runtime_folder, require_complete, runtime_folder
+from strongroom.wiring.quotas import check_quotas
 from strongroom.wiring.replication_rules import replication_rules
 
 T = TypeVar("T")
@@ -58,7 +59,7 @@ def main() -> None:
 
 async def _serve(home: Home) -> int:
     require_complete(home)
-    config = load_config(home.root)
+    config = check_quotas(load_config(home.root))
     clock = SystemClock()
     with locked_home(home):
         roots = _roots(home)
@@ -161,7 +162,7 @@ def _reload_on_hangup(api: ApiFleet, home: Home, events: EventSink) -> None:
             events.emit("service.reload_failed", cause="another reload is under way")
             return
         try:
-            load_config(home.root)
+            check_quotas(load_config(home.root))
         except StrongroomError as error:
             events.emit("service.reload_failed", cause=str(error))
             return

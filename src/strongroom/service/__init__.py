@@ -30,12 +30,15 @@ from strongroom.service._errors import (
     InvalidGrantTokenError,
     LockoutError,
     PoliciesNotKeptError,
+    QuotaExceededError,
     UnfitGrantError,
 )
 from strongroom.service._grant_tokens import grant_of_token, make_grant_token
 from strongroom.service._immediate import ImmediateService, Now
 from strongroom.service._key_authority import KeyAuthority
 from strongroom.service._policy import ROLES_FOR, Role
+from strongroom.service._quota_table import QuotaTable
+from strongroom.service._quotas import Quota, QuotaRules, Quotas
 from strongroom.service._root_rewraps import RootRewraps
 from strongroom.service._service import Service
 from strongroom.service._values import Caller, Credential, KeyService, Refusal
@@ -71,6 +74,11 @@ __all__ = [
     "PolicyCheck",
     "PrincipalInfo",
     "PrincipalPage",
+    "Quota",
+    "QuotaExceededError",
+    "QuotaRules",
+    "QuotaTable",
+    "Quotas",
     "Refusal",
     "Role",
     "RootRewraps",

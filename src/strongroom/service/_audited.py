@@ -1,7 +1,8 @@
 """``AuditedVerbs``: the one way that every verb goes.
 
 A verb that only uses or looks: authorise → act → outcome durable → return. A verb that changes something:
-authorise → intent durable → act → outcome durable → return. So there is no effect without an intent in the log, and
+authorise → intent durable → act → outcome durable → return. Whoever is authorised may still be over a quota, and is refused for that
+before anything else. So there is no effect without an intent in the log, and
 no answer without an outcome. A call whose caller went away (it was cancelled) ends with the outcome ``Cancelled``:
 whether it had its effect is then not known.
 """
@@ -34,6 +35,7 @@ from strongroom.service._facts import (
     outcome_of_error,
 )
 from strongroom.service._key_authority import KeyAuthority
+from strongroom.service._quotas import Quotas
 from strongroom.service._values import Caller
 
 T = TypeVar("T")
@@ -77,10 +79,14 @@ def event_of(verb: str) -> str:
 class AuditedVerbs:
     """What the verbs stand on: a keyring, an audit log and a policy. Belongs to one event loop."""
 
-    def __init__(self, keyring: Keyring, audit: AuditLog, *, policy: KeyAuthority) -> None:
+    def __init__(
+        self, keyring: Keyring, audit: AuditLog, *, policy: KeyAuthority, quotas: Quotas | None = None
+    ) -> None:
+        """Without ``quotas`` everybody may call as often as they like."""
         self._keyring = keyring
         self._audit = audit
         self._policy = policy
+        self._quotas = quotas
 
     def authorise_now(
         self,
@@ -150,11 +156,13 @@ class AuditedVerbs:
         further: Mapping[str, tuple[str, ...]] = NO_VALUES,
         source: Source | None = None,
         authorise: Callable[[], str] | None = None,
+        weight: int = 1,
     ) -> T:
         """Authorise, do the work, and return its result once the outcome is durable.
 
         ``key``, ``ciphertext`` and ``detail`` are what the request says, for the entry; ``context``, ``further`` and
-        ``source`` are for the decision, which ``authorise`` takes where it is not the usual one.
+        ``source`` are for the decision, which ``authorise`` takes where it is not the usual one. ``weight``: what the call
+        counts in quotas.
         """
         detail = {} if detail is None else detail
         try:
@@ -172,6 +180,11 @@ class AuditedVerbs:
                 )
             if grant_id:
                 detail["by_grant"] = grant_id
+            if self._quotas is not None:
+                keys = [self._keyring.identify(key, ciphertext)]
+                if source is not None:
+                    keys.append(self._keyring.identify(source.key, source.ciphertext))
+                self._quotas.take(caller.principal, verb, tuple(filter(None, keys)), weight=weight)
             result = await work
         except asyncio.CancelledError as error:
             # Nobody waits for an answer, so nobody waits for the entry; but no intent stays without an outcome.

@@ -155,7 +155,9 @@ class BatchVerbs(AuditedVerbs):
             return batch
 
         try:
-            return await self._use(caller, verb.name, act(), key=key, detail=detail, authorise=authorise)
+            return await self._use(
+                caller, verb.name, act(), key=key, detail=detail, authorise=authorise, weight=count
+            )
         finally:
             work.close()  # does nothing, unless the caller was refused
 

@@ -49,6 +49,15 @@ class LockoutError(StrongroomError):
         super().__init__("the new policy would not let its maker change it again")
 
 
+class QuotaExceededError(StrongroomError):
+    """The principal, the key or the operation has had as many requests as its quota allows for now."""
+
+    def __init__(self, wait_s: float) -> None:
+        super().__init__(f"a quota is used up for {wait_s:.3f} s")
+        self.wait_s = wait_s
+        """Seconds after which the request may go, if nobody else comes before it."""
+
+
 class PoliciesNotKeptError(StrongroomError):
     """This service decides by roles alone and keeps no policies."""
 

@@ -90,11 +90,9 @@ class ImmediateVerbs(AuditedVerbs):
             made = self._keyring.ready.encrypt(key, plaintext, context)
         except StrongroomError:
             return None
-        return (
-            None
-            if made is None
-            else Now(made, _entry(caller, _ENCRYPT, _detail(key, context, grant_id), made))
-        )
+        if made is None or not self._is_within_quotas(caller, _ENCRYPT, made.key_id):
+            return None
+        return Now(made, _entry(caller, _ENCRYPT, _detail(key, context, grant_id), made))
 
     def generate_data_key_now(
         self, caller: Caller, key: KeyRef, *, n_bytes: int, context: Mapping[str, str]
@@ -105,7 +103,7 @@ class ImmediateVerbs(AuditedVerbs):
             made = self._keyring.ready.generate_data_key(key, n_bytes, context)
         except StrongroomError:
             return None
-        if made is None:
+        if made is None or not self._is_within_quotas(caller, _GENERATE_DATA_KEY, made.key_id):
             return None
         return Now(made, _entry(caller, _GENERATE_DATA_KEY, _detail(key, context, grant_id), made))
 
@@ -120,11 +118,9 @@ class ImmediateVerbs(AuditedVerbs):
             made = self._keyring.ready.decrypt(ciphertext, context, key=key)
         except StrongroomError:
             return None
-        return (
-            None
-            if made is None
-            else Now(made, _entry(caller, _DECRYPT, _detail(key, context, grant_id), made))
-        )
+        if made is None or not self._is_within_quotas(caller, _DECRYPT, made.key_id):
+            return None
+        return Now(made, _entry(caller, _DECRYPT, _detail(key, context, grant_id), made))
 
     def sign_now(
         self,
@@ -141,10 +137,13 @@ class ImmediateVerbs(AuditedVerbs):
             made = self._keyring.ready_uses.sign(key, algorithm, message, kind)
         except StrongroomError:
             return None
-        if made is None:
+        if made is None or not self._is_within_quotas(caller, _SIGN, made.key_id):
             return None
         detail = {**_detail(key, NO_CONTEXT, grant_id), "algorithm": algorithm}
         return Now(made, _entry(caller, _SIGN, detail, made))
+
+    def _is_within_quotas(self, caller: Caller, verb: str, key_id: str) -> bool:
+        return self._quotas is None or self._quotas.can_take(caller.principal, verb, (key_id,))
 
     def record_uses(self, entries: Sequence[UseEntry], decided: Decided) -> None:
         """Hand entries to the audit log."""

@@ -22,6 +22,7 @@ from strongroom.service._key_stores import KeyStoreVerbs
 from strongroom.service._last_uses import UsageVerbs
 from strongroom.service._management import ManagementVerbs
 from strongroom.service._policies import PolicyVerbs
+from strongroom.service._quotas import Quotas
 from strongroom.service._rotation import RotationVerbs
 from strongroom.service._values import Caller, Credential, Refusal
 
@@ -43,8 +44,10 @@ class Service(
 ):
     """All verbs, over a keyring and an audit log (``KeyService``, ``ImmediateService``). Belongs to one event loop."""
 
-    def __init__(self, keyring: Keyring, audit: AuditLog, *, policy: KeyAuthority) -> None:
-        super().__init__(keyring, audit, policy=policy)
+    def __init__(
+        self, keyring: Keyring, audit: AuditLog, *, policy: KeyAuthority, quotas: Quotas | None = None
+    ) -> None:
+        super().__init__(keyring, audit, policy=policy, quotas=quotas)
         keyring.cryptoperiods.rotate = self.rotate_key_that_is_over
         self._credentials: dict[str, Credential] | None = None
 

@@ -13,6 +13,7 @@ from strongroom.wiring.access_keys import AccessKeys
 from strongroom.wiring.configured_callers import roles_of_configured
 from strongroom.wiring.events import LoggedEvents
 from strongroom.wiring.health import DataPlaneHealth
+from strongroom.wiring.quotas import open_quotas
 
 
 class DataPlane(NamedTuple):
@@ -75,7 +76,7 @@ def build_data_plane(
             store, cluster, clock=clock, limits=limits, request_s=config.deadlines.request_s, access=access
         )
         authority = _authority(store, keyring, config, clock)
-        service = Service(keyring, audit, policy=authority)
+        service = Service(keyring, audit, policy=authority, quotas=open_quotas(config.quotas, home, clock))
         access_keys = AccessKeys(store, keyring, service, authority.book, clock=clock)
         rewrapping = RootRewrapping(store, cluster, clock=clock, request_s=config.deadlines.request_s)
         root_rewraps = RootRewraps(rewrapping, audit, events=LoggedEvents(writer), clock=clock)
