@@ -184,3 +184,44 @@ async def access_key(keyring, domain_id):
     return await make_access_key(
         keyring.ciphers, domain_id, principal="user/app", roles=("operator",), now=7.0
     )
+
+
+async def test_a_key_that_ends_while_its_domain_is_replaced_is_counted_nowhere(bench, keyring):
+    await keyring.domains.create("tenant-7")
+    key_id = await in_domain(keyring, "tenant-7")
+    await keyring.lifecycle.schedule_destruction(key_id, days=7)
+    await keyring.domains.rotate("tenant-7")
+    bench.clock.advance(8 * DAY_S)
+    await keyring.lifecycle.destroy_due(key_id)
+    assert_counts_are_true(bench.stores[0])
+    assert keyring.domains.find("tenant-7").n_keys == 0
+    await finish_rotations(keyring)
+    assert bench.stores[0].get_key(key_id).domain_id == keyring.domains.find("tenant-7").domain_id
+
+
+async def test_a_key_that_leaves_while_its_domain_is_replaced_is_counted_once(bench, keyring):
+    await keyring.domains.create("tenant-7")
+    key_id = await in_domain(keyring, "tenant-7")
+    await keyring.domains.rotate("tenant-7")
+    await keyring.domains.move(key_id, "dedicated")
+    assert_counts_are_true(bench.stores[0])
+    await finish_rotations(keyring)
+    assert keyring.domains.of_key(key_id).kind is DomainKind.DEDICATED
+    assert_counts_are_true(bench.stores[0])
+
+
+async def test_a_key_made_while_its_domain_is_replaced_comes_into_the_new_one(bench, keyring, monkeypatch):
+    other = bench.open_keyring()
+    await keyring.domains.create("tenant-7")
+    sealing, rotations = keyring.ciphers.new_kek, []
+
+    async def sealed_before_a_rotation(*place):
+        sealed = await sealing(*place)
+        if not rotations:
+            rotations.append(await other.domains.rotate("tenant-7"))
+        return sealed
+
+    monkeypatch.setattr(keyring.ciphers, "new_kek", sealed_before_a_rotation)
+    key_id = await in_domain(keyring, "tenant-7")
+    assert blobs_under(bench.stores[0]) == {key_id: {rotations[0].domain_id}}
+    assert_counts_are_true(bench.stores[0])

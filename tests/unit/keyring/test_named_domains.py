@@ -28,6 +28,7 @@ from strongroom.keyring import (
     KeyKind,
     KeyStateError,
     NotInDomainError,
+    PendingImportError,
     TagLimitError,
     WrappingAlgorithm,
 )
@@ -328,3 +329,62 @@ async def test_a_suspended_key_stays_so_when_it_moves(keyring):
     await keyring.domains.move(key_id, "tenant-7")
     with pytest.raises(KeyStateError):
         await keyring.encrypt(KeyById(key_id), Secret(b"data"), {})
+
+
+def before_the_first(monkeypatch, where, name, other_work):
+    """Do other work between what a function read and sealed, and what its caller stores."""
+    real, is_done = getattr(where, name), []
+
+    async def slowly(*arguments):
+        made = await real(*arguments)
+        if not is_done:
+            is_done.append(True)
+            await other_work()
+        return made
+
+    monkeypatch.setattr(where, name, slowly)
+
+
+async def test_a_version_made_while_its_key_moves_moves_with_it(bench, keyring, monkeypatch):
+    other = bench.open_keyring()
+    target = await keyring.domains.create("tenant-7")
+    key_id = (await keyring.create_key("x")).key_id
+    resealing = keyring.domains._resealing
+    before_the_first(monkeypatch, resealing, "reseal", lambda: other.rotations.rotate_on_demand(key_id))
+    await keyring.domains.move(key_id, "tenant-7")
+    assert len(bench.stores[0].list_key_versions(key_id, after=0, limit=10)) == 2
+    assert blobs_under(bench.stores[0]) == {key_id: {target.domain_id}}
+
+
+async def test_material_brought_while_its_key_moves_comes_where_the_key_is(bench, keyring, monkeypatch):
+    other = bench.open_keyring()
+    target = await keyring.domains.create("tenant-7")
+    key_id = (await keyring.create_key("theirs", {}, IMPORTED)).key_id
+    before_the_first(monkeypatch, keyring.ciphers, "seal_kek", lambda: other.domains.move(key_id, "tenant-7"))
+    await brought(keyring, key_id)
+    assert blobs_under(bench.stores[0]) == {key_id: {target.domain_id}}
+    await bench.open_keyring().encrypt(KeyById(key_id), Secret(b"data"), {})
+
+
+async def test_of_two_moves_at_once_one_comes_after_the_other(bench, keyring):
+    other = bench.open_keyring()
+    for name in ("one", "two"):
+        await keyring.domains.create(name)
+    key_id = (await keyring.create_key("x")).key_id
+    await asyncio.gather(keyring.domains.move(key_id, "one"), other.domains.move(key_id, "two"))
+    assert blobs_under(bench.stores[0]) == {key_id: {keyring.domains.of_key(key_id).domain_id}}
+    assert_counts_are_true(bench.stores[0])
+
+
+async def test_a_kek_whose_material_goes_while_an_hsm_is_asked_is_not_kept(bench, keyring):
+    key_id = (await keyring.create_key("theirs", {}, IMPORTED)).key_id
+    await brought(keyring, key_id)
+    slow = bench.open_keyring()
+    record = bench.stores[0].get_key(key_id)
+    bench.cluster.hold_unwraps()
+    fetching = asyncio.ensure_future(slow.ciphers.kek(record, 1))
+    await bench.cluster.arrived.wait()
+    await keyring.imports.delete(key_id)
+    bench.cluster.let_go()
+    with pytest.raises(PendingImportError):
+        await fetching
