@@ -14,7 +14,7 @@ from running_service import RunningService, configure, copy_home
 from strongroom.config import load_config, render_config
 from strongroom.storage import RootState, RotationState
 
-pytestmark = [pytest.mark.softhsm, pytest.mark.slow]
+pytestmark = [pytest.mark.softhsm, pytest.mark.slow, pytest.mark.timeout(2_400)]
 N_DOMAINS, N_KEYS, N_KILLS = 1_000, 100_000, 5
 
 
