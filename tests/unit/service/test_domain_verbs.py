@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from policy_support import policy_text, statement
 from strongroom.core import AuditUnavailableError, Secret
 from strongroom.keyring import KeyById, KeyKind
 from strongroom.service import AccessDeniedError
@@ -93,3 +94,14 @@ async def test_nobody_but_a_crypto_officer_puts_a_key_into_a_domain(bench, servi
     with pytest.raises(AccessDeniedError):
         await service.move_key(bench.caller(principal), key_id, domain="tenant-7")
     assert bench.keyring.domains.find("tenant-7").n_keys == 0
+
+
+async def test_the_policy_of_a_key_may_keep_it_where_it_is(bench, service, key_id):
+    await service.create_domain(bench.caller(), name="tenant-7")
+    account = statement(principal="arn:aws:iam::123456789012:root")
+    stays = statement(principal="*", action="kms:MoveKey", effect="Deny")
+    document = policy_text(account, stays)
+    await service.put_key_policy(bench.caller(), key_id, document=document, skip_lockout_check=False)
+    with pytest.raises(AccessDeniedError):
+        await service.move_key(bench.caller(), key_id, domain="tenant-7")
+    await service.get_key_domain(bench.caller("user/operator"), key_id)
