@@ -196,16 +196,26 @@ class RootKeeping:
             if len(self._keys.serving()) < self._keys.roots.n_wanted:
                 continue
             async with self._turn:
-                try:
-                    await self._tell_made(rotation, await self._make(rotation))
-                except HsmRequestError as error:
-                    await self._give_up(rotation, error)
-                    return
-                except StrongroomError as error:
-                    self._events.emit("root.not_made", cause=error.message)
-                else:
+                if await self._is_made(rotation):
                     return
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+
+    async def _is_made(self, rotation: RootRotationRecord) -> bool:
+        """Try once more to make the root of a rotation; returns whether there is nothing more to try."""
+        try:
+            made = await self._make(rotation)
+        except HsmRequestError as error:
+            await self._give_up(rotation, error)
+            return True
+        except StrongroomError as error:
+            self._events.emit("root.not_made", cause=error.message)
+            last = self._store.get_last_root_rotation()  # a commit that failed may be found complete
+            return last is None or last.state is not RotationState.MAKING
+        try:
+            await self._tell_made(rotation, made)
+        except StrongroomError as error:
+            self._events.emit("root.made_and_not_told", cause=error.message)
+        return True
 
     async def _set_rate(self, domains_per_s: float) -> RootAnswer:
         last = self._store.get_last_root_rotation()
