@@ -1,6 +1,5 @@
 """Callers known by a TLS client certificate: who they are, and that nobody can pass for one."""
 
-import datetime as dt
 import json
 import socket
 import ssl
@@ -8,61 +7,33 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from api_support import ACCOUNT, FakeKeyService, Health
+from client_certificates import make_certificate
 from http_support import answers, receive_all, serve
 from strongroom.api import ClientIdentities, Handler
 from strongroom.core import SystemClock
 from strongroom.wiring.development_tls import make_development_tls
 
-_NOW = dt.datetime.now(dt.UTC)
 IDENTITIES = ClientIdentities(
     {"uri:spiffe://bank/payments": "user/payments", "dns:app.internal": "user/app", "cn:old-app": "user/old"},
     region="eu-central-1",
 )
 
 
-def _certificate(folder: Path, name: str, common_name: str, issuer=None, san=()):
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
-    builder = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject if issuer is None else issuer[0].subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(_NOW - dt.timedelta(hours=1))
-        .not_valid_after(_NOW + dt.timedelta(days=1))
-        .add_extension(x509.BasicConstraints(ca=issuer is None, path_length=None), critical=True)
-    )
-    if san:
-        builder = builder.add_extension(x509.SubjectAlternativeName(san), critical=False)
-    made = builder.sign(key if issuer is None else issuer[1], hashes.SHA256())
-    (folder / f"{name}.pem").write_bytes(
-        made.public_bytes(serialization.Encoding.PEM)
-        + key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-    )
-    return made, key
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("certificates")
     make_development_tls(folder, clock=SystemClock())
-    ca = _certificate(folder, "client-ca", "clients")
+    ca = make_certificate(folder, "client-ca", "clients")
     uri, dns = x509.UniformResourceIdentifier, x509.DNSName
-    _certificate(folder, "payments", "x", ca, [dns("app.internal"), uri("spiffe://bank/payments")])
-    _certificate(folder, "app", "x", ca, [dns("app.internal")])
-    _certificate(folder, "old", "old-app", ca)
-    _certificate(folder, "nobody", "nobody", ca, [dns("nobody.internal")])
-    _certificate(folder, "disguised", "dns:app.internal", ca)
-    stranger = _certificate(folder, "other-ca", "clients")
-    _certificate(folder, "forged", "x", stranger, [dns("app.internal")])
+    make_certificate(folder, "payments", "x", ca, [dns("app.internal"), uri("spiffe://bank/payments")])
+    make_certificate(folder, "app", "x", ca, [dns("app.internal")])
+    make_certificate(folder, "old", "old-app", ca)
+    make_certificate(folder, "nobody", "nobody", ca, [dns("nobody.internal")])
+    make_certificate(folder, "disguised", "dns:app.internal", ca)
+    stranger = make_certificate(folder, "other-ca", "clients")
+    make_certificate(folder, "forged", "x", stranger, [dns("app.internal")])
     return folder
 
 

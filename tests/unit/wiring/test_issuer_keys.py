@@ -2,9 +2,7 @@
 
 import asyncio
 import contextlib
-import http.server
 import json
-import ssl
 import threading
 import time
 
@@ -12,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from issuer_server import serving_keys
 from oidc_support import ALGORITHMS, IssuedKey, Issuer
 from strongroom.api import MAX_KEY_SET_BYTES, KeySetError, read_key_set
 from strongroom.config import Home, OidcConfig, TokenCallerConfig
@@ -21,41 +20,6 @@ from strongroom.wiring.development_tls import make_development_tls
 from strongroom.wiring.issuer_keys import IssuerKeys
 
 CALLER = TokenCallerConfig(value="alice", principal="user/alice", roles=["operator"])
-
-
-class KeyServer(http.server.ThreadingHTTPServer):
-    """Serves what ``answer`` says: (status, headers, body)."""
-
-    daemon_threads = True
-    block_on_close = False
-
-    def __init__(self, folder):
-        super().__init__(("127.0.0.1", 0), _Answering)
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(folder / "server.pem", folder / "server.key")
-        self.socket = context.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
-        self.answer = (200, {}, b"{}")
-        self.asked = 0
-
-    def handle_error(self, request, client_address):
-        """A client that does not trust us, or goes away, is no news here."""
-
-
-class _Answering(http.server.BaseHTTPRequestHandler):
-    def do_GET(self):
-        self.server.asked += 1
-        status, headers, body = self.server.answer
-        self.send_response(status)
-        for name, value in headers.items():
-            self.send_header(name, value)
-        if "Content-Length" not in headers:
-            self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        with contextlib.suppress(OSError):
-            self.wfile.write(body)
-
-    def log_message(self, *args):
-        pass
 
 
 class Events:
@@ -78,14 +42,8 @@ def folder(tmp_path_factory):
 
 @pytest.fixture
 def server(folder):
-    with KeyServer(folder) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join(60)
+    with serving_keys(folder) as server:
+        yield server
 
 
 @pytest.fixture(scope="module")
