@@ -16,8 +16,7 @@ theirs is asked first (``wiring.standing_gate``).
 import asyncio
 import os
 import uuid
-from collections.abc import Callable, Collection, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Collection
 from typing import Final
 
 from strongroom.audit import AuditLog
@@ -31,10 +30,9 @@ from strongroom.core import (
     StrongroomError,
     random_bytes,
 )
-from strongroom.hsm.cluster import MadeRootCopies, TooFewCopiesError
-from strongroom.keyring import DomainsChangedError, RootScan
-from strongroom.runtime._any_member import AnyMember
+from strongroom.hsm.cluster import MadeRootCopies
 from strongroom.runtime._reconciling import Reconciling
+from strongroom.runtime._root_retiring import RootRetiring, RootRotationError
 from strongroom.storage import (
     RootRecord,
     RootRotationRecord,
@@ -43,21 +41,12 @@ from strongroom.storage import (
     Store,
     Transaction,
 )
-from strongroom.wiring.root_door import DEFAULT_DOMAINS_PER_S, RetiredRoot, RootAnswer, RootRequest
+from strongroom.wiring.root_door import RootAnswer, RootRequest
 
 _MAKE_LIMIT_S: Final = 60.0
 _FIRST_PAUSE_S: Final = 1.0
 _LONGEST_PAUSE_S: Final = 30.0
-_MOST_AT_ONCE: Final = 50
-_SCANS: Final = 5
-_FASTER: Final = 3.0
-"""The scan asks an HSM once for each domain KEK, rewrapping three times."""
-_MARGIN_S: Final = 1.0
 _UNDER_WAY: Final = (RotationState.MAKING, RotationState.REWRAPPING)
-
-
-class RootRotationError(StrongroomError):
-    """The root cannot be rotated or retired as things are; the message says why."""
 
 
 class RootKeeping:
@@ -79,7 +68,7 @@ class RootKeeping:
         self._keys = keys
         self._audit = audit
         self._api_pids = api_pids
-        self._request_s = request_s
+        self._retiring = RootRetiring(store, keys, request_s=request_s, clock=clock)
         self._events = events
         self._clock = clock
         self._turn = asyncio.Lock()
@@ -244,7 +233,7 @@ class RootKeeping:
         detail = {"roots": " ".join(root.root_id.hex() for root in old)}
         await self._audit.record("intent", "root.Retire", principal=_owner(), detail=dict(detail))
         try:
-            answer = await self._retire_these(old)
+            answer = await self._retiring.retire(old)
         except StrongroomError as error:
             await self._audit.record(
                 "outcome", "root.Retire", principal=_owner(), outcome=type(error).__name__, detail=detail
@@ -254,67 +243,6 @@ class RootKeeping:
         detail |= {"domains": str(answer.n_domains), "left_on": ", ".join(left_on)}
         await self._audit.record("outcome", "root.Retire", principal=_owner(), outcome="ok", detail=detail)
         return answer
-
-    async def _retire_these(self, old: Sequence[RootRecord]) -> RootAnswer:
-        current = self._store.get_current_root()
-        proved = await self._keys.roots.prove(current)
-        if len(proved) < self._keys.roots.n_wanted:
-            raise TooFewCopiesError(
-                f"{len(proved)} members prove that they hold the current root, and {self._keys.roots.n_wanted} must",
-                next_step="bring the others back: strongroom members list",
-            )
-        await self._until_nobody_uses_them()
-        members = AnyMember(self._keys.serving)
-        scan = RootScan(self._store, members, current, clock=self._clock, request_s=self._request_s)
-        buried = await self._buried(old, current, scan)
-        retired = []
-        for record in buried:
-            left_on = await self._keys.roots.sweep(record)
-            retired.append(RetiredRoot(record.root_id.hex(), list(left_on)))
-        return RootAnswer(current.root_id.hex(), proved, scan.n_opened, retired)
-
-    async def _until_nobody_uses_them(self) -> None:
-        """Wait until no request can be under way that read of a domain KEK before it was rewrapped."""
-        last = self._store.get_last_root_rotation()
-        if last is None:
-            return
-        since = max(last.last_at or 0.0, last.published_at or 0.0, last.finished_at or 0.0)
-        left_s = since + self._request_s + _MARGIN_S - self._clock.now()
-        await asyncio.sleep(min(max(left_s, 0.0), self._request_s + _MARGIN_S))
-
-    async def _buried(
-        self, old: Sequence[RootRecord], current: RootRecord, scan: RootScan
-    ) -> Sequence[RootRecord]:
-        """Make the tombstones in a transaction that sees every domain KEK as it was opened under the current root."""
-        ids = {root.root_id: root for root in old}
-        for _ in range(_SCANS):
-            await scan.run(_MOST_AT_ONCE, self._pace)
-            try:
-                return await self._keys.roots.destroy(partial(self._entomb, ids, current, scan))
-            except DomainsChangedError:
-                continue  # what is new is opened, too
-        raise RootRotationError("domain KEKs kept being changed meanwhile", next_step="try it again")
-
-    def _entomb(
-        self, old: Mapping[bytes, RootRecord], current: RootRecord, scan: RootScan, tx: Transaction
-    ) -> Sequence[RootRecord]:
-        counts = tx.count_domains_by_root()
-        in_use = [root_id for root_id in old if counts.get(root_id)]
-        if in_use or tx.get_current_root().root_id != current.root_id:
-            raise RootRotationError(
-                "something hangs under an old root again", next_step="see: strongroom root status"
-            )
-        scan.require_all_opened(tx)
-        now = self._clock.now()
-        buried = [root._replace(state=RootState.DESTROYED, destroyed_at=now) for root in old.values()]
-        for record in buried:
-            tx.move_root(record, was=RootState.OLD)  # here, and not before, it is gone for good
-        return buried
-
-    async def _pace(self, n_opened: int) -> None:
-        last = self._store.get_last_root_rotation()
-        per_s = _FASTER * (DEFAULT_DOMAINS_PER_S if last is None else last.domains_per_s)
-        await asyncio.sleep(n_opened / per_s)
 
 
 def _owner() -> str:

@@ -3,7 +3,7 @@
 Rotating the root is among it. Making a new root shows nothing to anybody and takes nothing away; destroying an old one
 takes away for good what still hangs under it. Main does both only at the request of the home's owner (a process of its
 own user at the control socket, which is none of the API processes that it started), and destroys a root only after it
-has seen for itself that nothing is left under it (``runtime._root_keeping``). But that is main's word: what the gate
+has seen for itself that nothing is left under it (``runtime._root_retiring``). But that is main's word: what the gate
 knows is the verb and the root's id. A quorum's signature over just these belongs here, for every member to check by
 itself; until there are quorums, a broken-into main can destroy a root, as it can destroy every Direct key.
 """

@@ -20,9 +20,10 @@ from strongroom.core import (
 )
 from strongroom.hsm.cluster import TooFewCopiesError
 from strongroom.keyring import CacheLimits, KekCiphers, RootRewrapping
-from strongroom.runtime import _root_keeping
+from strongroom.runtime import _root_keeping, _root_retiring
 from strongroom.runtime._any_member import AnyMember
-from strongroom.runtime._root_keeping import RootKeeping, RootRotationError
+from strongroom.runtime._root_keeping import RootKeeping
+from strongroom.runtime._root_retiring import RootRotationError
 from strongroom.storage import RootRotationRecord, RootState, RotationState, Store, create_database
 from strongroom.testing import FakeMember
 from strongroom.wiring.root_door import RootRequest
@@ -107,7 +108,7 @@ def blank(tmp_path_factory):
 
 @pytest.fixture
 async def bench(blank, tmp_path, monkeypatch):
-    monkeypatch.setattr(_root_keeping, "_MARGIN_S", 0.0)
+    monkeypatch.setattr(_root_retiring, "_MARGIN_S", 0.0)
     monkeypatch.setattr(_root_keeping, "_FIRST_PAUSE_S", 0.01)
     path = tmp_path / "strongroom.db"
     path.write_bytes(blank)
@@ -259,7 +260,7 @@ async def test_nothing_is_destroyed_while_a_domain_kek_does_not_open(bench):
 async def test_a_domain_that_is_made_during_the_look_is_opened_too(bench):
     await bench.ask(ROTATE)
     await bench.rewrap_all()
-    pace, calls = bench.keeping._pace, []
+    pace, calls = bench.keeping._retiring._pace, []
 
     async def making(n_opened):
         calls.append(n_opened)
@@ -267,7 +268,7 @@ async def test_a_domain_that_is_made_during_the_look_is_opened_too(bench):
             await bench.make_domains(2)
         await pace(n_opened)
 
-    bench.keeping._pace = making
+    bench.keeping._retiring._pace = making
     answer = await bench.ask(RETIRE)
     assert (calls[0], sum(calls), answer.n_domains) == (4, 6, 6)
 
