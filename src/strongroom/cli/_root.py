@@ -71,6 +71,9 @@ def rotate(output: Output, *, domains_per_s: float, waits: bool) -> None:
         f"root {answer.root_id} is the current one, on {', '.join(map(visible, answer.held_by))}.",
         f"{answer.n_domains} domain KEKs are rewrapped under it, {domains_per_s:g} a second at most.",
     )
+    if answer.lacking:
+        names = ", ".join(map(visible, answer.lacking))
+        output.say(f"{names} did not get it, and will not serve before that: see strongroom members list")
     if waits:
         _follow(output)
         return

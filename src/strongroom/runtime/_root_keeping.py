@@ -118,7 +118,7 @@ class RootKeeping:
             await self._give_up(rotation, error)
             raise
         n_domains = await self._tell_made(rotation, made)
-        return RootAnswer(made.record.root_id.hex(), list(made.held_by), n_domains)
+        return RootAnswer(made.record.root_id.hex(), list(made.held_by), list(made.lacking), n_domains)
 
     def _require_none_under_way(self) -> None:
         last = self._store.get_last_root_rotation()

@@ -54,7 +54,7 @@ class RootRetiring:
         for record in buried:
             left_on = await self._keys.roots.sweep(record)
             retired.append(RetiredRoot(record.root_id.hex(), list(left_on)))
-        return RootAnswer(current.root_id.hex(), proved, scan.n_opened, retired)
+        return RootAnswer(current.root_id.hex(), held_by=proved, n_domains=scan.n_opened, retired=retired)
 
     async def _until_nobody_uses_them(self) -> None:
         """Wait until no request can be under way that read of a domain KEK before it was rewrapped."""

@@ -38,6 +38,9 @@ class RootAnswer(msgspec.Struct, frozen=True, array_like=True, tag=True):
     root_id: str = ""
     """Of ``rotate``: the new root."""
     held_by: list[str] = []
+    """Of ``rotate``: the members that proved it. Of ``retire``: those that proved the current root."""
+    lacking: list[str] = []
+    """Of ``rotate``: members that served and did not get it; they serve again once they have it."""
     n_domains: int = 0
     """Of ``rotate``: domain KEKs that are to be rewrapped. Of ``retire``: those that were opened under the current root."""
     retired: list[RetiredRoot] = []

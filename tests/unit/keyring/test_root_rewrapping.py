@@ -1,5 +1,7 @@
 """Rewrapping loses nothing, whatever fails in it; a scan opens every domain KEK as it is, or says which it did not."""
 
+import asyncio
+
 import pytest
 
 from fakes_root_rotation import RotatedBench
@@ -139,6 +141,21 @@ async def test_failing_calls_lose_nothing_and_are_made_good(rotated, n_calls):
     rotated.bench.clock.advance(61.0)
     await rewrap_all(rotated, 5)
     assert rotated.rewrapping.count_left() == 0
+    await rotated.require_every_key_works()
+
+
+@pytest.mark.parametrize("n_turns", range(0, 40, 3))
+async def test_whoever_is_killed_at_any_point_loses_nothing_and_the_next_one_goes_on(rotated, n_turns):
+    await rotated.rotate()
+    work = asyncio.ensure_future(rewrap_all(rotated, 2))
+    for _ in range(n_turns):
+        await asyncio.sleep(0.0005)
+    work.cancel()
+    await asyncio.wait({work})
+    await rotated.require_every_key_works()
+    await rewrap_all(rotated, 2)
+    assert rotated.rewrapping.count_left() == 0
+    assert rotated.store.get_last_root_rotation().n_rewrapped == 5
     await rotated.require_every_key_works()
 
 

@@ -187,8 +187,9 @@ async def test_a_rotation_that_cannot_be_leaves_all_as_it_was_and_another_one_ca
 
 async def test_a_member_that_serves_without_its_copy_is_made_to_come_back(bench):
     bench.cluster.hsms["gamma"].faults.wrong_key = True
-    await bench.ask(ROTATE)
-    assert bench.came_back == ["gamma"]
+    answer = await bench.ask(ROTATE)
+    assert bench.came_back == answer.lacking == ["gamma"]
+    assert answer.held_by == ["alpha", "beta"]
 
 
 async def test_the_rate_of_a_rotation_can_be_changed_while_it_is_under_way(bench):
