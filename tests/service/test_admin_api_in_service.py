@@ -129,7 +129,7 @@ def test_roles_hold_for_tokens_and_the_log_says_whose_they_were(running: Running
         if entry.key_id == key_id
     }
     assert entries["bobs", "outcome"].outcome == "AccessDeniedError"
-    assert entries["bobs", "outcome"].detail["subject"] == "bob"
+    assert entries["bobs", "outcome"].detail["token_subject"] == "bob"
     assert (entries["alices", "intent"].principal, entries["alices", "outcome"].outcome) == (
         "user/alice",
         "ok",

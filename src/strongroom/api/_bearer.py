@@ -161,7 +161,7 @@ class BearerTokens:
                 name = claims.jti
                 if _PRINTABLE.fullmatch(name) is None:
                     name = "sha256:" + hashlib.sha256(token.encode("ascii")).hexdigest()
-                credential_detail = MappingProxyType({"subject": claims.sub, "token": name})
+                credential_detail = MappingProxyType({"token_subject": claims.sub, "token": name})
                 return TokenBearer(caller.principal, caller.identity, self._rules.region, credential_detail)
         raise ApiError("UnrecognizedClientException", "The bearer token is of nobody who is known here.")
 

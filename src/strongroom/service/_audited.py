@@ -243,5 +243,5 @@ def _fields(caller: Caller, outcome: str, facts: Facts) -> EntryFields:
         "key_id": key_id,
         "key_version": key_version,
         "outcome": outcome,
-        "detail": {**detail, **caller.credential_detail} if caller.credential_detail else detail,
+        "detail": {**caller.credential_detail, **detail} if caller.credential_detail else detail,
     }

@@ -56,7 +56,7 @@ async def test_a_token_of_the_issuer_stands_for_a_configured_caller(door, algori
     assert answer.status == 200
     assert (door.caller.principal, door.caller.access_key_id) == ("user/alice", "oidc:sub=alice")
     assert door.caller.region == "eu-central-1"
-    assert dict(door.caller.credential_detail) == {"subject": "alice", "token": "token-1"}
+    assert dict(door.caller.credential_detail) == {"token_subject": "alice", "token": "token-1"}
 
 
 @pytest.mark.parametrize(("claims", "principal"), [
