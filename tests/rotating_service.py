@@ -178,7 +178,11 @@ class Callers:
             self._is_excused = False
 
     def _call(self):
-        client, chance = self._service.client(), random.Random()
+        with contextlib.closing(self._service.client()) as client:
+            self._call_by(client)
+
+    def _call_by(self, client):
+        chance = random.Random()
         while not self._over.is_set():
             key_id, ciphertext = chance.choice(self._sealed)
             was_excused, begun = self._is_excused, time.monotonic()

@@ -14,7 +14,15 @@ from running_service import RunningService, configure, copy_home
 from strongroom.config import load_config, render_config
 from strongroom.storage import RootState, RotationState
 
-pytestmark = [pytest.mark.softhsm, pytest.mark.slow, pytest.mark.timeout(2_400)]
+pytestmark = [
+    pytest.mark.softhsm,
+    pytest.mark.slow,
+    pytest.mark.timeout(2_400),
+    # Connections of callers whose service was killed.
+    pytest.mark.filterwarnings(
+        "ignore:unclosed:ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
+    ),
+]
 N_DOMAINS, N_KEYS, N_KILLS = 1_000, 100_000, 5
 
 
