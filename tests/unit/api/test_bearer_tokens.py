@@ -5,12 +5,13 @@ import hmac
 import json
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from api_support import ACCOUNT, FakeKeyService, FixedClock, Health, send_request
 from oidc_support import ALGORITHMS, AUDIENCE, ISSUER, RULES, IssuedKey, Issuer, b64, claims_at
-from strongroom.api import ApiError, Handler, Request
+from strongroom.api import ApiError, BearerTokens, Handler, Request, read_key_set
 from strongroom.api._bearer import MAX_TOKEN_LEN
 
 STATUS = "/api/v1/openapi.json"
@@ -211,6 +212,17 @@ async def test_what_is_no_token_of_the_issuer_opens_nothing(door, attack):
     assert all(part not in told for part in token.split(".") if len(part) > 8)
 
 
+async def test_a_key_that_is_too_short_signs_nothing(issuer):
+    weak = IssuedKey("weak", "RS256")
+    weak.private = rsa.generate_private_key(65_537, 1_024)  # noqa: S505
+    clock = FixedClock()
+    keys = read_key_set(json.dumps({"keys": [weak.jwk()]}).encode(), ALGORITHMS)
+    token = weak.sign_parts(b'{"alg":"RS256","kid":"weak"}', json.dumps(claims_at(clock.at)).encode())
+    request = Request("GET", STATUS, "", (("authorization", f"Bearer {token}"),), b"", "127.0.0.1")
+    with pytest.raises(ApiError, match="not valid"):
+        BearerTokens(RULES, keys.get, clock=clock).verify(request)
+
+
 async def test_another_scheme_is_no_token_and_case_does_not_matter(door):
     token = door.issuer.main.token(door.claims())
     assert (await door.get(token, scheme="bEARER ")).status == 200
@@ -271,13 +283,12 @@ def test_any_token_bytes_are_refused_in_one_way(door, text):
     assert (refused.value.status, refused.value.message) == (401, "The bearer token is not valid.")
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(data=st.data())
-def test_no_byte_of_a_token_can_be_changed(door, data):
-    token = door.issuer.main.token(door.claims())
-    at = data.draw(st.integers(0, len(token) - 1))
-    other = data.draw(st.sampled_from("ABCxyz019-_.=+/ ").filter(lambda char: char != token[at]))
-    changed = token[:at] + other + token[at + 1 :]
-    request = Request("GET", STATUS, "", (("authorization", f"Bearer {changed}"),), b"", "127.0.0.1")
-    with pytest.raises(ApiError):
-        door.tokens.verify(request)
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_no_byte_of_a_token_can_be_changed(door, algorithm):
+    token = door.issuer.keys[algorithm].token(door.claims())
+    for at, was in enumerate(token):
+        for other in "Aw0-_.= ":
+            changed = f"{token[:at]}{other if other != was else 'B'}{token[at + 1 :]}"
+            request = Request("GET", STATUS, "", (("authorization", f"Bearer {changed}"),), b"", "127.0.0.1")
+            with pytest.raises(ApiError):
+                door.tokens.verify(request)

@@ -51,13 +51,22 @@ def issuer():
     return Issuer()
 
 
-def keys_of(folder, *, file="", port=0, path="/keys", ca="ca.pem", **settings):
+class Stopwatch(SystemClock):
+    """Stands still until told."""
+
+    at = 1_000_000.0
+
+    def monotonic(self):
+        return self.at
+
+
+def keys_of(folder, *, file="", port=0, path="/keys", ca="ca.pem", clock=SystemClock(), **settings):  # noqa: B008
     url = "" if file else f"https://localhost:{port}{path}"
     oidc = OidcConfig(
         issuer="https://i.example", audience="a", callers=[CALLER], jwks_file=file, jwks_url=url,
         jwks_ca_file="" if file else ca, **settings,
     )  # fmt: skip
-    return IssuerKeys(oidc, Home(folder), clock=SystemClock())
+    return IssuerKeys(oidc, Home(folder), clock=clock)
 
 
 async def test_keys_come_over_https(folder, server, issuer):
@@ -103,10 +112,12 @@ async def test_an_issuer_whose_certificate_is_not_trusted_or_who_is_away_is_not_
 
 async def test_keys_that_stay_unread_for_too_long_count_no_more(folder, server, issuer):
     server.answer = (200, {}, issuer.key_set())
-    keys = keys_of(folder, port=server.server_port, max_stale_s=1.0)
+    clock = Stopwatch()
+    keys = keys_of(folder, port=server.server_port, max_stale_s=1_000.0, clock=clock)
     await keys.read(Events())
+    clock.at += 999.0
     assert keys.find("key-ES256") is not None
-    await asyncio.sleep(1.1)
+    clock.at += 2.0
     assert keys.find("key-ES256") is None
     await keys.read(Events())
     assert keys.find("key-ES256") is not None
@@ -182,39 +193,34 @@ async def test_keys_come_from_a_file_and_are_read_again(tmp_path, issuer):
     assert (keys.find("key-RS256"), keys.find("key-new").algorithm) == (None, "ES256")
 
 
-def sets():
-    key, other = IssuedKey("a"), IssuedKey("a", "RS256")
-    small = IssuedKey("small", "RS256")
-    small.private = __import__(
-        "cryptography.hazmat.primitives.asymmetric.rsa", fromlist=["x"]
-    ).generate_private_key(65_537, 1_024)
-    return {
-        "a private key": ([key.jwk(), IssuedKey("b").private_jwk()], "private"),
-        "a symmetric key": ([key.jwk(), {"kty": "oct", "k": "c2VjcmV0", "kid": "s"}], "private"),
-        "one kid twice": ([key.jwk(), other.jwk()], "same kid"),
-        "only encryption keys": ([key.jwk(use="enc")], "no key"),
-        "another operation": ([key.jwk(key_ops=["encrypt"])], "no key"),
-        "an algorithm that is not allowed": ([key.jwk(alg="ES512")], "no key"),
-        "an HMAC algorithm for a public key": ([other.jwk(alg="HS256")], "no key"),
-        "no kid": ([key.jwk(kid="")], "no key"),
-        "a kid that is no text": ([key.jwk(kid=7)], "no key"),
-        "a point that is not on the curve": ([key.jwk(x="AAAA")], "no key"),
-        "another curve": ([key.jwk(crv="secp256k1")], "no key"),
-        "a number without end": ([other.jwk(n="B" * 2_000)], "no key"),
-        "too many": ([IssuedKey(f"k{at}").jwk() for at in range(65)], "more than 64"),
-        "no list": ({"a": 1}, "list"),
-    }  # fmt: skip
+SETS = {
+    "a private key": (lambda key, other: [key.jwk(), other.private_jwk()], "private"),
+    "a symmetric key": (lambda key, other: [key.jwk(), {"kty": "oct", "k": "c2VjcmV0", "kid": "s"}], "private"),
+    "one kid twice": (lambda key, other: [key.jwk(), other.jwk(kid=key.kid)], "same kid"),
+    "only encryption keys": (lambda key, other: [key.jwk(use="enc")], "no key"),
+    "another operation": (lambda key, other: [key.jwk(key_ops=["encrypt"])], "no key"),
+    "an algorithm that is not allowed": (lambda key, other: [key.jwk(alg="ES512")], "no key"),
+    "an HMAC algorithm for a public key": (lambda key, other: [other.jwk(alg="HS256")], "no key"),
+    "no kid": (lambda key, other: [key.jwk(kid="")], "no key"),
+    "a kid that is no text": (lambda key, other: [key.jwk(kid=7)], "no key"),
+    "a point that is not on the curve": (lambda key, other: [key.jwk(x="AAAA")], "no key"),
+    "another curve": (lambda key, other: [key.jwk(crv="secp256k1")], "no key"),
+    "a number without end": (lambda key, other: [other.jwk(n="B" * 2_000)], "no key"),
+    "too many": (lambda key, other: [key.jwk(kid=f"k{at}") for at in range(65)], "more than 64"),
+    "no list": (lambda key, other: {"a": 1}, "list"),
+}  # fmt: skip
 
 
-@pytest.mark.parametrize("name", sets())
-def test_a_key_set_that_cannot_be_used_is_refused(name):
-    listed, words = sets()[name]
+@pytest.mark.parametrize("name", SETS)
+def test_a_key_set_that_cannot_be_used_is_refused(issuer, name):
+    make, words = SETS[name]
+    listed = make(issuer.keys["ES256"], issuer.keys["RS256"])
     with pytest.raises(KeySetError, match=words):
         read_key_set(json.dumps({"keys": listed}).encode(), ALGORITHMS)
 
 
-def test_keys_for_other_uses_are_left_out():
-    good, other = IssuedKey("good"), IssuedKey("other", "RS256")
+def test_keys_for_other_uses_are_left_out(issuer):
+    good, other = IssuedKey("good"), issuer.keys["RS256"]
     listed = [good.jwk(), other.jwk(use="enc"), {"kty": "new", "kid": "x"}, {}]
     assert list(read_key_set(json.dumps({"keys": listed}).encode(), ALGORITHMS)) == ["good"]
 
