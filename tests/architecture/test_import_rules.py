@@ -68,6 +68,7 @@ def test_the_watcher_notices_a_module_that_does_input_or_output(tmp_path):
         "service",
         "keyring",
         "audit",
+        "custody",
         "storage",
         "envelope",
         "hsm.cluster",
