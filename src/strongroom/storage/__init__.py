@@ -46,6 +46,7 @@ from strongroom.storage._records import (
     RootState,
     TagRecord,
     TransportKeyRecord,
+    UnreadableHsmKey,
 )
 from strongroom.storage._roots import RootRotationRecord, RotationState
 from strongroom.storage._store import ReadOnlyStore, Store
@@ -82,6 +83,7 @@ __all__ = [
     "TagRecord",
     "Transaction",
     "TransportKeyRecord",
+    "UnreadableHsmKey",
     "create_database",
     "has_password",
     "upgrade_database",

@@ -10,7 +10,7 @@ from strongroom.core import KeyState, StorageError
 from strongroom.storage._errors import translated
 from strongroom.storage._queries import Queries
 from strongroom.storage._records import HsmKeyRecord, HsmKeyState
-from strongroom.storage._rows import hsm_key_of
+from strongroom.storage._rows import hsm_key_of, readable_hsm_keys_of
 from strongroom.storage._schema import custom_key_stores, hsm_keys, key_versions, keys
 
 
@@ -90,7 +90,7 @@ class KeyStoreReads(Queries):
 
     def list_unclaimed_hsm_keys(self) -> list[HsmKeyRecord]:
         """Return the active Direct keys that were made for a version of a key which is not there, oldest first."""
-        return [hsm_key_of(row) for row in self._all(_UNCLAIMED, {})]
+        return readable_hsm_keys_of(self._all(_UNCLAIMED, {}))
 
     def find_hsm_key_made_for(self, made_for: str) -> HsmKeyRecord | None:
         """Return the active Direct key that was made for a version of a key."""

@@ -4,10 +4,11 @@ from typing import Final
 
 from sqlalchemy import bindparam, func, select
 
-from strongroom.core import HsmKeyId, KeyState, TransportKind
+from strongroom.core import KeyState, TransportKind
 from strongroom.storage._access import AccessReads
 from strongroom.storage._cryptoperiods import CryptoperiodReads
 from strongroom.storage._domains import DomainReads
+from strongroom.storage._hsm_key_reads import HsmKeyReads
 from strongroom.storage._inventories import InventoryReads
 from strongroom.storage._key_stores import KeyStoreReads
 from strongroom.storage._queries import AnySelect
@@ -15,11 +16,7 @@ from strongroom.storage._reader_lifecycle import LifecycleReads
 from strongroom.storage._records import (
     AccessKeyRecord,
     AliasRecord,
-    CopyState,
     DomainRecord,
-    HsmKeyCopyRecord,
-    HsmKeyRecord,
-    HsmKeyState,
     KeyRecord,
     KeyVersionRecord,
     MemberRecord,
@@ -27,13 +24,11 @@ from strongroom.storage._records import (
     TransportKeyRecord,
 )
 from strongroom.storage._roots import RootReads
-from strongroom.storage._rows import hsm_key_of, key_of, key_version_of
+from strongroom.storage._rows import key_of, key_version_of
 from strongroom.storage._schema import (
     access_keys,
     aliases,
     domains,
-    hsm_key_copies,
-    hsm_keys,
     key_tags,
     key_versions,
     keys,
@@ -90,16 +85,12 @@ _OPEN_DOMAIN: Final = (
 )
 _MEMBERS: Final = select(members).order_by(members.c.position)
 _ACCESS_KEYS: Final = select(access_keys).order_by(access_keys.c.access_key_id)
-_HSM_KEY: Final = select(hsm_keys).where(hsm_keys.c.key_id == bindparam("key_id"))
-_HSM_KEYS: Final = select(hsm_keys).order_by(hsm_keys.c.created_at, hsm_keys.c.key_id)
-_HSM_KEYS_IN: Final = _HSM_KEYS.where(hsm_keys.c.state == bindparam("state"))
-_HSM_KEY_COPIES: Final = select(hsm_key_copies).order_by(hsm_key_copies.c.key_id, hsm_key_copies.c.member)
-_HSM_KEY_COPIES_OF: Final = _HSM_KEY_COPIES.where(hsm_key_copies.c.key_id == bindparam("key_id"))
 _TRANSPORT_KEYS: Final = select(transport_keys).order_by(transport_keys.c.member, transport_keys.c.kind)
 
 
 class Reader(
     LifecycleReads,
+    HsmKeyReads,
     KeyStoreReads,
     AccessReads,
     UseReads,
@@ -190,25 +181,6 @@ class Reader(
         return [
             AccessKeyRecord(row[0], row[1], tuple(row[2]), *row[3:]) for row in self._all(_ACCESS_KEYS, {})
         ]
-
-    def get_hsm_key(self, key_id: HsmKeyId) -> HsmKeyRecord | None:
-        """Return a Direct key by its id."""
-        row = self._first(_HSM_KEY, {"key_id": key_id})
-        return None if row is None else hsm_key_of(row)
-
-    def list_hsm_keys(self, state: HsmKeyState | None = None) -> list[HsmKeyRecord]:
-        """Return the Direct keys of one state, or all with their tombstones, oldest first."""
-        if state is None:
-            return [hsm_key_of(row) for row in self._all(_HSM_KEYS, {})]
-        return [hsm_key_of(row) for row in self._all(_HSM_KEYS_IN, {"state": state.value})]
-
-    def list_hsm_key_copies(self, key_id: HsmKeyId | None = None) -> list[HsmKeyCopyRecord]:
-        """Return what is known of the copies of one Direct key, or of all."""
-        if key_id is None:
-            rows = self._all(_HSM_KEY_COPIES, {})
-        else:
-            rows = self._all(_HSM_KEY_COPIES_OF, {"key_id": key_id})
-        return [HsmKeyCopyRecord(HsmKeyId(row[0]), row[1], CopyState(row[2])) for row in rows]
 
     def list_transport_keys(self) -> list[TransportKeyRecord]:
         """Return every transport key."""

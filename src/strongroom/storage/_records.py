@@ -228,6 +228,13 @@ class HsmKeyRecord(NamedTuple):
         return HsmKey(self.key_id, self.spec, self.usage)
 
 
+class UnreadableHsmKey(NamedTuple):
+    """A row of a Direct key that says something that cannot be, such as a spec that there is not."""
+
+    key_id: HsmKeyId
+    label: str
+
+
 class CopyState(StrEnum):
     """Whether a member holds a key."""
 
