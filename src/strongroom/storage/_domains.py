@@ -158,7 +158,9 @@ class DomainReads(Queries):
             rows = self._all(_DIGEST_HEADS, values)
         else:
             rows = self._all(_HEADS, {**values, "after_version": after[1]})
-        return [(str(row[0]), int(row[1]), bytes(row[2] or b"")) for row in rows]  # substr() of nothing is NULL
+        return [
+            (str(row[0]), int(row[1]), bytes(row[2] or b"")) for row in rows
+        ]  # substr() of nothing is NULL
 
 
 class DomainWrites(Queries):
