@@ -16,7 +16,7 @@ from strongroom.api._requests import (
 )
 from strongroom.api._tags import TagMember, check_tags
 from strongroom.core import KeyOrigin, KeyUsage, ManagedKeySpec
-from strongroom.keyring import DOMAIN_TAG, KeyKind
+from strongroom.keyring import DOMAIN_TAG, DomainNameError, KeyKind, require_domain_name
 
 ENCRYPT_DECRYPT = "ENCRYPT_DECRYPT"
 KEY_USAGES = (
@@ -79,8 +79,8 @@ class CreateKeyMembers(Members, frozen=True, kw_only=True):
     def kind(self, tags: Mapping[str, str]) -> KeyKind:
         """Return what the key is to be. Only after ``validate``. ``tags``: as ``tag_map`` read them. Raises ApiError."""
         domain = tags.get(DOMAIN_TAG, "")
-        if DOMAIN_TAG in tags and (self.custom_key_store_id or not domain):
-            raise ApiError("TagException", f"{DOMAIN_TAG} names a domain, and none for a key inside HSMs.")
+        if DOMAIN_TAG in tags:
+            _check_domain(domain, self.custom_key_store_id)
         return KeyKind(
             ManagedKeySpec(self._spec),
             KeyUsage(self.key_usage or ENCRYPT_DECRYPT),
@@ -89,6 +89,16 @@ class CreateKeyMembers(Members, frozen=True, kw_only=True):
             self.policy or "",
             domain,
         )
+
+
+def _check_domain(domain: str, store_id: str | None) -> None:
+    """Check what the tag says about the domain of a new key, which is recorded from here on. Raises ApiError."""
+    if store_id is not None:
+        raise ApiError("TagException", f"{DOMAIN_TAG} is for keys that are not inside HSMs.")
+    try:
+        require_domain_name(domain)
+    except DomainNameError as error:
+        raise ApiError("TagException", f"{DOMAIN_TAG}: {error.message}.") from None
 
 
 def check_store(origin: str | None, store_id: str | None) -> None:

@@ -39,7 +39,14 @@ from strongroom.keyring._domain_errors import (
     NotInDomainError,
 )
 from strongroom.keyring._domain_rotation import DomainReplaced, DomainRotations
-from strongroom.keyring._domains import DomainInfo, DomainKind, DomainPage, Domains, Replacement
+from strongroom.keyring._domains import (
+    DomainInfo,
+    DomainKind,
+    DomainPage,
+    Domains,
+    Replacement,
+    require_domain_name,
+)
 from strongroom.keyring._envelope_works import EnvelopeWorks, MaterialPlace
 from strongroom.keyring._errors import (
     AlgorithmError,
@@ -313,5 +320,6 @@ __all__ = [
     "open_secret",
     "read_key",
     "require_active",
+    "require_domain_name",
     "store_access_key",
 ]

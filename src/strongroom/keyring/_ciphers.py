@@ -125,11 +125,17 @@ class KekCiphers:
         return await self.seal_kek(domain_id, key_id, version, random_bytes(KEK_LEN_BYTES))
 
     async def seal_kek(self, domain_id: str, key_id: str, version: int, key_bytes: bytes) -> bytes:
-        """Return the blob of a KEK (32 bytes) for a key version, as ``seal`` does."""
+        """Return the blob of a KEK (32 bytes) for a key version, as ``seal_for`` does."""
         binding = kek_binding(uuid.UUID(key_id).bytes, version)
+        return await self.seal_for(key_id, domain_id, Purpose.KEK, key_bytes, binding)
+
+    async def seal_for(  # in the order of the blob
+        self, key_id: str, domain_id: str, purpose: Purpose, plaintext: bytes, binding: bytes
+    ) -> bytes:
+        """Return a blob that belongs to a key, which was in this domain a moment ago. Raises as ``kek``."""
         while True:
             try:
-                return await self.seal(Purpose.KEK, domain_id, key_bytes, binding)
+                return await self.seal(purpose, domain_id, plaintext, binding)
             except MissingRecordError:
                 key = self._store.get_key(key_id)
                 if key is None or key.domain_id == domain_id:

@@ -74,12 +74,18 @@ class DomainRotations:
     async def finish(self, domain_id: str, *, pause_s: float = _PAUSE_S) -> DomainReplaced | None:
         """Move what is under a replaced domain KEK, in parts, and remove it; None when somebody else has done so.
 
-        What cannot be read stays where it is, and so does the KEK. Raises NoMemberError, StorageError.
+        What cannot be read stays where it is, and so does the KEK. Raises NoMemberError, StorageError, and HsmIntegrityError when
+        a domain KEK itself does not open.
         """
         self._tried_at[domain_id] = self._clock.monotonic()
         old = self._store.get_domain(domain_id)
         if old is None or old.replaced_by is None:
             return None
+        for under in (
+            domain_id,
+            old.replaced_by,
+        ):  # before each key in turn finds out that one of them does not open
+            await self._ciphers.domain(under)
         n_moved = 0
         for _ in range(_ROUNDS):
             n_more, n_failed = await self._move_all(old, old.replaced_by, pause_s)

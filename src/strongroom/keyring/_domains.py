@@ -24,6 +24,7 @@ from strongroom.keyring._domain_errors import (
     NotInDomainError,
 )
 from strongroom.keyring._domain_resealing import DomainResealing, ResealedKey, store_resealed
+from strongroom.keyring._errors import MissingRecordError
 from strongroom.keyring._key_state import read_key
 from strongroom.keyring._tags import DOMAIN_TAG
 from strongroom.storage import DomainRecord, KeyRecord, Reader, Store, TagRecord, Transaction
@@ -110,17 +111,16 @@ class Domains:
 
     def of_key(self, key_id: str) -> DomainInfo:
         """Return the domain that a key is in. Raises KeyNotFoundError, NotInDomainError."""
-        return self.find(_enveloped(read_key(self._store, key_id)).domain_id)
+        return self._info(self._key_and_home(key_id)[1])
 
     async def create(self, name: str) -> DomainInfo:
         """Make a domain, whose keys are those that are put there. Raises DomainNameError, DomainNameInUseError, HsmError.
 
         A name has 1 to 64 of a-z, 0-9, dot, underscore and hyphen, and begins and ends with a letter or a digit.
         """
-        if not _NAME.fullmatch(name) or _ID.fullmatch(name) or name in _TAKEN:
-            raise DomainNameError(
-                f"a domain is called by 1 to {MAX_DOMAIN_NAME} of a-z 0-9 . _ - and not {name[:64]!r}"
-            )
+        if name in _TAKEN:
+            raise DomainNameError(f"no domain is called {name!r}: it says what kind of domain one is")
+        require_domain_name(name)
         if self._store.get_named_domain(name) is not None:  # before an HSM is asked for nothing
             raise DomainNameInUseError(name)
         return self._info(await self._making.make(DEDICATED, name))
@@ -144,8 +144,7 @@ class Domains:
         DomainNotFoundError, DomainFullError, DomainStateError for a domain that fills up by itself, HsmError.
         """
         for _ in range(_TRIES):
-            key = _enveloped(read_key(self._store, key_id))
-            now_in = find_domain(self._store, key.domain_id)
+            key, now_in = self._key_and_home(key_id)
             if _is_there(self._store, now_in, domain):
                 return self._info(now_in)
             target = await self._target(domain)
@@ -153,12 +152,28 @@ class Domains:
                 moved = await self._store.write(
                     partial(_move, key=await self._resealing.reseal(key, target.domain_id))
                 )
+            except MissingRecordError:  # the key moved, and the domain that it was in was removed
+                if read_key(self._store, key_id).domain_id == key.domain_id:
+                    raise
+                continue
             finally:
                 if domain == DEDICATED:  # unless the key is in it now
                     await self._store.write(partial(_remove_unused, domain_id=target.domain_id))
             if moved is not None:
                 return self._info(moved)
         raise StorageError("other requests kept changing this key before it could be moved")
+
+    def _key_and_home(self, key_id: str) -> tuple[KeyRecord, DomainRecord]:
+        """Return a key and the domain that it is in or going to. Raises KeyNotFoundError, NotInDomainError."""
+        while True:
+            key = _enveloped(read_key(self._store, key_id))
+            try:
+                return key, find_domain(self._store, key.domain_id)
+            except (
+                DomainNotFoundError
+            ):  # between the two looks it moved, and the domain that it was in was removed
+                if read_key(self._store, key_id).domain_id == key.domain_id:
+                    raise
 
     async def _target(self, domain: str) -> DomainRecord:
         if domain == DEDICATED:
@@ -191,6 +206,14 @@ class Domains:
             n_left = sum(domain_of(secret) == old.domain_id for secret in secrets)
             n_total = len(secrets)
         return Replacement(old.domain_id, old.replaced_at or 0.0, n_left, max(n_total, n_left))
+
+
+def require_domain_name(name: str) -> None:
+    """Raise DomainNameError for what no domain is called. ``dedicated`` has the form of a name."""
+    if not _NAME.fullmatch(name) or _ID.fullmatch(name):
+        raise DomainNameError(
+            f"a domain is called by 1 to {MAX_DOMAIN_NAME} of a-z 0-9 . _ - and begins and ends with a letter or a digit"
+        )
 
 
 def kind_of(domain: DomainRecord) -> DomainKind:

@@ -8,6 +8,7 @@ The versions of a key: those up to the current one are in use, and the key works
 there. One more may wait behind it until a rotation on demand makes it the current one; no ciphertext can name it before.
 """
 
+import contextlib
 import hashlib
 import hmac
 import uuid
@@ -83,15 +84,16 @@ class KeyImports:
         """
         record = require_external(read_changeable_key(self._store, key_id))
         require_wrappable(key_id, record.spec, algorithm, bits)
-        await self._ciphers.domain(record.domain_id)  # before a second is spent for nothing
+        with contextlib.suppress(MissingRecordError):  # it is being moved
+            await self._ciphers.domain(record.domain_id)  # before a second is spent for nothing
         valid_to = self._clock.now() + TOKEN_LIFE_S
         key = await self._slow.run(partial(make_wrapping_key, algorithm, bits, valid_to=valid_to))
         encoded = key.encode()
         try:
             binding = import_token_binding(uuid.UUID(key_id).bytes)
             record = read_changeable_key(self._store, key_id)  # its domain of now
-            token = await self._ciphers.seal(
-                Purpose.IMPORT_TOKEN, record.domain_id, encoded.reveal(), binding
+            token = await self._ciphers.seal_for(
+                key_id, record.domain_id, Purpose.IMPORT_TOKEN, encoded.reveal(), binding
             )
         finally:
             encoded.zeroize()
@@ -123,7 +125,7 @@ class KeyImports:
                     return ImportedMaterial(key_id, material_id)
         finally:
             material.secret.zeroize()
-        raise StorageError("the key was moved again and again before its material could be stored")
+        raise StorageError("other requests kept moving this key before its material could be stored")
 
     async def _version(
         self, record: KeyRecord, material_id: str, material: Material, brought: BroughtMaterial
@@ -179,8 +181,12 @@ class KeyImports:
             if self._store.get_import_digest_key(record.key_id) is not None:
                 break
             record = read_changeable_key(self._store, record.key_id)
-            fresh = await self._ciphers.seal(
-                Purpose.IMPORT_DIGEST_KEY, record.domain_id, random_bytes(_DIGEST_KEY_BYTES), binding
+            fresh = await self._ciphers.seal_for(
+                record.key_id,
+                record.domain_id,
+                Purpose.IMPORT_DIGEST_KEY,
+                random_bytes(_DIGEST_KEY_BYTES),
+                binding,
             )
             await self._store.write(partial(keep_first_digest_key, key_id=record.key_id, fresh=fresh))
 
@@ -207,7 +213,9 @@ class KeyImports:
             )
         place = MaterialPlace(record.domain_id, record.key_id, number, record.spec, record.usage)
         secret = material.secret.reveal()
-        return await self._ciphers.seal(Purpose.KEY_MATERIAL, record.domain_id, secret, place.binding)
+        return await self._ciphers.seal_for(
+            record.key_id, record.domain_id, Purpose.KEY_MATERIAL, secret, place.binding
+        )
 
 
 def _require_date(expires_at: float | None, now: float) -> None:

@@ -6,6 +6,7 @@ import uuid
 import pytest
 
 from strongroom.core import (
+    HsmIntegrityError,
     KeyOrigin,
     Secret,
 )
@@ -225,3 +226,24 @@ async def test_a_key_made_while_its_domain_is_replaced_comes_into_the_new_one(be
     key_id = await in_domain(keyring, "tenant-7")
     assert blobs_under(bench.stores[0]) == {key_id: {rotations[0].domain_id}}
     assert_counts_are_true(bench.stores[0])
+
+
+async def test_a_domain_kek_that_does_not_open_is_asked_for_once(bench, keyring):
+    old = await keyring.domains.create("tenant-7")
+    other = await keyring.domains.create("other")
+    for _ in range(5):
+        await in_domain(keyring, "tenant-7")
+    store = bench.stores[0]
+    record, wrong = store.get_domain(old.domain_id), store.get_domain(other.domain_id).wrapped
+    await keyring.domains.rotate("tenant-7")
+    await store.write(
+        lambda tx: tx.replace_domain_wrapped(
+            old.domain_id, was=record.wrapped, root_id=record.root_id, wrapped=wrong
+        )
+    )
+    fresh = bench.open_keyring()
+    asked = bench.cluster.unwraps
+    with pytest.raises(HsmIntegrityError):
+        await fresh.domain_rotations.finish(old.domain_id, pause_s=0.0)
+    assert bench.cluster.unwraps == asked + 1
+    assert store.get_domain(old.domain_id) is not None

@@ -19,6 +19,7 @@ from strongroom.core import KeyOrigin, KeyUsage, ManagedKeySpec, Secret, Storage
 from strongroom.keyring import (
     BroughtMaterial,
     DomainFullError,
+    DomainNotFoundError,
     DomainStateError,
     ImportStateError,
     ImportTokenError,
@@ -41,7 +42,7 @@ PAIR = KeyKind(ManagedKeySpec.ECC_NIST_P256, KeyUsage.SIGN_VERIFY)
 IMPORTED = KeyKind(origin=KeyOrigin.EXTERNAL)
 NAMES = ("red", "blue", "dedicated")
 REFUSALS = (
-    DomainFullError, DomainStateError, ImportStateError, ImportTokenError, KeyNotFoundError, KeyStateError,
+    DomainFullError, DomainNotFoundError, DomainStateError, ImportStateError, ImportTokenError, KeyNotFoundError, KeyStateError,
     RotationLimitError,
 )  # fmt: skip
 WHATS = ("move", "rotate", "domain", "finish", "create", "encrypt", "bring")
@@ -184,7 +185,7 @@ class DomainMachine(RuleBasedStateMachine):
         key_id = living[of_keys % len(living)]
         self.run(self.rings[0].lifecycle.schedule_destruction(key_id, days=7))
         self.bench.clock.advance(8 * DAY_S)
-        self.run(self.act(*act), self.rings[1].lifecycle.destroy_due(key_id), *self.finish(0)[:1])
+        self.run(self.act(*act), self.rings[1].lifecycle.destroy_due(key_id), self.finish_one(self.rings[0]))
         self.gone.add(key_id)
 
     @rule(act=ACTS)
