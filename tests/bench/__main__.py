@@ -57,8 +57,8 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="./dev bench", description="Compare Strongroom with OpenBao, with bare servers, and with itself without fdatasync."
     )  # fmt: skip
-    parser.add_argument("--seconds", type=_seconds, default=3.0, help="length of each run (3)")
-    parser.add_argument("--rounds", type=int, choices=range(1, 21), metavar="N", default=3, help="rounds (3)")
+    parser.add_argument("--seconds", type=_seconds, default=2.0, help="length of each run (2)")
+    parser.add_argument("--rounds", type=int, choices=range(1, 21), metavar="N", default=2, help="rounds (2)")
     parser.add_argument(
         "--connections", type=_numbers, default=[1, 8, 64], help="numbers of connections (1,8,64)"
     )

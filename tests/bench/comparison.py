@@ -25,15 +25,17 @@ from bench.findings import (
     Results,
     SyncCount,
     cells_of,
-    judged,
 )
 from bench.measure import Samples, measure
 from bench.openbao import OpenBaoSubject, bao_version, find_bao
+from bench.signing import signing_alone_us
 from bench.subjects import StrongroomSubject, Subject, copy_home, make_home
+from bench.verdicts import judged
 from strongroom import __version__
 from strongroom.audit import inspect_log
 from strongroom.bench import (
     PLAINTEXT_BYTES,
+    SINGLE_OPERATIONS,
     TABLE_SIZE,
     BenchError,
     Wrk,
@@ -44,7 +46,7 @@ from strongroom.config import worker_environment
 
 _ECHO_KINDS = ("uvicorn", "protocol")
 _RUN_PREFIX = "run-"
-_DISK_PROBE_S = 0.5
+_PROBE_S = 0.5
 _PACKAGES = ("uvicorn", "httptools", "uvloop", "cryptography")
 
 Progress = Callable[[str], None]
@@ -79,6 +81,12 @@ def compare(settings: Settings, workspace: Path, *, progress: Progress) -> Resul
     """
     machine, wrk = describe_machine(), Wrk.find()
     disk_times: list[float] = []
+    signing_us: list[float] = []
+
+    def probe(folder: Path) -> None:
+        disk_times.extend(probe_disk(folder, seconds=_PROBE_S))
+        signing_us.append(signing_alone_us(seconds=_PROBE_S))
+
     with ExitStack() as stack:
         folder = stack.enter_context(_run_folder(workspace))
         progress("making homes and starting everything")
@@ -92,9 +100,9 @@ def compare(settings: Settings, workspace: Path, *, progress: Progress) -> Resul
             rounds=settings.rounds,
             seconds=settings.seconds,
             progress=progress,
-            after_round=lambda: disk_times.extend(probe_disk(folder, seconds=_DISK_PROBE_S)),
+            after_round=lambda: probe(folder),
         )
-        if read_counts(subjects.skipped).calls == 0:
+        if subjects.without_fdatasync.operations and read_counts(subjects.skipped).calls == 0:
             raise BenchError("no fdatasync was left out: the service no longer calls os.fdatasync")
         subjects.plain.process.end()
         entries = _check_audit(subjects.plain, samples)
@@ -115,6 +123,7 @@ def compare(settings: Settings, workspace: Path, *, progress: Progress) -> Resul
             audit_entries=entries,
             cells=cells_of(samples),
             fdatasyncs=counts,
+            signing_alone_us=signing_us,
         )
         return judged(results, subjects.ceilings)
 
@@ -138,18 +147,19 @@ def _start(settings: Settings, folder: Path, stack: ExitStack) -> Subjects:
     skipped = folder / "skipped"
     skipping = injected("skip", skipped, worker_environment({}).get("PYTHONPATH", ""))
     template = make_home(folder / "template")
+    single = [operation for operation in settings.operations if operation in SINGLE_OPERATIONS]
     plain, tls, without = (
         StrongroomSubject(
             name,
             copy_home(template, folder / home, tls=home == "tls"),
             python=python,
-            operations=settings.operations,
+            operations=operations,
             environment=environment,
         )
-        for name, home, environment in (
-            (STRONGROOM, "plain", {}),
-            (STRONGROOM_TLS, "tls", {}),
-            (WITHOUT_FDATASYNC, "without", skipping),
+        for name, home, operations, environment in (
+            (STRONGROOM, "plain", settings.operations, {}),
+            (STRONGROOM_TLS, "tls", single, {}),
+            (WITHOUT_FDATASYNC, "without", single, skipping),
         )
     )
     subjects: list[Subject] = [plain, tls, without]

@@ -1,4 +1,4 @@
-"""From samples to results: medians, ratios between neighbours, and the targets with what was seen of them."""
+"""The document of results: what was measured, as medians over rounds; ``verdicts`` adds ratios and judges."""
 
 from collections.abc import Sequence
 from statistics import median
@@ -7,17 +7,13 @@ import msgspec
 
 from bench.fdatasyncs import DiskCost
 from bench.measure import Sample, Samples, Task
-from strongroom.bench import Cell, Machine, summarise
+from strongroom.bench import Cell, Machine, items_of, summarise
 
 STRONGROOM = "Strongroom"
 STRONGROOM_TLS = "Strongroom, TLS"
 WITHOUT_FDATASYNC = "Strongroom without fdatasync"
 OPENBAO = "OpenBao transit"
 
-JUDGED_CONNECTIONS = 64
-WANTED_TIMES_OPENBAO = 4.0
-WANTED_AUDIT_COST = 0.45
-WANTED_FDATASYNCS = 1.2
 QUIET_OTHERS = 0.08
 
 
@@ -30,6 +26,16 @@ class SubjectCell(msgspec.Struct, frozen=True):
     others: float
     """Share of the processor that others used meanwhile."""
     cell: Cell
+
+    @property
+    def item_us(self) -> float:
+        """Microseconds of processor time of all processes of the subject, per item."""
+        return self.server_us / self.cell.items
+
+    @property
+    def items_a_core(self) -> float:
+        """Items in a second of one core that does nothing else; the load generator is not counted."""
+        return 1e6 / self.item_us
 
 
 class SyncCount(msgspec.Struct, frozen=True):
@@ -92,6 +98,8 @@ class Results(msgspec.Struct, frozen=True, kw_only=True):
     """Entries that the audit log of the first service held at the end; the log verified."""
     cells: list[SubjectCell]
     fdatasyncs: list[SyncCount]
+    signing_alone_us: list[float] = []
+    """Of each round: microseconds of processor time of one P-256 signature by ``cryptography`` and nothing else."""
     ratios: list[Ratio] = []
     verdicts: list[Verdict] = []
 
@@ -133,107 +141,10 @@ def _subject_cell(task: Task, taken: Sequence[Sample]) -> SubjectCell:
         server_us=median(sample.server_us for sample in taken),
         client_us=median(sample.client_us for sample in taken),
         others=median(sample.others for sample in taken),
-        cell=summarise(task.operation, task.connections, [sample.run for sample in taken]),
+        cell=summarise(
+            task.operation,
+            task.connections,
+            [sample.run for sample in taken],
+            items=items_of(task.operation),
+        ),
     )
-
-
-def judged(results: Results, ceilings: Sequence[str]) -> Results:
-    """Return the results with ratios and verdicts; ``ceilings`` are the names of the bare servers."""
-    ratios = []
-    for number in results.connections:
-        for operation in results.operations:
-            for of, to in (
-                (STRONGROOM, OPENBAO),
-                (STRONGROOM, WITHOUT_FDATASYNC),
-                (STRONGROOM_TLS, STRONGROOM),
-            ):
-                ratios += _ratio(results, of, to, operation, operation, number)
-            for ceiling in ceilings:
-                ratios += _ratio(results, STRONGROOM, ceiling, operation, "Echo", number)
-    with_ratios = msgspec.structs.replace(results, ratios=ratios)
-    return msgspec.structs.replace(with_ratios, verdicts=_verdicts(with_ratios))
-
-
-def _ratio(results: Results, of: str, to: str, operation: str, to_operation: str, number: int) -> list[Ratio]:
-    upper, lower = results.find(of, operation, number), results.find(to, to_operation, number)
-    if upper is None or lower is None:
-        return []
-    values = [a.rate / b.rate for a, b in zip(upper.cell.runs, lower.cell.runs, strict=True)]
-    return [Ratio(of, to, operation, number, median(values), min(values), max(values))]
-
-
-def _verdicts(results: Results) -> list[Verdict]:
-    return [
-        *_against_openbao(results),
-        *_cost_of_audit(results),
-        *_fdatasyncs_a_request(results),
-        *_time_added(results),
-    ]
-
-
-def _against_openbao(results: Results) -> list[Verdict]:
-    return [
-        Verdict(
-            f"{ratio.operation}, {JUDGED_CONNECTIONS} connections: at least {WANTED_TIMES_OPENBAO:g} times OpenBao",
-            f"{ratio.value:.2f} ({ratio.lowest:.2f} to {ratio.highest:.2f})",
-            ratio.value >= WANTED_TIMES_OPENBAO,
-        )
-        for ratio in results.ratios
-        if ratio.connections == JUDGED_CONNECTIONS and (ratio.of, ratio.to) == (STRONGROOM, OPENBAO)
-    ]
-
-
-def _cost_of_audit(results: Results) -> list[Verdict]:
-    verdicts = []
-    for ratio in results.ratios:
-        if ratio.connections == JUDGED_CONNECTIONS and (ratio.of, ratio.to) == (
-            STRONGROOM,
-            WITHOUT_FDATASYNC,
-        ):
-            cost = 1 - ratio.value
-            verdicts.append(
-                Verdict(
-                    f"{ratio.operation}, {JUDGED_CONNECTIONS} connections: durable audit costs at most "
-                    f"{WANTED_AUDIT_COST:.0%} of the rate",
-                    f"{cost:.0%} ({1 - ratio.highest:.0%} to {1 - ratio.lowest:.0%})",
-                    None if _is_in_memory(results) else cost <= WANTED_AUDIT_COST,
-                )
-            )
-    return verdicts
-
-
-def _fdatasyncs_a_request(results: Results) -> list[Verdict]:
-    """Under one call a request at one connection means that some answer went out before its entry was durable."""
-    return [
-        Verdict(
-            f"{count.operation}, 1 connection: at most {WANTED_FDATASYNCS:g} fdatasync a request",
-            f"{count.per_request:.3f}",
-            0.99 <= count.per_request <= WANTED_FDATASYNCS,
-        )
-        for count in results.fdatasyncs
-        if count.connections == 1
-    ]
-
-
-def _time_added(results: Results) -> list[Verdict]:
-    verdicts = []
-    for operation in results.operations:
-        durable = results.find(STRONGROOM, operation, 1)
-        without = results.find(WITHOUT_FDATASYNC, operation, 1)
-        if durable is not None and without is not None:
-            pairs = zip(durable.cell.runs, without.cell.runs, strict=True)
-            added_ms = median(a.p50_ms - b.p50_ms for a, b in pairs)
-            times = added_ms / results.disk.p50_ms
-            verdicts.append(
-                Verdict(
-                    f"{operation}, 1 connection: durable audit adds at most the time of {WANTED_FDATASYNCS:g} "
-                    "fdatasync of this disk",
-                    f"{times:.2f} ({added_ms:.3f} ms; one fdatasync {results.disk.p50_ms:.3f} ms)",
-                    None if _is_in_memory(results) else times <= WANTED_FDATASYNCS,
-                )
-            )
-    return verdicts
-
-
-def _is_in_memory(results: Results) -> bool:
-    return results.disk.filesystem in {"tmpfs", "ramfs"}

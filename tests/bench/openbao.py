@@ -13,7 +13,14 @@ from pathlib import Path
 import msgspec
 
 from bench.processes import OwnedProcess, answers, free_port
-from strongroom.bench import BenchError, Connection, HttpRequest
+from strongroom.bench import (
+    BATCH_ITEM_BYTES,
+    BATCH_ITEMS,
+    BATCH_TABLE_SIZE,
+    BenchError,
+    Connection,
+    HttpRequest,
+)
 from strongroom.client import Endpoint
 from strongroom.config import worker_environment
 from strongroom.core import random_bytes
@@ -26,6 +33,8 @@ _PATHS = {
     "GenerateDataKey": f"/v1/transit/datakey/plaintext/{_KEY}",
     "Sign": f"/v1/transit/sign/{_SIGNING_KEY}/sha2-256",
 }
+_BATCHES = {"BatchEncrypt": "Encrypt", "BatchDecrypt": "Decrypt", "BatchSign": "Sign"}
+"""Those of the same path that have ``batch_input``."""
 _CONFIGURATION = """\
 storage "inmem" {{}}
 listener "tcp" {{
@@ -69,6 +78,17 @@ def bao_version(bao: str) -> str:
     return said.stdout.split()[1]
 
 
+def _batches_of_texts() -> list[list[str]]:
+    def text() -> str:
+        return base64.b64encode(random_bytes(BATCH_ITEM_BYTES)).decode()
+
+    return [[text() for _ in range(BATCH_ITEMS)] for _ in range(BATCH_TABLE_SIZE)]
+
+
+def _batch(member: str, values: Sequence[str]) -> Mapping[str, object]:
+    return {"batch_input": [{member: value} for value in values]}
+
+
 class OpenBaoSubject:
     """An OpenBao server with one transit key; a context manager by ``process``, then ``set_up``."""
 
@@ -99,6 +119,8 @@ class OpenBaoSubject:
             base64.b64encode(random_bytes(plaintext_bytes)).decode() for _ in range(table_size)
         ]
         self._ciphertexts: list[str] = []
+        self._batches = _batches_of_texts()
+        self._sealed_batches: list[list[str]] = []
         self._token = ""
 
     @property
@@ -124,21 +146,40 @@ class OpenBaoSubject:
 
     def requests(self, operation: str) -> list[HttpRequest]:
         """Return the requests of an operation."""
-        documents: list[Mapping[str, object]]
-        if operation == "Encrypt":
-            documents = [{"plaintext": plaintext} for plaintext in self._plaintexts]
-        elif operation == "Decrypt":
-            documents = [{"ciphertext": ciphertext} for ciphertext in self._encrypted()]
-        elif operation == "Sign":
-            documents = [{"input": plaintext} for plaintext in self._plaintexts]
-        else:
-            documents = [{"bits": 256}] * len(self._plaintexts)
-        made = [self._request(_PATHS[operation], document) for document in documents]
+        path = _PATHS[_BATCHES.get(operation, operation)]
+        made = [self._request(path, document) for document in self._documents(operation)]
         with Connection(self.endpoint) as connection:
             connection.send(made[0])
         if not self.audit_file.stat().st_size:
             raise BenchError("OpenBao wrote no audit log, so the comparison would not be fair")
         return made
+
+    def _documents(self, operation: str) -> Sequence[Mapping[str, object]]:
+        match operation:
+            case "Encrypt":
+                return [{"plaintext": plaintext} for plaintext in self._plaintexts]
+            case "Decrypt":
+                return [{"ciphertext": ciphertext} for ciphertext in self._encrypted()]
+            case "Sign":
+                return [{"input": plaintext} for plaintext in self._plaintexts]
+            case "GenerateDataKey":
+                return [{"bits": 256}] * len(self._plaintexts)
+            case "BatchEncrypt":
+                return [_batch("plaintext", texts) for texts in self._batches]
+            case "BatchDecrypt":
+                return [_batch("ciphertext", sealed) for sealed in self._encrypted_batches()]
+            case "BatchSign":
+                return [_batch("input", texts) for texts in self._batches]
+        raise BenchError(f"{operation} is nothing that OpenBao is measured at")
+
+    def _encrypted_batches(self) -> list[list[str]]:
+        if not self._sealed_batches:
+            with Connection(self.endpoint) as connection:
+                for document in self._documents("BatchEncrypt"):
+                    answer = connection.send(self._request(_PATHS["Encrypt"], document))
+                    results = msgspec.json.decode(answer)["data"]["batch_results"]
+                    self._sealed_batches.append([result["ciphertext"] for result in results])
+        return self._sealed_batches
 
     def _encrypted(self) -> list[str]:
         if not self._ciphertexts:

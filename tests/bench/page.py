@@ -7,11 +7,13 @@ import msgspec
 
 from bench.chart import BLUE, GREEN, LIGHT_BLUE, ORANGE, Bar, Chart, Group, Series, render_chart
 from bench.findings import OPENBAO, STRONGROOM, STRONGROOM_TLS, WITHOUT_FDATASYNC, Results, SubjectCell
+from strongroom.bench import BATCH_ITEM_BYTES, BATCH_ITEMS, BATCH_OPERATIONS, SINGLE_OPERATIONS
 
 RESULTS_FILE = "results.json"
 PAGE_FILE = "results.md"
 RATE_CHART = "rate.svg"
 LATENCY_CHART = "latency.svg"
+BATCH_CHART = "batches.svg"
 _COLUMNS = (
     "P50 and P99 in milliseconds; processor time in microseconds per request, of all processes of the subject and "
     "of the load generator."
@@ -30,8 +32,17 @@ def write_docs(results: Results, folder: Path) -> None:
     document = msgspec.json.format(msgspec.json.encode(results), indent=1)
     (folder / RESULTS_FILE).write_bytes(document + b"\n")
     (folder / PAGE_FILE).write_text(render_page(results))
-    (folder / RATE_CHART).write_text(render_chart(rate_chart(results)))
-    (folder / LATENCY_CHART).write_text(render_chart(latency_chart(results)))
+    for name, chart in _charts(results).items():
+        (folder / name).write_text(render_chart(chart))
+
+
+def _charts(results: Results) -> dict[str, Chart]:
+    charts: dict[str, Chart] = {}
+    if set(results.operations) & set(SINGLE_OPERATIONS):
+        charts |= {RATE_CHART: rate_chart(results), LATENCY_CHART: latency_chart(results)}
+    if set(results.operations) & set(BATCH_OPERATIONS):
+        charts[BATCH_CHART] = batch_chart(results)
+    return charts
 
 
 def rate_chart(results: Results) -> Chart:
@@ -46,7 +57,24 @@ def rate_chart(results: Results) -> Chart:
         _conditions(results),
         "per second",
         series,
-        _charted_groups(results, series, bar),
+        _charted_groups(results, series, SINGLE_OPERATIONS, bar),
+    )
+
+
+def batch_chart(results: Results) -> Chart:
+    """Return items per second, of batches."""
+    series = [one for one in _measured(results, _CHARTED) if one.name in (STRONGROOM, OPENBAO)]
+
+    def bar(found: SubjectCell) -> Bar:
+        return Bar(found.cell.item_rate)
+
+    return Chart(
+        f"Items per second in batches of {BATCH_ITEMS}, each of {BATCH_ITEM_BYTES} bytes",
+        f"{_conditions(results)}; logarithmic",
+        "items per second",
+        series,
+        _charted_groups(results, series, BATCH_OPERATIONS, bar),
+        is_logarithmic=True,
     )
 
 
@@ -62,7 +90,7 @@ def latency_chart(results: Results) -> Chart:
         f"{_conditions(results)}; logarithmic",
         "ms",
         series,
-        _charted_groups(results, series, bar),
+        _charted_groups(results, series, SINGLE_OPERATIONS, bar),
         is_logarithmic=True,
     )
 
@@ -80,10 +108,10 @@ def _measured(results: Results, charted: Sequence[Series]) -> list[Series]:
 
 
 def _charted_groups(
-    results: Results, series: Sequence[Series], bar: Callable[[SubjectCell], Bar]
+    results: Results, series: Sequence[Series], of: Sequence[str], bar: Callable[[SubjectCell], Bar]
 ) -> list[Group]:
     groups = []
-    for operation in results.operations:
+    for operation in (operation for operation in results.operations if operation in of):
         for number in results.connections:
             found = [results.find(one.name, operation, number) for one in series]
             bars = [None if cell is None else bar(cell) for cell in found]
@@ -105,8 +133,7 @@ def render_page(results: Results) -> str:
         "## Ratios",
         _ratio_table(results),
         "## Rates and times",
-        f"![Requests per second]({RATE_CHART})",
-        f"![Time to an answer]({LATENCY_CHART})",
+        *(f"![{chart.title}]({name})" for name, chart in _charts(results).items()),
         _COLUMNS,
         _cell_table(results),
         "## The disk",
@@ -128,7 +155,7 @@ def _circumstances(results: Results) -> str:
         f"{results.taken_at}, Strongroom {results.strongroom} ({results.commit}). {machine.cpu}, {machine.cores} cores, "
         f"{machine.memory_mib / 1024:.0f} GiB, {machine.system}, {results.disk.filesystem}; {versions}. "
         f"{results.rounds} rounds, {results.seconds:g} s each; API processes: {results.api_processes}; plaintexts of "
-        f"{results.plaintext_bytes} bytes. {quiet} Failed requests: {results.failed_requests}."
+        f"{results.plaintext_bytes} bytes, batches of {BATCH_ITEMS} items of {BATCH_ITEM_BYTES} bytes. {quiet} Failed requests: {results.failed_requests}."
     )
 
 
@@ -153,6 +180,7 @@ def _cell_table(results: Results) -> str:
             str(found.cell.connections),
             found.subject,
             f"{found.cell.rate:,.0f}",
+            f"{found.cell.item_rate:,.0f}" if found.cell.items > 1 else "",
             f"{found.cell.p50_ms:.2f}",
             f"{found.cell.p99_ms:.2f}",
             f"{found.server_us:.0f}",
@@ -161,7 +189,18 @@ def _cell_table(results: Results) -> str:
         for found in results.cells
     ]
     return _table(
-        ["Operation", "Connections", "Subject", "Requests/s", "P50", "P99", "Server µs", "Client µs"], rows
+        [
+            "Operation",
+            "Connections",
+            "Subject",
+            "Requests/s",
+            "Items/s",
+            "P50",
+            "P99",
+            "Server µs",
+            "Client µs",
+        ],
+        rows,
     )
 
 

@@ -15,17 +15,36 @@ Threading: everything here is for one thread (``measure_calls`` for one event lo
 with nothing and draws nothing: ``./dev bench`` (tests/bench) does that with what is here.
 """
 
+from strongroom.bench._batches import (
+    BATCH_ITEM_BYTES,
+    BATCH_ITEMS,
+    BATCH_OPERATIONS,
+    BATCH_TABLE_SIZE,
+    items_of,
+)
 from strongroom.bench._errors import BenchError, RequestFailedError, WrkMissingError
 from strongroom.bench._hsm import BenchKeys, Call, CallCell, MeasuredMember, measure_calls, member_calls
 from strongroom.bench._http import Connection, HttpRequest, render_request
-from strongroom.bench._kms import OPERATIONS, PLAINTEXT_BYTES, TABLE_SIZE, KmsCaller, RequestMaker
+from strongroom.bench._kms import (
+    OPERATIONS,
+    PLAINTEXT_BYTES,
+    SINGLE_OPERATIONS,
+    TABLE_SIZE,
+    KmsCaller,
+    RequestMaker,
+)
 from strongroom.bench._machine import Machine, describe_machine
 from strongroom.bench._results import Cell, Errors, Run, summarise
-from strongroom.bench._wrk import Wrk, drive, lua_script, parse_report
+from strongroom.bench._wrk import Wrk, drive, lua_script, parse_report, request_table
 
 __all__ = [
+    "BATCH_ITEMS",
+    "BATCH_ITEM_BYTES",
+    "BATCH_OPERATIONS",
+    "BATCH_TABLE_SIZE",
     "OPERATIONS",
     "PLAINTEXT_BYTES",
+    "SINGLE_OPERATIONS",
     "TABLE_SIZE",
     "BenchError",
     "BenchKeys",
@@ -45,10 +64,12 @@ __all__ = [
     "WrkMissingError",
     "describe_machine",
     "drive",
+    "items_of",
     "lua_script",
     "measure_calls",
     "member_calls",
     "parse_report",
     "render_request",
+    "request_table",
     "summarise",
 ]

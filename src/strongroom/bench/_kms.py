@@ -6,12 +6,15 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from strongroom.api import sign_request
+from strongroom.bench._batches import BATCH_OPERATIONS, BatchMaker
 from strongroom.bench._errors import BenchError
 from strongroom.bench._http import Connection, HttpRequest
 from strongroom.client import Endpoint, Service
 from strongroom.core import Clock, random_bytes
 
-OPERATIONS = ("Encrypt", "Decrypt", "GenerateDataKey", "Sign")
+SINGLE_OPERATIONS = ("Encrypt", "Decrypt", "GenerateDataKey", "Sign")
+"""What does one thing in a request."""
+OPERATIONS = (*SINGLE_OPERATIONS, *BATCH_OPERATIONS)
 """What can be measured."""
 
 PLAINTEXT_BYTES = 32
@@ -26,7 +29,7 @@ class _Metadata(msgspec.Struct, frozen=True, rename="pascal"):
     key_id: str
 
 
-class _Created(msgspec.Struct, frozen=True, rename="pascal"):
+class _Described(msgspec.Struct, frozen=True, rename="pascal"):
     key_metadata: _Metadata
 
 
@@ -47,16 +50,19 @@ class KmsCaller:
 
         It has the headers that boto3 signs, so no two are alike.
         """
-        body = msgspec.json.encode(members)
         headers = {
             "Content-Type": "application/x-amz-json-1.1",
             "X-Amz-Target": f"TrentService.{operation}",
             "amz-sdk-invocation-id": str(uuid.UUID(bytes=random_bytes(16), version=4)),
             "amz-sdk-request": "attempt=1",
         }
+        return self.post("/", headers, msgspec.json.encode(members))
+
+    def post(self, path: str, headers: Mapping[str, str], body: bytes) -> HttpRequest:
+        """Return a request to any path of the service, signed now."""
         signed = sign_request(
             method="POST",
-            path="/",
+            path=path,
             host=self.endpoint.authority,
             headers=headers,
             body=body,
@@ -66,14 +72,14 @@ class KmsCaller:
             clock=self._clock,
         )
         del signed["Host"]
-        return HttpRequest("POST", "/", signed, body)
+        return HttpRequest("POST", path, signed, body)
 
 
 class RequestMaker:
     """Makes tables of different requests under one key, each signed afresh.
 
     The key is created, and stays, unless one is named. What ``Decrypt`` needs is encrypted by the service
-    itself when it is first asked for.
+    itself when it is first asked for. Tables of batches are shorter: ``_batches``.
     """
 
     def __init__(self, caller: KmsCaller, *, key_id: str | None = None, table_size: int = TABLE_SIZE) -> None:
@@ -83,6 +89,7 @@ class RequestMaker:
         self._plaintexts = [random_bytes(PLAINTEXT_BYTES) for _ in range(table_size)]
         self._ciphertexts: list[bytes] = []
         self._signing_key_id: str | None = None
+        self._batches = BatchMaker(caller)
 
     @property
     def key_id(self) -> str:
@@ -91,9 +98,14 @@ class RequestMaker:
             self._key_id = self._new_key({})
         return self._key_id
 
+    def _resolved_key_id(self) -> str:
+        """Return the id of the key, which may have been named by an alias or ARN; paths have ids."""
+        described = self._calls([("DescribeKey", {"KeyId": self.key_id})])[0]
+        return msgspec.json.decode(described, type=_Described).key_metadata.key_id
+
     def _new_key(self, kind: Mapping[str, str]) -> str:
         made = self._calls([("CreateKey", {"Description": "strongroom bench", **kind})])[0]
-        return msgspec.json.decode(made, type=_Created).key_metadata.key_id
+        return msgspec.json.decode(made, type=_Described).key_metadata.key_id
 
     def requests(self, operation: str) -> list[HttpRequest]:
         """Return requests signed now, after a first one was answered with 200. Raises BenchError."""
@@ -103,6 +115,9 @@ class RequestMaker:
             "GenerateDataKey": self._generate_data_key,
             "Sign": self._sign,
         }
+        if operation in BATCH_OPERATIONS:
+            key_id = self._signing_key() if operation == "BatchSign" else self._resolved_key_id()
+            return self._batches.requests(operation, key_id)
         if operation not in makers:
             raise BenchError(f"{operation} is not measured", next_step=f"choose from {', '.join(OPERATIONS)}")
         documents = makers[operation]()
@@ -125,11 +140,14 @@ class RequestMaker:
         return [{"CiphertextBlob": ciphertext} for ciphertext in self._ciphertexts]
 
     def _sign(self) -> list[Mapping[str, object]]:
-        """Sign with a P-256 key, which is always made: the one that is named is a symmetric one."""
+        asked = {"KeyId": self._signing_key(), "SigningAlgorithm": "ECDSA_SHA_256"}
+        return [{**asked, "Message": message} for message in self._plaintexts]
+
+    def _signing_key(self) -> str:
+        """Return a P-256 key, which is always made: the one that is named is a symmetric one."""
         if self._signing_key_id is None:
             self._signing_key_id = self._new_key({"KeySpec": "ECC_NIST_P256", "KeyUsage": "SIGN_VERIFY"})
-        asked = {"KeyId": self._signing_key_id, "SigningAlgorithm": "ECDSA_SHA_256"}
-        return [{**asked, "Message": message} for message in self._plaintexts]
+        return self._signing_key_id
 
     def _generate_data_key(self) -> list[Mapping[str, object]]:
         return [{"KeyId": self.key_id, "KeySpec": "AES_256"}] * self._table_size

@@ -47,10 +47,20 @@ class Cell(msgspec.Struct, frozen=True):
     errors: int
     """Over all runs."""
     runs: list[Run]
+    items: int = 1
+    """In each request; above 1 for batches."""
+
+    @property
+    def item_rate(self) -> float:
+        """Items per second."""
+        return self.rate * self.items
 
 
-def summarise(operation: str, connections: int, runs: Sequence[Run]) -> Cell:
-    """Return the medians of runs; each figure is taken by itself. Raises ValueError when there is no run."""
+def summarise(operation: str, connections: int, runs: Sequence[Run], *, items: int = 1) -> Cell:
+    """Return the medians of runs, of requests with so many items; each figure is taken by itself.
+
+    Raises ValueError when there is no run.
+    """
     if not runs:
         raise ValueError("there is no run to take medians of")
     return Cell(
@@ -61,4 +71,5 @@ def summarise(operation: str, connections: int, runs: Sequence[Run]) -> Cell:
         p99_ms=median(run.p99_ms for run in runs),
         errors=sum(run.errors.total for run in runs),
         runs=list(runs),
+        items=items,
     )

@@ -1,6 +1,7 @@
 """wrk, the load generator: the script that it is given, how it is run, and what it says at the end.
 
-The script holds the requests as bytes, so wrk does nothing but send, read and count. What it says is one line
+The script reads the requests, bytes that are ready to be sent, from a file beside it before the clock starts, so wrk does
+nothing but send, read and count. What it says is one line
 of JSON behind a marker, made by wrk's ``done`` hook from its own histogram of latencies; the words around
 it are for people and are not read.
 """
@@ -12,7 +13,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple, Self
 
@@ -32,8 +33,17 @@ _TIMEOUT_S = 10
 _END_LIMIT_S = 30.0
 _CORES_PER_THREAD = 4
 
-_SCRIPT_HEAD = "local requests = {\n"
-_SCRIPT_TAIL = """}
+# A file and no table in the script: the constants of a Lua function are limited to 65,536, requests are not.
+_SCRIPT = """\
+local requests = {}
+local file = assert(io.open(FILE, "rb"))
+while true do
+  local length = file:read("*n")
+  if not length then break end
+  file:read(1)
+  requests[#requests + 1] = file:read(length)
+end
+file:close()
 local next_request = 0
 local threads = 0
 
@@ -100,12 +110,20 @@ class Wrk(NamedTuple):
         return found[1] if found else "unknown"
 
 
-def lua_script(requests: Sequence[bytes]) -> str:
-    """Return the script that sends these requests in turn; each thread of wrk begins elsewhere in the table."""
-    if not requests:
-        raise ValueError("a run needs at least one request")
-    table = "".join(f"  {_lua_string(request)},\n" for request in requests)
-    return _SCRIPT_HEAD + table + _SCRIPT_TAIL.replace("MARKER", _MARKER)
+def lua_script(table: Path) -> str:
+    """Return the script that sends the requests of a file in turn; each thread of wrk begins elsewhere in the table."""
+    return _SCRIPT.replace("FILE", _lua_string(os.fsencode(table))).replace("MARKER", _MARKER)
+
+
+def request_table(requests: Iterable[bytes]) -> bytes:
+    """Return the file of requests that the script reads: the length of each in decimal, a line feed, and its bytes.
+
+    Raises ValueError when there is none, or one without bytes.
+    """
+    made = list(requests)
+    if not made or not all(made):
+        raise ValueError("a run needs at least one request, and each has bytes")
+    return b"".join(b"%d\n%b\n" % (len(one), one) for one in made)
 
 
 def _lua_string(data: bytes) -> str:
@@ -131,8 +149,9 @@ def drive(
     if not 0 < seconds <= MAX_SECONDS or not 1 <= connections <= MAX_CONNECTIONS:
         raise ValueError(f"not measurable: {connections} connections for {seconds} s")
     with tempfile.TemporaryDirectory(prefix="strongroom-bench-") as folder:
-        script = Path(folder) / "requests.lua"
-        script.write_text(lua_script([render_request(request, endpoint) for request in requests]))
+        script, table = Path(folder) / "requests.lua", Path(folder) / "requests"
+        table.write_bytes(request_table(render_request(request, endpoint) for request in requests))
+        script.write_text(lua_script(table))
         command = [
             wrk.path,
             f"-t{_threads_for(connections)}",

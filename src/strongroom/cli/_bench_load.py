@@ -2,7 +2,16 @@
 
 from collections.abc import Sequence
 
-from strongroom.bench import Cell, KmsCaller, RequestMaker, Wrk, describe_machine, drive, summarise
+from strongroom.bench import (
+    Cell,
+    KmsCaller,
+    RequestMaker,
+    Wrk,
+    describe_machine,
+    drive,
+    items_of,
+    summarise,
+)
 from strongroom.cli._endpoint import find_service
 from strongroom.cli._errors import NotDoneError
 from strongroom.cli._output import Output
@@ -23,7 +32,7 @@ def measure_service(
         for operation in operations:
             requests = maker.requests(operation)
             run = drive(wrk, service.endpoint, requests, connections=number, seconds=seconds)
-            cells.append(summarise(operation, number, [run]))
+            cells.append(summarise(operation, number, [run], items=items_of(operation)))
             output.progress(f"{operation}, connections: {number}, requests a second: {run.rate:,.0f}")
     output.document(
         {
@@ -46,12 +55,13 @@ def measure_service(
 
 def _show(output: Output, cells: Sequence[Cell]) -> None:
     output.table(
-        ["OPERATION", "CONNECTIONS", "REQUESTS/S", "P50 MS", "P99 MS", "FAILED"],
+        ["OPERATION", "CONNECTIONS", "REQUESTS/S", "ITEMS/S", "P50 MS", "P99 MS", "FAILED"],
         [
             [
                 cell.operation,
                 str(cell.connections),
                 f"{cell.rate:,.0f}",
+                f"{cell.item_rate:,.0f}",
                 f"{cell.p50_ms:.2f}",
                 f"{cell.p99_ms:.2f}",
                 str(cell.errors),

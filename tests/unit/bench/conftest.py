@@ -6,10 +6,13 @@ import shutil
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import msgspec
 import pytest
 
 from strongroom.bench import Wrk
 from strongroom.client import Endpoint
+
+_RESULTS = {"encrypt": "ciphertext", "decrypt": "plaintext", "sign": "signature"}
 
 
 class KeyServer(ThreadingHTTPServer):
@@ -21,7 +24,7 @@ class KeyServer(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.seen = []
         self.refused = set()
-        """Operations that are answered with 400."""
+        """Operations that are answered with 400, and batches whose last item fails."""
 
     @property
     def endpoint(self):
@@ -31,7 +34,7 @@ class KeyServer(ThreadingHTTPServer):
         if operation in self.refused:
             return 400, {"__type": "DisabledException"}
         match operation:
-            case "CreateKey":
+            case "CreateKey" | "DescribeKey":
                 return 200, {"KeyMetadata": {"KeyId": "made-for-the-bench", "Arn": "arn"}}
             case "Encrypt":
                 plaintext = base64.b64decode(document["Plaintext"])
@@ -39,16 +42,26 @@ class KeyServer(ThreadingHTTPServer):
             case _:
                 return 200, {}
 
+    def answer_batch(self, verb, document):
+        items = [{_RESULTS[verb]: next(iter(item.values()))[::-1]} for item in document["items"]]
+        if verb in self.refused:
+            items[-1] = {"error": {"code": "InvalidCiphertextException", "message": ""}}
+        return 200, msgspec.msgpack.encode({"items": items})
+
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        operation = self.headers["X-Amz-Target"].removeprefix("TrentService.")
+        if self.path != "/":
+            operation = self.path.rpartition("/")[2]
+            status, answer = self.server.answer_batch(operation, msgspec.msgpack.decode(body))
+        else:
+            operation = self.headers["X-Amz-Target"].removeprefix("TrentService.")
+            status, document = self.server.answer(operation, json.loads(body))
+            answer = json.dumps(document).encode()
         self.server.seen.append((operation, self.path, self.headers.items(), body))
-        status, document = self.server.answer(operation, json.loads(body))
-        answer = json.dumps(document).encode()
         head = f"HTTP/1.1 {status} Fine\r\nContent-Length: {len(answer)}\r\n\r\n".encode()
         self.wfile.write(head + answer)
 

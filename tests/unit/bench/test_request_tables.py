@@ -3,12 +3,14 @@
 import base64
 import json
 
+import msgspec
 import pytest
 
 from strongroom.api import ApiError, Request
 from strongroom.api._sigv4 import SignatureVerifier
 from strongroom.bench import (
-    OPERATIONS,
+    BATCH_OPERATIONS,
+    SINGLE_OPERATIONS,
     BenchError,
     KmsCaller,
     RequestFailedError,
@@ -53,7 +55,7 @@ def _verifier(clock):
     return SignatureVerifier({ACCESS_KEY: credential}.get, clock)
 
 
-@pytest.mark.parametrize("operation", OPERATIONS)
+@pytest.mark.parametrize("operation", SINGLE_OPERATIONS)
 def test_every_request_of_a_table_is_signed_and_no_two_are_alike(maker, key_server, clock, operation):
     raw = [render_request(request, key_server.endpoint) for request in maker.requests(operation)]
     assert len(set(raw)) == 30
@@ -108,3 +110,32 @@ def test_a_service_that_is_not_there_is_an_error(clock):
 def test_an_operation_that_is_not_measured_is_refused(maker):
     with pytest.raises(BenchError, match="CreateKey is not measured"):
         maker.requests("CreateKey")
+
+
+@pytest.mark.parametrize("operation", BATCH_OPERATIONS)
+def test_batches_are_signed_and_each_has_a_hundred_items_of_its_own(maker, key_server, clock, operation):
+    requests = maker.requests(operation)
+    items = []
+    for made in requests:
+        request = _parsed(render_request(made, key_server.endpoint))
+        assert _verifier(clock).verify(request).principal == "user/bench"
+        assert request.path == f"/api/v1/keys/made-for-the-bench/batch/{operation[5:].lower()}"
+        items += msgspec.msgpack.decode(request.body)["items"]
+    texts = {text for item in items for text in item.values()}
+    assert len(items) == len(texts) == len(requests) * 100
+    assert {len(text) for text in texts} == {64}
+
+
+def test_batches_decrypt_what_the_service_encrypted(maker):
+    plain = [msgspec.msgpack.decode(request.body) for request in maker.requests("BatchEncrypt")]
+    sealed = [msgspec.msgpack.decode(request.body) for request in maker.requests("BatchDecrypt")]
+    assert [[item["ciphertext"][::-1] for item in batch["items"]] for batch in sealed] == [
+        [item["plaintext"] for item in batch["items"]] for batch in plain
+    ]
+
+
+@pytest.mark.parametrize("operation", BATCH_OPERATIONS)
+def test_a_batch_with_an_item_that_failed_ends_the_measurement_before_it_begins(maker, key_server, operation):
+    key_server.refused = {operation[5:].lower()}
+    with pytest.raises(BenchError, match="100 items were answered, 1 failed"):
+        maker.requests(operation)

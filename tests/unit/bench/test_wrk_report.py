@@ -1,12 +1,12 @@
 """What wrk says at its end, and the script that it is given."""
 
-import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from strongroom.bench import BenchError, Errors, Run, lua_script, parse_report
+from strongroom.bench import BenchError, Errors, Run, lua_script, parse_report, request_table
 
 REPORT = (
     '{"requests":1200,"duration_us":2000000,"p50_us":810.5,"p99_us":2400.0,"max_us":9000.0,'
@@ -61,23 +61,28 @@ def test_whatever_wrk_says_only_our_error_comes_of_it(said):
         parse_report(said)
 
 
-def _requests_in(script):
-    """Read the table back, as Lua reads decimal escapes."""
-    table = script[script.index("{") : script.index("\n}")]
-    literals = re.findall(r'^  "(.*)",$', table, re.MULTILINE)
-    return [
-        re.sub(r"\\(\d{3})", lambda found: chr(int(found[1])), literal).encode("latin-1")
-        for literal in literals
-    ]
+def _requests_in(table):
+    """Read the table back, as the script does."""
+    found = []
+    while table:
+        length, _, rest = table.partition(b"\n")
+        found.append(rest[: int(length)])
+        table = rest[int(length) + 1 :]
+    return found
 
 
-@given(st.lists(st.binary(max_size=60), min_size=1, max_size=5))
-def test_every_byte_of_a_request_survives_the_script(requests):
-    script = lua_script(requests)
-    assert script.isascii()
-    assert _requests_in(script) == requests
+@given(st.lists(st.binary(min_size=1, max_size=60), min_size=1, max_size=5))
+def test_every_byte_of_a_request_survives_the_table(requests):
+    assert _requests_in(request_table(requests)) == requests
 
 
-def test_a_script_without_requests_is_refused():
+@pytest.mark.parametrize("requests", [[], [b""], [b"one", b""]])
+def test_a_table_without_requests_is_refused(requests):
     with pytest.raises(ValueError, match="at least one"):
-        lua_script([])
+        request_table(requests)
+
+
+def test_the_script_names_its_table_whatever_the_folder_is_called():
+    script = lua_script(Path('/tmp/a "b" \\ é/requests'))  # nothing is written there
+    assert script.isascii()
+    assert r'io.open("/tmp/a \034b\034 \092 \195\169/requests", "rb")' in script
