@@ -75,7 +75,8 @@ class Domain(AdminAnswer, frozen=True, rename="camel"):
     name: str | None
     n_keys: int
     """Keys that are not destroyed; access keys in the domain of kind ``credentials``."""
-    max_keys: int
+    max_keys: int | None
+    """Null for the domain of kind ``credentials``."""
     created_at: float
     """Seconds since the Unix epoch: when its KEK was made."""
     root_id: str

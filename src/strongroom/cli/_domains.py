@@ -33,7 +33,7 @@ class Domain(msgspec.Struct, frozen=True, rename="camel"):
     kind: str
     name: str | None
     n_keys: int
-    max_keys: int
+    max_keys: int | None
     created_at: float
     root_id: str
     replaces: _Replacement | None = None
@@ -42,6 +42,11 @@ class Domain(msgspec.Struct, frozen=True, rename="camel"):
     def shown_name(self) -> str:
         """Its name, or its id where it has none."""
         return visible(self.name or self.domain_id)
+
+    @property
+    def shown_keys(self) -> str:
+        """How many keys it has, and how many it may have."""
+        return str(self.n_keys) if self.max_keys is None else f"{self.n_keys} of {self.max_keys}"
 
     @property
     def rotation(self) -> str:
@@ -76,7 +81,7 @@ def list_domains(output: Output) -> None:
             domain.domain_id,
             domain.kind,
             visible(domain.name or "-"),
-            f"{domain.n_keys} of {domain.max_keys}",
+            domain.shown_keys,
             shown_time(domain.created_at),
             domain.rotation,
         ]
@@ -170,7 +175,7 @@ def _show(output: Output, domain: Domain) -> None:
         ["domain id", domain.domain_id],
         ["kind", domain.kind],
         ["name", visible(domain.name or "-")],
-        ["keys", f"{domain.n_keys} of {domain.max_keys}"],
+        ["keys", domain.shown_keys],
         ["KEK made", shown_time(domain.created_at)],
         ["root id", domain.root_id],
         ["rotation", domain.rotation],

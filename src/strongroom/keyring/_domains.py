@@ -65,7 +65,8 @@ class DomainInfo(NamedTuple):
     name: str | None
     n_keys: int
     """Keys that are not destroyed, with those that are still under the KEK which this one replaces."""
-    max_keys: int
+    max_keys: int | None
+    """None for the domain of access keys."""
     created_at: float
     """When its KEK was made."""
     root_id: bytes
@@ -185,15 +186,16 @@ class Domains:
     def _info(self, domain: DomainRecord) -> DomainInfo:
         replaced = self._store.find_domain_replaced_by(domain.domain_id)
         replaces = None if replaced is None else self._replacement(replaced)
-        n_keys = domain.key_count
+        n_keys: int = domain.key_count
+        max_keys: int | None = max_keys_of(domain)
         if domain.kind == CREDENTIALS:
-            n_keys = len(self._store.list_access_keys())
+            n_keys, max_keys = len(self._store.list_access_keys()), None
         return DomainInfo(
             domain.domain_id,
             kind_of(domain),
             domain.name,
             n_keys,
-            max_keys_of(domain),
+            max_keys,
             domain.created_at,
             domain.root_id,
             replaces,
