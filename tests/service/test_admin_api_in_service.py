@@ -1,6 +1,9 @@
 """The admin API of a whole service: tokens of an issuer that serves its keys by HTTPS, client certificates, and what the audit log says."""
 
 import json
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -155,6 +158,22 @@ def test_keys_of_the_issuer_change_without_a_restart(running: Running) -> None:
     finally:
         running.keys.answer = (200, {}, running.issuer.key_set())
     running.until(200, "caller", running.token())
+
+
+def test_the_owner_sees_who_is_configured(running: Running) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "strongroom", "principals", "list", "--json"],
+        env={**os.environ, "STRONGROOM_HOME": str(running.service.home.root)},
+        stdout=subprocess.PIPE, check=True, timeout=LIMIT_S,
+    )  # fmt: skip
+    listed = json.loads(done.stdout)
+    assert listed["certificates"] == [
+        {"identity": "cn:alice", "principal": "user/alice", "roles": ["operator"]}
+    ]
+    assert [(claim["identity"], claim["principal"]) for claim in listed["claims"]] == [
+        ("oidc:sub=alice", "user/alice"),
+        ("oidc:groups=operators", "role/operators"),
+    ]
 
 
 def test_the_description_is_one_that_generators_of_clients_read(running: Running) -> None:

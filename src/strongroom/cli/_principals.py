@@ -12,7 +12,14 @@ import click
 
 from strongroom.cli._output import Output, shown_time, visible
 from strongroom.cli._reporting import reporting
-from strongroom.config import Config, Home, home_from_environment, load_config
+from strongroom.config import (
+    ClientConfig,
+    Config,
+    Home,
+    TokenCallerConfig,
+    home_from_environment,
+    load_config,
+)
 from strongroom.core import SystemClock
 from strongroom.service import Role
 from strongroom.wiring.events import LoggedEvents
@@ -38,17 +45,21 @@ def principals() -> None:
 @principals.command("list")
 @reporting
 def list_principals(output: Output) -> None:
-    """List principals, their access keys, and the client certificates of the configuration."""
+    """List principals, their access keys, and the certificates and claims of tokens in the configuration."""
 
     async def ask(desk: Principals) -> list[KnownAccessKey]:
         return desk.list()
 
     config, known = _at_desk(ask)
-    certificates = [
-        {"identity": client.identity, "principal": client.principal, "roles": list(client.roles)}
-        for client in config.service.clients
-    ]
-    output.document({"access_keys": [_document(entry) for entry in known], "certificates": certificates})
+    claims = [] if config.oidc is None else config.oidc.callers
+    output.document(
+        {
+            "access_keys": [_document(entry) for entry in known],
+            "certificates": [_configured(client) for client in config.service.clients],
+            "claims": [_configured(caller) for caller in claims],
+        }
+    )
+    configured: list[ClientConfig | TokenCallerConfig] = [*config.service.clients, *claims]
     rows = [
         [
             entry.record.principal,
@@ -61,10 +72,14 @@ def list_principals(output: Output) -> None:
         for entry in known
     ]
     rows += [
-        [client.principal, client.identity, " ".join(client.roles) or "-", "configured", "-", "-"]
-        for client in config.service.clients
+        [caller.principal, caller.identity, " ".join(caller.roles) or "-", "configured", "-", "-"]
+        for caller in configured
     ]
     output.table(["PRINCIPAL", "ACCESS KEY", "ROLES", "STATE", "CREATED", "LAST USED"], rows)
+
+
+def _configured(caller: ClientConfig | TokenCallerConfig) -> dict[str, object]:
+    return {"identity": caller.identity, "principal": caller.principal, "roles": list(caller.roles)}
 
 
 @principals.command
