@@ -104,7 +104,7 @@ class Keyring(SymmetricKeys):
         self.uses = KeyUses(self._records, works, self._slow, self.cryptoperiods)
         self.either = EitherUses(self, self.uses, self._records)
         self.data_key_pairs = DataKeyPairs(self, self._slowest)
-        singly = SingleBatches(self._records, self, self.uses)
+        singly = SingleBatches(self._records, self, self.uses, self.ready_uses)
         self.batches = Batches(
             store, self._records, self.ciphers, self.cryptoperiods, self.samples, singly=singly
         )

@@ -1,4 +1,4 @@
-"""``SingleBatches``: batches whose items cannot share their work, because each is a call of an HSM or a signature."""
+"""``SingleBatches``: batches whose items cannot share their work, because each is a call of an HSM, a signature or a MAC."""
 
 import asyncio
 from collections import Counter
@@ -22,6 +22,7 @@ from strongroom.keyring._errors import (
     KeyringError,
     UnfitRequestError,
 )
+from strongroom.keyring._ready_uses import ReadyUses
 from strongroom.keyring._records import KeyRecords
 from strongroom.keyring._use_values import MessageType
 from strongroom.keyring._uses import KeyUses
@@ -38,10 +39,13 @@ _R = TypeVar("_R")
 class SingleBatches:
     """Does the items of a batch one by one, some at the same time. Raises as ``Batches`` does.
 
-    All are done with the key that the name stood for at the beginning: an alias may move while items wait.
+    Items that a key in memory does at once get no task each, which would take as long as the work. All are done with the key that the name stood for at the beginning: an alias may move while items wait.
     """
 
-    def __init__(self, records: KeyRecords, symmetric: SymmetricUses, uses: KeyUses) -> None:
+    def __init__(
+        self, records: KeyRecords, symmetric: SymmetricUses, uses: KeyUses, ready: ReadyUses
+    ) -> None:
+        self._ready = ready
         self._records = records
         self._symmetric = symmetric
         self._uses = uses
@@ -108,7 +112,10 @@ class SingleBatches:
         async def one(message: bytes) -> bytes:
             return (await self._uses.sign(key, algorithm, message, kind)).signature
 
-        return BatchOfBytes(*self._names(key), await _each(messages, one))
+        def at_once(part: Sequence[bytes]) -> Sequence[bytes | KeyringError] | None:
+            return self._ready.sign_many(key, algorithm, part, kind)
+
+        return BatchOfBytes(*self._names(key), await _each(messages, one, at_once))
 
     async def mac(self, key: KeyRef, messages: Sequence[bytes], *, algorithm: MacAlgorithm) -> BatchOfBytes:
         """Make the HMAC of each message."""
@@ -117,15 +124,25 @@ class SingleBatches:
         async def one(message: bytes) -> bytes:
             return (await self._uses.generate_mac(key, algorithm, message)).mac
 
-        return BatchOfBytes(*self._names(key), await _each(messages, one))
+        def at_once(part: Sequence[bytes]) -> Sequence[bytes | KeyringError] | None:
+            return self._ready.mac_many(key, algorithm, part)
+
+        return BatchOfBytes(*self._names(key), await _each(messages, one, at_once))
 
     def _names(self, key: KeyRef) -> tuple[str, str]:
         record = self._records.find(key).record
         return record.key_id, record.material_id
 
 
-async def _each(items: Sequence[_ItemT], act: Callable[[_ItemT], Awaitable[_R]]) -> list[_R | KeyringError]:
-    """Do each item; the first error that is not of an item alone ends it, and what is under way is cancelled."""
+async def _each(
+    items: Sequence[_ItemT],
+    act: Callable[[_ItemT], Awaitable[_R]],
+    at_once: Callable[[Sequence[_ItemT]], Sequence[_R | KeyringError] | None] = lambda _part: None,
+) -> list[_R | KeyringError]:
+    """Do each item; the first error that is not of an item alone ends it, and what is under way is cancelled.
+
+    ``at_once`` does some items without waiting, or returns None; then ``act`` does them. Others have their turn meanwhile.
+    """
 
     async def one(item: _ItemT) -> _R | KeyringError:
         try:
@@ -135,10 +152,15 @@ async def _each(items: Sequence[_ItemT], act: Callable[[_ItemT], Awaitable[_R]])
 
     results: list[_R | KeyringError] = []
     for begin in range(0, len(items), _AT_ONCE):
-        try:
-            async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(one(item)) for item in items[begin : begin + _AT_ONCE]]
-        except ExceptionGroup as failed:  # one error is told, as a call with one item would tell it
-            raise failed.exceptions[0] from None
-        results += [task.result() for task in tasks]
+        part = items[begin : begin + _AT_ONCE]
+        await asyncio.sleep(0)
+        done = at_once(part)
+        if done is None:
+            try:
+                async with asyncio.TaskGroup() as group:
+                    tasks = [group.create_task(one(item)) for item in part]
+            except ExceptionGroup as failed:  # one error is told, as a call with one item would tell it
+                raise failed.exceptions[0] from None
+            done = [task.result() for task in tasks]
+        results += done
     return results

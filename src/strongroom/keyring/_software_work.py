@@ -54,6 +54,14 @@ class SignsAtOnce(ABC):
         """Sign what ``KeyWork.sign`` does, by the only algorithm of its spec."""
 
 
+class MacsAtOnce(ABC):
+    """A key that makes a MAC in less time than a task would take to begin."""
+
+    @abstractmethod
+    def mac_now(self, message: bytes) -> bytes:
+        """Make the MAC that ``KeyWork.mac`` makes."""
+
+
 def software_work(spec: ManagedKeySpec, secret: bytes, slow: SlowWork) -> KeyWork:
     """Put what ``Material.secret`` holds to work. Takes microseconds. Raises UnfitMaterialError."""
     if spec.mac_algorithm is not None:
@@ -90,11 +98,14 @@ def _refuse(algorithm: str) -> NoReturn:
     raise HsmRequestError(f"{algorithm} is nothing that this kind of key does")
 
 
-class _HmacWork(_Work):
+class _HmacWork(_Work, MacsAtOnce):
     def __init__(self, algorithm: MacAlgorithm, secret: bytes) -> None:
         self._keyed = HMAC(secret, _HMAC[algorithm])
 
     async def mac(self, message: bytes) -> bytes:
+        return self.mac_now(message)
+
+    def mac_now(self, message: bytes) -> bytes:
         work = self._keyed.copy()
         work.update(message)
         return work.finalize()
