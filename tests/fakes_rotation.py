@@ -8,10 +8,15 @@ from strongroom.keyring import (
     KeyVersion,
     KeyVersionUses,
     LastUse,
+    Retired,
     RotationStatus,
+    VersionNotFoundError,
     VersionPage,
+    VersionStateError,
     VersionUses,
 )
+from strongroom.service import InRecentUseError
+from strongroom.storage import InventoryRecord
 
 DAY_S = 86_400.0
 
@@ -21,6 +26,7 @@ class FakeRotation:
 
     def __init__(self):
         self.schedules = {}
+        self.retirable, self.inventories = set(), []
         self.versions = {}
 
     async def enable_key_rotation(self, caller, key_id, *, days):
@@ -80,6 +86,29 @@ class FakeRotation:
         state = KeyState.ACTIVE if at is None else KeyState.PRE_ACTIVE
         self.keys[key_id] = self._key(key_id)._replace(state=state)
         return Cryptoperiod(key_id, 0, None, 0, 0, at, is_made_anew=True)
+
+    async def retire_key_version(self, caller, key_id, *, version):
+        self._begin("RetireKeyVersion", caller)
+        versions = self._versions(self._key(key_id))
+        if version > len(versions):
+            raise VersionNotFoundError(key_id, version)
+        if versions[version - 1].is_current:
+            raise VersionStateError(
+                key_id, version, "is the current one, or waits to be: rotate the key first"
+            )
+        if version not in self.retirable:
+            raise InRecentUseError(
+                "version 1 of the key was in use within 30 days, and no approval covers its end"
+            )
+        return Retired(key_id, versions[version - 1].material_id, version, "d" * 64)
+
+    async def record_inventory(self, caller, key_id, *, inventory):
+        self._begin("RecordInventory", caller)
+        self._key(key_id)
+        self.inventories.append(inventory)
+        return InventoryRecord(
+            key_id, key_id, inventory.digest, inventory.canonical(), self._clock.now(), "p"
+        )
 
     async def get_key_last_usage(self, caller, key_id):
         self._begin("GetKeyLastUsage", caller)

@@ -47,6 +47,11 @@ class VersionUses(AdminAnswer, frozen=True, rename="camel"):
     """When something was last opened or verified."""
     outstanding: OutstandingCiphertexts | None
     """None where there are no ciphertexts, or none was noted."""
+    is_in_use: bool
+    """Whether its retirement needs an approval; the current version, and one that waits, cannot be retired at all."""
+    retired_at: float | None
+    closed_by: str
+    """SHA-256 of the inventory that shows that nobody needs it; empty when there is none."""
 
 
 class KeyUses(AdminAnswer, frozen=True, rename="camel"):
@@ -56,6 +61,8 @@ class KeyUses(AdminAnswer, frozen=True, rename="camel"):
     """ARN."""
     tracked_since: float
     versions: list[VersionUses]
+    state: str
+    """In the words of NIST SP 800-57 Part 1."""
 
 
 class ListedKeyAnswer(AdminAnswer, frozen=True):
@@ -163,10 +170,13 @@ async def _list_uses(call: AdminCall) -> KeyUses:
             version.protected_at,
             version.processed_at,
             None if version.outstanding is None else OutstandingCiphertexts(*version.outstanding),
+            version.is_in_use,
+            version.retired_at,
+            version.closed_by,
         )
         for version in uses.versions
     ]
-    return KeyUses(call.arns.key(uses.key_id), uses.tracked_since, versions)
+    return KeyUses(call.arns.key(uses.key_id), uses.tracked_since, versions, uses.state)
 
 
 KEY_ROUTES = (

@@ -8,6 +8,7 @@ from strongroom.api._admin_cryptoperiods import CRYPTOPERIOD_ROUTES
 from strongroom.api._admin_domains import DOMAIN_ROUTES
 from strongroom.api._admin_keys import KEY_ROUTES
 from strongroom.api._admin_service import SERVICE_ROUTES
+from strongroom.api._admin_versions import VERSION_ROUTES
 from strongroom.api._batches import BATCH_ROUTES
 from strongroom.api._openapi import OpenApiDocument, openapi_document
 from strongroom.api._operation import Document
@@ -33,6 +34,7 @@ ADMIN_ROUTES: Final = (
     *KEY_ROUTES,
     *DOMAIN_ROUTES,
     *CRYPTOPERIOD_ROUTES,
+    *VERSION_ROUTES,
     *BATCH_ROUTES,
 )
 """Every route. To add a family: a module with its tuple, and a line here."""

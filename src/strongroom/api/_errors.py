@@ -47,6 +47,8 @@ from strongroom.keyring import (
     InvalidCiphertextError,
     InvalidMacError,
     InvalidSignatureError,
+    InventoryLimitError,
+    InventoryUnfitError,
     KeyCompromisedError,
     KeyNotFoundError,
     KeyPreActiveError,
@@ -67,6 +69,9 @@ from strongroom.keyring import (
     TooBusyError,
     UnfitRequestError,
     UnknownMaterialError,
+    VersionNotFoundError,
+    VersionRetiredError,
+    VersionStateError,
 )
 from strongroom.policy import MalformedPolicyError
 from strongroom.service import (
@@ -74,6 +79,7 @@ from strongroom.service import (
     GrantLimitError,
     GrantNotFoundError,
     InactiveAccessKeyError,
+    InRecentUseError,
     InvalidGrantTokenError,
     LockoutError,
     PoliciesNotKeptError,
@@ -157,6 +163,16 @@ ERROR_RULES: tuple[ErrorRule, ...] = (
               f"{where.arns.key(error.key_id)} has reached the end of its cryptoperiod: it protects nothing more."),
     ErrorRule(CryptoperiodUnfitError, "KMSInvalidStateException", 400,
               lambda error, where: f"{where.arns.key(error.key_id)} {error.finding}."),
+    ErrorRule(VersionRetiredError, "KMSInvalidStateException", 400, lambda error, where:
+              f"Version {error.version} of {where.arns.key(error.key_id)}, which this ciphertext is under, was retired."),
+    ErrorRule(VersionNotFoundError, "NotFoundException", 400,
+              lambda error, where: f"{where.arns.key(error.key_id)} has no version {error.version}."),
+    ErrorRule(VersionStateError, "KMSInvalidStateException", 400,
+              lambda error, where: f"Version {error.version} of {where.arns.key(error.key_id)} {error.finding}."),
+    ErrorRule(InventoryUnfitError, "ValidationException", 400, lambda error, _where: _sentence(error)),
+    ErrorRule(InventoryLimitError, "LimitExceededException", 400, lambda error, where:
+              f"There are {error.limit} inventories about {where.arns.key(error.key_id)}, which is the most."),
+    ErrorRule(InRecentUseError, "AccessDeniedException", 400, lambda error, _where: _sentence(error)),
     ErrorRule(RotationUnsupportedError, "UnsupportedOperationException", 400,
               lambda error, where: f"{where.arns.key(error.key_id)} is of a kind that is not rotated so."),
     ErrorRule(RotationLimitError, "LimitExceededException", 400, lambda error, where:

@@ -1,6 +1,5 @@
 """Calls of the admin API about one key."""
 
-from collections.abc import Mapping
 from typing import TypeVar
 
 import msgspec
@@ -21,7 +20,7 @@ def post(
     key_id: str,
     action: str,
     kind: type[_T],
-    members: Mapping[str, object] | None = None,
+    members: object = None,
 ) -> _T:
     """Do something with a key, and return the answer. Raises as ``read_answer``."""
     body = b"" if members is None else msgspec.json.encode(members)

@@ -20,6 +20,7 @@ from strongroom.cli._endpoint import find_service
 from strongroom.cli._errors import NotDoneError
 from strongroom.cli._keys_cryptoperiod import cryptoperiod_commands
 from strongroom.cli._keys_life import life_commands
+from strongroom.cli._keys_versions import version_commands
 from strongroom.cli._output import Output, shown_time, visible
 from strongroom.cli._policy_check import policy_check
 from strongroom.cli._reporting import reporting
@@ -222,5 +223,6 @@ def _document(metadata: KeyMetadata, aliases: Sequence[str]) -> Mapping[str, obj
 
 
 keys.add_command(move_command(_client), "move")
-for _name, _command in {**life_commands(_client), **cryptoperiod_commands(_client)}.items():
-    keys.add_command(_command, _name)
+for _commands in (life_commands, cryptoperiod_commands, version_commands):
+    for _name, _command in _commands(_client).items():
+        keys.add_command(_command, _name)

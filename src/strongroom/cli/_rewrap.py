@@ -13,6 +13,7 @@ from strongroom.cli._context_option import context_option
 from strongroom.cli._endpoint import find_service
 from strongroom.cli._errors import NotDoneError
 from strongroom.cli._file_progress import FileProgress
+from strongroom.cli._inventory_option import begin_counting, finish_counting, inventory_option
 from strongroom.cli._output import Output, visible
 from strongroom.cli._part_file import PartFile
 from strongroom.cli._reporting import reporting
@@ -47,6 +48,7 @@ def rewrap() -> None:
 @click.option("--output", "-o", "target", default=_PIPE, metavar="FILE", help="Standard output if left out.")
 @click.option("--resume", is_flag=True, help="Go on where an interrupted run with this --output stopped.")
 @click.option("--force", is_flag=True, help="Replace the output file if it is there.")
+@inventory_option
 @click.option("--batch-items", type=click.IntRange(1, 10_000), default=5_000, help="Lines in a request; 5000 if left out.")  # fmt: skip
 @reporting
 def lines(
@@ -60,6 +62,7 @@ def lines(
     target: str,
     resume: bool,
     force: bool,
+    inventory_file: str | None,
     batch_items: int,
 ) -> None:
     """Rewrap a file of JSON lines, or standard input if INPUT is -.
@@ -73,6 +76,11 @@ def lines(
         raise click.UsageError("give --context or --context-field, not both")
     if target == _PIPE and (resume or force or output.is_json):
         raise click.UsageError("--resume, --force and --json need an output file: use -o FILE")
+    if inventory_file and (target == _PIPE or resume):
+        raise click.UsageError(
+            "an inventory is of an output file that is written in one go: -o FILE, no --resume"
+        )
+    counting = begin_counting(inventory_file, key, "lines", str(Path(target).absolute()))
     shape = LineShape(path_of(field), path_of(context_field) if context_field else None)
     tally = Tally()
     with (
@@ -84,7 +92,7 @@ def lines(
         def work(begin_with: Iterator[bytes], write: Callable[[bytes], None]) -> None:
             rewrap_lines(
                 client, key, shape, context, source=begin_with, write=write, tally=tally,
-                most=batch_items, progress=progress, report=_report,
+                most=batch_items, progress=progress, report=_report, counting=counting,
             )  # fmt: skip
 
         if target == _PIPE:
@@ -98,6 +106,7 @@ def lines(
                     work(every, part.append)
                 part.finish()
     output.document({"input": source, "output": target, **tally.document()})
+    finish_counting(inventory_file, counting, output)
     words = f"{tally.rewrapped} of {tally.lines} lines rewrapped"
     if tally.failed:
         raise NotDoneError(
@@ -126,6 +135,7 @@ def lines(
 @click.option(
     "--state", metavar="FILE", help="Remember the place here, and go on from it if the file is there."
 )
+@inventory_option
 @click.option("--batch-items", type=click.IntRange(1, 10_000), default=500, help="Rows in a request and a transaction; 500 if left out.")  # fmt: skip
 @reporting
 def table(
@@ -140,6 +150,7 @@ def table(
     context: Mapping[str, str],
     key: str,
     state: str | None,
+    inventory_file: str | None,
     batch_items: int,
 ) -> None:
     """Rewrap a column of an SQL table, while others use it.
@@ -164,12 +175,14 @@ def table(
             context=context_column,
         ) as opened,
     ):
+        counting = begin_counting(inventory_file, key, "table", opened.place)
         place = StateFile(Path(state) if state else None, table_name, key_column, ciphertext_column, key=key)
         rewrap_table(
             client, key, opened, context, state=place, tally=tally, most=batch_items,
-            progress=lambda done: began(done.rewrapped), report=_report,
+            progress=lambda done: began(done.rewrapped), report=_report, counting=counting,
         )  # fmt: skip
     output.document({"table": table_name, **document_of(tally)})
+    finish_counting(inventory_file, counting, output)
     words = f"{tally.rewrapped} rows rewrapped"
     if tally.failed or tally.contended:
         raise NotDoneError(

@@ -7,6 +7,7 @@ from typing import BinaryIO, Final
 
 from strongroom.cli._ciphertext_lines import MAX_LINE_BYTES, Found, LineShape, UnusableLineError
 from strongroom.cli._errors import NotDoneError
+from strongroom.cli._rewrap_inventory import Counting
 from strongroom.client import Client, Item
 
 _MAX_CHUNK_BYTES: Final = 8 * 1024 * 1024
@@ -72,6 +73,7 @@ def rewrap_lines(
     most: int,
     progress: Callable[[int], None],
     report: Callable[[str], None],
+    counting: Counting | None = None,
 ) -> None:
     """Rewrap all lines of ``source``; ``write`` gets whole lines. Raises as ``Client.rewrap_many``."""
     while chunk := _chunk(source, most):
@@ -86,6 +88,8 @@ def rewrap_lines(
             if isinstance(one, Found):
                 made, error = next(results)
                 trouble = error.reason if error else None
+            if counting is not None and one is not None:
+                counting.line(one.ciphertext if isinstance(one, Found) else None, made)
             if trouble is not None:
                 tally.failed += 1
                 report(f"line {tally.lines}: {trouble}")

@@ -12,6 +12,7 @@ from uuid import UUID
 import msgspec
 
 from strongroom.cli._errors import NotDoneError
+from strongroom.cli._rewrap_inventory import Counting
 from strongroom.client import Client, Item, Result
 from strongroom.core import StorageError, random_bytes
 from strongroom.storage import CiphertextRow, CiphertextTable
@@ -107,14 +108,22 @@ def rewrap_table(
     most: int,
     progress: Callable[[TableTally], None],
     report: Callable[[str], None],
+    counting: Counting | None = None,
 ) -> None:
-    """Rewrap every row; ``most`` rows in a transaction. Raises StorageError and as ``Client.rewrap_many``."""
+    """Rewrap every row; ``most`` rows in a transaction. Raises StorageError and as ``Client.rewrap_many``.
+
+    With ``counting`` all rows are read once more at the end.
+    """
     last = state.read(tally)
     while rows := table.rows_after(last, most):
         last = rows[-1].key
+        if counting is not None:
+            _each(rows, counting.found, lambda: None)
         _key_to(last)  # a key that could not be remembered shows before anything is changed
         for _ in range(_ROUNDS):
-            rows = _once(client, key, table, context, rows=rows, tally=tally, report=report)
+            rows = _once(
+                client, key, table, context, rows=rows, tally=tally, report=report, counting=counting
+            )
             if not rows:
                 break
             rows = table.rows_of([row.key for row in rows])
@@ -123,7 +132,22 @@ def rewrap_table(
             report(f"row {row.key}: others change it all the time; it holds what they wrote")
         state.write(last, tally)
         progress(tally)
+    if counting is not None:
+        last = None
+        while rows := table.rows_after(last, most):
+            last = rows[-1].key
+            _each(rows, counting.left, counting.unreadable)
     state.remove()
+
+
+def _each(
+    rows: Sequence[CiphertextRow], count: Callable[[bytes], None], unreadable: Callable[[], None]
+) -> None:
+    for row in rows:
+        try:
+            count(_ciphertext(row))
+        except ValueError:
+            unreadable()
 
 
 def _once(
@@ -135,6 +159,7 @@ def _once(
     rows: Sequence[CiphertextRow],
     tally: TableTally,
     report: Callable[[str], None],
+    counting: Counting | None,
 ) -> list[CiphertextRow]:
     """Rewrap rows and write what came of it; returns those that others changed meanwhile."""
     items: list[tuple[CiphertextRow, Item]] = []
@@ -154,6 +179,9 @@ def _once(
             report(f"row {row.key}: {result.error.reason}")
     lost = table.replace(changes)
     tally.rewrapped += len(changes) - len(lost)
+    if counting is not None:
+        left = {id(row) for row in lost}
+        _each([row for row, _ in changes if id(row) not in left], counting.rewrapped, lambda: None)
     return lost
 
 

@@ -117,6 +117,15 @@ class DeadlineConfig(_Section, frozen=True):
     """For all members together; then the caller gets an error. At least twice ``attempt_s``, so that there is a second attempt."""
 
 
+class LifecycleConfig(_Section, frozen=True):
+    """What takes an approval in the life of keys."""
+
+    recent_use_days: Annotated[int, msgspec.Meta(ge=0, le=3_650)] = 30
+    """A version that was used within so many days is not retired without an approval; 0: every one is."""
+    deletion_needs_approval: bool = False
+    """Whether a key that was used within them is not scheduled for deletion either. Clients of AWS KMS know no approvals."""
+
+
 class Config(_Section, frozen=True):
     """The whole file."""
 
@@ -125,6 +134,7 @@ class Config(_Section, frozen=True):
     service: ServiceConfig = ServiceConfig()
     cache: CacheConfig = CacheConfig()
     deadlines: DeadlineConfig = DeadlineConfig()
+    lifecycle: LifecycleConfig = LifecycleConfig()
     oidc: OidcConfig | None = None
     quotas: QuotasConfig = QuotasConfig()
 

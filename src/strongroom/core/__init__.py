@@ -62,6 +62,15 @@ from strongroom.core._hsm_keys import (
     MadeHsmKey,
     TooFewMembersError,
 )
+from strongroom.core._inventory import (
+    INVENTORY_FORMAT,
+    MAX_INVENTORY_BYTES,
+    Inventory,
+    InventoryUnreadableError,
+    VersionFound,
+    read_inventory,
+    require_digest,
+)
 from strongroom.core._managed import KeyOrigin, ManagedKeySpec, VersionMadeBy
 from strongroom.core._protocols import ApprovalGate, ClosedGate, EventSink, HsmMember, HsmUse
 from strongroom.core._random import RandomPool, random_bytes
@@ -77,7 +86,9 @@ from strongroom.core._values import (
 
 __all__ = [
     "HSM_KEY_ID_BYTES",
+    "INVENTORY_FORMAT",
     "MAX_BATCH_ITEMS",
+    "MAX_INVENTORY_BYTES",
     "ApprovalGate",
     "ApprovalRequiredError",
     "AuditUnavailableError",
@@ -109,6 +120,8 @@ __all__ = [
     "HsmOutcomeUnknownError",
     "HsmRequestError",
     "HsmUse",
+    "Inventory",
+    "InventoryUnreadableError",
     "KeyOrigin",
     "KeySpec",
     "KeyState",
@@ -134,12 +147,15 @@ __all__ = [
     "TooFewMembersError",
     "TransportKind",
     "VerificationFailedError",
+    "VersionFound",
     "VersionMadeBy",
     "WrapAlgorithm",
     "WrappedBytes",
     "encode_fields",
     "encode_pairs",
     "random_bytes",
+    "read_inventory",
+    "require_digest",
     "root_object_ids",
     "transport_kind",
     "verify_mac",

@@ -156,8 +156,16 @@ from strongroom.keyring._values import (
     Tag,
     TagPage,
 )
+from strongroom.keyring._version_errors import (
+    InventoryLimitError,
+    InventoryUnfitError,
+    VersionNotFoundError,
+    VersionRetiredError,
+    VersionStateError,
+)
 from strongroom.keyring._version_samples import Outstanding, Sample, VersionSamples
 from strongroom.keyring._versions import NO_MATERIAL
+from strongroom.keyring._versions_retired import Retired, Standing, VersionRetirement
 
 __all__ = [
     "CREDENTIALS",
@@ -240,6 +248,8 @@ __all__ = [
     "InvalidCiphertextError",
     "InvalidMacError",
     "InvalidSignatureError",
+    "InventoryLimitError",
+    "InventoryUnfitError",
     "KekCiphers",
     "KeyByAlias",
     "KeyById",
@@ -288,6 +298,7 @@ __all__ = [
     "PublicHalf",
     "ReEncrypted",
     "Replacement",
+    "Retired",
     "Rewrapped",
     "RootRewrapping",
     "RootScan",
@@ -298,6 +309,7 @@ __all__ = [
     "Sample",
     "SealedItem",
     "Signed",
+    "Standing",
     "Tag",
     "TagLimitError",
     "TagPage",
@@ -307,8 +319,12 @@ __all__ = [
     "UnfitRequestError",
     "UnknownMaterialError",
     "Verified",
+    "VersionNotFoundError",
     "VersionPage",
+    "VersionRetiredError",
+    "VersionRetirement",
     "VersionSamples",
+    "VersionStateError",
     "VersionUses",
     "WrappingAlgorithm",
     "WrappingBits",

@@ -36,6 +36,7 @@ from strongroom.keyring._key_state import require_active, require_symmetric, req
 from strongroom.keyring._records import HeldKey, KeyRecords
 from strongroom.keyring._single_batches import SingleBatches
 from strongroom.keyring._values import KeyById, KeyRef
+from strongroom.keyring._version_errors import VersionRetiredError
 from strongroom.keyring._version_samples import MARK, MARK_BYTES, VersionSamples
 from strongroom.storage import KeyRecord, Reader
 
@@ -183,7 +184,9 @@ class Batches:
             by_version.setdefault(blob.key_version, []).append((at, blob))
         for version, blobs in by_version.items():
             found = await self._cipher_of(held.record, version)
-            if found is None:
+            if isinstance(found, KeyringError):
+                for at, _ in blobs:
+                    results[at] = found
                 continue
             cipher, material_id = found
             sample = self._samples.of(held.record.key_id, material_id)
@@ -198,11 +201,13 @@ class Batches:
                         note(blob.nonce[:MARK_BYTES])
         return results
 
-    async def _cipher_of(self, record: KeyRecord, version: int) -> tuple[Xaes256Gcm, str] | None:
-        """Return cipher and material id of a version, if the key may open still; None when the key never had it."""
+    async def _cipher_of(self, record: KeyRecord, version: int) -> tuple[Xaes256Gcm, str] | KeyringError:
+        """Return cipher and material id of a version, if the key may open still; or what is wrong with its ciphertexts."""
         stored = self._store.get_key_version(record.key_id, version)
         if version > record.current_version or stored is None:
-            return None
+            return InvalidCiphertextError(key_id=record.key_id)
+        if stored.retired_at is not None:
+            return VersionRetiredError(record.key_id, version, material_id=stored.material_id)
         cipher = await self._ciphers.kek(record, version)
         require_verifying(self._records.find(KeyById(record.key_id)).record, record.material_id)
         return cipher, stored.material_id

@@ -33,6 +33,7 @@ from strongroom.envelope import (
 from strongroom.keyring._cache import CachedCipher, CipherCache
 from strongroom.keyring._errors import MissingRecordError, PendingImportError
 from strongroom.keyring._outage import Outage
+from strongroom.keyring._version_errors import VersionRetiredError
 from strongroom.storage import DomainRecord, KeyRecord, Reader, ReadOnlyStore
 
 KEK_LEN_BYTES = 32
@@ -207,6 +208,8 @@ class KekCiphers:
             record = self._store.get_key_version(key.key_id, version)
             if record is None:
                 raise MissingRecordError(f"version {version} of key {key.key_id} is not in the database")
+            if record.retired_at is not None:
+                raise VersionRetiredError(key.key_id, version, material_id=record.material_id)
             if not record.wrapped:  # what was imported may have been deleted since the key was looked at
                 raise PendingImportError(key.key_id)
             return record.wrapped

@@ -25,6 +25,11 @@ KeyringError
 ├── IncorrectKeyMaterialError the material does not fit the key, or is not what was imported before
 ├── UnknownMaterialError      the key never had this material
 ├── ImportStateError          the state of the key's material forbids it
+├── VersionNotFoundError      the key has no such version
+├── VersionStateError         the version is not one that could be retired
+├── VersionRetiredError       the ciphertext is under a version whose material was destroyed
+├── InventoryUnfitError       an inventory is not about this key, or of no time that has come
+├── InventoryLimitError       there are as many inventories about the key as may be
 ├── InvalidCiphertextError    not ours, truncated, tampered with, or another encryption context
 ├── IncorrectKeyError         the ciphertext was made under another key than the one named
 ├── KeyUsageError             the key is not for this

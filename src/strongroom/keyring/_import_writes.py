@@ -85,6 +85,8 @@ def store_material(tx: Transaction, *, version: KeyVersionRecord, brought: Broug
     found = next((old for old in versions if old.material_id == version.material_id), None)
     if brought.material_id not in {None, version.material_id}:
         raise IncorrectKeyMaterialError(record.key_id, "is not the material that was named")
+    if found is not None and found.retired_at is not None:
+        raise IncorrectKeyMaterialError(record.key_id, "was retired for good")
     if found is not None:
         _require_kind(kind, ImportType.EXISTING, record, "was imported already")
         _require_place(found.version, version)
@@ -136,7 +138,7 @@ def delete_material(tx: Transaction, *, key_id: str, material_id: str | None) ->
     wanted = record.material_id if material_id is None else material_id
     versions = all_versions(tx, key_id)
     found = next((version for version in versions if version.material_id == wanted), None)
-    if found is None:
+    if found is None or found.retired_at is not None:
         raise UnknownMaterialError(key_id)
     _let_go(tx, record, [found])
     return ImportedMaterial(key_id, "" if wanted == NO_MATERIAL else wanted)

@@ -44,6 +44,7 @@ from strongroom.keyring._values import (
     ReEncrypted,
 )
 from strongroom.keyring._version_samples import VersionSamples
+from strongroom.keyring._versions_retired import VersionRetirement
 from strongroom.storage import Store
 
 _SIGNING_THREADS = 2
@@ -76,6 +77,7 @@ class Keyring(SymmetricKeys):
         self.cryptoperiods = Cryptoperiods(store, records, self.rotations.rotate_due, clock=clock)
         super().__init__(store, records, ciphers, direct, self.cryptoperiods, samples=VersionSamples(clock))
         self.lifecycle = KeyLifecycle(store, clock=clock, destroy_direct=self.direct.destroy_due)
+        self.retirement = VersionRetirement(store, clock=clock)
         self.aliases = Aliases(store, clock=clock)
         self.last_uses = LastUses(store, self.samples, clock=clock)
         self.tags = Tags(store)

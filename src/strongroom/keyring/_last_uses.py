@@ -11,8 +11,8 @@ from functools import partial
 from itertools import islice
 from typing import Final, NamedTuple
 
-from strongroom.core import Clock, StorageError
-from strongroom.keyring._key_state import read_key
+from strongroom.core import Clock, KeyState, StorageError
+from strongroom.keyring._key_state import at_time, read_key
 from strongroom.keyring._version_samples import Outstanding, Sample, VersionSamples
 from strongroom.keyring._versions import NO_MATERIAL, all_versions
 from strongroom.storage import KeyRecord, KeyUseRecord, KeyVersionRecord, Store, Transaction
@@ -51,6 +51,12 @@ class VersionUses(NamedTuple):
     """When something was last opened or verified."""
     outstanding: Outstanding | None = None
     """What is known of its ciphertexts; None where it has none, or none was noted."""
+    is_in_use: bool = True
+    """Whether its end needs an approval; the current version, and one that waits, cannot be ended at all."""
+    retired_at: float | None = None
+    """When its material was destroyed."""
+    closed_by: str = ""
+    """Digest of the inventory that shows that nobody needs it."""
 
 
 class KeyVersionUses(NamedTuple):
@@ -59,6 +65,7 @@ class KeyVersionUses(NamedTuple):
     key_id: str
     tracked_since: float
     versions: tuple[VersionUses, ...]
+    state: KeyState = KeyState.ACTIVE
 
 
 class LastUses:
@@ -142,6 +149,7 @@ class LastUses:
                 for version in all_versions(self._store, key_id)
                 if version.material_id != NO_MATERIAL
             ),
+            at_time(record, self._clock.now()).state,
         )
 
     async def flush(self) -> int:

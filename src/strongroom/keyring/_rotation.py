@@ -289,7 +289,7 @@ def _version(record: KeyRecord, version: KeyVersionRecord) -> KeyVersion:
         version.made_by,
         version.version == record.current_version,
         version.version > record.current_version,
-        bool(version.wrapped) or not is_imported,
+        version.retired_at is None and (bool(version.wrapped) or not is_imported),
         version.created_at if is_made_by_rotation else version.rotated_at,
         version.expires_at,
         version.description,

@@ -27,9 +27,10 @@ from strongroom.keyring._records import KeyRecords
 from strongroom.keyring._use_values import MessageType
 from strongroom.keyring._uses import KeyUses
 from strongroom.keyring._values import KeyRef
+from strongroom.keyring._version_errors import VersionRetiredError
 
 _AT_ONCE: Final = 32
-_OF_AN_ITEM: Final = (InvalidCiphertextError, IncorrectKeyError, UnfitRequestError)
+_OF_AN_ITEM: Final = (InvalidCiphertextError, IncorrectKeyError, UnfitRequestError, VersionRetiredError)
 """What may be wrong with one item; anything else is wrong with the key or its HSMs, and so with the batch."""
 
 _ItemT = TypeVar("_ItemT")

@@ -26,6 +26,7 @@ from strongroom.keyring._errors import (
 from strongroom.keyring._key_state import require_active, require_processing, require_symmetric
 from strongroom.keyring._records import HeldKey, KeyRecords
 from strongroom.keyring._values import DataKey, Decrypted, Encrypted, KeyById, KeyRef
+from strongroom.keyring._version_errors import VersionRetiredError
 from strongroom.keyring._version_samples import VersionSamples
 from strongroom.storage import KeyRecord, Reader
 
@@ -90,7 +91,7 @@ class SymmetricKeys:
         """Decrypt what ``encrypt`` or ``generate_data_key`` made.
 
         Raises InvalidCiphertextError when it is not ours or does not authenticate with this context,
-        IncorrectKeyError when ``key`` is another key, KeyStateError, KeyNotFoundError, HsmError.
+        IncorrectKeyError when ``key`` is another key, VersionRetiredError, KeyStateError, KeyNotFoundError, HsmError.
         """
         if key is not None:  # a pair has no such ciphertexts, whatever these bytes are
             named = self._records.find(key).record
@@ -173,12 +174,17 @@ class SymmetricKeys:
         return held
 
     def _material_of(self, record: KeyRecord, version: int) -> str:
-        """Return the material id of an older version; a ciphertext of one that we do not have is not ours."""
+        """Return the material id of an older version; a ciphertext of one that we do not have is not ours.
+
+        Asked each time: a version may be retired while its KEK is in memory. Raises VersionRetiredError.
+        """
         stored = self._reader.get_key_version(record.key_id, version)
         if (
             stored is None or version > record.current_version
         ):  # what waits for rotation has encrypted nothing
             raise InvalidCiphertextError(key_id=record.key_id)
+        if stored.retired_at is not None:
+            raise VersionRetiredError(record.key_id, version, material_id=stored.material_id)
         return stored.material_id
 
 

@@ -20,7 +20,9 @@ def all_versions(reader: Reader, key_id: str) -> list[KeyVersionRecord]:
 def lacks_material(record: KeyRecord, versions: list[KeyVersionRecord]) -> bool:
     """Whether a key waits for the material of one of its versions in use."""
     return record.origin is KeyOrigin.EXTERNAL and any(
-        not version.wrapped for version in versions if version.version <= record.current_version
+        not version.wrapped and version.retired_at is None
+        for version in versions
+        if version.version <= record.current_version
     )
 
 

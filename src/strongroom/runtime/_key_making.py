@@ -23,6 +23,7 @@ from strongroom.core import (
     KeySpec,
     KeyUsage,
     MemberBusyError,
+    StorageError,
     StrongroomError,
     TooFewMembersError,
 )
@@ -42,6 +43,8 @@ _MOST_AT_ONCE: Final = 4
 _MOST_WAITING: Final = 64
 _CLAIM_LIMIT_S: Final = 30.0
 """How long a key that was made may belong to no version: longer than the longest wait for the turn to write."""
+_LEFT_BEHIND_S: Final = 300.0
+"""A key that is older was not made a moment ago for a version that is still to come."""
 _TRY_AGAIN_S: Final = 5.0
 
 
@@ -227,6 +230,8 @@ class KeyMaking:
                     await self._changed.wait()
             now = self._clock.monotonic()
             due = {key_id for key_id, one in self._unclaimed.items() if one.until <= now}
+            with contextlib.suppress(StorageError):  # then they are found the next time
+                due |= self._left_behind()
             if not due:
                 continue
             try:
@@ -236,7 +241,16 @@ class KeyMaking:
                 await asyncio.sleep(_TRY_AGAIN_S)
             else:
                 for key_id in due:
-                    del self._unclaimed[key_id]
+                    self._unclaimed.pop(key_id, None)
+
+    def _left_behind(self) -> set[HsmKeyId]:
+        """Return the keys whose version was retired: they belong to none, and nobody waits for them as for new ones."""
+        before = self._clock.now() - _LEFT_BEHIND_S
+        return {
+            record.key_id
+            for record in self._store.list_unclaimed_hsm_keys()
+            if record.created_at < before and record.key_id not in self._unclaimed
+        }
 
     async def _destroy_unclaimed(self, chosen: set[HsmKeyId] | None) -> None:
         """Destroy those of ``chosen`` (None: all) that belong to no version of a key."""

@@ -36,6 +36,7 @@ from strongroom.service._errors import (
 from strongroom.service._grant_tokens import grant_of_token, make_grant_token
 from strongroom.service._immediate import ImmediateService, Now
 from strongroom.service._key_authority import KeyAuthority
+from strongroom.service._lifecycle_rules import InRecentUseError, LifecycleRules
 from strongroom.service._policy import ROLES_FOR, Role
 from strongroom.service._quota_table import QuotaTable
 from strongroom.service._quotas import Quota, QuotaRules, Quotas
@@ -59,10 +60,12 @@ __all__ = [
     "GrantPage",
     "Ground",
     "ImmediateService",
+    "InRecentUseError",
     "InactiveAccessKeyError",
     "InvalidGrantTokenError",
     "KeyAuthority",
     "KeyService",
+    "LifecycleRules",
     "ListedKey",
     "ListedKeyPage",
     "LockoutError",

@@ -48,6 +48,8 @@ _NOT_OF_KMS: Final = {
     "ListKeyUses": "strongroom.ListKeyUses",
     "SetCryptoperiod": "strongroom.SetCryptoperiod",
     "SetActivationDate": "strongroom.SetActivationDate",
+    "RetireKeyVersion": "strongroom.RetireKeyVersion",
+    "RecordInventory": "strongroom.RecordInventory",
     "ReadApiDescription": "strongroom.ReadApiDescription",
     "ReadHealth": "strongroom.ReadHealth",
     "ReadCaller": "strongroom.ReadCaller",

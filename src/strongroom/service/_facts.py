@@ -26,6 +26,7 @@ from strongroom.keyring import (
     Maced,
     PublicHalf,
     ReEncrypted,
+    Retired,
     Signed,
     Verified,
 )
@@ -33,7 +34,7 @@ from strongroom.keyring import (
 _RESULTS_OF_A_KEY: Final = (
     *(Encrypted, Decrypted, DataKey, KeyInfo, ImportedMaterial),
     *(Signed, Maced, Verified, PublicHalf, Derived, DataKeyPair),
-    *(BatchOfBytes, BatchOfPlaintexts, BatchOfDataKeys),
+    *(BatchOfBytes, BatchOfPlaintexts, BatchOfDataKeys, Retired),
 )
 _QUOTED: Final = frozenset('"\\')
 

@@ -1,6 +1,6 @@
 """``UsageVerbs``: when a key was last used."""
 
-from strongroom.keyring import KeyById, KeyVersionUses, LastUse
+from strongroom.keyring import KeyById, LastUse
 from strongroom.service._audited import AuditedVerbs
 from strongroom.service._values import Caller
 
@@ -15,14 +15,6 @@ class UsageVerbs(AuditedVerbs):
             return self._keyring.last_uses.last_use(key_id)
 
         return await self._use(caller, "GetKeyLastUsage", act(), key=KeyById(key_id))
-
-    async def list_key_uses(self, caller: Caller, key_id: str) -> KeyVersionUses:
-        """Tell how each version of a key was used."""
-
-        async def act() -> KeyVersionUses:
-            return self._keyring.last_uses.uses_of_versions(key_id)
-
-        return await self._use(caller, "ListKeyUses", act(), key=KeyById(key_id))
 
     async def flush_key_uses(self) -> int:
         """Write what was noted of uses; to be called about once a minute, and at the end."""

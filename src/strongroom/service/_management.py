@@ -141,16 +141,6 @@ class ManagementVerbs(AuditedVerbs):
             key_id=key_id,
         )
 
-    async def schedule_key_deletion(self, caller: Caller, key_id: str, *, days: int) -> KeyInfo:
-        """Suspend a key and set the date of its destruction: from now on nobody can use it."""
-        return await self._change(
-            caller,
-            "ScheduleKeyDeletion",
-            lambda: self._keyring.lifecycle.schedule_destruction(key_id, days=days),
-            key_id=key_id,
-            detail={"days": str(days)},
-        )
-
     async def cancel_key_deletion(self, caller: Caller, key_id: str) -> None:
         """Take back the date of destruction; the key stays suspended."""
         await self._change(

@@ -63,6 +63,8 @@ ROLES_FOR: Final = {
     "GetKeyDomain": _OVERSEEING,
     "SetCryptoperiod": _MANAGING,
     "SetActivationDate": _MANAGING,
+    "RetireKeyVersion": _MANAGING,
+    "RecordInventory": _MANAGING,
     "EnableKeyRotation": _MANAGING,
     "DisableKeyRotation": _MANAGING,
     "RotateKeyOnDemand": _MANAGING,

@@ -25,6 +25,7 @@ from strongroom.service._policies import PolicyVerbs
 from strongroom.service._quotas import Quotas
 from strongroom.service._rotation import RotationVerbs
 from strongroom.service._values import Caller, Credential, Refusal
+from strongroom.service._versions import VersionVerbs
 
 
 class Service(
@@ -36,6 +37,7 @@ class Service(
     ImportVerbs,
     UsageVerbs,
     CryptoperiodVerbs,
+    VersionVerbs,
     PolicyVerbs,
     GrantVerbs,
     KeyStoreVerbs,

@@ -28,6 +28,7 @@ from strongroom.service._imports_protocol import ImportService
 from strongroom.service._key_stores_protocol import KeyStoreService
 from strongroom.service._last_uses_protocol import UsageService
 from strongroom.service._rotation_protocol import RotationService
+from strongroom.service._versions_protocol import VersionService
 
 __all__ = ["Caller", "Credential", "KeyService", "Refusal"]
 
@@ -59,6 +60,7 @@ class KeyService(
     ImportService,
     UsageService,
     CryptoperiodService,
+    VersionService,
     PolicyService,
     GrantService,
     DomainService,

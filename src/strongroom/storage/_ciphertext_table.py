@@ -69,6 +69,13 @@ class CiphertextTable:
     ) -> None:
         self._engine.dispose()
 
+    @property
+    def place(self) -> str:
+        """Where the ciphertexts are, for people: database, table and column, without user and password."""
+        url = self._engine.url
+        where = f"{url.get_backend_name()}://{url.host or ''}/{url.database or ''}"
+        return f"{where} {self._table.fullname}.{self._ciphertext.name}"
+
     def rows_after(self, key: Any, limit: int) -> list[CiphertextRow]:
         """Return the next rows in the order of their keys, those without ciphertext left out; None: from the first."""
         query = self._query().order_by(self._key).limit(limit)

@@ -14,7 +14,7 @@ from strongroom.storage._schema import import_digest_keys, key_versions
 
 _CHANGEABLE: Final = (
     *("material_id", "wrapped", "created_at", "public_key"),
-    *("expires_at", "description", "rotated_at", "retired_at"),
+    *("expires_at", "description", "rotated_at", "retired_at", "hsm_key_id"),
 )
 _CHANGE_VERSION: Final = (
     update(key_versions)

@@ -7,7 +7,7 @@ from strongroom.config import Config, Home
 from strongroom.core import Clock, EventSink, HsmKeyMaker, StrongroomError
 from strongroom.hsm.cluster import HsmCluster
 from strongroom.keyring import CacheLimits, HsmAccess, Keyring, RootRewrapping
-from strongroom.service import AccessBook, AccessWriter, KeyAuthority, RootRewraps, Service
+from strongroom.service import AccessBook, AccessWriter, KeyAuthority, LifecycleRules, RootRewraps, Service
 from strongroom.storage import Store
 from strongroom.wiring.access_keys import AccessKeys
 from strongroom.wiring.configured_callers import roles_of_configured
@@ -77,6 +77,9 @@ def build_data_plane(
         )
         authority = _authority(store, keyring, config, clock)
         service = Service(keyring, audit, policy=authority, quotas=open_quotas(config.quotas, home, clock))
+        service.rules = LifecycleRules(
+            config.lifecycle.recent_use_days, config.lifecycle.deletion_needs_approval
+        )
         access_keys = AccessKeys(store, keyring, service, authority.book, clock=clock)
         rewrapping = RootRewrapping(store, cluster, clock=clock, request_s=config.deadlines.request_s)
         root_rewraps = RootRewraps(rewrapping, audit, events=LoggedEvents(writer), clock=clock)

@@ -126,6 +126,22 @@ async def test_what_nobody_claims_in_time_is_destroyed_and_what_is_claimed_stays
     assert (state(cluster, kept), holders(cluster, kept)) == (HsmKeyState.ACTIVE, {"alpha", "beta"})
 
 
+async def test_the_key_of_a_retired_version_is_destroyed_and_a_new_one_has_time(cluster, making, monkeypatch):
+    monkeypatch.setattr(_key_making, "_CLAIM_LIMIT_S", 0.05)
+    asked, other = request(), request()
+    made = await making.make(asked, "api")
+    await claim(cluster, asked, made)
+    await claim(cluster, other, await making.make(other, "api"))
+    version = cluster.store.get_key_version(asked.key_id, 1)
+    retired = version._replace(hsm_key_id=b"", retired_at=2.0)
+    await cluster.store.write(lambda tx: tx.change_key_version(retired))
+    await asyncio.sleep(0.3)
+    assert holders(cluster, made) == {"alpha", "beta"}
+    monkeypatch.setattr(_key_making, "_LEFT_BEHIND_S", -1.0)
+    await until(lambda: state(cluster, made) is HsmKeyState.DESTROYED and not holders(cluster, made))
+    assert cluster.store.count_hsm_keys() == 1
+
+
 async def test_when_its_asker_has_gone_an_unclaimed_key_is_destroyed_at_once(cluster, making, monkeypatch):
     monkeypatch.setattr(_key_making, "_CLAIM_LIMIT_S", 3600.0)
     one = await making.make(request(), "gone")
