@@ -26,19 +26,50 @@ from strongroom.custody._errors import (
     SignatureRefusedError,
     StateRefusedError,
 )
+from strongroom.custody._key_files import (
+    KDF_ROUNDS,
+    MAX_KEY_FILE_BYTES,
+    MIN_PASSPHRASE_BYTES,
+    OfficerPrivateKey,
+)
+from strongroom.custody._officer_keys import KeyKind, OfficerKey
+from strongroom.custody._ssh_signatures import (
+    MAX_SIGNATURE_BYTES,
+    NAMESPACE_APPROVAL,
+    NAMESPACE_GENESIS,
+    NAMESPACE_REJECTION,
+    armour,
+    dearmour,
+    key_of_signature,
+    verify_signature,
+)
 
 __all__ = [
+    "KDF_ROUNDS",
     "MAX_DEPTH",
     "MAX_DOCUMENT_BYTES",
+    "MAX_KEY_FILE_BYTES",
+    "MAX_SIGNATURE_BYTES",
+    "MIN_PASSPHRASE_BYTES",
+    "NAMESPACE_APPROVAL",
+    "NAMESPACE_GENESIS",
+    "NAMESPACE_REJECTION",
     "ApprovalRefusedError",
     "ChainError",
     "CustodyError",
     "Json",
+    "KeyKind",
     "MalformedDocumentError",
+    "OfficerKey",
     "OfficerKeyError",
+    "OfficerPrivateKey",
     "Refusal",
     "SignatureRefusedError",
     "StateRefusedError",
+    "armour",
     "canonical_json",
+    "dearmour",
+    "key_of_signature",
     "parse_canonical",
+    "verify_signature",
 ]
