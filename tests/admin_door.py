@@ -3,11 +3,14 @@
 import json
 import re
 
+import msgspec
+
 from api_support import ACCOUNT, HOST, REGION, Health, send_request
 from fakes_service import ACCESS_KEYS, EVERYTHING
 from strongroom.api import Handler, sign_request
 from strongroom.core import Secret
 from strongroom.service import Credential
+from strongroom.wiring.root_status import root_status_of
 
 SECRET = b"s" * 40
 STATUS = {
@@ -35,6 +38,7 @@ class AdminDoor:
         )
         self.health = Health()
         self.health.status = lambda: STATUS
+        self.health.roots = lambda: msgspec.to_builtins(root_status_of(bench.store, bench.clock))
         self.handler = Handler(bench.service, self.health, clock=bench.clock, account_id=ACCOUNT)
 
     async def send(self, method, path, body=b"", *, by=EVERYTHING, query="", kind="application/json"):

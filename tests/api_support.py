@@ -53,6 +53,9 @@ class Health:
     def __init__(self):
         self.reasons = []
 
+    def roots(self):
+        return {"roots": [], "rotation": None}
+
     def readiness(self):
         return self.reasons
 

@@ -99,6 +99,9 @@ class AdjustableHealth:
             {"name": "beta", "worker": 0, "state": "active", "generation": 2, "reason": "", "pid": 4_100_002},
         ]
 
+    def roots(self):
+        return {"roots": [], "rotation": None}
+
     def readiness(self):
         return self.reasons
 

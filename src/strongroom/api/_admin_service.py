@@ -4,7 +4,15 @@ import msgspec
 
 from strongroom.api._admin import AdminCall, AdminRoute
 from strongroom.api._operation import Document
-from strongroom.api._status_answers import HealthAnswer, MembersAnswer, StatusAnswer, WorkerState
+from strongroom.api._status_answers import (
+    HealthAnswer,
+    MembersAnswer,
+    RootEntry,
+    RootRotation,
+    RootsAnswer,
+    StatusAnswer,
+    WorkerState,
+)
 
 
 async def _read_status(call: AdminCall) -> Document:
@@ -22,6 +30,16 @@ async def _read_members(call: AdminCall) -> MembersAnswer:
             )
             for member in status.members
         ]
+    )
+
+
+async def _read_roots(call: AdminCall) -> RootsAnswer:
+    await call.service.read_status(call.caller)
+    found = call.health.roots()
+    rotation = found["rotation"]
+    return RootsAnswer(
+        [RootEntry(**root) for root in found["roots"]],
+        None if rotation is None else RootRotation(**rotation),
     )
 
 
@@ -58,5 +76,14 @@ SERVICE_ROUTES = (
         summary="Tell the states of the members of the HSM cluster.",
         call=_read_members,
         answer=MembersAnswer,
+    ),
+    AdminRoute(
+        method="GET",
+        path="roots",
+        operation="ReadRoots",
+        verbs=("ReadStatus",),
+        summary="Tell the root KEKs, what hangs under each, and how far the newest rotation is.",
+        call=_read_roots,
+        answer=RootsAnswer,
     ),
 )

@@ -1,7 +1,7 @@
 """``HealthSource``: what the api room asks about the health of the rest."""
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
 
 class HealthSource(Protocol):
@@ -13,6 +13,10 @@ class HealthSource(Protocol):
 
     def status(self) -> Mapping[str, object]:
         """Return the operator's view, of JSON types. Holds no secrets."""
+        ...
+
+    def roots(self) -> Mapping[str, Any]:
+        """Return the roots and the newest rotation, of JSON types: the members of ``RootsAnswer``. Raises StorageError."""
         ...
 
     def metrics(self) -> str:

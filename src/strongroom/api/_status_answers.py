@@ -29,6 +29,8 @@ class StatusAnswer(Struct, frozen=True):
     """Why callers had better go elsewhere; empty when all is well."""
     members: list[MemberStatus]
     failovers: int
+    quarantined_keys: list[str]
+    """Direct keys (CKA_ID, in hex) that nobody may use, since no member shows the key of their record; "" stands for all."""
     cached_keks: int
     cached_domains: int
     audit_entries: int
@@ -59,3 +61,50 @@ class HealthAnswer(AdminAnswer, frozen=True):
     is_ready: bool
     reasons: list[str]
     """Why it cannot; empty when all is well."""
+
+
+class RootEntry(AdminAnswer, frozen=True):
+    """A root KEK, of now or before."""
+
+    root_id: str
+    state: str
+    """``pending``, ``current``, ``old`` or ``destroyed``."""
+    created_at: float
+    """In seconds since the Unix epoch, as all times here."""
+    destroyed_at: float | None
+    domains: int
+    """How many domain KEKs hang under it."""
+    check_kind: str
+    check_value: str
+
+
+class RootRotation(AdminAnswer, frozen=True):
+    """A rotation of the root."""
+
+    rotation_id: str
+    state: str
+    """``making``, ``rewrapping``, ``finished`` or ``failed``."""
+    asked_by: str
+    root_id: str
+    """The new root; empty until it is published."""
+    domains: int
+    rewrapped: int
+    left: int
+    started_at: float
+    published_at: float | None
+    finished_at: float | None
+    last_at: float | None
+    domains_per_s: float
+    """The most that are rewrapped in a second."""
+    measured_per_s: float | None
+    ends_at: float | None
+    """About when it is finished."""
+    trouble: str
+    """What went wrong last; empty: nothing."""
+
+
+class RootsAnswer(AdminAnswer, frozen=True):
+    """The roots, oldest first, and the newest rotation."""
+
+    roots: list[RootEntry]
+    rotation: RootRotation | None

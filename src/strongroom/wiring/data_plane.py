@@ -14,6 +14,7 @@ from strongroom.wiring.configured_callers import roles_of_configured
 from strongroom.wiring.events import LoggedEvents
 from strongroom.wiring.health import DataPlaneHealth
 from strongroom.wiring.quotas import open_quotas
+from strongroom.wiring.root_status import root_status_of
 
 
 class DataPlane(NamedTuple):
@@ -71,7 +72,9 @@ def build_data_plane(
         )
         access = None
         if maker is not None:
-            access = HsmAccess(config.cluster.id, cluster, maker, cluster.has_active_member)
+            access = HsmAccess(
+                config.cluster.id, cluster, maker, cluster.has_active_member, cluster.require_usable
+            )
         keyring = Keyring(
             store, cluster, clock=clock, limits=limits, request_s=config.deadlines.request_s, access=access
         )
@@ -83,7 +86,13 @@ def build_data_plane(
         access_keys = AccessKeys(store, keyring, service, authority.book, clock=clock)
         rewrapping = RootRewrapping(store, cluster, clock=clock, request_s=config.deadlines.request_s)
         root_rewraps = RootRewraps(rewrapping, audit, events=LoggedEvents(writer), clock=clock)
-        health = DataPlaneHealth(service=service, cluster=cluster, audit=audit, keyring=keyring)
+        health = DataPlaneHealth(
+            service=service,
+            cluster=cluster,
+            audit=audit,
+            keyring=keyring,
+            roots=lambda: root_status_of(store, clock),
+        )
     except BaseException:
         store.close()
         audit.close()

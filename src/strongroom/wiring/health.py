@@ -1,18 +1,34 @@
 """What an API process tells about itself and the cluster: readiness, status, metrics."""
 
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
 from strongroom import __version__
 from strongroom.audit import AuditLog
 from strongroom.hsm.cluster import HsmCluster, Worker
 from strongroom.keyring import Keyring
 from strongroom.service import Service
 from strongroom.wiring.exposition import cluster_metrics, family
+from strongroom.wiring.root_status import RootStatus
 
 
 class DataPlaneHealth:
     """A ``HealthSource`` over the parts of one API process. Belongs to its event loop."""
 
-    def __init__(self, *, service: Service, cluster: HsmCluster, audit: AuditLog, keyring: Keyring) -> None:
+    def __init__(
+        self,
+        *,
+        service: Service,
+        cluster: HsmCluster,
+        audit: AuditLog,
+        keyring: Keyring,
+        roots: Callable[[], RootStatus],
+    ) -> None:
+        """``roots`` reads how the roots stand. Raises StorageError."""
         self._service = service
+        self._roots = roots
         self._cluster = cluster
         self._audit = audit
         self._keyring = keyring
@@ -53,11 +69,17 @@ class DataPlaneHealth:
                 for worker in self._cluster.workers()
             ],
             "failovers": self._cluster.failovers,
+            "quarantined_keys": sorted(key_id.hex() for key_id in self._cluster.quarantined),
             "cached_keks": len(ciphers.keks),
             "cached_domains": len(ciphers.domains),
             "audit_entries": stats.entries,
             "audit_failure": self._audit.failure,
         }
+
+    def roots(self) -> Mapping[str, Any]:
+        """The roots and the newest rotation. Raises StorageError."""
+        told: Mapping[str, Any] = msgspec.to_builtins(self._roots())
+        return told
 
     def metrics(self) -> str:
         """Prometheus text (exposition format 0.0.4)."""

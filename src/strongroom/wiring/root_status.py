@@ -6,7 +6,7 @@ import msgspec
 
 from strongroom.config import Home
 from strongroom.core import Clock
-from strongroom.storage import ReadOnlyStore, RootRotationRecord, RootState, RotationState
+from strongroom.storage import Reader, ReadOnlyStore, RootRotationRecord, RootState, RotationState
 
 _SHORTEST_S: Final = 2.0
 """A speed that was measured for less says nothing."""
@@ -68,20 +68,25 @@ class RootStatus(msgspec.Struct, frozen=True):
 def read_root_status(home: Home, clock: Clock) -> RootStatus:
     """Read how things stand. Raises StorageError."""
     with ReadOnlyStore.open(home.database) as store:
-        counts = store.count_domains_by_root()
-        roots = [
-            RootShown(
-                root.root_id.hex(),
-                root.state,
-                root.created_at,
-                root.destroyed_at,
-                counts.get(root.root_id, 0),
-                root.check_kind,
-                root.check_value,
-            )
-            for root in store.list_all_roots()
-        ]
-        last = store.get_last_root_rotation()
+        return root_status_of(store, clock)
+
+
+def root_status_of(store: Reader, clock: Clock) -> RootStatus:
+    """Read how things stand from a database that is open. Raises StorageError."""
+    counts = store.count_domains_by_root()
+    roots = [
+        RootShown(
+            root.root_id.hex(),
+            root.state,
+            root.created_at,
+            root.destroyed_at,
+            counts.get(root.root_id, 0),
+            root.check_kind,
+            root.check_value,
+        )
+        for root in store.list_all_roots()
+    ]
+    last = store.get_last_root_rotation()
     return RootStatus(roots, None if last is None else _shown(last, roots, clock.now()))
 
 

@@ -170,6 +170,7 @@ async def test_a_member_that_stands_twice_is_refused(door, key_id):
 ONLY = {
     "status": {"operator"},
     "members": {"operator"},
+    "roots": {"operator"},
     "principals": {"operator", "crypto-officer"},
     "keys": {"operator", "crypto-officer", "crypto-user"},
     "caller": {"operator", "crypto-officer", "crypto-user"},

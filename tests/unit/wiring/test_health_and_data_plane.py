@@ -24,6 +24,7 @@ from strongroom.storage import Store
 from strongroom.testing import RecordingEvents
 from strongroom.wiring.data_plane import build_data_plane
 from strongroom.wiring.health import DataPlaneHealth
+from strongroom.wiring.root_status import root_status_of
 
 
 @pytest.fixture
@@ -37,7 +38,13 @@ async def cluster(bench):
 
 @pytest.fixture
 def health(bench, cluster):
-    return DataPlaneHealth(service=bench.service, cluster=cluster, audit=bench.audit, keyring=bench.keyring)
+    return DataPlaneHealth(
+        service=bench.service,
+        cluster=cluster,
+        audit=bench.audit,
+        keyring=bench.keyring,
+        roots=lambda: root_status_of(bench.store, bench.clock),
+    )
 
 
 def table(*states):
