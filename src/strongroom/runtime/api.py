@@ -11,15 +11,14 @@ import os
 import resource
 import signal
 import socket
-import ssl
 import sys
 from pathlib import Path
 
 import uvloop
 
 from strongroom.api import Handler, HttpConnections
-from strongroom.config import Config, Home, load_config
-from strongroom.core import AuditUnavailableError, ConfigError, StrongroomError, SystemClock
+from strongroom.config import Home, load_config
+from strongroom.core import AuditUnavailableError, StrongroomError, SystemClock
 from strongroom.hsm.cluster import HsmCluster
 from strongroom.runtime._control import ControlClient
 from strongroom.runtime._domain_rotations import finish_domain_rotations
@@ -30,6 +29,7 @@ from strongroom.wiring.bootstrap import ApiBootstrap, Started, failed_frame, rea
 from strongroom.wiring.configured_callers import bearer_tokens, client_identities
 from strongroom.wiring.data_plane import DataPlane, build_data_plane
 from strongroom.wiring.events import LoggedEvents, configure_logging
+from strongroom.wiring.server_tls import server_tls
 
 _ASK_S = 1.0
 _SWEEP_EVERY_S = 1.0
@@ -88,7 +88,8 @@ async def _run(bootstrap: ApiBootstrap, protections: list[str]) -> None:
         of_all_processes=metrics.total,
     )
     connections = HttpConnections(handler, lane=handler.lane)
-    tls = _tls(config, home)
+    tls = server_tls(config, home)
+    reading_keys = [] if issuer is None else [asyncio.ensure_future(issuer.follow(events))]
     released, followed, credentials = (
         asyncio.ensure_future(_until_released()),
         asyncio.ensure_future(_follow(control, cluster, metrics, keys)),
@@ -100,6 +101,8 @@ async def _run(bootstrap: ApiBootstrap, protections: list[str]) -> None:
         timeout=_CREDENTIALS_WAIT_S,
         return_when=asyncio.FIRST_COMPLETED,
     )
+    if issuer is not None:
+        await issuer.tried(_CREDENTIALS_WAIT_S)
     server = await asyncio.get_running_loop().create_server(
         connections.protocol,
         sock=socket.socket(fileno=bootstrap.listener_fd),
@@ -110,7 +113,7 @@ async def _run(bootstrap: ApiBootstrap, protections: list[str]) -> None:
     )
     _spare_the_collector()
     _answer(started_frame(Started(protections=protections)))
-    background = [released, followed, credentials]
+    background = [released, followed, credentials, *reading_keys]
     background += [
         asyncio.ensure_future(work)
         for work in (
@@ -126,8 +129,6 @@ async def _run(bootstrap: ApiBootstrap, protections: list[str]) -> None:
             _rewrap_under_the_root(plane, is_ours=bootstrap.writer.startswith(_FIRST_WRITER)),
         )
     ]
-    if issuer is not None:
-        background.append(asyncio.ensure_future(issuer.follow(events)))
     try:
         await _first_end(background)
         plane.health.is_stopping = True
@@ -143,27 +144,6 @@ async def _run(bootstrap: ApiBootstrap, protections: list[str]) -> None:
             await plane.service.give_back_uses(all_of_them=True)
         cluster.close()
         plane.close()
-
-
-def _tls(config: Config, home: Home) -> ssl.SSLContext | None:
-    if not config.service.tls:
-        return None
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.set_alpn_protocols(["http/1.1"])
-    try:
-        context.load_cert_chain(
-            home.root / config.service.tls_certificate, home.root / config.service.tls_key
-        )
-        if config.service.tls_client_ca:
-            context.load_verify_locations(home.root / config.service.tls_client_ca)
-            context.verify_mode = ssl.CERT_OPTIONAL  # who shows none has to sign
-    except OSError as error:  # ssl.SSLError is one
-        raise ConfigError(
-            f"the TLS certificate or its key cannot be used: {error.strerror or error}",
-            next_step="see service.tls_certificate, tls_key and tls_client_ca in strongroom.toml",
-        ) from error
-    return context
 
 
 async def _first_end(background: list[asyncio.Task[None]]) -> None:

@@ -34,6 +34,7 @@ class IssuerKeys:
         self._keys: Mapping[str, IssuerKey] = MappingProxyType({})
         self._read_at = 0.0  # by the monotonic clock
         self._wanted = asyncio.Event()
+        self._tried = asyncio.Event()
         self._data = b""
         self._is_loading = False  # a thread of ours has not come back
 
@@ -53,12 +54,19 @@ class IssuerKeys:
                 await self.read(events)
             except StrongroomError as error:
                 events.emit("oidc.keys_not_read", cause=str(error))
+            self._tried.set()
             await asyncio.sleep(self._oidc.retry_s)
             try:
                 async with asyncio.timeout(max(self._oidc.refresh_s - self._oidc.retry_s, 0.0)):
                     await self._wanted.wait()
             except TimeoutError:
                 continue
+
+    async def tried(self, limit_s: float) -> None:
+        """Return when ``follow`` has tried to read the keys once, or after a time."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(limit_s):
+                await self._tried.wait()
 
     async def read(self, events: EventSink) -> None:
         """Read the keys. Raises KeySetError; then those that were read last stay."""

@@ -150,6 +150,19 @@ async def test_a_key_that_is_not_known_is_looked_for_and_a_rotation_followed(fol
         await asyncio.gather(following, return_exceptions=True)
 
 
+async def test_whoever_waits_for_the_first_attempt_waits_no_longer(folder, server, issuer):
+    keys = keys_of(folder, port=server.server_port)
+    await keys.tried(0.01)  # nobody tries yet
+    server.answer = (200, {}, issuer.key_set())
+    following = asyncio.create_task(keys.follow(Events()))
+    try:
+        await keys.tried(60.0)
+        assert keys.find("key-ES256") is not None
+    finally:
+        following.cancel()
+        await asyncio.gather(following, return_exceptions=True)
+
+
 async def test_many_strangers_make_few_requests_to_the_issuer(folder, server, issuer):
     server.answer = (200, {}, issuer.key_set())
     keys, events = keys_of(folder, port=server.server_port, retry_s=30.0), Events()
