@@ -182,9 +182,10 @@ class Supervisor:
         Raises HsmIntegrityError when it holds another key, HsmKeyNotFoundError when it holds none, and other
         HsmErrors when it does not work.
         """
+        roots = self._roots()  # one that is published from here on is given to it, and proved, by catch_up
         if self._reconciling is not None:
             await self._reconciling.check(member)
-        await self._prove(member, Deadline.after(self._clock, _CHECK_LIMIT_S))
+        await self._prove_these(member, roots, Deadline.after(self._clock, _CHECK_LIMIT_S))
         keepers = self._keepers.values()
         peer = next((keeper for keeper in keepers if keeper.entry.state in _FULLY_FIT), None)
         if peer is not None:
@@ -193,7 +194,10 @@ class Supervisor:
             await self._reconciling.catch_up(member)  # the last: it serves before anything else is awaited
 
     async def _prove(self, member: RemoteMember, deadline: Deadline) -> None:
-        for root in self._roots():
+        await self._prove_these(member, self._roots(), deadline)
+
+    async def _prove_these(self, member: RemoteMember, roots: list[RootRecord], deadline: Deadline) -> None:
+        for root in roots:
             canary = Canary(root.canary, root.canary_digest)
             try:
                 await prove_use(RootId(root.root_id), canary, member, deadline=deadline)
