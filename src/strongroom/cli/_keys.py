@@ -1,5 +1,6 @@
 """``strongroom keys``: list, create and show keys, by the AWS KMS protocol like every other client."""
 
+import datetime as dt
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,7 +19,8 @@ from strongroom.cli._answers import (
 from strongroom.cli._domains import move_command
 from strongroom.cli._endpoint import find_service
 from strongroom.cli._errors import NotDoneError
-from strongroom.cli._keys_cryptoperiod import cryptoperiod_commands
+from strongroom.cli._key_calls import post
+from strongroom.cli._keys_cryptoperiod import DATE, PeriodAnswer, cryptoperiod_commands
 from strongroom.cli._keys_life import life_commands
 from strongroom.cli._keys_versions import version_commands
 from strongroom.cli._output import Output, shown_time, visible
@@ -79,8 +81,16 @@ def list_keys(output: Output, *, is_long: bool) -> None:
 @click.option("--description", default="", help="What the key is for; not secret.")
 @click.option("--alias", metavar="NAME", help="A name for the key: NAME or alias/NAME.")
 @click.option("--domain", metavar="DOMAIN", help="Name of the domain to put it into, or dedicated: its own.")
+@click.option("--activate-at", type=DATE, help="When it becomes active, such as 2027-01-31T12:00:00Z.")
 @reporting
-def create(output: Output, *, description: str, alias: str | None, domain: str | None) -> None:
+def create(
+    output: Output,
+    *,
+    description: str,
+    alias: str | None,
+    domain: str | None,
+    activate_at: dt.datetime | None,
+) -> None:
     """Create a key, and an alias for it if asked."""
     members: dict[str, object] = {"Description": description}
     if domain is not None:
@@ -90,6 +100,9 @@ def create(output: Output, *, description: str, alias: str | None, domain: str |
         if alias_name is not None:
             _require_free(client, alias_name)
         made = client.call("CreateKey", members, KeyMetadataAnswer).key_metadata
+        if activate_at is not None:  # before anybody knows of the key
+            post(client, made.key_id, "activation", PeriodAnswer, {"at": activate_at.timestamp()})
+            made = _describe(client, made.key_id)
         if alias_name is not None:
             _add_alias(client, alias_name, made.key_id)
     output.say(

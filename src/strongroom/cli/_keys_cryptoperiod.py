@@ -49,6 +49,9 @@ class _Date(click.ParamType[dt.datetime]):
         return date if date.tzinfo is not None else date.replace(tzinfo=dt.UTC)
 
 
+DATE = _Date()
+
+
 def cryptoperiod_commands(connect: Callable[[], ServiceClient]) -> Mapping[str, click.Command]:
     """Make the commands; ``connect`` opens a client of the service."""
 
@@ -74,9 +77,7 @@ def cryptoperiod_commands(connect: Callable[[], ServiceClient]) -> Mapping[str, 
 
     @click.command
     @click.argument("key")
-    @click.option(
-        "--at", type=_Date(), help="When, such as 2027-01-31T12:00:00Z; midnight UTC if only a day."
-    )
+    @click.option("--at", type=DATE, help="When, such as 2027-01-31T12:00:00Z; midnight UTC if only a day.")
     @click.option("--now", "is_now", is_flag=True, help="From now on.")
     @reporting
     def activate(output: Output, *, key: str, at: dt.datetime | None, is_now: bool) -> None:

@@ -159,7 +159,8 @@ class Cryptoperiods:
             if not (lease.is_idle or all_of_them):
                 lease.is_idle = True
                 continue
-            del self._leases[place]
+            if self._leases.get(place) is lease:  # others may have let go of it while we wrote
+                del self._leases[place]
             n_left, lease.left = (
                 lease.left,
                 0,

@@ -23,6 +23,14 @@ def test_a_key_is_limited_and_says_what_follows(api):
     assert "without limit" in run("keys", "cryptoperiod", key_id, "--none").stdout
 
 
+def test_a_key_is_made_that_waits_for_its_date(api):
+    result = run("keys", "create", "--alias", "later", "--activate-at", "2033-05-18T03:33:20Z", "--json")
+    assert result.exit_code == 0, result.stderr
+    document = json.loads(result.stdout[result.stdout.index("{") :])
+    assert (document["state"], document["aliases"]) == ("Disabled", ["alias/later"])
+    assert api.service.keys[document["key_id"]].state is KeyState.PRE_ACTIVE
+
+
 def test_a_key_waits_for_its_date(api):
     key_id = made(api)
     result = run("keys", "activate", key_id, "--at", "2033-05-18")

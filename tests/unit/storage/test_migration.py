@@ -243,3 +243,25 @@ def test_a_damaged_page_is_reported_when_it_is_met(path):
     with pytest.raises(StorageError) as caught, Store.open(path) as store:
         store.list_keys(after=None, limit=10)
     assert "backup" in caught.value.next_step
+
+
+USES_OF_0009 = """
+INSERT INTO roots VALUES (zeroblob(16), 1, 'CKA_CHECK_VALUE', 'dc95c0', x'01', zeroblob(32), 1.5);
+INSERT INTO domains VALUES ('{domain}', zeroblob(16), 'shard', x'02', 1, 2.5);
+INSERT INTO keys (key_id, state, description, created_at, domain_id, current_version, material_id)
+    VALUES ('{key}', 'active', 'old', 3.5, '{domain}', 1, '{material}');
+INSERT INTO key_uses VALUES ('{key}', '{material}', 7, 9.5, 'Encrypt', 'r');
+""".format(key=OLD_KEY, domain=make.DOMAIN_ID, material="ab" * 32)
+
+
+def test_uses_of_before_they_were_told_apart_count_for_both_kinds(path, tmp_path):
+    old = tmp_path / "old.db"
+    make_database_of(old, "0009")
+    with closing(sqlite3.connect(old)) as connection:
+        connection.executescript(USES_OF_0009)
+    upgrade_database(old)
+    assert schema_of(old) == schema_of(path)
+    with Store.open(old) as store:
+        (use,) = store.list_key_uses(OLD_KEY)
+        assert (use.n_uses, use.n_protected, use.protected_at, use.processed_at) == (7, 0, 9.5, 9.5)
+        assert not store.get_key(OLD_KEY).is_limited
