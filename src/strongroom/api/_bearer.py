@@ -32,7 +32,9 @@ _SCHEME: Final = re.compile(r"bearer ", re.IGNORECASE)
 _TOKEN: Final = re.compile(r"([A-Za-z0-9_-]{1,2048})\.([A-Za-z0-9_-]{1,8192})\.([A-Za-z0-9_-]{1,2048})")
 _TYPES: Final = frozenset({"jwt", "at+jwt", "application/at+jwt"})
 """Of tokens that say who somebody is or what it may (RFC 7519, 5.1; RFC 9068, 2.1), in lower case; logout tokens and their like are others."""
-_PRINTABLE: Final = re.compile(r"[!-~]{1,255}")
+_NAME: Final = re.compile(r"[!-~]{1,255}")
+_SUBJECT: Final = re.compile(r"[!-~](?:[ -~]{0,253}[!-~])?")
+"""Distinguished names have blanks within."""
 _HELP: Final = "The bearer token is not valid."
 
 
@@ -150,8 +152,8 @@ class BearerTokens:
             raise _invalid("It lives too long.")
         if claims.cnf is not None:
             raise _invalid("It is bound to a key, whose possession cannot be shown here.")
-        if _PRINTABLE.fullmatch(claims.sub) is None:
-            raise _invalid("Its subject is not of 1 to 255 printable characters.")
+        if _SUBJECT.fullmatch(claims.sub) is None:
+            raise _invalid("Its subject is not of 1 to 255 printable ASCII characters.")
         return claims
 
     def _bearer(self, claims: _Claims, payload: bytes, token: str) -> TokenBearer:
@@ -159,7 +161,7 @@ class BearerTokens:
         for caller in self._rules.callers:
             if caller.value in _values_of(document, caller.claim):
                 name = claims.jti
-                if _PRINTABLE.fullmatch(name) is None:
+                if _NAME.fullmatch(name) is None:
                     name = "sha256:" + hashlib.sha256(token.encode("ascii")).hexdigest()
                 credential_detail = MappingProxyType({"token_subject": claims.sub, "token": name})
                 return TokenBearer(caller.principal, caller.identity, self._rules.region, credential_detail)

@@ -253,8 +253,8 @@ def _preparation_of(call: _Call) -> Prepare:
 
 def _check_route(call: _Call) -> None:
     request = call.request
-    methods = ADMIN_ROUTER.methods(request.path) or _METHODS.get(request.path)
-    if methods is None:
+    methods = _METHODS.get(request.path) or ADMIN_ROUTER.methods(request.path)
+    if not methods:
         raise ApiError("UnknownOperationException", "There is nothing at this path.", status=404)
     if request.method not in methods:
         allow = ", ".join(methods)

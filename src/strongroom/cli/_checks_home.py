@@ -1,5 +1,6 @@
 """Checks of ``doctor`` that look at files of the home: secrets, certificate, database, audit log."""
 
+import asyncio
 import datetime as dt
 import os
 import shutil
@@ -8,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from strongroom.cli._checks import Finding
-from strongroom.config import Config, Home
+from strongroom.config import Config, Home, OidcConfig
 from strongroom.core import Clock
 
 _ENOUGH_DISK_BYTES = 1024**3
@@ -87,6 +88,28 @@ def check_certificate(home: Home, config: Config, clock: Clock) -> Iterator[Find
         yield Finding("TLS", "warn", f"the certificate ends on {end:%Y-%m-%d}", _RENEWAL)
     else:
         yield Finding("TLS", "ok", f"the certificate is valid until {end:%Y-%m-%d}")
+
+
+class _Unheard:
+    """An ``EventSink`` of somebody who asks for findings instead."""
+
+    def emit(self, event: str, **fields: object) -> None:
+        """Tell nobody."""
+
+
+def check_issuer(home: Home, config: Config, clock: Clock) -> Iterator[Finding]:
+    """The issuer of bearer tokens, if there is one: its keys can be read. Raises KeySetError."""
+    if config.oidc is None:
+        return
+    from strongroom.wiring.issuer_keys import IssuerKeys
+
+    async def count(oidc: OidcConfig) -> int:
+        keys = IssuerKeys(oidc, home, clock=clock)
+        await keys.read(_Unheard())
+        return len(keys)
+
+    found = asyncio.run(count(config.oidc))
+    yield Finding("token issuer", "ok", f"{found} keys of {config.oidc.issuer} can be read")
 
 
 def check_database(home: Home) -> Iterator[Finding]:

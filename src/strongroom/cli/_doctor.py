@@ -9,6 +9,7 @@ from strongroom.cli._checks_home import (
     check_audit_log,
     check_certificate,
     check_database,
+    check_issuer,
     check_private_files,
 )
 from strongroom.cli._checks_hsm import check_member
@@ -72,6 +73,7 @@ def _examine_home(home: Home, config: Config, clock: Clock) -> Iterator[Finding]
     for member in config.cluster.members:
         yield from findings_of(f"member {member.name}", lambda member=member: check_member(home, member))  # type: ignore[misc]
     yield from findings_of("TLS", lambda: check_certificate(home, config, clock))
+    yield from findings_of("token issuer", lambda: check_issuer(home, config, clock))
     yield from findings_of("database", lambda: check_database(home))
     yield from findings_of("audit log", lambda: check_audit_log(home))
     yield from findings_of("port", lambda: check_port(home, config, clock))

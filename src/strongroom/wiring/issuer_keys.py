@@ -35,8 +35,11 @@ class IssuerKeys:
         self._read_at = 0.0  # by the monotonic clock
         self._wanted = asyncio.Event()
         self._tried = asyncio.Event()
-        self._data = b""
+        self._data: bytes | None = None
         self._is_loading = False  # a thread of ours has not come back
+
+    def __len__(self) -> int:
+        return len(self._keys)
 
     def find(self, key_id: str) -> IssuerKey | None:
         """Return a key; for one that is not known the source is looked at soon."""

@@ -66,6 +66,7 @@ async def test_a_token_of_the_issuer_stands_for_a_configured_caller(door, algori
     ({"sub": "bob", "realm_access": {"roles": ["kms-officers"]}}, "role/officers"),
     ({"sub": "bob", "realm_access": {"roles": ["kms-officers"]}, "groups": ["operators"]}, "role/officers"),
     ({"sub": "alice", "groups": ["operators"]}, "user/alice"),
+    ({"sub": "CN=Bob Smith, O=Bank", "groups": ["operators"]}, "role/operators"),
     ({"aud": ["other", AUDIENCE]}, "user/alice"),
     ({"typ": "logout"}, "user/alice"),
 ])  # fmt: skip
