@@ -10,6 +10,7 @@ import msgspec
 from bench.comparison import Settings, compare
 from bench.findings import Results
 from bench.hsm import main as compare_with_c
+from bench.many_keys import main as measure_many_keys
 from bench.page import write_docs
 from strongroom.bench import OPERATIONS
 from strongroom.core import StrongroomError
@@ -23,6 +24,8 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(143))  # so that what was started is ended
     if sys.argv[1:2] == ["hsm"]:
         return compare_with_c(sys.argv[2:])
+    if sys.argv[1:2] == ["keys"]:
+        return measure_many_keys(sys.argv[2:])
     options = _options()
     settings = Settings(
         seconds=options.seconds,

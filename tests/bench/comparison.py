@@ -88,7 +88,7 @@ def compare(settings: Settings, workspace: Path, *, progress: Progress) -> Resul
         signing_us.append(signing_alone_us(seconds=_PROBE_S))
 
     with ExitStack() as stack:
-        folder = stack.enter_context(_run_folder(workspace))
+        folder = stack.enter_context(run_folder(workspace))
         progress("making homes and starting everything")
         subjects = _start(settings, folder, stack)
         api_processes = subjects.plain.api_processes()
@@ -110,7 +110,7 @@ def compare(settings: Settings, workspace: Path, *, progress: Progress) -> Resul
         results = Results(
             taken_at=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
             strongroom=__version__,
-            commit=_commit(),
+            commit=commit_of_sources(),
             machine=machine,
             versions=_versions(wrk, settings),
             seconds=settings.seconds,
@@ -129,7 +129,7 @@ def compare(settings: Settings, workspace: Path, *, progress: Progress) -> Resul
 
 
 @contextmanager
-def _run_folder(workspace: Path) -> Iterator[Path]:
+def run_folder(workspace: Path) -> Iterator[Path]:
     """Make a folder for this run, and remove what a killed one left. Raises BenchError when another one is on."""
     with (workspace / "lock").open("w") as lock:
         try:
@@ -258,7 +258,9 @@ def _versions(wrk: Wrk, settings: Settings) -> dict[str, str]:
     return {**versions, "OpenSSL of Python": ssl.OPENSSL_VERSION.split()[1]}
 
 
-def _commit() -> str:
+def commit_of_sources() -> str:
+    """Return the commit of what is measured, and whether anything was changed since."""
+
     def git(*arguments: str) -> str:
         done = subprocess.run(
             ["git", "-C", str(Path(__file__).parent), *arguments],

@@ -17,7 +17,7 @@ from strongroom.hsm.token import write_softhsm_config
 from strongroom.wiring.initialise import initialise_development
 
 _PYTHON_MODULE = ("-m", "strongroom.runtime.main")
-_API_PROGRAM = "strongroom.runtime.api"
+API_PROGRAM = "strongroom.runtime.api"
 _REGION = "us-east-1"
 
 
@@ -49,12 +49,24 @@ class Subject(Protocol):
         ...
 
 
-def make_home(root: Path) -> Home:
+def make_home(root: Path, *, tls: bool = True) -> Home:
     """Make a development home; it is the template of those that are served."""
     asyncio.run(
         initialise_development(root, port=free_port(), clock=SystemClock(), progress=lambda _step: None)
     )
-    return Home(root)
+    home = Home(root)
+    if not tls:
+        config = load_config(root)
+        service = msgspec.structs.replace(config.service, tls=False)
+        home.config_file.write_text(render_config(msgspec.structs.replace(config, service=service)))
+    return home
+
+
+def set_cache(home: Home, *, ttl_s: float, max_keks: int, max_domains: int) -> None:
+    """Configure how many keys the service keeps in memory, and how long."""
+    config = load_config(home.root)
+    cache = msgspec.structs.replace(config.cache, ttl_s=ttl_s, max_keks=max_keks, max_domains=max_domains)
+    home.config_file.write_text(render_config(msgspec.structs.replace(config, cache=cache)))
 
 
 def copy_home(template: Home, root: Path, *, tls: bool) -> Home:
@@ -97,8 +109,9 @@ class StrongroomSubject:
             environment=worker_environment(variables),
             log=home.root.with_name(f"{home.root.name}.log"),
         )
-        caller = Service(self.endpoint, development_access_key(home), _REGION)
-        self._maker = RequestMaker(KmsCaller(caller, clock=SystemClock()))
+        as_developer = Service(self.endpoint, development_access_key(home), _REGION)
+        self.caller = KmsCaller(as_developer, clock=SystemClock())
+        self._maker = RequestMaker(self.caller)
 
     @property
     def pids(self) -> Sequence[int]:
@@ -116,4 +129,4 @@ class StrongroomSubject:
     def api_processes(self) -> int:
         """How many processes answer HTTP."""
         below = processes_below(self.pids)
-        return max(1, sum(_API_PROGRAM in command_line(pid) for pid in below))
+        return max(1, sum(API_PROGRAM in command_line(pid) for pid in below))
