@@ -20,6 +20,8 @@ DATA_KEY_PAIR_SPECS: Final = tuple(
 class _Encrypts(Protocol):
     async def encrypt(self, key: KeyRef, plaintext: Secret, context: Mapping[str, str]) -> Encrypted: ...
 
+    def discarded(self, made: Encrypted) -> None: ...
+
 
 class DataKeyPairs:
     """Makes pairs of data keys. Belongs to one event loop; they are made on the thread of ``slow``."""
@@ -37,6 +39,7 @@ class DataKeyPairs:
         """
         # Whether the key can encrypt with this context is known before up to seconds are spent.
         tried = await self._keys.encrypt(key, Secret(b"\x00"), context)
+        self._keys.discarded(tried)
         if dry_run:
             raise DryRunError(key_id=tried.key_id, material_id=tried.material_id)
         made = await self._slow.run(partial(generate_material, spec))

@@ -23,6 +23,10 @@ class SymmetricUses(Protocol):
         """See ``Keyring.decrypt``."""
         ...
 
+    def discarded(self, made: Encrypted) -> None:
+        """See ``Keyring.discarded``."""
+        ...
+
     def moved(self, ciphertext: bytes, opened: Decrypted) -> None:
         """See ``Keyring.moved``."""
         ...
@@ -54,6 +58,7 @@ class EitherUses:
             return await self._pairs.encrypt_oaep(key, plaintext, algorithm, dry_run=dry_run)
         made = await self._symmetric.encrypt(key, plaintext, context)
         if dry_run:
+            self._symmetric.discarded(made)
             raise DryRunError(key_id=made.key_id, material_id=made.material_id)
         return made
 
@@ -105,6 +110,8 @@ class EitherUses:
         finally:
             opened.plaintext.zeroize()
         if dry_run:
+            if algorithm is None:
+                self._symmetric.discarded(made)
             raise DryRunError(key_id=made.key_id, material_id=made.material_id)
         if source_algorithm is None:
             self._symmetric.moved(ciphertext, opened)

@@ -119,6 +119,10 @@ class SymmetricKeys:
         self.samples.seen(record.key_id, material_id, ciphertext)
         return Decrypted(record.key_id, material_id, Secret(plaintext))
 
+    def discarded(self, made: Encrypted) -> None:
+        """Note that what was encrypted was only to see whether it can be, and goes to nobody."""
+        self.samples.discarded(made.key_id, made.material_id, made.ciphertext)
+
     def moved(self, ciphertext: bytes, opened: Decrypted) -> None:
         """Note that what was opened was encrypted anew, under another version, key or context."""
         self.samples.moved(opened.key_id, opened.material_id, ciphertext)

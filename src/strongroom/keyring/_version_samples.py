@@ -173,6 +173,11 @@ class VersionSample:
         now = self._now()
         self._note(mark, Traced(seen_at=now, moved_at=now))
 
+    def discarded(self, mark: bytes) -> None:
+        """Forget one that was made and given to nobody."""
+        if self._traced.pop(mark, None) is not None:
+            self._room.n_free += 1
+
     def take(self) -> Sample:
         """Return what was noted since the last time, and begin anew."""
         taken, self._traced = Sample(self.below, self._traced), {}
@@ -237,6 +242,10 @@ class VersionSamples:
         mark, sample = mark_of(ciphertext), self.of(key_id, material_id)
         if mark < sample.below:
             sample.issued(mark)
+
+    def discarded(self, key_id: str, material_id: str, ciphertext: bytes) -> None:
+        """Forget one that was made just now and given to nobody."""
+        self.of(key_id, material_id).discarded(mark_of(ciphertext))
 
     def seen(self, key_id: str, material_id: str, ciphertext: bytes) -> None:
         """Note that one was opened."""

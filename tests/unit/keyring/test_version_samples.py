@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from strongroom.core import KeyOrigin, Secret, StorageError
+from strongroom.core import KeyOrigin, ManagedKeySpec, Secret, StorageError
 from strongroom.keyring import (
+    DryRunError,
     KeyById,
     KeyKind,
     PlainItem,
@@ -157,6 +158,24 @@ async def test_keys_inside_hsms_are_noted_too(bench, keyring):
     first, second = keyring.last_uses.uses_of_versions(made.key_id).versions
     assert first.outstanding[:4] == (3, 1, 0, 1)
     assert second.outstanding[:2] == (2, 2)
+
+
+async def test_what_is_only_tried_leaves_no_ciphertext(bench, keyring):
+    key_id = (await keyring.create_key("for tests")).key_id
+    key, context = KeyById(key_id), {"tenant": "7"}
+    sealed = (await keyring.encrypt(key, Secret(b"x"), context)).ciphertext
+    with pytest.raises(DryRunError):
+        await keyring.either.encrypt(key, Secret(b"x"), algorithm=None, context={}, dry_run=True)
+    with pytest.raises(DryRunError):
+        await keyring.either.rehearse_data_key(key, 32, {})
+    with pytest.raises(DryRunError):
+        await keyring.either.re_encrypt(
+            sealed, source_key=None, source_algorithm=None, source_context=context, key=key, algorithm=None,
+            context={}, dry_run=True,
+        )  # fmt: skip
+    await keyring.data_key_pairs.generate(key, ManagedKeySpec.ECC_NIST_P256, {})
+    (version,) = keyring.last_uses.uses_of_versions(key_id).versions
+    assert version.outstanding[:2] == (2, 2)  # what was encrypted, and the private half
 
 
 async def test_what_could_not_be_written_is_written_later(bench, keyring, monkeypatch):
