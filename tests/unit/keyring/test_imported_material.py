@@ -168,7 +168,8 @@ async def test_a_token_is_for_one_key_and_one_day_and_survives_a_restart(bench, 
     restarted = bench.open_keyring()
     with pytest.raises(ImportTokenError):
         await restarted.imports.bring(other_id, brought)
-    for token in (b"", b"x", parameters.token[:-1], bytes(200), parameters.token[:-1] + b"x"):
+    other_tag = parameters.token[:-1] + bytes([parameters.token[-1] ^ 1])
+    for token in (b"", b"x", parameters.token[:-1], bytes(200), other_tag):
         with pytest.raises(ImportTokenError):
             await restarted.imports.bring(key_id, brought._replace(token=token))
     await restarted.imports.bring(key_id, brought)
