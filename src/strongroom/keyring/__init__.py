@@ -39,14 +39,8 @@ from strongroom.keyring._domain_errors import (
     NotInDomainError,
 )
 from strongroom.keyring._domain_rotation import DomainReplaced, DomainRotations
-from strongroom.keyring._domains import (
-    DomainInfo,
-    DomainKind,
-    DomainPage,
-    Domains,
-    Replacement,
-    require_domain_name,
-)
+from strongroom.keyring._domain_values import DomainInfo, DomainKind, DomainPage, Replacement
+from strongroom.keyring._domains import Domains, require_domain_name
 from strongroom.keyring._envelope_works import EnvelopeWorks, MaterialPlace
 from strongroom.keyring._errors import (
     AlgorithmError,

@@ -7,9 +7,8 @@ domain, with a KEK and an id of its own, in the place of one, under the same nam
 
 import re
 from collections.abc import Collection
-from enum import StrEnum
 from functools import partial
-from typing import Final, NamedTuple
+from typing import Final
 
 from strongroom.core import Clock, KeyOrigin, StorageError
 from strongroom.keyring._ciphers import domain_of
@@ -24,6 +23,7 @@ from strongroom.keyring._domain_errors import (
     NotInDomainError,
 )
 from strongroom.keyring._domain_resealing import DomainResealing, ResealedKey, store_resealed
+from strongroom.keyring._domain_values import DomainInfo, DomainKind, DomainPage, Replacement
 from strongroom.keyring._errors import MissingRecordError
 from strongroom.keyring._key_state import read_key
 from strongroom.keyring._tags import DOMAIN_TAG
@@ -35,49 +35,6 @@ _ID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _TAKEN: Final = frozenset({"automatic", "credentials", DEDICATED, "none", "shard"})
 _TRIES: Final = 5
 _MOST_TAGS: Final = 1_000
-
-
-class DomainKind(StrEnum):
-    """What a domain is for."""
-
-    SHARD = "shard"
-    NAMED = "named"
-    DEDICATED = "dedicated"
-    CREDENTIALS = "credentials"
-
-
-class Replacement(NamedTuple):
-    """A rotation that goes on."""
-
-    domain_id: str
-    """The domain whose place is taken; it is removed when nothing is under its KEK any more."""
-    started_at: float
-    n_left: int
-    """Keys (access keys, where it is theirs) that are still under the old KEK."""
-    n_total: int
-
-
-class DomainInfo(NamedTuple):
-    """A domain, as people see it."""
-
-    domain_id: str
-    kind: DomainKind
-    name: str | None
-    n_keys: int
-    """Keys that are not destroyed, with those that are still under the KEK which this one replaces."""
-    max_keys: int | None
-    """None for the domain of access keys."""
-    created_at: float
-    """When its KEK was made."""
-    root_id: bytes
-    replaces: Replacement | None = None
-
-
-class DomainPage(NamedTuple):
-    """Domains in the order of their ids; ``next_after`` is where to go on, None at the end."""
-
-    domains: tuple[DomainInfo, ...]
-    next_after: str | None
 
 
 class Domains:
