@@ -77,6 +77,7 @@ from strongroom.service import (
 )
 from unit.api.key_store_answers import KEY_STORE_ERRORS
 from unit.api.served_answers import PLAINTEXT, served_answers
+from unit.api.version_answers import VERSION_ERRORS
 
 ABSENT = "12345678-1234-1234-1234-123456789012"
 ARN = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/{ABSENT}"
@@ -140,7 +141,7 @@ ERRORS = [
     (AuditUnavailableError("ENOSPC"), 500, "KMSInternalException", "The service refuses requests because its audit log cannot be written."),
     (StorageError("disk I/O error"), 500, "KMSInternalException", "The service refuses the request because its database cannot be read or written."),
     (ConfigError("/etc/strongroom"), 500, "KMSInternalException", "The service failed to handle the request."),
-    *((error, 400, code, message) for error, code, message in KEY_STORE_ERRORS),
+    *((error, 400, code, message) for error, code, message in KEY_STORE_ERRORS + VERSION_ERRORS),
     (KeyError(PLAINTEXT), 500, "KMSInternalException", "The service failed to handle the request."),
 ]  # fmt: skip
 
