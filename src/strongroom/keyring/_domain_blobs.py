@@ -63,6 +63,8 @@ class DomainBlobs:
                 asked[domain_id] = _opening(domain_id, blob, under[domain_id])
             except (MalformedBlobError, HsmIntegrityError) as error:
                 failures[domain_id] = error
+            except ValueError:
+                failures[domain_id] = HsmIntegrityError("the id of the domain is no UUID")
         secrets: dict[str, Secret] = {}
         for domain_id, answer in zip(asked, await self._batch(list(asked.values())), strict=True):
             if isinstance(answer, Secret) and len(answer) == KEK_LEN_BYTES:

@@ -43,8 +43,9 @@ class RootRewraps:
         while True:
             try:
                 pause_s = await self.do_some()
-            except StrongroomError as error:
-                self._events.emit("root.not_rewrapped", cause=error.message)
+            except Exception as error:  # noqa: BLE001  # whatever it is, the process that serves goes on
+                cause = error.message if isinstance(error, StrongroomError) else type(error).__name__
+                self._events.emit("root.not_rewrapped", cause=cause)
                 pause_s = self._longer()
             await asyncio.sleep(pause_s)
 
@@ -78,7 +79,7 @@ class RootRewraps:
             with contextlib.suppress(AuditUnavailableError):
                 self._audit.append("outcome", _EVENT, principal=PRINCIPAL, outcome=CANCELLED, detail=detail)
             raise
-        except StrongroomError as error:
+        except Exception as error:
             outcome = outcome_of_error(error)
             await self._audit.record("outcome", _EVENT, principal=PRINCIPAL, outcome=outcome, detail=detail)
             raise

@@ -1,10 +1,12 @@
 """Rewrapping after a rotation: paced, told batch by batch with counts, and nothing is begun that cannot be told."""
 
+import asyncio
+
 import pytest
 
 from fakes_root_rotation import RotatedBench
 from strongroom.core import AuditUnavailableError, MemberFailedError, NoMemberError
-from strongroom.service import RootRewraps
+from strongroom.service import RootRewraps, _root_rewraps
 from strongroom.storage import RotationState
 from strongroom.testing import RecordingEvents
 
@@ -96,3 +98,32 @@ async def test_one_that_fails_is_named_and_the_others_are_done(rotated):
     )
     (left,) = rotated.store.list_domains_under(rotated.store.list_roots()[0].root_id, after="", limit=10)
     assert outcome.detail["first_failed_domain"] == left.domain_id
+
+
+async def test_an_accident_does_not_end_the_process_and_what_is_no_domain_harms_no_other(
+    rotated, monkeypatch
+):
+    before = rotated.store.get_current_root()
+    odd = rotated.store.list_domains(after="", limit=1)[0]._replace(domain_id="z" * 36)
+    await rotated.store.write(lambda tx: tx.insert_domain(odd))
+    await rotated.rotate()
+    accidents = [ZeroDivisionError()]
+    real = rotated.rewrapping.rewrap
+
+    async def rewrap(domains):
+        if accidents:
+            raise accidents.pop()
+        return await real(domains)
+
+    monkeypatch.setattr(rotated.rewrapping, "rewrap", rewrap)
+    monkeypatch.setattr(_root_rewraps, "_IDLE_S", 0.01)
+    rotated.rewraps._pause_s = 0.01
+    running = asyncio.ensure_future(rotated.rewraps.run())
+    async with asyncio.timeout(60):
+        while rotated.rewrapping.count_left() > 1:
+            await asyncio.sleep(0.01)
+    assert not running.done()
+    running.cancel()
+    await asyncio.wait({running})
+    assert rotated.store.count_domains_by_root()[before.root_id] == 1
+    assert odd.domain_id in rotated.store.get_last_root_rotation().trouble
