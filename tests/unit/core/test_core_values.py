@@ -124,9 +124,11 @@ def test_stored_numbers_and_words_never_change():
     }
     names = {member.name: str(member) for member in KeyState}
     assert names == {
+        "PRE_ACTIVE": "pre-active",
         "ACTIVE": "active",
         "SUSPENDED": "suspended",
         "PENDING_IMPORT": "pending-import",
+        "DEACTIVATED": "deactivated",
         "COMPROMISED": "compromised",
         "DESTROYED": "destroyed",
     }
