@@ -236,7 +236,7 @@ def small_domains(monkeypatch):
 
 @pytest.mark.usefixtures("small_domains")
 def test_any_short_history_loses_nothing(tmp_path, hsm_and_database):
-    run_machine(tmp_path, hsm_and_database, max_examples=12, stateful_step_count=25)
+    run_machine(tmp_path, hsm_and_database, max_examples=8, stateful_step_count=20)
 
 
 @pytest.mark.slow
