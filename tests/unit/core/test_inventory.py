@@ -4,7 +4,7 @@ import json
 import uuid
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from strongroom.core import (
@@ -49,6 +49,7 @@ ONE = Inventory(
 )
 
 
+@settings(deadline=None)
 @given(INVENTORIES)
 def test_an_inventory_is_read_as_it_was_written(inventory):
     read = read_inventory(inventory.file())
@@ -56,6 +57,7 @@ def test_an_inventory_is_read_as_it_was_written(inventory):
     assert json.loads(inventory.canonical()) == json.loads(inventory.file())["inventory"]
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=300))
 def test_what_is_none_is_refused(data):
     with pytest.raises(InventoryUnreadableError):

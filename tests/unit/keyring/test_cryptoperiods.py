@@ -67,12 +67,12 @@ async def limited(ring, kind, **limits):
 
 
 STEPS = st.lists(
-    st.tuples(st.sampled_from(["use", "use", "use", "crash", "give back"]), st.integers(0, 2)), max_size=60
+    st.tuples(st.sampled_from(["use", "use", "use", "crash", "give back"]), st.integers(0, 2)), max_size=45
 )
 
 
-@settings(max_examples=15, deadline=None)
-@given(limit=st.integers(1, 120), steps=STEPS)
+@settings(max_examples=8, deadline=None)
+@given(limit=st.integers(1, 80), steps=STEPS)
 def test_no_number_of_processes_and_crashes_goes_past_a_count(
     hsm_and_database, tmp_path_factory, limit, steps
 ):

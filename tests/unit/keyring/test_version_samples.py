@@ -42,11 +42,13 @@ def sample_of(samples):
     return samples.of("key", "material").take()
 
 
+@settings(deadline=None)
 @given(SAMPLES)
 def test_a_sample_is_read_as_it_was_written(sample):
     assert Sample.decode(sample.encode()) == sample
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_what_is_no_sample_is_refused(data):
     try:
@@ -56,7 +58,7 @@ def test_what_is_no_sample_is_refused(data):
     assert (len(data) - 10) % 20 == 0
 
 
-@settings(max_examples=50)
+@settings(max_examples=30, deadline=None)
 @given(st.lists(SAMPLES, min_size=1, max_size=5), st.randoms(use_true_random=False))
 def test_samples_join_in_any_order_and_any_number_of_times(parts, shuffle):
     def joined(samples):
