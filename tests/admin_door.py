@@ -14,7 +14,7 @@ from strongroom.wiring.root_status import root_status_of
 
 SECRET = b"s" * 40
 STATUS = {
-    "version": "1", "not_ready": [], "failovers": 0, "cached_keks": 0, "cached_domains": 0, "audit_entries": 0, "audit_failure": None,
+    "version": "1", "not_ready": [], "failovers": 0, "quarantined_keys": [], "cached_keks": 0, "cached_domains": 0, "audit_entries": 0, "audit_failure": None,
     "members": [{
         "name": "alpha", "worker": 0, "state": "active", "priority": 0, "generation": 1, "reason": "", "pid": 7, "breaker": "closed",
         "latency_ms": {},

@@ -15,6 +15,7 @@ from strongroom.core import (
     HsmError,
     HsmIntegrityError,
     HsmKeyLimitError,
+    HsmKeyQuarantinedError,
     StorageError,
     StrongroomError,
     TooFewMembersError,
@@ -245,6 +246,9 @@ ERROR_RULES: tuple[ErrorRule, ...] = (
     ErrorRule(HsmKeyLimitError, "LimitExceededException", 400, lambda error, _where: error.message),
     ErrorRule(TooFewMembersError, "CloudHsmClusterInvalidConfigurationException", 400, lambda error, _where:
               f"Too few members of the cluster could take the key: {error.message}"),
+    ErrorRule(HsmKeyQuarantinedError, "KMSInvalidStateException", 400, lambda _error, _where:
+              "The key is in quarantine: no hardware security module shows that it is the one of its record. "
+              "The operator must look at the members."),
     ErrorRule(HsmError, "DependencyTimeoutException", 503, lambda _error, _where:
               "No hardware security module could serve the request. Try again later."),
     ErrorRule(AuditUnavailableError, "KMSInternalException", 500, lambda _error, _where:

@@ -29,6 +29,8 @@ class StatusAnswer(Struct, frozen=True):
     """Why callers had better go elsewhere; empty when all is well."""
     members: list[MemberStatus]
     failovers: int
+    quarantined_keys: list[str]
+    """Direct keys (CKA_ID, in hex) that nobody may use, since no member shows the key of their record; "" stands for all."""
     cached_keks: int
     cached_domains: int
     audit_entries: int

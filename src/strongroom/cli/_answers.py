@@ -34,6 +34,7 @@ class StatusDocument(msgspec.Struct, frozen=True):
     version: str = ""
     not_ready: list[str] = []
     failovers: int = 0
+    quarantined_keys: list[str] = []
     cached_keks: int = 0
     audit_entries: int = 0
     audit_failure: str | None = None

@@ -103,6 +103,11 @@ def _show(output: Output, url: str, readiness: Readiness, document: StatusDocume
             f"Failovers: {document.failovers}   KEKs in memory: {document.cached_keks}   "
             f"audit entries: {document.audit_entries}",
         )
+    if document.quarantined_keys:
+        count = "all" if "" in document.quarantined_keys else len(document.quarantined_keys)
+        output.say(
+            f"Direct keys in quarantine, which nobody may use: {count}; see: strongroom members reconcile"
+        )
     if document.audit_failure is not None:
         output.say(f"The audit log cannot be written: {visible(document.audit_failure)}")
 

@@ -59,6 +59,7 @@ from strongroom.core._hsm_keys import (
     DestroyedHsmKeys,
     HsmKeyLimitError,
     HsmKeyMaker,
+    HsmKeyQuarantinedError,
     MadeHsmKey,
     TooFewMembersError,
 )
@@ -116,6 +117,7 @@ __all__ = [
     "HsmKeyLimitError",
     "HsmKeyMaker",
     "HsmKeyNotFoundError",
+    "HsmKeyQuarantinedError",
     "HsmMember",
     "HsmOutcomeUnknownError",
     "HsmRequestError",

@@ -20,7 +20,7 @@ StrongroomError                  root of all our errors; carries what to do next
     └── HsmRequestError          the request itself is wrong; no other member will do better
         └── HsmIntegrityError    authentication of a wrapped key failed: tampering or the wrong binding
 
-``core._hsm_keys`` has two more, of keys that are not made. Rooms add errors of their own below one of these. Only ``hsm.cluster`` retries, by ``retryable``.
+``core._hsm_keys`` has three more, of keys that are not made or not to be used. Rooms add errors of their own below one of these. Only ``hsm.cluster`` retries, by ``retryable``.
 """
 
 from typing import ClassVar

@@ -37,6 +37,7 @@ from strongroom.keyring._remembered import Remembered
 from strongroom.storage import HsmKeyState, KeyRecord, KeyVersionRecord, Store, Transaction
 
 _MAX_AAD_BYTES: Final = 8_192
+_MOST_CONFIRMED: Final = 10_000
 
 
 class DirectWork:
@@ -124,6 +125,7 @@ class DirectKeys:
         access = self._usable(record, record.material_id)
         version = self.version(record, record.current_version)
         key = _hsm_key(record, version)
+        access.require_usable(key.key_id)
         if record.spec.is_pair:
             await self._confirm(access, key, version)
         return DirectWork(access.use, key, version.public_key, clock=self._clock, request_s=self._request_s)
@@ -187,6 +189,8 @@ class DirectKeys:
     async def _confirm(self, access: HsmAccess, key: HsmKey, version: KeyVersionRecord) -> None:
         """See once that the public half in the database is the one that the HSMs have. Raises HsmIntegrityError."""
         if key.key_id not in self._confirmed:
+            if len(self._confirmed) >= _MOST_CONFIRMED:
+                self._confirmed.clear()
             self._confirmed[key.key_id] = await access.use.public_key(key, deadline=self._deadline())
         if self._confirmed[key.key_id] != version.public_key:
             raise HsmIntegrityError(

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-from strongroom.core import HsmDirectUse, HsmKeyMaker
+from strongroom.core import HsmDirectUse, HsmKeyId, HsmKeyMaker
 
 
 class HsmAccess(NamedTuple):
@@ -15,3 +15,5 @@ class HsmAccess(NamedTuple):
     maker: HsmKeyMaker
     is_active: Callable[[], bool]
     """Whether a member serves, as far as is known here."""
+    require_usable: Callable[[HsmKeyId], None] = lambda _key_id: None
+    """Raises HsmKeyQuarantinedError for a Direct key that nobody may use, be it in software by its public half."""

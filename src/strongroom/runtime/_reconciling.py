@@ -34,6 +34,7 @@ from strongroom.hsm.cluster import (
     Turns,
     WorkerEntry,
 )
+from strongroom.runtime._helping import Helping
 from strongroom.runtime._member_tests import MemberTests
 from strongroom.storage import HsmKeyRecord, Store, Transaction
 from strongroom.wiring.cluster_setup import ROOT_LABEL
@@ -42,10 +43,6 @@ from strongroom.wiring.workers import admin_path_beside
 
 _COME_BACK_LIMIT_S = 30.0
 _LOOK_EVERY_S = 0.1
-_FIRST_HELP_PAUSE_S = 15.0
-_LONGEST_HELP_PAUSE_S = 3_600.0
-_LOOK_AT_ALL_EVERY_S = 3_600.0
-"""Somebody with a user's PIN could put another key in the place of one while its member serves."""
 
 
 class _Connected:
@@ -70,7 +67,8 @@ class Reconciling:
     ``entries()`` are the workers as last published. A member passes ``check`` and then ``catch_up`` before it
     serves. Members that lack something while they serve, since nobody could give it to them or they failed at that
     moment, are looked at again: when another one begins to serve, and ever more seldom meanwhile. All that serve are
-    looked at once an hour or two, so that a key which was replaced there does not stay in use.
+    looked at once an hour or two, so that a key which was replaced there does not stay in use. A key that no member
+    shows to be the one of its record is in quarantine: nobody uses it, and members serve everything else.
     """
 
     def __init__(
@@ -82,13 +80,14 @@ class Reconciling:
         revive: Callable[[str], None],
         refused: Callable[[WorkerEntry, str], None],
         differs: Callable[[str, HsmError], None] = lambda _member, _error: None,
+        changed: Callable[[], None] = lambda: None,
         events: EventSink,
         clock: Clock,
     ) -> None:
         """``revive`` has a member started again that was given up; ``refused`` is told who takes no changes.
 
         ``differs`` has a member that serves taken out of service, since it holds another key under some name, or lacks
-        a root.
+        a root. ``changed`` has ``quarantined`` published.
         """
         self._store = store
         self._entries = entries
@@ -100,8 +99,9 @@ class Reconciling:
         self._clock = clock
         self._tests = MemberTests(store, clock)
         self._connected: dict[tuple[str, str], _Connected] = {}
-        self._helping: asyncio.Task[None] | None = None
-        self._may_help = asyncio.Event()
+        self._changed = changed
+        self._quarantined: set[bytes] = set()
+        self._known_serving: set[str] = set()
         turns = Turns()
         self._replication = KeyReplication(
             store, self.serving, rules=rules, turns=turns, events=events, clock=clock
@@ -112,12 +112,15 @@ class Reconciling:
         self._reconciler = Reconciler(
             store, self.serving, root_label=ROOT_LABEL, turns=turns, events=events, clock=clock
         )
+        self._helping = Helping(
+            self._reconciler.needing_others, self.serving, self._look_again, events=events, clock=clock
+        )
 
     async def start(self) -> None:
         """Undo what an earlier service was making when it ended, and begin to help. Call before a member is checked."""
         await self._replication.resolve_pending()
         await self.roots.resolve_pending()
-        self._helping = asyncio.ensure_future(self._help())
+        self._helping.start()
 
     def serving(self) -> list[Replica]:
         """Return the members that serve, in the order of their priority."""
@@ -149,7 +152,21 @@ class Reconciling:
 
     def member_serves(self) -> None:
         """Take notice that a member may have begun to serve: others may get from it what they lack."""
-        self._may_help.set()
+        serving = {entry.use_path for entry in self._entries() if entry.state in SERVING}
+        if serving - self._known_serving:
+            self._helping.soon()
+        self._known_serving = serving
+
+    def quarantined(self) -> list[bytes]:
+        """Return the Direct keys that nobody may use, as things stand; what has changed since the last call is told."""
+        serving = [entry.member for entry in self._entries() if entry.state in SERVING]
+        if serving:
+            before, self._quarantined = self._quarantined, self._reconciler.quarantined(serving)
+            for key_id in sorted(self._quarantined - before):
+                self._events.emit("key.quarantined", key=key_id.hex())
+            for key_id in sorted(before - self._quarantined):
+                self._events.emit("key.released", key=key_id.hex())
+        return sorted(self._quarantined)
 
     async def create(
         self,
@@ -190,8 +207,7 @@ class Reconciling:
 
     def close(self) -> None:
         """Drop every connection."""
-        if self._helping is not None:
-            self._helping.cancel()
+        self._helping.close()
         for connected in self._connected.values():
             connected.close()
 
@@ -244,42 +260,16 @@ class Reconciling:
             return MemberTest(entry.member, entry.state.value, [], entry.reason or f"it is {entry.state}")
         try:
             await self._tests.run(self._replica(entry), test.steps)
-        except HsmError as error:
+        except StrongroomError as error:
             return MemberTest(entry.member, entry.state.value, test.steps, error.message)
         return test
 
-    async def _help(self) -> None:
-        """Look at members that need others, and at all that serve from time to time, until cancelled."""
-        pause_s = _FIRST_HELP_PAUSE_S
-        looked_at_all_at = self._clock.monotonic()
-        while True:
-            try:
-                async with asyncio.timeout(pause_s):
-                    await self._may_help.wait()
-                pause_s = _FIRST_HELP_PAUSE_S
-            except TimeoutError:
-                pause_s = min(2 * pause_s, _LONGEST_HELP_PAUSE_S)
-            self._may_help.clear()
-            try:
-                needing = set(self._reconciler.needing_others())
-                is_time = self._clock.monotonic() - looked_at_all_at >= _LOOK_AT_ALL_EVERY_S
-                if is_time:
-                    looked_at_all_at = self._clock.monotonic()
-                for replica in self.serving():
-                    if is_time or replica.name in needing:
-                        await self._help_one(replica)
-            except StrongroomError as error:  # the database; it is tried again
-                self._events.emit("reconcile.failed", member="", cause=error.message)
-
-    async def _help_one(self, replica: Replica) -> None:
-        try:
-            await self._reconcile_serving(replica, Allowed())
-        except HsmError as error:
-            self._events.emit("reconcile.failed", member=replica.name, cause=error.message)
-
     async def _reconcile_serving(self, replica: Replica, allowed: Allowed) -> DriftReport:
         """Look at a member that serves; one that holds another key under some name serves no longer."""
+        before = self._reconciler.reports.get(replica.name)
         report = await self._reconciler.reconcile(replica, allowed)
+        if before is None or before.drifts or report.drifts:
+            self._changed()  # nobody uses what is in quarantine, also while its member still serves
         try:
             self._reconciler.require_same_keys(report)
         except HsmIntegrityError as error:
@@ -287,6 +277,9 @@ class Reconciling:
         else:
             await self._reconciler.catch_up(replica)
         return report
+
+    async def _look_again(self, replica: Replica) -> None:
+        await self._reconcile_serving(replica, Allowed())
 
     def _replica(self, entry: WorkerEntry) -> Replica:
         key = (entry.member, entry.use_path)

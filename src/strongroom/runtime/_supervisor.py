@@ -28,6 +28,7 @@ from strongroom.hsm.cluster import (
     WorkerEntry,
     prove_same_root,
     prove_use,
+    quarantine_of,
 )
 from strongroom.runtime._control import ControlServer
 from strongroom.runtime._keeper import MemberKeeper
@@ -80,6 +81,7 @@ class Supervisor:
             revive=self._revive,
             refused=self._refused_write,
             differs=self._holds_other_keys,
+            changed=self._publish,
             events=self._events,
             clock=self._clock,
         )
@@ -284,7 +286,8 @@ class Supervisor:
             for keeper in self._keepers.values():
                 keeper.hurry()
         self._did_nobody_serve = nobody_serves
-        self.control.publish(ClusterTable(self._version, entries))
+        quarantined = [] if self._reconciling is None else self._reconciling.quarantined()
+        self.control.publish(ClusterTable(self._version, entries, quarantine_of(quarantined)))
         if self._reconciling is not None:
             self._reconciling.member_serves()
         self._changed.set()

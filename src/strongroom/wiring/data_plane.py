@@ -72,7 +72,9 @@ def build_data_plane(
         )
         access = None
         if maker is not None:
-            access = HsmAccess(config.cluster.id, cluster, maker, cluster.has_active_member)
+            access = HsmAccess(
+                config.cluster.id, cluster, maker, cluster.has_active_member, cluster.require_usable
+            )
         keyring = Keyring(
             store, cluster, clock=clock, limits=limits, request_s=config.deadlines.request_s, access=access
         )

@@ -69,6 +69,7 @@ class DataPlaneHealth:
                 for worker in self._cluster.workers()
             ],
             "failovers": self._cluster.failovers,
+            "quarantined_keys": sorted(key_id.hex() for key_id in self._cluster.quarantined),
             "cached_keks": len(ciphers.keks),
             "cached_domains": len(ciphers.domains),
             "audit_entries": stats.entries,

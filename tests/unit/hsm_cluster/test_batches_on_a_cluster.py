@@ -209,3 +209,26 @@ def test_batches_are_compared_with_batches_of_their_size_and_kind():
     assert verb_name([unwrap] * 17) == "batch-64 unwrap"
     assert verb_name([sign] * 256) == "batch-256 sign RSA_2048"
     assert verb_name([sign, unwrap]) == "batch-16 mixed"
+
+
+async def test_an_item_whose_key_nobody_holds_does_not_keep_the_others_waiting(trio, patient):
+    held = mac_key_on(trio.hsms[2])
+    lost = held._replace(key_id=HsmKeyId(bytes(16)))
+    deadline = in_s(300)
+    for _ in range(2):
+        answers = await patient.batch([BatchMac(held, b"m"), BatchMac(lost, b"m")], deadline=deadline)
+        assert isinstance(answers[0], bytes)
+        assert isinstance(answers[1], NoMemberError)
+    assert deadline.remaining_s() > 100
+    (alone,) = await patient.batch([BatchMac(lost, b"m")], deadline=deadline)
+    assert isinstance(alone, NoMemberError)
+
+
+async def test_members_that_do_not_hold_a_key_are_not_asked_for_it_again_at_once(trio, patient):
+    held = mac_key_on(trio.hsms[2])
+    for _ in range(5):
+        await patient.batch([BatchMac(held, b"m")], deadline=in_s(60))
+    before = performed(trio)
+    for _ in range(5):
+        await patient.batch([BatchMac(held, b"m")], deadline=in_s(60))
+    assert performed(trio) == [before[0], before[1], before[2] + 5]

@@ -99,7 +99,7 @@ async def test_a_different_key_is_not_replaced_where_nobody_has_the_right_one(cl
     cluster.serving.clear()
     allowed = Allowed(replace_different=True)
     report = await cluster.reconciler.reconcile(cluster.replica("beta"), allowed)
-    assert kinds(report) == [(DriftKind.DIFFERENT, "key", "")]
+    assert kinds(report) == [(DriftKind.QUARANTINED, "key", "")]
     assert cluster.hsms["beta"].direct.holds(record.key)
 
 

@@ -3,9 +3,9 @@
 import pytest
 
 from fakes_runtime import until
-from strongroom.core import Deadline, HsmIntegrityError, KeySpec, KeyUsage, SystemClock
-from strongroom.hsm.cluster import MemberState, Rules, WorkerEntry
-from strongroom.runtime import _reconciling
+from strongroom.core import Deadline, HsmIntegrityError, KeySpec, KeyUsage, MemberDeadlineError, SystemClock
+from strongroom.hsm.cluster import DriftKind, MemberState, Rules, WorkerEntry
+from strongroom.runtime import _helping, _reconciling
 from strongroom.runtime._reconciling import Reconciling
 from strongroom.storage import Store, create_database
 from strongroom.testing import FakeHsm, RecordingEvents
@@ -37,25 +37,72 @@ async def served(short_folder):
             made.close()
 
 
-async def test_an_operators_look_takes_it_out_of_service(served):
-    reconciling, hsm, differing = served
-    record = await reconciling.create(
+class SilentReplica:
+    """A member that serves and does not answer at the moment."""
+
+    def __init__(self, name):
+        self.name = name
+        self.keys = self
+
+    async def inspect_direct(self, key, *, may_leave, deadline):
+        raise MemberDeadlineError("no answer")
+
+
+async def made_key(reconciling):
+    return await reconciling.create(
         KeySpec.HMAC_256,
         KeyUsage.GENERATE_VERIFY_MAC,
         "k",
         may_leave=False,
         deadline=Deadline.after(CLOCK, 30),
     )
+
+
+def replace(hsm, record):
+    hsm.direct.destroy(record.key)
+    hsm.direct.generate(record.key, "k", may_leave=False)
+
+
+def rewrite(tx, record, hsm):
+    """An operator who has found that the HSM is right, or has restored the record."""
+    tx.move_hsm_key(record._replace(canary=None), was=record.state)
+
+
+async def test_an_operators_look_takes_it_out_of_service(served):
+    reconciling, hsm, differing = served
+    record = await made_key(reconciling)
     answer = await reconciling.answer(MembersRequest("reconcile", None))
     assert answer.reports[0].is_clean
     assert differing == []
 
-    hsm.direct.destroy(record.key)
-    hsm.direct.generate(record.key, "k", may_leave=False)
+    replace(hsm, record)
+    # Another member that serves shows the right key, so the record is right.
+    reconciling._reconciler._proved["beta"] = {hash(record)}
+    silent = SilentReplica("beta")
+    reconciling._reconciler._peers = lambda: [silent]
     answer = await reconciling.answer(MembersRequest("reconcile", None))
     assert not answer.reports[0].is_clean
     ((member, error),) = differing
     assert (member, type(error)) == ("alpha", HsmIntegrityError)
+    assert reconciling.quarantined() == [record.key_id], "as long as it still serves"
+
+
+async def test_a_key_that_nobody_shows_is_in_quarantine_and_its_member_serves(served):
+    reconciling, hsm, differing = served
+    record = await made_key(reconciling)
+    replace(hsm, record)
+    answer = await reconciling.answer(MembersRequest("reconcile", None))
+    assert [drift.kind for drift in answer.reports[0].drifts] == [DriftKind.QUARANTINED]
+    assert differing == []
+    assert reconciling.quarantined() == [record.key_id]
+    assert reconciling._events.named("key.quarantined") == [{"key": record.key_id.hex()}]
+
+    right = await reconciling._store.write(lambda tx: rewrite(tx, record, hsm))
+    answer = await reconciling.answer(MembersRequest("reconcile", None))
+    assert right is None
+    assert answer.reports[0].is_clean
+    assert reconciling.quarantined() == []
+    assert reconciling._events.named("key.released") == [{"key": record.key_id.hex()}]
 
 
 async def test_an_order_to_replace_keys_of_a_member_that_does_not_come_back_is_over_with_its_answer(
@@ -71,17 +118,15 @@ async def test_an_order_to_replace_keys_of_a_member_that_does_not_come_back_is_o
 
 
 async def test_members_that_serve_are_looked_at_from_time_to_time(served, monkeypatch):
-    monkeypatch.setattr(_reconciling, "_FIRST_HELP_PAUSE_S", 0.02)
-    monkeypatch.setattr(_reconciling, "_LONGEST_HELP_PAUSE_S", 0.05)
-    monkeypatch.setattr(_reconciling, "_LOOK_AT_ALL_EVERY_S", 0.1)
-    reconciling, hsm, differing = served
-    record = await reconciling.create(
-        KeySpec.AES_256, KeyUsage.ENCRYPT_DECRYPT, "k", may_leave=False, deadline=Deadline.after(CLOCK, 30)
-    )
+    monkeypatch.setattr(_helping, "_FIRST_PAUSE_S", 0.02)
+    monkeypatch.setattr(_helping, "_LONGEST_PAUSE_S", 0.05)
+    monkeypatch.setattr(_helping, "_LEAST_PAUSE_S", 0.02)
+    monkeypatch.setattr(_helping, "_LOOK_AT_ALL_EVERY_S", 0.1)
+    reconciling, hsm, _differing = served
+    record = await made_key(reconciling)
     await reconciling.start()
-    hsm.direct.destroy(record.key)
-    hsm.direct.generate(record.key, "k", may_leave=False)
-    await until(lambda: differing)
+    replace(hsm, record)
+    await until(reconciling.quarantined)
 
 
 async def test_whoever_is_condemned_serves_no_longer_and_what_is_found_again_stops_it(kept):

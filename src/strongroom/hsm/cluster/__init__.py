@@ -34,7 +34,7 @@ from strongroom.hsm.cluster._replication import (
 )
 from strongroom.hsm.cluster._root_replication import MadeRootCopies, RootReplication
 from strongroom.hsm.cluster._suspicion import Suspicion, SuspicionKind
-from strongroom.hsm.cluster._table import SERVING, ClusterTable, MemberState, WorkerEntry
+from strongroom.hsm.cluster._table import SERVING, ClusterTable, MemberState, WorkerEntry, quarantine_of
 from strongroom.hsm.cluster._transport_exchange import (
     MadeTransport,
     NoTransportError,
@@ -92,4 +92,5 @@ __all__ = [
     "prove_key",
     "prove_same_root",
     "prove_use",
+    "quarantine_of",
 ]

@@ -11,7 +11,9 @@ from strongroom.core import (
     BatchWrap,
     Deadline,
     HsmError,
+    HsmKeyId,
     HsmKeyNotFoundError,
+    HsmKeyQuarantinedError,
     HsmRequestError,
     MemberBusyError,
     MemberDeadlineError,
@@ -19,6 +21,7 @@ from strongroom.core import (
     Secret,
 )
 from strongroom.hsm.cluster._member import RemoteMember
+from strongroom.hsm.cluster._table import SERVING
 from strongroom.hsm.cluster._worker import Place, Worker
 from strongroom.hsm.wire import check_batch_len
 
@@ -26,6 +29,7 @@ T = TypeVar("T")
 
 _SIZES: Final = (16, 64, 256)
 """Batches are compared with others of about their size: up to the first, the second, the third."""
+_NO_TROUBLE: Final = (MemberDeadlineError, HsmKeyNotFoundError)
 
 
 class BatchOutcome(NamedTuple):
@@ -48,28 +52,56 @@ class ClusterBatchUse(ABC):
         """Have 0 to 256 things done (``core.HsmBatchUse.batch``).
 
         What a member failed, or had no time for, goes to the next one; what is done is not done again. What nobody did
-        before the deadline has NoMemberError as its answer. Raises HsmRequestError alone.
+        before the deadline has NoMemberError as its answer, and so has at once what needs a key that no member that
+        serves holds; HsmKeyQuarantinedError stands for what nobody may use. Raises HsmRequestError alone.
         """
         check_batch_len(len(items))
-        answers: dict[int, BatchAnswer] = {}
-        todo = list(range(len(items)))
+        answers = self._refused(items)
+        todo = [index for index in range(len(items)) if index not in answers]
+        lacking = {index: set(self._absent(_key_id(items[index]))) for index in todo}
         avoid: set[Place] = set()
         is_retry = False
         while todo:
             asked = [items[index] for index in todo]
+            useless = set.intersection(*(lacking[index] for index in todo))
             try:
                 member, got = await self._use(
-                    verb_name(asked), self._asking(asked), deadline, avoid=avoid, is_retry=is_retry
+                    verb_name(asked), self._asking(asked), deadline, avoid=avoid | useless, is_retry=is_retry
                 )
             except NoMemberError as error:
                 answers.update(dict.fromkeys(todo, error))
                 break
             answers.update(zip(todo, got, strict=True))
+            places = {worker.place for worker in self._workers() if worker.member is member}
+            avoid |= places
+            for index in todo:
+                if isinstance(answers[index], HsmKeyNotFoundError):
+                    lacking[index] |= places
+                    self._end_where_nobody_has_it(index, lacking[index], answers)
             todo = [index for index in todo if not _is_final(answers[index])]
-            # That there was just too much to do for one attempt is no trouble.
-            is_retry = any(not isinstance(answers[index], MemberDeadlineError) for index in todo)
-            avoid |= {worker.place for worker in self._workers() if worker.member is member}
+            # That there was just too much to do for one attempt, or no such key there, is no trouble.
+            is_retry = any(not isinstance(answers[index], _NO_TROUBLE) for index in todo)
         return [answers[index] for index in range(len(items))]
+
+    def _refused(self, items: Sequence[BatchItem]) -> dict[int, BatchAnswer]:
+        """The answers of those items whose keys nobody may use."""
+        answers: dict[int, BatchAnswer] = {}
+        for index, item in enumerate(items):
+            try:
+                if not isinstance(item, BatchWrap | BatchUnwrap):
+                    self.require_usable(item.key.key_id)
+            except HsmKeyQuarantinedError as error:
+                answers[index] = error
+        return answers
+
+    def _end_where_nobody_has_it(
+        self, index: int, lacking: Collection[Place], answers: dict[int, BatchAnswer]
+    ) -> None:
+        """Ask no more for a key that no member that serves holds: the other items would wait for it until the deadline."""
+        serving = {worker.place for worker in self._workers() if worker.entry.state in SERVING}
+        error = answers[index]
+        if isinstance(error, HsmKeyNotFoundError) and serving and serving <= set(lacking):
+            answers[index] = NoMemberError(f"no member holds the key; the last one said: {error.message}")
 
     def _asking(self, items: list[BatchItem]) -> Callable[[RemoteMember, Deadline], Awaitable[BatchOutcome]]:
         async def ask(member: RemoteMember, attempt: Deadline) -> BatchOutcome:
@@ -77,7 +109,8 @@ class ClusterBatchUse(ABC):
             errors = [answer for answer in answers if isinstance(answer, HsmError)]
             if any(isinstance(error, HsmKeyNotFoundError) for error in errors):
                 self._note_absences(member, items, answers)
-            if len(errors) == len(items) and not any(map(_is_final, errors)):
+            is_nowhere = all(isinstance(error, HsmKeyNotFoundError) for error in errors)
+            if len(errors) == len(items) and not is_nowhere and not any(map(_is_final, errors)):
                 raise _most_telling(errors)  # so this attempt failed, as that of any other verb does
             return BatchOutcome(member, answers)
 
@@ -89,11 +122,17 @@ class ClusterBatchUse(ABC):
         for worker in self._workers():
             for item, answer in zip(items, answers, strict=True):
                 if worker.member is member and isinstance(answer, HsmKeyNotFoundError):
-                    key_id = b"" if isinstance(item, BatchWrap | BatchUnwrap) else item.key.key_id
-                    self._not_found(worker, key_id, answer)
+                    self._not_found(worker, _key_id(item), answer)
 
     @abstractmethod
     def _workers(self) -> Collection[Worker]: ...
+
+    @abstractmethod
+    def require_usable(self, key_id: HsmKeyId) -> None:
+        """Raise HsmKeyQuarantinedError when nobody may use a Direct key."""
+
+    @abstractmethod
+    def _absent(self, key_id: bytes) -> Collection[Place]: ...
 
     @abstractmethod
     def _not_found(self, worker: Worker, key_id: bytes, error: HsmError) -> None: ...
@@ -125,7 +164,12 @@ def _kind(item: BatchItem) -> str:
 
 def _is_final(answer: BatchAnswer) -> bool:
     """Whether no other member would say otherwise."""
-    return not isinstance(answer, HsmError) or isinstance(answer, HsmRequestError)
+    return not isinstance(answer, HsmError) or isinstance(answer, HsmRequestError | NoMemberError)
+
+
+def _key_id(item: BatchItem) -> bytes:
+    """The Direct key that an item needs; no bytes where it needs a root."""
+    return b"" if isinstance(item, BatchWrap | BatchUnwrap) else item.key.key_id
 
 
 def _most_telling(errors: list[HsmError]) -> HsmError:

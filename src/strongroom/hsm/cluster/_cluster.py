@@ -5,7 +5,18 @@ from collections.abc import Awaitable, Callable, Collection
 from functools import partial
 from typing import TypeVar
 
-from strongroom.core import Clock, Deadline, EventSink, HsmError, RandomPool, RootId, Secret, WrappedBytes
+from strongroom.core import (
+    Clock,
+    Deadline,
+    EventSink,
+    HsmError,
+    HsmKeyId,
+    HsmKeyQuarantinedError,
+    RandomPool,
+    RootId,
+    Secret,
+    WrappedBytes,
+)
 from strongroom.hsm.cluster._absences import Absences
 from strongroom.hsm.cluster._batch_cluster import ClusterBatchUse
 from strongroom.hsm.cluster._call import Call, CallLimits
@@ -15,7 +26,7 @@ from strongroom.hsm.cluster._member import RemoteMember
 from strongroom.hsm.cluster._routing import Routing
 from strongroom.hsm.cluster._statistics import ClusterStatistics
 from strongroom.hsm.cluster._suspicion import Suspicion
-from strongroom.hsm.cluster._table import ClusterTable, WorkerEntry
+from strongroom.hsm.cluster._table import EVERY_DIRECT_KEY, ClusterTable, WorkerEntry
 from strongroom.hsm.cluster._worker import Place, Worker, close_when_idle
 
 T = TypeVar("T")
@@ -45,6 +56,7 @@ class HsmCluster(ClusterDirectUse, ClusterBatchUse):
         self._changed = asyncio.Event()
         self._background: set[asyncio.Future[object]] = set()
         self._absences = Absences(clock)
+        self._quarantined: frozenset[bytes] = frozenset()
         self._routing = Routing(clock=clock, jitter=lambda: pool.take(1)[0] / 255)
         self.statistics = ClusterStatistics()
         self._limits = CallLimits(
@@ -64,6 +76,7 @@ class HsmCluster(ClusterDirectUse, ClusterBatchUse):
 
     def apply(self, table: ClusterTable) -> None:
         """Take over a table from the main process; a suspicion of a worker whose entry changed is forgotten."""
+        self._quarantined = frozenset(table.quarantined)
         for replaced in self._routing.apply(table):
             self._keep(asyncio.ensure_future(close_when_idle(replaced, limit_s=self._attempt_s)))
         self._changed.set()
@@ -76,6 +89,16 @@ class HsmCluster(ClusterDirectUse, ClusterBatchUse):
     def workers(self) -> list[Worker]:
         """Return every worker with what this process knows of it: breaker, latencies."""
         return list(self._routing.workers)
+
+    @property
+    def quarantined(self) -> frozenset[bytes]:
+        """Direct keys that nobody may use (``ClusterTable.quarantined``)."""
+        return self._quarantined
+
+    def require_usable(self, key_id: HsmKeyId) -> None:
+        """Raise HsmKeyQuarantinedError when nobody may use a Direct key."""
+        if self._quarantined and not self._quarantined.isdisjoint((key_id, EVERY_DIRECT_KEY)):
+            raise HsmKeyQuarantinedError(key_id)
 
     def has_active_member(self) -> bool:
         """Whether at least one member is published as serving."""
@@ -123,8 +146,10 @@ class HsmCluster(ClusterDirectUse, ClusterBatchUse):
         ``verb_name`` tells apart what takes different time (``sign RSA_2048``, not ``sign``): latencies are kept and
         compared under it, so it must be one of few. ``verb`` may run on two members at once. With ``key_id``, members
         that lately said that they do not hold that key are asked last, as are those of ``avoid``. ``is_retry`` tells
-        that it was tried before. Raises NoMemberError and HsmRequestError.
+        that it was tried before. Raises NoMemberError, HsmKeyQuarantinedError and HsmRequestError.
         """
+        if key_id:
+            self.require_usable(HsmKeyId(key_id))
         call = Call(
             verb_name,
             verb,
@@ -149,6 +174,9 @@ class HsmCluster(ClusterDirectUse, ClusterBatchUse):
 
     def _workers(self) -> Collection[Worker]:
         return self._routing.workers
+
+    def _absent(self, key_id: bytes) -> Collection[Place]:
+        return self._absences.of(key_id)
 
     def _not_found(self, worker: Worker, key_id: bytes, error: HsmError) -> None:
         """Take notice that a member does not hold a key of a batch of which it did other items."""

@@ -6,10 +6,11 @@ from strongroom.core import (
     Clock,
     Deadline,
     HsmError,
-    HsmIntegrityError,
     HsmKeyNotFoundError,
+    HsmRequestError,
     MemberFailedError,
     RootId,
+    StorageError,
     TransportKind,
     transport_kind,
 )
@@ -58,7 +59,10 @@ class KeyCopier:
         )
         try:
             await prove_key(record, target.use, source.use, deadline=self._step(deadline))
-        except HsmIntegrityError:
+        except (
+            HsmRequestError,
+            StorageError,
+        ):  # HsmIntegrityError is one: what nobody can recognise does not stay
             await self.destroy_key(record, target, deadline=deadline)
             raise
 

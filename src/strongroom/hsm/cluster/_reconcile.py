@@ -24,8 +24,12 @@ from strongroom.storage import (
     RootRecord,
     RootState,
     TransportKeyRecord,
+    UnreadableHsmKey,
 )
 
+QUARANTINE_STEP: Final = (
+    "find out whether the record or the HSMs are wrong: docs/direct-keys.md, keys in quarantine"
+)
 _IN_USE: Final = frozenset({RootState.CURRENT, RootState.OLD})
 
 
@@ -36,6 +40,8 @@ class DriftKind(StrEnum):
     """It lacks a root or a key that it should hold, or a part of it."""
     DIFFERENT = "not the same key"
     """It holds another key under this name."""
+    QUARANTINED = "quarantined"
+    """No member that serves holds the key that the record says, or the record cannot be read: nobody may use it."""
     DESTROYED = "destroyed, and still there"
     """It holds a key that has a tombstone."""
     STRANGE = "strange"
@@ -105,6 +111,8 @@ class Records(NamedTuple):
     keys: Sequence[HsmKeyRecord]
     copies: Sequence[HsmKeyCopyRecord]
     transports: Sequence[TransportKeyRecord]
+    unreadable: Sequence[UnreadableHsmKey] = ()
+    """Keys of which nothing is known but that they are there."""
 
     def states(self) -> Mapping[bytes, HsmKeyState | RootState]:
         """The state of every root and Direct key: what a returning member must not have missed a change of."""
@@ -135,7 +143,7 @@ class Comparison(NamedTuple):
     gone_keys: list[HsmKeyRecord]
     """With a tombstone, and not there, though the records still say that it is."""
     others: list[Drift]
-    """Strangers, ghosts and missing transport keys."""
+    """Strangers, ghosts, missing transport keys, and keys whose record cannot be read."""
 
 
 def compare(member: str, inventory: Sequence[ObjectEntry], records: Records) -> Comparison:
@@ -156,6 +164,7 @@ def compare(member: str, inventory: Sequence[ObjectEntry], records: Records) -> 
         classes = held.get(record.key_id, Counter())
         is_known = copies.get((record.key_id, member)) is CopyState.HELD
         _sort(record, classes, found, is_known=is_known)
+    found.others.extend(map(_unreadable, records.unreadable))
     found.others.extend(_strangers(inventory, records))
     found.others.extend(_missing_transports(member, held, records))
     return found
@@ -178,10 +187,22 @@ def _sort(record: HsmKeyRecord, classes: Counter[str], found: Comparison, *, is_
         found.missing_keys.append(record)
 
 
+def _unreadable(key: UnreadableHsmKey) -> Drift:
+    return Drift(
+        DriftKind.QUARANTINED,
+        "key",
+        key.key_id.hex(),
+        key.label,
+        cause="its record cannot be read",
+        next_step=QUARANTINE_STEP,
+    )
+
+
 def _strangers(inventory: Sequence[ObjectEntry], records: Records) -> list[Drift]:
     known = {part for root in records.roots for part in _root_parts(root)}
     known |= {record.key_id for record in records.keys}
     known |= {record.transport_id for record in records.transports}
+    known |= {key.key_id for key in records.unreadable}
     drifts = [
         Drift(
             DriftKind.STRANGE,

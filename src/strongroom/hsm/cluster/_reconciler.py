@@ -3,14 +3,17 @@
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
-from strongroom.core import Clock, Deadline, EventSink, HsmIntegrityError, HsmKeyId
+from strongroom.core import Clock, Deadline, EventSink, HsmIntegrityError, HsmKeyId, StorageError
 from strongroom.hsm.cluster._key_door import Replica
 from strongroom.hsm.cluster._reconcile import Drift, DriftKind, DriftReport, Records, compare
 from strongroom.hsm.cluster._repairs import Allowed, Outcome, Repairs
 from strongroom.hsm.cluster._turns import Turns
+from strongroom.hsm.wire import ObjectEntry
 from strongroom.storage import CopyState, HsmKeyCopyRecord, HsmKeyRecord, HsmKeyState, Store, Transaction
 
 _LIST_LIMIT_S: Final = 10.0
+_RECENT_S: Final = 3_600.0
+"""Tombstones of so long ago are read at each look, so that none is missed which was made while a member was looked at."""
 
 
 class Reconciler:
@@ -38,6 +41,7 @@ class Reconciler:
         self._events = events
         self._clock = clock
         self._seen: dict[str, Records] = {}
+        self._proved: dict[str, set[int]] = {}  # by member, hashes of the records whose keys it showed last
         self.reports: dict[str, DriftReport] = {}
         """The last report on each member."""
 
@@ -47,7 +51,7 @@ class Reconciler:
         Raises HsmError when the member does not answer; what cannot be copied is in the report. A change that is
         made meanwhile may be missed: ``catch_up`` follows where that matters.
         """
-        records = self._records()
+        records = self._records(member.name)
         self._seen[member.name] = records
         outcome = await self._work_off(member, records, allowed)
         return self._report(member, outcome.drifts, len(outcome.proved))
@@ -60,7 +64,7 @@ class Reconciler:
         """
         async with self._turns.alone():
             before = self._seen.pop(member.name, None)
-            records = self._records()
+            records = self._records(member.name)
             # Whatever is not among these was looked at: it is no stranger, and is not looked at again.
             part = records.changed_since({} if before is None else before.states())
             if not part.keys and not part.roots:
@@ -85,62 +89,90 @@ class Reconciler:
     def needing_others(self) -> list[str]:
         """Return the members that another one might help, or that still have to destroy what has a tombstone.
 
-        Those whose last report says that something is missing; and those that serve and were passed over when a key
-        was made or destroyed, since they failed at that moment.
+        Those whose last report says that something is missing, or in quarantine, which another may show to be well; and
+        those that serve and were passed over when a key was made or destroyed, since they failed at that moment.
         """
         missing = {
             name
             for name, report in self.reports.items()
-            if any(self._can_be_copied(drift) for drift in report.drifts)
+            if any(self._may_be_mended(drift) for drift in report.drifts)
         }
         return sorted(missing | self._passed_over())
 
-    def _can_be_copied(self, drift: Drift) -> bool:
+    def quarantined(self, serving: Iterable[str]) -> set[bytes]:
+        """Return the Direct keys that nobody may use, as one of these members does not hold what their record says.
+
+        That is also so while a member that holds another key than the others still serves.
+        """
+        kinds = (DriftKind.QUARANTINED, DriftKind.DIFFERENT)
+        reports = [self.reports[name] for name in serving if name in self.reports]
+        drifts = [d for report in reports for d in report.drifts if d.kind in kinds and d.is_open]
+        return {bytes.fromhex(drift.object_id) for drift in drifts}
+
+    def _may_be_mended(self, drift: Drift) -> bool:
+        if drift.kind is DriftKind.QUARANTINED:
+            return True
         if drift.kind is not DriftKind.MISSING or not drift.is_open:
             return False
         if drift.what != "key":
             return True
-        record = self._store.get_hsm_key(HsmKeyId(bytes.fromhex(drift.object_id)))
+        try:
+            record = self._store.get_hsm_key(HsmKeyId(bytes.fromhex(drift.object_id)))
+        except StorageError:  # its record cannot be read any more: the next look says so
+            return True
         return record is not None and record.state is HsmKeyState.ACTIVE and record.may_leave
 
     def _passed_over(self) -> set[str]:
         store = self._store
-        held = {
-            (copy.key_id, copy.member) for copy in store.list_hsm_key_copies() if copy.state is CopyState.HELD
-        }
+        held = {(copy.key_id, copy.member) for copy in store.list_held_hsm_key_copies()}
         wanted = [key.key_id for key in store.list_hsm_keys(HsmKeyState.ACTIVE) if key.may_leave]
-        buried = [key.key_id for key in store.list_hsm_keys(HsmKeyState.DESTROYED)]
+        not_swept = store.list_holders_of_destroyed_hsm_keys()
         return {
             member.name
             for member in self._peers()
-            if any((key_id, member.name) not in held for key_id in wanted)
-            or any((key_id, member.name) in held for key_id in buried)
+            if member.name in not_swept or any((key_id, member.name) not in held for key_id in wanted)
         }
 
     async def _work_off(
         self, member: Replica, records: Records, allowed: Allowed, *, is_part: bool = False
     ) -> Outcome:
         inventory = await member.keys.list_objects(deadline=Deadline.after(self._clock, _LIST_LIMIT_S))
-        found = compare(member.name, inventory, records)
+        found = compare(member.name, inventory, self._with_tombstones(records, inventory))
         if is_part:
             found.others.clear()
         peers = [peer for peer in self._peers() if peer.name != member.name]
-        repairs = Repairs(member, peers, records, allowed=allowed, events=self._events, clock=self._clock)
+        repairs = Repairs(
+            member,
+            peers,
+            records,
+            allowed=allowed,
+            was_proved=lambda name, record: hash(record) in self._proved.get(name, ()),
+            events=self._events,
+            clock=self._clock,
+        )
         try:
             await repairs.work_off(found, self._root_label)
         finally:
             await self._keep(member.name, repairs.outcome, records)
+        proved = set(map(hash, repairs.outcome.proved))
+        self._proved[member.name] = proved | self._proved.get(member.name, set()) if is_part else proved
         return repairs.outcome
+
+    def _with_tombstones(self, records: Records, inventory: Sequence[ObjectEntry]) -> Records:
+        """Add the tombstones of what a member lists and ``_records`` did not read: no destroyed key comes back unseen."""
+        known = {record.key_id for record in records.keys}
+        listed = {entry.cka_id for entry in inventory if not entry.is_ghost} - known
+        return records._replace(keys=[*records.keys, *self._store.list_destroyed_hsm_keys_among(listed)])
 
     async def _keep(self, member: str, outcome: Outcome, records: Records) -> None:
         """Note which copies were proved, which are gone, and the canaries of keys that had none."""
-        known = {copy.key_id: copy.state for copy in records.copies if copy.member == member}
+        known = {copy.key_id for copy in records.copies if copy.member == member}
         copies = [
             *(HsmKeyCopyRecord(record.key_id, member, CopyState.GONE) for record in outcome.buried),
             *(
                 HsmKeyCopyRecord(record.key_id, member, CopyState.HELD)
                 for record in outcome.proved
-                if known.get(record.key_id) is not CopyState.HELD
+                if record.key_id not in known
             ),
         ]
         without = {record.key_id for record in records.keys if record.canary is None}
@@ -163,13 +195,15 @@ class Reconciler:
         self.reports[report.member] = report
         return report
 
-    def _records(self) -> Records:
+    def _records(self, member: str) -> Records:
+        """Read what concerns a member; tombstones that it has worked off are added as it lists their keys again."""
         store = self._store
         return Records(
             store.list_all_roots(),
-            store.list_hsm_keys(),
-            store.list_hsm_key_copies(),
+            store.list_hsm_keys_concerning(member, since=self._clock.now() - _RECENT_S),
+            store.list_held_hsm_key_copies(),
             store.list_transport_keys(),
+            store.list_unreadable_hsm_keys(),
         )
 
 

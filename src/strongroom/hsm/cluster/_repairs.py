@@ -11,10 +11,13 @@ from strongroom.core import (
     EventSink,
     HsmError,
     HsmIntegrityError,
+    HsmKeyNotFoundError,
     HsmOutcomeUnknownError,
+    HsmRequestError,
     MemberBusyError,
     MemberDeadlineError,
     RootId,
+    StorageError,
     WrapAlgorithm,
 )
 from strongroom.hsm.cluster._key_canary import make_key_canary
@@ -22,7 +25,7 @@ from strongroom.hsm.cluster._key_copies import KeyCopier
 from strongroom.hsm.cluster._key_door import Replica
 from strongroom.hsm.cluster._key_proof import prove_key
 from strongroom.hsm.cluster._proof import Canary, prove_use
-from strongroom.hsm.cluster._reconcile import Comparison, Drift, DriftKind, Records
+from strongroom.hsm.cluster._reconcile import QUARANTINE_STEP, Comparison, Drift, DriftKind, Records
 from strongroom.hsm.wire import KeyCheck
 from strongroom.storage import CopyState, HsmKeyRecord, RootRecord
 
@@ -30,6 +33,10 @@ _COPY_LIMIT_S: Final = 15.0
 _PROOF_LIMIT_S: Final = 5.0
 _DOES_NOT_ANSWER: Final = (MemberDeadlineError, MemberBusyError, HsmOutcomeUnknownError)
 """Nothing is known then of what the member holds: it is not to serve, and is looked at again."""
+
+
+_DOES_NOT_FIT: Final = (HsmRequestError, StorageError)
+"""What is wrong with the record, or with the key, and not with the member's health (HsmIntegrityError is one of these)."""
 
 
 class Allowed(NamedTuple):
@@ -61,14 +68,17 @@ class Repairs:
         records: Records,
         *,
         allowed: Allowed,
+        was_proved: Callable[[str, HsmKeyRecord], bool] = lambda _member, _record: False,
         events: EventSink,
         clock: Clock,
     ) -> None:
+        """``was_proved`` tells whether a member showed just this record's key when it was last looked at."""
         self._member = member
         self._peers = peers
         self._copies = records.copies
         self._copier = KeyCopier(records.transports, clock=clock)
         self._allowed = allowed
+        self._was_proved = was_proved
         self._events = events
         self._clock = clock
         self.outcome = Outcome([], [], [])
@@ -169,9 +179,25 @@ class Repairs:
     async def _has_source(self, record: HsmKeyRecord) -> bool:
         for peer in self._peers:
             try:
-                await self._prove_alone(record, peer)
-            except HsmError:
+                await self._prove_whole(record, peer)
+            except (HsmError, StorageError):
                 continue
+            return True
+        return False
+
+    async def _is_shown_by_another(self, record: HsmKeyRecord) -> bool:
+        """Whether another member that serves holds the key of the record.
+
+        Of one that does not answer now, what it showed when it was last looked at counts.
+        """
+        for peer in self._peers:
+            try:
+                await self._prove_whole(record, peer)
+            except (*_DOES_NOT_FIT, HsmKeyNotFoundError):
+                continue
+            except HsmError:
+                if not self._was_proved(peer.name, record):
+                    continue
             return True
         return False
 
@@ -179,34 +205,33 @@ class Repairs:
         """Prove a key that is there, and that it is still as closed as it was made."""
         try:
             record = await self._proved(record)
-        except HsmIntegrityError as error:
+        except _DOES_NOT_FIT as error:
+            await self._judge(record, error.message)
+            return
+        self.outcome.proved.append(record)
+
+    async def _judge(self, record: HsmKeyRecord, cause: str) -> None:
+        """Say what is wrong where record and member do not fit each other: the member, if another one fits the record.
+
+        Else it may be the record. One of those that nobody fits is no reason to have no member at all: the key is
+        left where it is, and nobody uses it.
+        """
+        kind, next_step = DriftKind.QUARANTINED, QUARANTINE_STEP
+        if await self._is_shown_by_another(record):
             if self._allowed.replace_different:
                 await self._replace(record, DriftKind.DIFFERENT)
                 return
-            self.outcome.drifts.append(
-                Drift(
-                    DriftKind.DIFFERENT,
-                    "key",
-                    record.key_id.hex(),
-                    record.label,
-                    cause=error.message,
-                    next_step=f"strongroom members reconcile --member {self._member.name} --repair",
-                )
-            )
-            return
-        self.outcome.proved.append(record)
+            kind = DriftKind.DIFFERENT
+            next_step = f"strongroom members reconcile --member {self._member.name} --repair"
+        drift = Drift(kind, "key", record.key_id.hex(), record.label, cause=cause, next_step=next_step)
+        self.outcome.drifts.append(drift)
 
     async def _proved(self, record: HsmKeyRecord) -> HsmKeyRecord:
         """Prove a key by its record; one of before, without a canary, by a member that serves with it.
 
         Returns the record, with a canary where it had none and the key was shown to be the right one.
         """
-        deadline = self._in(_PROOF_LIMIT_S)
-        changed = await self._member.keys.inspect_direct(
-            record.key, may_leave=record.may_leave, deadline=deadline
-        )
-        if changed:
-            raise HsmIntegrityError(f"the member's key is not as it was made: {', '.join(changed)}")
+        await self._inspect(record, self._member)
         if record.spec.is_pair or record.canary is not None:
             await self._prove_alone(record, self._member)
             return record
@@ -223,6 +248,16 @@ class Repairs:
             for copy in self._copies
         )
         return record if is_elsewhere else await self._with_canary(record)
+
+    async def _inspect(self, record: HsmKeyRecord, member: Replica) -> None:
+        deadline = self._in(_PROOF_LIMIT_S)
+        changed = await member.keys.inspect_direct(record.key, may_leave=record.may_leave, deadline=deadline)
+        if changed:
+            raise HsmIntegrityError(f"the member's key is not as it was made: {', '.join(changed)}")
+
+    async def _prove_whole(self, record: HsmKeyRecord, member: Replica) -> None:
+        await self._inspect(record, member)
+        await self._prove_alone(record, member)
 
     async def _with_canary(self, record: HsmKeyRecord) -> HsmKeyRecord:
         canary = await make_key_canary(record.key, self._member.use, deadline=self._in(_PROOF_LIMIT_S))
@@ -244,7 +279,7 @@ class Repairs:
             await work
         except _DOES_NOT_ANSWER:
             raise
-        except HsmError as error:
+        except (HsmError, StorageError) as error:
             return msgspec.structs.replace(drift, cause=error.message, next_step=error.next_step or "")
         self._events.emit(
             "reconcile.repaired",

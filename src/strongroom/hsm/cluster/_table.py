@@ -1,6 +1,7 @@
 """Who is a member and in what state, as the main process publishes it."""
 
 from enum import StrEnum
+from typing import Final
 
 import msgspec
 
@@ -24,6 +25,8 @@ class MemberState(StrEnum):
     """It is not started again by itself: a person has to act (a refused PIN, another key than the root)."""
 
 
+EVERY_DIRECT_KEY: Final = b""
+_MOST_QUARANTINED: Final = 20_000
 SERVING = frozenset({MemberState.ACTIVE, MemberState.READ_ONLY, MemberState.DEGRADED})
 """States in which a member may be asked to use a key."""
 
@@ -50,3 +53,10 @@ class ClusterTable(msgspec.Struct, frozen=True, array_like=True):
 
     version: int
     workers: list[WorkerEntry]
+    quarantined: list[bytes] = []
+    """Direct keys that nobody may use; ``EVERY_DIRECT_KEY`` stands for all."""
+
+
+def quarantine_of(key_ids: list[bytes]) -> list[bytes]:
+    """Return what a table says of these Direct keys: when there are too many for one message, that it is all."""
+    return key_ids if len(key_ids) <= _MOST_QUARANTINED else [EVERY_DIRECT_KEY]
