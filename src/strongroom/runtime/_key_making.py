@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import Final, NamedTuple, Protocol
+from typing import Final, Protocol
 
 from strongroom.core import (
     Clock,
@@ -71,12 +71,6 @@ class HsmKeys(Protocol):
         ...
 
 
-class _Unclaimed(NamedTuple):
-    asker: object
-    until: float
-    """By the monotonic clock."""
-
-
 class KeyMaking:
     """Makes and destroys Direct keys for whoever asks at the control socket. Belongs to the event loop of main."""
 
@@ -93,7 +87,9 @@ class KeyMaking:
         self._under_way: dict[str, asyncio.Task[HsmKeyRecord]] = {}
         self._n_asked = 0  # of those, without the ones that were refused or found
         self._beginning: set[str] = set()  # what is being made for: of some there is no record yet
-        self._unclaimed: dict[HsmKeyId, _Unclaimed] = {}
+        self._unclaimed: dict[
+            HsmKeyId, dict[object, float]
+        ] = {}  # until when each asker may store its version
         self._asking: Counter[object] = Counter()
         self._gone: set[object] = set()  # of those that are asking
         self._changed = asyncio.Event()
@@ -131,7 +127,7 @@ class KeyMaking:
         if (record.spec, record.usage) != (request.spec, request.usage):
             raise HsmRequestError("another kind of key was made for this version")
         until = self._clock.monotonic() + (0.0 if is_gone else _CLAIM_LIMIT_S)
-        self._unclaimed.setdefault(record.key_id, _Unclaimed(asker, until))
+        self._unclaimed.setdefault(record.key_id, {}).setdefault(asker, until)
         self._changed.set()
         return KeyMade(request.call, record.key_id, record.public_key)
 
@@ -158,9 +154,9 @@ class KeyMaking:
         """Take notice that an API process has gone: nobody will store the versions of what it had made."""
         if asker in self._asking:
             self._gone.add(asker)
-        for key_id, unclaimed in self._unclaimed.items():
-            if unclaimed.asker is asker:
-                self._unclaimed[key_id] = unclaimed._replace(until=self._clock.monotonic())
+        for claims in self._unclaimed.values():
+            if asker in claims:
+                claims[asker] = self._clock.monotonic()
         self._changed.set()
 
     async def _make(self, request: MakeKey) -> HsmKeyRecord:
@@ -224,20 +220,23 @@ class KeyMaking:
         while True:
             self._changed.clear()
             now = self._clock.monotonic()
-            waits_s = min((one.until - now for one in self._unclaimed.values()), default=_CLAIM_LIMIT_S)
+            waits_s = min(
+                (max(one.values()) - now for one in self._unclaimed.values()), default=_CLAIM_LIMIT_S
+            )
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(max(waits_s, 0.0)):
                     await self._changed.wait()
             now = self._clock.monotonic()
-            due = {key_id for key_id, one in self._unclaimed.items() if one.until <= now}
+            due = {key_id for key_id, one in self._unclaimed.items() if max(one.values()) <= now}
             with contextlib.suppress(StorageError):  # then they are found the next time
                 due |= self._left_behind()
             if not due:
                 continue
             try:
                 await self._destroy_unclaimed(due)
-            except StrongroomError as error:
-                self._events.emit("key.unclaimed_not_destroyed", cause=error.message)
+            except Exception as error:  # noqa: BLE001  # whatever it is, it is told and tried again
+                cause = error.message if isinstance(error, StrongroomError) else type(error).__name__
+                self._events.emit("key.unclaimed_not_destroyed", cause=cause)
                 await asyncio.sleep(_TRY_AGAIN_S)
             else:
                 for key_id in due:
