@@ -34,7 +34,7 @@ N_DOMAINS, N_KEYS = 10, 30
 @pytest.fixture
 def service(initialised_home, tmp_path):
     home = copy_home(initialised_home, tmp_path / "home")
-    configure(home, section="deadlines", attempt_s=1.0, request_s=3.0)
+    configure(home, section="deadlines", attempt_s=2.0, request_s=6.0)
     configure(home, section="cache", ttl_s=0.5)  # so that callers need domain KEKs opened all the time
     with RunningService(home) as running:
         running.start()
