@@ -47,11 +47,12 @@ from strongroom.core import StrongroomError, random_bytes
 
 OPERATIONS = ("Encrypt", "Decrypt")
 _MAX_KEYS = 1_000_000
-_WARM_UP_S = 5.0
-_MOST_WARM_UPS = 24
+_WARM_UP_S = 60.0
+"""For one table of requests, whose signatures take seconds when there are many keys."""
+_MOST_WARM_UPS = 6
 _COLD_SHARE = 0.01
 """Of requests that find their key not in memory: below it everything counts as warm."""
-_WARM_USES = 8
+_WARM_USES = 5
 """Of each key by another operation, which has a record of its own to find: all processes then know nearly all keys by it."""
 _ROOT = Path(__file__).parents[2]
 
@@ -148,7 +149,7 @@ def _warm(wrk: Wrk, subject: KeysSubject, settings: Settings, progress: Callable
     cost = None
     for turn in range(_MOST_WARM_UPS):
         before = _misses(subject.endpoint)
-        sample = take(wrk, subject, "Encrypt", connections=settings.connections, seconds=_WARM_UP_S)
+        sample = take(wrk, subject, "Encrypt", connections=settings.connections, seconds=_warm_up_s(subject))
         cold = (_misses(subject.endpoint) - before) / sample.run.requests
         cost = cost or Warming(sample.run.rate, sample.server_us, cold, 0, cold)
         progress(f"warming up: {sample.run.rate:,.0f}/s, {cold:.1%} of the keys were not in memory")
@@ -159,7 +160,7 @@ def _warm(wrk: Wrk, subject: KeysSubject, settings: Settings, progress: Callable
         answered = 0
         for _ in range(_MOST_WARM_UPS):
             answered += take(
-                wrk, subject, operation, connections=settings.connections, seconds=_WARM_UP_S
+                wrk, subject, operation, connections=settings.connections, seconds=_warm_up_s(subject)
             ).run.requests
             if answered >= _WARM_USES * subject.n_keys:
                 break
@@ -167,6 +168,11 @@ def _warm(wrk: Wrk, subject: KeysSubject, settings: Settings, progress: Callable
     if cost is None:
         raise BenchError("nothing was warmed up")
     return cost
+
+
+def _warm_up_s(subject: KeysSubject) -> float:
+    """Return how long to warm up at a time: as long as there are keys, and 5 s at least."""
+    return min(_WARM_UP_S, max(5.0, subject.n_keys / 1_000))
 
 
 def _measured(

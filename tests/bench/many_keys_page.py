@@ -134,7 +134,7 @@ def render_keys_page(results: KeysResults) -> str:
         "\n".join(f"| {' | '.join(line)} |" for line in table),
         (
             f"First use of all keys: {warming.rate:,.0f} requests a second, {warming.server_us:.0f} µs of processor time each, when {warming.cold:.0%} "
-            f"found their key not in memory; {warming.cold_at_end:.1%} after {warming.runs} runs of 5 s. Memory of each API process at the "
+            f"found their key not in memory; {warming.cold_at_end:.1%} after {warming.runs} runs. Memory of each API process at the "
             f"end: {memory} MiB."
         ),
     ]
