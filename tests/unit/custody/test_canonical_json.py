@@ -164,3 +164,10 @@ def test_any_bytes_are_either_canonical_or_refused(data):
     except MalformedDocumentError:
         return
     assert canonical_json(value) == data
+
+
+@pytest.mark.parametrize("piece", [b'"', b'\\"', b"\\", b'"\\', b'["', b"[", b'{"a":'])
+def test_no_input_makes_the_reader_slow(piece):
+    """Each would take minutes if the look for brackets went over what it has seen again."""
+    with pytest.raises(MalformedDocumentError):
+        parse_canonical(b'"' + piece * (250_000 // len(piece)))
