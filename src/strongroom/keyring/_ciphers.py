@@ -32,6 +32,7 @@ from strongroom.envelope import (
 )
 from strongroom.keyring._cache import CachedCipher, CipherCache
 from strongroom.keyring._errors import MissingRecordError, PendingImportError
+from strongroom.keyring._key_state import read_key
 from strongroom.keyring._outage import Outage
 from strongroom.keyring._version_errors import VersionRetiredError
 from strongroom.storage import DomainRecord, KeyRecord, Reader, ReadOnlyStore
@@ -207,6 +208,7 @@ class KekCiphers:
         def read() -> bytes:
             record = self._store.get_key_version(key.key_id, version)
             if record is None:
+                read_key(self._store, key.key_id)  # it may have been destroyed since it was looked at
                 raise MissingRecordError(f"version {version} of key {key.key_id} is not in the database")
             if record.retired_at is not None:
                 raise VersionRetiredError(key.key_id, version, material_id=record.material_id)

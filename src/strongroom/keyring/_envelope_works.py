@@ -8,6 +8,7 @@ from strongroom.envelope import Purpose, key_material_binding
 from strongroom.keyring._cache import CipherCache
 from strongroom.keyring._ciphers import CacheLimits, KekCiphers
 from strongroom.keyring._errors import MissingRecordError, PendingImportError
+from strongroom.keyring._key_state import read_key
 from strongroom.keyring._key_work import KeyWork
 from strongroom.keyring._material import Material
 from strongroom.keyring._slow_work import SlowWork
@@ -92,6 +93,7 @@ class EnvelopeWorks:
         def read() -> bytes:
             version = self._store.get_key_version(record.key_id, record.current_version)
             if version is None:
+                read_key(self._store, record.key_id)  # it may have been destroyed since it was looked at
                 raise MissingRecordError(
                     f"version {record.current_version} of key {record.key_id} is not in the database"
                 )

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from strongroom.core import KeyState, Secret, StorageError
+from strongroom.core import KeyState, KeyUsage, ManagedKeySpec, Secret, SigningAlgorithm, StorageError
 from strongroom.keyring import (
     AliasNotFoundError,
     Destroyed,
@@ -13,11 +13,14 @@ from strongroom.keyring import (
     KeyByAlias,
     KeyById,
     KeyDestroyedError,
+    KeyKind,
     KeyNotFoundError,
     KeyStateError,
+    MessageType,
 )
 
 DAY_S = 86_400.0
+PAIR = KeyKind(ManagedKeySpec.ECC_NIST_P256, KeyUsage.SIGN_VERIFY)
 NOBODY = "00000000-0000-4000-8000-00000000dead"
 
 
@@ -191,6 +194,27 @@ async def test_a_key_scheduled_while_the_hsm_works_is_refused(bench, keyring, ke
     await keyring.lifecycle.schedule_destruction(key_id, days=7)
     bench.cluster.let_go()
     with pytest.raises(DestructionScheduledError):
+        await under_way
+
+
+@pytest.mark.parametrize("use", ["decrypt", "sign"])
+async def test_a_key_destroyed_while_the_hsm_works_is_no_key(bench, keyring, key_id, ciphertext, use):
+    pair = KeyById((await keyring.create_key("pair", {}, PAIR)).key_id)
+    cold = bench.open_keyring()
+    work = {
+        "decrypt": lambda: cold.decrypt(ciphertext, {}, key=None),
+        "sign": lambda: cold.uses.sign(pair, SigningAlgorithm.ECDSA_SHA_256, b"x", MessageType.RAW),
+    }[use]
+    bench.cluster.hold_unwraps()
+    under_way = asyncio.ensure_future(work())
+    await bench.cluster.arrived.wait()
+    for named in (key_id, pair.key_id):
+        await keyring.lifecycle.schedule_destruction(named, days=7)
+    bench.clock.set_wall_clock(bench.clock.now() + 8 * DAY_S)  # no deadline passes
+    for named in (key_id, pair.key_id):
+        await keyring.lifecycle.destroy_due(named)
+    bench.cluster.let_go()
+    with pytest.raises(KeyDestroyedError):
         await under_way
 
 
