@@ -13,12 +13,6 @@ class HsmKeyLimitError(HsmRequestError):
 class HsmKeyQuarantinedError(HsmError):
     """No member of the cluster shows that a Direct key is the one of its record: nobody may use it."""
 
-    def __init__(self, key_id: HsmKeyId) -> None:
-        super().__init__(
-            f"Direct key {key_id.hex()} is in quarantine: no member shows that it is the one of its record",
-            next_step="see 'strongroom members reconcile', and docs/direct-keys.md",
-        )
-
 
 class TooFewMembersError(HsmError):
     """Fewer members could take a new Direct key than must hold it; it was undone."""

@@ -132,6 +132,7 @@ async def test_the_key_of_a_retired_version_is_destroyed_and_a_new_one_has_time(
     made = await making.make(asked, "api")
     await claim(cluster, asked, made)
     await claim(cluster, other, await making.make(other, "api"))
+    await until(lambda: not making._unclaimed)
     version = cluster.store.get_key_version(asked.key_id, 1)
     retired = version._replace(hsm_key_id=b"", retired_at=2.0)
     await cluster.store.write(lambda tx: tx.change_key_version(retired))

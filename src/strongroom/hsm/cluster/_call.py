@@ -3,7 +3,7 @@
 import asyncio
 import math
 from collections.abc import Awaitable, Callable, Collection
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, TypeVar
 
 from strongroom.core import (
     Deadline,
@@ -14,10 +14,8 @@ from strongroom.core import (
     MemberDeadlineError,
     MemberFailedError,
     NoMemberError,
-    Secret,
 )
-from strongroom.hsm.cluster._batch_cluster import BatchOutcome
-from strongroom.hsm.cluster._hedging import Budget, HedgeDelays
+from strongroom.hsm.cluster._attempt import Attempt, CallLimits, is_hurry, overwrite
 from strongroom.hsm.cluster._member import RemoteMember
 from strongroom.hsm.cluster._routing import Routing
 from strongroom.hsm.cluster._statistics import ClusterStatistics
@@ -29,33 +27,7 @@ T = TypeVar("T")
 _FIRST_PAUSE_S = 0.02
 _LONGEST_PAUSE_S = 0.2
 """How long a call waits before it asks members again that have all failed it; the pause doubles each time."""
-_FAIR_SHARE = 0.5
-"""A member that got less than this part of an attempt's time is not blamed for having given no answer."""
 _LOOK_AT_SPEED_EVERY = 16
-
-
-class CallLimits(NamedTuple):
-    """What holds for all calls of a cluster together."""
-
-    attempt_s: float
-    hedges: Budget
-    retries: Budget
-    delays: HedgeDelays
-    jitter: Callable[[], float]
-    """Numbers from 0 to 1."""
-
-
-class _Attempt:
-    """``is_shadow``: sent besides the call proper, to see how the worker is; its answer counts, its errors do not."""
-
-    __slots__ = ("given_s", "is_late", "is_second", "is_shadow", "worker")
-
-    def __init__(self, worker: Worker, given_s: float, *, is_shadow: bool, is_second: bool) -> None:
-        self.worker = worker
-        self.given_s = given_s
-        self.is_shadow = is_shadow
-        self.is_second = is_second
-        self.is_late = False
 
 
 class Call(Generic[T]):
@@ -93,7 +65,7 @@ class Call(Generic[T]):
         self._wait_for_table = wait_for_table
         self._tried: set[Place] = set(absent)
         self._note_absent = note_absent
-        self._running: dict[asyncio.Task[T], _Attempt] = {}
+        self._running: dict[asyncio.Task[T], Attempt] = {}
         self._woken: asyncio.Future[None] | None = None
         self._last: HsmError | None = None
         self._is_retry = is_retry
@@ -145,7 +117,7 @@ class Call(Generic[T]):
 
     def _ask(self, worker: Worker, *, is_shadow: bool = False, is_second: bool = False) -> None:
         given_s = max(min(self._limits.attempt_s, self._deadline.remaining_s()), 0.0)
-        attempt = _Attempt(worker, given_s, is_shadow=is_shadow, is_second=is_second)
+        attempt = Attempt(worker, given_s, is_shadow=is_shadow, is_second=is_second)
         if is_shadow:
             self._statistics.probes[worker.entry.member] += 1
         task = asyncio.ensure_future(self._try(attempt))
@@ -191,7 +163,7 @@ class Call(Generic[T]):
         if self._woken is not None and not self._woken.done():
             self._woken.set_result(None)
 
-    def _is_answer(self, task: asyncio.Task[T], attempt: _Attempt) -> bool:
+    def _is_answer(self, task: asyncio.Task[T], attempt: Attempt) -> bool:
         """Whether an attempt ended well; otherwise its worker has been tried. Raises what ends the call."""
         error = MemberFailedError("the cluster was closed") if task.cancelled() else task.exception()
         if error is None:
@@ -202,7 +174,7 @@ class Call(Generic[T]):
             raise error
         if isinstance(error, HsmError):
             self._tried.add(attempt.worker.place)
-            if self._last is None or not _is_hurry(error, attempt, self._limits.attempt_s):
+            if self._last is None or not is_hurry(error, attempt, self._limits.attempt_s):
                 self._last = error
             # Asking where a key is spends nothing: it is over once all were asked, and not asked again for a while.
             self._is_retry = not attempt.is_shadow and not isinstance(error, HsmKeyNotFoundError)
@@ -223,7 +195,7 @@ class Call(Generic[T]):
         self._statistics.hedges.update(attempt.worker.entry.member for attempt in late)
         self._ask(worker, is_second=True)
 
-    async def _try(self, attempt: _Attempt) -> T:
+    async def _try(self, attempt: Attempt) -> T:
         """One attempt, and what its outcome says about the worker."""
         worker = attempt.worker
         is_probe = worker.breaker.begin_probe() or attempt.is_shadow
@@ -247,7 +219,7 @@ class Call(Generic[T]):
         self._took(attempt, took_s)
         return result
 
-    def _took(self, attempt: _Attempt, took_s: float) -> None:
+    def _took(self, attempt: Attempt, took_s: float) -> None:
         worker = attempt.worker
         latencies = worker.latencies_of(self._verb_name)
         latencies.add(took_s)
@@ -257,13 +229,13 @@ class Call(Generic[T]):
             if report is not None:
                 self._report(Suspicion(*worker.place, report[1], report[0]))
 
-    def _failed(self, attempt: _Attempt, error: HsmError, took_s: float, *, is_probe: bool) -> None:
+    def _failed(self, attempt: Attempt, error: HsmError, took_s: float, *, is_probe: bool) -> None:
         worker, member = attempt.worker, attempt.worker.entry.member
         if isinstance(error, MemberBusyError):
             self._statistics.busy[member] += 1
             worker.refused_as_busy()
             return
-        if _is_hurry(error, attempt, self._limits.attempt_s):
+        if is_hurry(error, attempt, self._limits.attempt_s):
             return  # the call's own time was over: that says nothing about the member
         self._statistics.failovers[member] += 1
         kind: SuspicionKind = "failure"
@@ -294,7 +266,7 @@ class Call(Generic[T]):
 
     def _leave_running(self) -> None:
         for task in self._running:
-            task.add_done_callback(_overwrite)
+            task.add_done_callback(overwrite)
         self._running.clear()
 
     def _nobody(self) -> NoMemberError:
@@ -308,16 +280,3 @@ class Call(Generic[T]):
             f"no HSM of the cluster answered in time; {reason}",
             next_step="see 'strongroom status' for the members",
         )
-
-
-def _is_hurry(error: BaseException, attempt: _Attempt, attempt_s: float) -> bool:
-    """Whether a worker gave no answer only because the call had so little time left for it."""
-    return isinstance(error, MemberDeadlineError) and attempt.given_s < attempt_s * _FAIR_SHARE
-
-
-def _overwrite(task: asyncio.Task[Any]) -> None:
-    """Take notice of an attempt that nobody waits for."""
-    if not task.cancelled() and task.exception() is None:
-        result = task.result()
-        if isinstance(result, Secret | BatchOutcome):
-            result.zeroize()

@@ -18,8 +18,9 @@ from strongroom.core import (
     WrappedBytes,
 )
 from strongroom.hsm.cluster._absences import Absences
+from strongroom.hsm.cluster._attempt import CallLimits
 from strongroom.hsm.cluster._batch_cluster import ClusterBatchUse
-from strongroom.hsm.cluster._call import Call, CallLimits
+from strongroom.hsm.cluster._call import Call
 from strongroom.hsm.cluster._direct_cluster import ClusterDirectUse
 from strongroom.hsm.cluster._hedging import Budget, HedgeDelays
 from strongroom.hsm.cluster._member import RemoteMember
@@ -98,7 +99,10 @@ class HsmCluster(ClusterDirectUse, ClusterBatchUse):
     def require_usable(self, key_id: HsmKeyId) -> None:
         """Raise HsmKeyQuarantinedError when nobody may use a Direct key."""
         if self._quarantined and not self._quarantined.isdisjoint((key_id, EVERY_DIRECT_KEY)):
-            raise HsmKeyQuarantinedError(key_id)
+            raise HsmKeyQuarantinedError(
+                f"Direct key {key_id.hex()} is in quarantine: no member shows that it is the one of its record",
+                next_step="see 'strongroom members reconcile', and docs/direct-keys.md",
+            )
 
     def has_active_member(self) -> bool:
         """Whether at least one member is published as serving."""
