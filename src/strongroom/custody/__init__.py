@@ -42,6 +42,7 @@ from strongroom.custody._errors import (
     SignatureRefusedError,
     StateRefusedError,
 )
+from strongroom.custody._evidence import MAX_EVIDENCE_BYTES, VerifiedEvidence, make_evidence, verify_evidence
 from strongroom.custody._key_files import (
     KDF_ROUNDS,
     MAX_KEY_FILE_BYTES,
@@ -67,11 +68,13 @@ from strongroom.custody._ssh_signatures import (
     dearmour,
     key_of_signature,
     signature_from_base64,
+    signature_to_base64,
     verify_signature,
 )
 from strongroom.custody._standing import StandingUses, require_standing, use_standing
 from strongroom.custody._standing_terms import MAX_STANDING_S, STANDING_VERB, StandingTerms, UsesSoFar
 from strongroom.custody._state import CUSTODY_VERBS, INCOMPATIBLE, CustodyState, Officer
+from strongroom.custody._words import VERB_WORDS, describe_request, neutral
 
 __all__ = [
     "CUSTODY_VERBS",
@@ -81,6 +84,7 @@ __all__ = [
     "MAX_CLOCK_SKEW_S",
     "MAX_DEPTH",
     "MAX_DOCUMENT_BYTES",
+    "MAX_EVIDENCE_BYTES",
     "MAX_KEY_FILE_BYTES",
     "MAX_REQUEST_BYTES",
     "MAX_SIGNATURE_BYTES",
@@ -90,6 +94,7 @@ __all__ = [
     "NAMESPACE_GENESIS",
     "NAMESPACE_REJECTION",
     "STANDING_VERB",
+    "VERB_WORDS",
     "ApprovalRefusedError",
     "ApprovalRequest",
     "Approver",
@@ -121,13 +126,17 @@ __all__ = [
     "StateRefusedError",
     "UsedNonces",
     "UsesSoFar",
+    "VerifiedEvidence",
     "armour",
     "canonical_json",
     "check_genesis_body",
     "dearmour",
+    "describe_request",
     "document_hash",
     "execute",
     "key_of_signature",
+    "make_evidence",
+    "neutral",
     "new_request",
     "parse_canonical",
     "read_document",
@@ -135,7 +144,9 @@ __all__ = [
     "require_standing",
     "rule_of",
     "signature_from_base64",
+    "signature_to_base64",
     "use_standing",
+    "verify_evidence",
     "verify_signature",
     "write_document",
 ]

@@ -113,3 +113,8 @@ def signature_from_base64(text: str) -> bytes:
     if base64.b64encode(blob).decode() != text:
         raise SignatureRefusedError("the base64 of the signature is not canonical")
     return blob
+
+
+def signature_to_base64(blob: bytes) -> str:
+    """Return a signature as it stands in documents."""
+    return base64.b64encode(blob).decode()

@@ -1,0 +1,123 @@
+"""What officers read before they sign: the whole request in plain words, nothing left out, nothing that drives a terminal."""
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Final
+
+from strongroom.custody._canonical import canonical_json
+from strongroom.custody._documents import ApprovalRequest, document_hash, write_document
+from strongroom.custody._errors import ApprovalRefusedError
+from strongroom.custody._quorum import rule_of
+from strongroom.custody._state import CustodyState
+
+VERB_WORDS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "AddOfficer": "Make a person an officer of this cluster.",
+        "AddOfficerKey": "Give an officer one more key to sign with.",
+        "AllowStanding": "Allow an act again and again, without asking each time, within the bounds below.",
+        "ChangeOfficerRoles": "Change what an officer may approve: the roles below replace those of now.",
+        "CreateBackup": "Take keys out of the HSMs into a backup, wrapped under the backup key.",
+        "DestroyDirect": "DESTROY a key inside the HSMs on every member. What only it can open is lost for good.",
+        "DestroyRoot": "DESTROY a root key on every member. Everything that still hangs under it is lost for good.",
+        "GenerateDirect": "Make a new key inside the HSMs.",
+        "GenerateImportPair": "Make the key pair under which root keys can be brought into a member.",
+        "GenerateRoot": "Make a new root key inside the HSMs.",
+        "ImportTrustedPublic": "TRUST a public key: whoever holds its secret half can be sent root keys and open them.",
+        "RemoveQuorumRule": "Take away the rule of an act, so that nobody can have it done.",
+        "ResetMember": "ERASE a member: all keys on its token are destroyed.",
+        "RestoreBackup": "Bring keys from a backup into the HSMs.",
+        "RevokeOfficer": "Take all rights from an officer, for good.",
+        "RevokeOfficerKey": "Let a key of an officer count no longer, for good.",
+        "RotatePin": "Change the PIN of a member's token.",
+        "RotateRoot": "Make a new root key, and wrap everything under it.",
+        "ScheduleKeyDeletion": "Have a key destroyed after a short waiting period. What it encrypted is lost then.",
+        "SetQuorumRule": "Change who must approve an act: the rule below replaces that of now.",
+        "SignRootCertificate": "Sign with the key of a root certificate authority.",
+        "UnwrapInRoot": "Bring a root key into a member.",
+        "WrapOutRoot": "Send a root key out of a member, wrapped under a trusted public key.",
+    }
+)
+"""What each verb does. A verb that is not here is shown with a warning."""
+
+
+def describe_request(request: ApprovalRequest, state: CustodyState | None = None) -> list[str]:
+    """Return a request as lines for people. Every parameter is shown whole.
+
+    With the state in force also the cluster's name, how many officers must approve, and who asked by name. Control
+    characters, and others that change how text is shown, appear as escapes.
+    """
+    known = VERB_WORDS.get(request.verb)
+    lines = [
+        known
+        or "UNKNOWN ACT: this version of Strongroom has no words for it. Do not sign what you do not know.",
+        "",
+        f"  act          {request.verb}",
+        *_parameters(request.parameters),
+        f"  asked for by {_shown(request.requester)}{_person(request.requester, state)}",
+        f"  asked at     {_time(request.created)}",
+        f"  good until   {_time(request.expires)}",
+        f"  cluster      {request.cluster}{f' ({_shown(state.name)})' if state else ''}",
+        f"  under        {request.state}",
+        f"  nonce        {request.nonce}",
+        f"  SHA-256      {document_hash(write_document(request))}",
+    ]
+    return [*lines, *(_rule(request, state) if state is not None else [])]
+
+
+def neutral(text: str) -> str:
+    """Return text in which every character that is not shown as itself is escaped: controls, line feeds, turns of direction."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+
+
+def _parameters(parameters: Mapping[str, object]) -> list[str]:
+    if not parameters:
+        return ["  parameters   none"]
+    lines: list[str] = []
+    for name in sorted(parameters):
+        lines += _value(f"{_shown(name)}", parameters[name], 4)
+    return ["  parameters", *lines]
+
+
+def _value(name: str, value: object, indent: int) -> list[str]:
+    head = " " * indent + name
+    if isinstance(value, Mapping) and value:
+        inner = [line for key in sorted(value) for line in _value(_shown(str(key)), value[key], indent + 2)]
+        return [f"{head}:", *inner]
+    if isinstance(value, Sequence) and not isinstance(value, str) and value:
+        return [f"{head}:", *(line for item in value for line in _value("-", item, indent + 2))]
+    return [f"{head}: {_scalar(value)}" if name != "-" else f"{head} {_scalar(value)}"]
+
+
+def _scalar(value: object) -> str:
+    """Texts are in quotation marks, so that "1" and 1, or an empty text and none, look different."""
+    if isinstance(value, str):
+        return _shown(value)
+    return canonical_json(value).decode()  # type: ignore[arg-type]  # what a request holds is JSON
+
+
+def _shown(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{neutral(escaped)}"'
+
+
+def _time(seconds: int) -> str:
+    try:
+        return dt.datetime.fromtimestamp(seconds, dt.UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    except (ValueError, OverflowError, OSError):  # a request may name any second
+        return f"{seconds} seconds after 1970"
+
+
+def _person(requester: str, state: CustodyState | None) -> str:
+    officers = state.officers.values() if state is not None else ()
+    return "".join(f" = {_shown(one.name)} ({one.id})" for one in officers if one.is_known_as(requester))
+
+
+def _rule(request: ApprovalRequest, state: CustodyState) -> list[str]:
+    try:
+        rule = rule_of(state, request.verb, request.parameters)
+    except ApprovalRefusedError as error:
+        return [f"  needs        nothing helps: {neutral(str(error))}"]
+    people = "person who is" if rule.m == 1 else "people who are"
+    is_now = "" if request.state == state.head else "; VOID: officers or policy have changed since"
+    return [f"  needs        {rule.m} {people} {rule.role}, whoever asked not among them{is_now}"]
