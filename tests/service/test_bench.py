@@ -1,5 +1,6 @@
 """``strongroom bench`` against a running service: TLS, signatures, audit entries, figures."""
 
+import asyncio
 import json
 import os
 import shutil
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.many_keys_home import fill
 from running_service import RunningService, copy_home
 from strongroom.audit import read_entries
 from strongroom.bench import OPERATIONS
@@ -65,3 +67,14 @@ def test_requests_that_fail_are_told_and_fail_the_command(service: RunningServic
     done = _bench(service, "--connections", "1", "--operations", "Encrypt", "--key", key_id)
     assert done.returncode == 1
     assert "DisabledException" in done.stderr
+
+
+def test_keys_that_the_benchmark_stores_by_the_thousand_are_keys_like_others(service: RunningService) -> None:
+    keys = asyncio.run(fill(service.home, 5, plaintext_bytes=32))
+    kms = service.client()
+    for key in keys:
+        opened = kms.decrypt(CiphertextBlob=key.ciphertext)
+        assert opened["KeyId"].endswith(key.key_id)
+        assert len(opened["Plaintext"]) == 32
+        assert kms.describe_key(KeyId=key.key_id)["KeyMetadata"]["KeyState"] == "Enabled"
+        kms.encrypt(KeyId=key.key_id, Plaintext=b"more")

@@ -1,6 +1,7 @@
 """``AsymmetricVerbs``: signing, MACs, key agreement, RSA encryption and pairs of data keys; and rehearsals (DryRun)."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final
 
 from strongroom.core import MacAlgorithm, ManagedKeySpec, OaepAlgorithm, Secret, SigningAlgorithm
@@ -25,9 +26,22 @@ from strongroom.service._values import Caller
 _ECDH: Final = "ECDH"
 
 
-def signing_values(algorithm: SigningAlgorithm, kind: MessageType) -> dict[str, tuple[str, ...]]:
+_SIGNING_VALUES: Final[Mapping[tuple[SigningAlgorithm, MessageType], Mapping[str, tuple[str, ...]]]] = (
+    MappingProxyType(
+        {
+            (algorithm, kind): MappingProxyType(
+                {"kms:signingalgorithm": (str(algorithm),), "kms:messagetype": (str(kind),)}
+            )
+            for algorithm in SigningAlgorithm
+            for kind in MessageType
+        }
+    )
+)
+
+
+def signing_values(algorithm: SigningAlgorithm, kind: MessageType) -> Mapping[str, tuple[str, ...]]:
     """Return what a policy may ask of a request to sign or verify, by condition key."""
-    return {"kms:signingalgorithm": (str(algorithm),), "kms:messagetype": (str(kind),)}
+    return _SIGNING_VALUES[algorithm, kind]
 
 
 class AsymmetricVerbs(AuditedVerbs):

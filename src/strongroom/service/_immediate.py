@@ -139,7 +139,8 @@ class ImmediateVerbs(AuditedVerbs):
             return None
         if made is None or not self._is_within_quotas(caller, _SIGN, made.key_id):
             return None
-        detail = {**_detail(key, NO_CONTEXT, grant_id), "algorithm": algorithm}
+        detail = _detail(key, NO_CONTEXT, grant_id)
+        detail["algorithm"] = algorithm
         return Now(made, _entry(caller, _SIGN, detail, made))
 
     def _is_within_quotas(self, caller: Caller, verb: str, key_id: str) -> bool:

@@ -7,6 +7,7 @@ import pytest
 from strongroom.core import KeyState, KeyUsage, MacAlgorithm, ManagedKeySpec, SigningAlgorithm
 from strongroom.keyring import (
     CryptoperiodOverError,
+    KeyByAlias,
     KeyById,
     KeyKind,
     KeyStateError,
@@ -98,3 +99,21 @@ async def test_a_key_for_something_else_does_neither_at_once(keyring, spec, usag
     assert getattr(keyring.ready_uses, ready)(key, *arguments) is None
     with pytest.raises(KeyUsageError):
         await act(keyring, key, MESSAGES)
+
+
+async def test_what_was_found_is_found_again_once_it_changed(keyring):
+    key, other = await made(keyring, P256[0]), await made(keyring, P256[0])
+    await keyring.create_alias("alias/a", key.key_id)
+    for one in (key, other):
+        await signed(keyring, one, [b"warm"])
+
+    def sign(name):
+        return keyring.ready_uses.sign(name, P256[1], b"message", MessageType.RAW)
+
+    assert [sign(KeyByAlias("alias/a")).key_id for _ in range(2)] == [key.key_id] * 2
+    await keyring.aliases.move("alias/a", other.key_id)
+    assert sign(KeyByAlias("alias/a")).key_id == other.key_id
+    assert sign(key).key_id == key.key_id
+    await keyring.set_state(key.key_id, KeyState.SUSPENDED)
+    with pytest.raises(KeyStateError):
+        sign(key)
