@@ -11,9 +11,10 @@ from strongroom.core import (
     HsmKeyQuarantinedError,
     KeySpec,
     KeyUsage,
+    SystemClock,
     random_bytes,
 )
-from strongroom.hsm.cluster import ClusterTable, DriftKind, quarantine_of
+from strongroom.hsm.cluster import ClusterTable, DriftKind, KeyCopier, quarantine_of
 from strongroom.storage import HsmKeyState
 from worker_in_process import table
 
@@ -124,6 +125,16 @@ async def test_a_key_with_a_damaged_record_is_copied_to_nobody(cluster):
     report = await cluster.join("beta")
     assert kinds(report) == [(DriftKind.MISSING, record.key_id.hex())]
     assert "beta" not in cluster.holders(record)
+
+
+async def test_a_copy_is_recognised_by_its_record_without_the_member_that_gave_it(cluster):
+    old = Contents(cluster.hsms["beta"])
+    record = await cluster.create()
+    old.bring_back(cluster.hsms["beta"])
+    source, target = cluster.replica("alpha")._replace(use=None), cluster.replica("beta")
+    copier = KeyCopier(cluster.store.list_transport_keys(), clock=SystemClock())
+    await copier.copy_key(record, source=source, target=target, deadline=soon())
+    assert "beta" in cluster.holders(record)
 
 
 async def test_an_old_tombstone_that_is_not_read_any_more_destroys_a_key_that_comes_back(

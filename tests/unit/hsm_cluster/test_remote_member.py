@@ -6,9 +6,10 @@ import socket
 
 import pytest
 
-from strongroom.core import Deadline, MemberDeadlineError, MemberFailedError, Secret, SystemClock
-from strongroom.hsm.cluster import RemoteMember
+from strongroom.core import Deadline, HsmError, MemberDeadlineError, MemberFailedError, Secret, SystemClock
+from strongroom.hsm.cluster import RemoteKeys, RemoteMember
 from strongroom.testing import FakeHsm
+from strongroom.testing._hsm import HeldObject
 from worker_in_process import running_worker
 
 
@@ -108,3 +109,13 @@ async def test_a_full_queue_of_a_frozen_worker_is_an_error_within_the_deadline(t
         member = stack.enter_context(contextlib.closing(RemoteMember("alpha", path)))
         with pytest.raises(MemberFailedError):
             await member.random(1, deadline=in_s(0.2))
+
+
+async def test_a_token_with_more_objects_than_one_answer_lists_is_told_as_such(worker):
+    with contextlib.closing(RemoteKeys("alpha", str(worker.admin_path))) as keys:
+        worker.hsm._objects = [HeldObject("secret_key", bytes(16), "x" * 60)] * 6_000
+        assert len(await keys.list_objects(deadline=in_s(60))) == 6_000
+        worker.hsm._objects *= 4
+        with pytest.raises(HsmError, match="more objects than one answer can list") as caught:
+            await keys.list_objects(deadline=in_s(60))
+        assert "another partition" in caught.value.next_step

@@ -13,7 +13,6 @@ from strongroom.hsm.wire import (
     DirectPublicKey,
     DirectSign,
     GenerateDirect,
-    HoldsDirect,
     WireClient,
 )
 
@@ -80,11 +79,6 @@ class RemoteDirectAdmin(ABC):
         """Destroy every object of a key. Raises HsmKeyNotFoundError when there is none."""
         client, timeout_s = self._door()
         await client.call(DestroyDirect(key), timeout_s=timeout_s)
-
-    async def holds_direct(self, key: HsmKey) -> bool:
-        """Whether the member holds the secret half."""
-        client, timeout_s = self._door()
-        return await client.call(HoldsDirect(key), timeout_s=timeout_s)
 
     @abstractmethod
     def _door(self) -> tuple[WireClient, float]: ...

@@ -57,8 +57,10 @@ class KeyCopier:
             spki_der=record.public_key,
             deadline=self._step(deadline),
         )
+        # What has a canary is recognised by it: then nobody waits for the source, and the target is not blamed for it.
+        peer = source.use if record.canary is None and not record.spec.is_pair else None
         try:
-            await prove_key(record, target.use, source.use, deadline=self._step(deadline))
+            await prove_key(record, target.use, peer, deadline=self._step(deadline))
         except (
             HsmRequestError,
             StorageError,

@@ -8,7 +8,9 @@ from strongroom.core import (
     Deadline,
     HsmBatchUse,
     HsmDirectUse,
+    HsmError,
     HsmKey,
+    HsmRequestError,
     HsmUse,
     MemberDeadlineError,
     MemberReadOnlyError,
@@ -143,7 +145,14 @@ class RemoteKeys:
     async def list_objects(self, *, deadline: Deadline) -> list[ObjectEntry]:
         """List what the member's token holds."""
         client = await self._connected(deadline)
-        return await client.call(ListObjects(), timeout_s=seconds_left(deadline))
+        try:
+            return await client.call(ListObjects(), timeout_s=seconds_left(deadline))
+        except HsmRequestError as error:
+            raise HsmError(
+                f"the token of member {self._name} holds more objects than one answer can list: {error.message}",
+                next_step="there is room for about 12,000 objects, a pair being two, those of others on the same token"
+                " included: move what is not ours to another partition, or destroy Direct keys that nobody needs",
+            ) from error
 
     async def generate_direct(self, key: HsmKey, label: str, *, may_leave: bool, deadline: Deadline) -> bytes:
         """Make a Direct key (``KeyDoor.generate_direct``)."""
