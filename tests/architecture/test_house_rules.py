@@ -111,6 +111,12 @@ def test_nothing_stands_on_what_python_3_11_2_does_wrong():
     assert [_name(path) for path in SOURCES if wrong.search(path.read_text())] == []
 
 
+def test_no_pattern_of_a_field_ends_in_a_dollar():
+    """It lets a line feed through at the end, \\Z does not."""
+    wrong = re.compile(r"""pattern=r?["'][^"']*\$["']""")
+    assert [_name(path) for path in SOURCES if wrong.search(path.read_text())] == []
+
+
 def test_locked_requirements_hold_hashes_and_no_address():
     for name in ("runtime", "dev", "bench"):
         text = (ROOT / "requirements" / f"{name}.txt").read_text()

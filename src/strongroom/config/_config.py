@@ -13,7 +13,7 @@ from strongroom.core import ConfigError
 
 CONFIG_FILE = "strongroom.toml"
 
-_Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9-]{0,30}$")]
+_Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9-]{0,30}\Z")]
 _Seconds = Annotated[float, msgspec.Meta(ge=0, le=86_400)]
 
 
@@ -60,7 +60,7 @@ class ClusterConfig(_Section, frozen=True):
     members: list[MemberConfig]
     min_copies: Annotated[int, msgspec.Meta(ge=1, le=16)] = 2
     """On how many members a Direct key that may leave its member must be before it is acknowledged."""
-    id: Annotated[str, msgspec.Meta(pattern=r"^cluster-[2-7a-zA-Z]{11,16}$")] = "cluster-strongroomhsms"
+    id: Annotated[str, msgspec.Meta(pattern=r"^cluster-[2-7a-zA-Z]{11,16}\Z")] = "cluster-strongroomhsms"
     """By which callers name the cluster when they make a custom key store (``CloudHsmClusterId`` of AWS KMS)."""
     max_direct_keys: Annotated[int, msgspec.Meta(ge=0, le=5_000)] = 1_000
     """How many Direct keys there may be; HSMs have room for a few hundred to many thousands. A worker lists 6,000 pairs
@@ -70,9 +70,9 @@ class ClusterConfig(_Section, frozen=True):
 class ClientConfig(_Section, frozen=True):
     """A caller that is known by its TLS client certificate."""
 
-    identity: Annotated[str, msgspec.Meta(pattern=r"^(uri|dns|cn):.{1,250}$")]
+    identity: Annotated[str, msgspec.Meta(pattern=r"^(uri|dns|cn):.{1,250}\Z")]
     """From the certificate: ``uri:…`` or ``dns:…`` of its alternative names, else ``cn:…``."""
-    principal: Annotated[str, msgspec.Meta(pattern=r"^[a-zA-Z0-9/_.@-]{1,128}$")]
+    principal: Annotated[str, msgspec.Meta(pattern=r"^[a-zA-Z0-9/_.@-]{1,128}\Z")]
     roles: list[Literal["crypto-officer", "crypto-user", "operator"]]
 
 
@@ -81,7 +81,7 @@ class ServiceConfig(_Section, frozen=True):
 
     host: str = "127.0.0.1"
     port: Annotated[int, msgspec.Meta(ge=1, le=65535)] = 8443
-    account_id: Annotated[str, msgspec.Meta(pattern=r"^[0-9]{12}$")] = "123456789012"
+    account_id: Annotated[str, msgspec.Meta(pattern=r"^[0-9]{12}\Z")] = "123456789012"
     tls: bool = True
     """False is accepted on a loopback address only."""
     tls_certificate: str = "tls/server.pem"
@@ -91,7 +91,7 @@ class ServiceConfig(_Section, frozen=True):
     """CA file (path, relative to the home) whose client certificates are accepted; none when empty. Callers may then
     do without a signature, as the principals of ``clients``."""
     clients: list[ClientConfig] = []
-    client_region: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9-]{1,32}$")] = "us-east-1"
+    client_region: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9-]{1,32}\Z")] = "us-east-1"
     """Region in the ARNs of callers without a signature, which would name one."""
     processes: Annotated[int, msgspec.Meta(ge=0, le=64)] = 0
     """API processes on the one port; 0 = one for each core."""

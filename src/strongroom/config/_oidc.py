@@ -8,7 +8,7 @@ from msgspec import Meta, Struct
 
 from strongroom.core import ConfigError
 
-_Principal = Annotated[str, Meta(pattern=r"^[a-zA-Z0-9/_.@-]{1,128}$")]
+_Principal = Annotated[str, Meta(pattern=r"^[a-zA-Z0-9/_.@-]{1,128}\Z")]
 _RoleName = Literal["crypto-officer", "crypto-user", "operator"]
 _Text = Annotated[str, Meta(min_length=1, max_length=250)]
 Algorithm = Literal[
@@ -48,7 +48,7 @@ class TokenCallerConfig(_Section, frozen=True):
 class OidcConfig(_Section, frozen=True):
     """The issuer of the tokens, as OpenID Connect calls it. There is one."""
 
-    issuer: Annotated[str, Meta(pattern=r"^https://[!-~]{1,500}$")]
+    issuer: Annotated[str, Meta(pattern=r"^https://[!-~]{1,500}\Z")]
     """Exactly as the tokens have it in ``iss``."""
     audience: _Text
     """What tokens for this service have in ``aud``; an audience that no other service has."""

@@ -33,7 +33,7 @@ class Inventory(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The ciphertexts of one key in one store: a file of JSON lines, or a column of a table."""
 
     format: Literal["strongroom-inventory-1"]
-    key_id: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
+    key_id: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")]
     kind: Literal["lines", "table"]
     store: Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
     """What was looked at, in words that its owner knows again; no password."""

@@ -12,7 +12,7 @@ MAKE_LIMIT_S: Final = 45.0
 DESTROY_LIMIT_S: Final = 20.0
 """How long main waits for members to destroy a key, which is gone for good before that."""
 
-_KeyId = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
+_KeyId = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")]
 _Call = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
 
 

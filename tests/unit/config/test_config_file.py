@@ -52,6 +52,10 @@ def load(tmp_path):
     return load_text
 
 
+def test_a_name_does_not_end_in_a_line_feed(load):
+    assert "name" in refused(load, GOOD.replace('"hsm-a"', '"hsm-a\\n"'))
+
+
 def refused(load, text):
     with pytest.raises(ConfigError) as error:
         load(text)

@@ -17,8 +17,8 @@ _Rate = Annotated[float, msgspec.Meta(ge=0, le=1_000_000)]
 _Days = Annotated[float, msgspec.Meta(ge=0, le=30 * 86_400)]
 _Text = Annotated[str, msgspec.Meta(max_length=2_000)]
 _Mechanism = Annotated[int, msgspec.Meta(ge=0, le=0xFFFF_FFFF)]
-_CkaName = Annotated[str, msgspec.Meta(pattern="^CKA_[A-Z0-9_]{1,60}$")]
-_CkrName = Annotated[str, msgspec.Meta(pattern="^CKR_[A-Z0-9_]{1,60}$")]
+_CkaName = Annotated[str, msgspec.Meta(pattern=r"^CKA_[A-Z0-9_]{1,60}\Z")]
+_CkrName = Annotated[str, msgspec.Meta(pattern=r"^CKR_[A-Z0-9_]{1,60}\Z")]
 
 
 WRAP_PREFERENCE: Final = (
