@@ -1,0 +1,179 @@
+"""``strongroom approvals``: read, sign, reject and verify, offline: from files alone, without a home and a service."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from strongroom.cli._errors import NotDoneError
+from strongroom.cli._output import Output, shown_time, visible
+from strongroom.cli._reporting import reporting
+
+if TYPE_CHECKING:  # the library behind it is slow to load
+    from strongroom.custody import ApprovalRequest, VerifiedEvidence
+
+_PATH: Final = click.Path(path_type=Path)
+
+
+def _signing_options(command: Any) -> Any:
+    for option in (
+        click.option("--key", required=True, type=_PATH, metavar="FILE", help="Your private key (OpenSSH, under a passphrase)."),
+        click.option("--output", "signature_file", type=_PATH, metavar="FILE", help="Where the signature goes, instead of beside the request."),
+        click.option("--passphrase-file", type=_PATH, metavar="PATH", help="Take the passphrase from the first line of this file; - is standard input."),
+        click.option("--yes", "is_sure", is_flag=True, help="Do not ask: the request was read already."),
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
+@click.group
+def approvals() -> None:
+    """Read, sign, reject and verify approvals, offline."""
+
+
+@approvals.command
+@click.argument("file", type=_PATH)
+@reporting
+def show(output: Output, *, file: Path) -> None:
+    """Show in plain words what a request asks for. FILE is the request, byte for byte as it was made."""
+    request = _read_request(file)
+    output.document({"request": _plain(request), "words": _words(request)})
+    output.say(*_words(request))
+
+
+@approvals.command
+@click.argument("file", type=_PATH)
+@_signing_options
+@reporting
+def sign(output: Output, *, file: Path, **options: Any) -> None:
+    """Approve a request: show it, and sign it with your key.
+
+    FILE is the request. The signature goes to FILE.sig, as from: ssh-keygen -Y sign -n approval@strongroom -f KEY FILE
+    """
+    from strongroom.custody import NAMESPACE_APPROVAL
+
+    _sign(output, file, NAMESPACE_APPROVAL, "sig", "Approve", **options)
+
+
+@approvals.command
+@click.argument("file", type=_PATH)
+@_signing_options
+@reporting
+def reject(output: Output, *, file: Path, **options: Any) -> None:
+    """Reject a request: show it, and sign that it shall not be done.
+
+    FILE is the request. The signature goes to FILE.rejection.sig; a rejection is no approval and cannot become one.
+    """
+    from strongroom.custody import NAMESPACE_REJECTION
+
+    _sign(output, file, NAMESPACE_REJECTION, "rejection.sig", "Reject", **options)
+
+
+@approvals.command
+@click.argument("file", type=_PATH)
+@click.option(
+    "--genesis-sha256", metavar="HEX", help="Hash of the genesis as you know it; else compare the one shown."
+)
+@reporting
+def verify(output: Output, *, file: Path, genesis_sha256: str | None) -> None:
+    """Verify evidence of an approved act: who approved what, in which role, under which rules.
+
+    FILE is the evidence. Nothing else is needed but the hash of the cluster's genesis, which must come from elsewhere.
+    """
+    from strongroom.cli._officer_files import read_bounded
+    from strongroom.custody import MAX_EVIDENCE_BYTES, verify_evidence
+
+    expected = None if genesis_sha256 is None else genesis_sha256.lower()
+    proved = verify_evidence(read_bounded(file, MAX_EVIDENCE_BYTES), genesis_sha256=expected)
+    output.document(
+        {
+            "cluster": proved.state.cluster,
+            "cluster_name": proved.state.name,
+            "genesis_sha256": proved.genesis_sha256,
+            "is_genesis_expected": expected is not None,
+            "after_record": proved.state.sequence,
+            "request": _plain(proved.request),
+            "approvers": [one._asdict() for one in proved.approvers],
+            "executed": proved.executed,
+        }
+    )
+    _say_proved(output, proved, is_expected=expected is not None)
+
+
+def _say_proved(output: Output, proved: "VerifiedEvidence", *, is_expected: bool) -> None:
+    from strongroom.custody import describe_request
+
+    output.say(*describe_request(proved.request, proved.state), "", "Approved by")
+    for one in proved.approvers:
+        output.say(f"  {visible(one.name)} ({one.officer}), {one.role}, with {one.key}")
+    output.say(
+        f"Begun at {shown_time(proved.executed)} by the word of the service, under the rules after record {proved.state.sequence}.",
+        f"Genesis SHA-256 {proved.genesis_sha256}" + (": the expected one." if is_expected else ""),
+    )
+    if not is_expected:
+        output.say(
+            "The evidence holds together. It proves nothing until that hash is the one you know of the cluster."
+        )
+
+
+def _sign(
+    output: Output,
+    file: Path,
+    namespace: str,
+    suffix: str,
+    verb: str,
+    *,
+    key: Path,
+    signature_file: Path | None,
+    passphrase_file: Path | None,
+    is_sure: bool,
+) -> None:
+    from strongroom.cli._officer_files import ask_passphrase, read_private, write_new
+    from strongroom.client import require_free
+    from strongroom.custody import MAX_KEY_FILE_BYTES, OfficerPrivateKey, armour, write_document
+
+    request = _read_request(file)
+    target = signature_file or file.with_name(f"{file.name}.{suffix}")
+    require_free(target, overwrite=False)
+    output.say(*_words(request))
+    if not is_sure:
+        _make_sure(output, verb)
+    key_bytes = read_private(key, MAX_KEY_FILE_BYTES)
+    passphrase = ask_passphrase(passphrase_file, is_new=False)
+    try:
+        private = OfficerPrivateKey.from_file_bytes(key_bytes, passphrase)
+    finally:
+        passphrase.zeroize()
+    write_new(target, armour(private.sign(write_document(request), namespace)), mode=0o644)
+    fingerprint = private.public.fingerprint
+    output.document({"signature_file": str(target), "namespace": namespace, "fingerprint": fingerprint})
+    output.say("", f"Signed with {fingerprint}: {visible(str(target))}")
+
+
+def _make_sure(output: Output, verb: str) -> None:
+    if output.is_json or not sys.stdin.isatty():
+        raise NotDoneError(
+            "nobody is there to say that the request was read",
+            next_step="read it with strongroom approvals show, then say so: --yes",
+        )
+    click.confirm(f"{verb} this?", abort=True, err=True)
+
+
+def _read_request(file: Path) -> "ApprovalRequest":
+    from strongroom.cli._officer_files import read_bounded
+    from strongroom.custody import MAX_REQUEST_BYTES, ApprovalRequest, read_document
+
+    return read_document(read_bounded(file, MAX_REQUEST_BYTES), ApprovalRequest, max_bytes=MAX_REQUEST_BYTES)
+
+
+def _words(request: "ApprovalRequest") -> list[str]:
+    from strongroom.custody import describe_request
+
+    return describe_request(request)
+
+
+def _plain(request: "ApprovalRequest") -> Any:
+    import msgspec
+
+    return msgspec.to_builtins(request)

@@ -1,0 +1,65 @@
+"""Files that officers hold: private keys under a passphrase, requests, evidence. Read with bounds, written once."""
+
+import os
+import stat
+import sys
+from pathlib import Path
+
+import click
+
+from strongroom.cli._errors import CliError
+from strongroom.client import new_file
+from strongroom.core import Secret
+
+_MAX_PASSPHRASE_BYTES = 1024
+
+
+def read_bounded(path: Path, max_bytes: int) -> bytes:
+    """Return what a file holds. Raises CliError when it is longer, and OSError."""
+    with path.open("rb") as file:
+        data = file.read(max_bytes + 1)
+    if len(data) > max_bytes:
+        raise CliError(f"{path} is longer than {max_bytes} bytes, so it is not what it should be")
+    return data
+
+
+def read_private(path: Path, max_bytes: int) -> bytes:
+    """Return what a file holds that nobody else may read. Raises CliError when others may, and OSError."""
+    with path.open("rb") as file:
+        mode = os.fstat(file.fileno()).st_mode
+        if stat.S_ISREG(mode) and stat.S_IMODE(mode) & 0o077:
+            raise CliError(f"others can read {path}", next_step=f"make it yours alone: chmod 600 {path}")
+        return file.read(max_bytes + 1)[: max_bytes + 1]
+
+
+def write_new(path: Path, data: bytes, *, mode: int) -> None:
+    """Write a file that was not there. Raises OutputExistsError and OSError."""
+    with new_file(path, mode=mode, overwrite=False) as file:
+        file.write(data)
+
+
+def ask_passphrase(source: Path | None, *, is_new: bool) -> Secret:
+    """Return a passphrase: the first line of a file (``-``: of standard input), or typed at the terminal.
+
+    Raises CliError when there is neither, or it is empty.
+    """
+    if source is not None:
+        return _first_line(source)
+    if not sys.stdin.isatty():
+        raise CliError(
+            "there is no terminal to ask for the passphrase at",
+            next_step="name a file that holds it: --passphrase-file FILE (- is standard input)",
+        )
+    typed = click.prompt("Passphrase", hide_input=True, confirmation_prompt=is_new, err=True)
+    return Secret.from_text(str(typed))
+
+
+def _first_line(source: Path) -> Secret:
+    if str(source) == "-":
+        raw = sys.stdin.buffer.readline(_MAX_PASSPHRASE_BYTES + 2)
+    else:
+        raw = read_private(source, _MAX_PASSPHRASE_BYTES).split(b"\n", 1)[0]
+    line = raw.rstrip(b"\r\n")
+    if not line or len(line) > _MAX_PASSPHRASE_BYTES:
+        raise CliError("the passphrase is empty or too long", next_step="its file holds it on the first line")
+    return Secret(line)
