@@ -152,38 +152,6 @@ async def test_when_its_asker_has_gone_an_unclaimed_key_is_destroyed_at_once(clu
     assert holders(cluster, another) == {"alpha", "beta"}
 
 
-async def test_a_key_that_two_asked_for_stays_while_one_of_them_may_still_store_it(
-    cluster, making, monkeypatch
-):
-    asked = request()
-    made = await making.make(asked, "first")
-    assert await making.make(asked, "second") == made
-    making.lost("first")
-    await asyncio.sleep(0.05)
-    assert state(cluster, made) is HsmKeyState.ACTIVE
-    making.lost("second")
-    await until(lambda: state(cluster, made) is HsmKeyState.DESTROYED)
-
-
-async def test_whatever_goes_wrong_as_keys_that_nobody_claimed_are_destroyed_it_is_tried_again(
-    cluster, making, monkeypatch
-):
-    monkeypatch.setattr(_key_making, "_TRY_AGAIN_S", 0.01)
-    destroy_chosen, errors = cluster.replication.destroy_chosen, [ValueError("a bug"), OSError("disk")]
-
-    async def failing(choose, *, deadline):
-        if errors:
-            raise errors.pop()
-        return await destroy_chosen(choose, deadline=deadline)
-
-    cluster.replication.destroy_chosen = failing
-    made = await making.make(request(), "process")
-    making.lost("process")
-    await until(lambda: state(cluster, made) is HsmKeyState.DESTROYED)
-    causes = [told["cause"] for told in cluster.events.named("key.unclaimed_not_destroyed")]
-    assert causes == ["OSError", "ValueError"]
-
-
 async def test_an_asker_that_goes_while_its_key_is_made_leaves_none_and_is_forgotten(
     cluster, making, monkeypatch
 ):
