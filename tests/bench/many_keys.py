@@ -38,6 +38,7 @@ from strongroom.bench import (
     BenchError,
     Connection,
     HttpRequest,
+    Machine,
     Wrk,
     describe_machine,
     summarise,
@@ -121,27 +122,37 @@ def measure_keys(settings: Settings, workspace: Path, *, progress: Callable[[str
         )
         warming = _warm(wrk, subject, settings, progress)
         samples = _measured(wrk, subject, settings, progress)
-        return KeysResults(
-            taken_at=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-            commit=commit_of_sources(),
-            machine=machine,
-            seconds=settings.seconds,
-            rounds=settings.rounds,
-            connections=settings.connections,
-            ttl_s=settings.ttl_s,
-            max_keks=settings.max_keks,
-            max_domains=settings.max_domains,
-            warming=warming,
-            api_memory_mib=_api_memory_mib(service),
-            cells=[
-                KeysCell(
-                    n_keys,
-                    median(sample.server_us for sample in taken),
-                    summarise(operation, settings.connections, [sample.run for sample in taken]),
-                )
-                for (operation, n_keys), taken in samples.items()
-            ],
-        )
+        return _results(machine, settings, warming, samples, _api_memory_mib(service))
+
+
+def _results(
+    machine: Machine,
+    settings: Settings,
+    warming: Warming,
+    samples: dict[tuple[str, int], list[Sample]],
+    api_memory_mib: list[int],
+) -> KeysResults:
+    return KeysResults(
+        taken_at=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        commit=commit_of_sources(),
+        machine=machine,
+        seconds=settings.seconds,
+        rounds=settings.rounds,
+        connections=settings.connections,
+        ttl_s=settings.ttl_s,
+        max_keks=settings.max_keks,
+        max_domains=settings.max_domains,
+        warming=warming,
+        api_memory_mib=api_memory_mib,
+        cells=[
+            KeysCell(
+                n_keys,
+                median(sample.server_us for sample in taken),
+                summarise(operation, settings.connections, [sample.run for sample in taken]),
+            )
+            for (operation, n_keys), taken in samples.items()
+        ],
+    )
 
 
 def _warm(wrk: Wrk, subject: KeysSubject, settings: Settings, progress: Callable[[str], None]) -> Warming:
@@ -228,12 +239,7 @@ def main(arguments: list[str]) -> int:
     except StrongroomError as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
-    if options.json:
-        print(msgspec.json.format(msgspec.json.encode(results), indent=1).decode())
-    else:
-        print("\n".join("  ".join(row) for row in rows_of(results)))
-    for verdict in results.verdicts:
-        print(f"{verdict.word:<10} {verdict.target}: {verdict.seen}", file=sys.stderr)
+    _show(results, as_json=options.json)
     if results.failed_requests:
         print(f"bench: {results.failed_requests} requests failed; the figures say nothing", file=sys.stderr)
         return 1
@@ -243,6 +249,15 @@ def main(arguments: list[str]) -> int:
         (folder / KEYS_FILE).write_bytes(document + b"\n")
         (folder / KEYS_PAGE).write_text(render_keys_page(results))
     return 0
+
+
+def _show(results: KeysResults, *, as_json: bool) -> None:
+    if as_json:
+        print(msgspec.json.format(msgspec.json.encode(results), indent=1).decode())
+    else:
+        print("\n".join("  ".join(row) for row in rows_of(results)))
+    for verdict in results.verdicts:
+        print(f"{verdict.word:<10} {verdict.target}: {verdict.seen}", file=sys.stderr)
 
 
 def _options(arguments: list[str]) -> argparse.Namespace:
