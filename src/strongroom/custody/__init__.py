@@ -43,6 +43,7 @@ from strongroom.custody._errors import (
     StateRefusedError,
 )
 from strongroom.custody._evidence import MAX_EVIDENCE_BYTES, VerifiedEvidence, make_evidence, verify_evidence
+from strongroom.custody._gate import MAX_ADMITTED, QuorumGate, plain_parameters
 from strongroom.custody._key_files import (
     KDF_ROUNDS,
     MAX_KEY_FILE_BYTES,
@@ -80,6 +81,7 @@ __all__ = [
     "CUSTODY_VERBS",
     "INCOMPATIBLE",
     "KDF_ROUNDS",
+    "MAX_ADMITTED",
     "MAX_APPROVALS",
     "MAX_CLOCK_SKEW_S",
     "MAX_DEPTH",
@@ -116,6 +118,7 @@ __all__ = [
     "OpenRequest",
     "Person",
     "Phase",
+    "QuorumGate",
     "QuorumRule",
     "Record",
     "Refusal",
@@ -139,6 +142,7 @@ __all__ = [
     "neutral",
     "new_request",
     "parse_canonical",
+    "plain_parameters",
     "read_document",
     "require_quorum",
     "require_standing",

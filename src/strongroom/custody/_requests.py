@@ -9,7 +9,6 @@ from strongroom.custody._documents import ApprovalRequest, write_document
 from strongroom.custody._errors import ApprovalRefusedError, MalformedDocumentError, Refusal
 from strongroom.custody._quorum import (
     Approver,
-    approver_of,
     check_request,
     count_approvals,
     require_quorum,
@@ -103,7 +102,6 @@ class OpenRequest(NamedTuple):
         """Take an approval in. Raises ApprovalRefusedError when it does not count, or nothing can come of the request."""
         self._require_open()
         rule = check_request(state, self.request, now=now)
-        approver_of(state, self.request, rule, signature)
         count_approvals(state, self.request, rule, (*self.approvals, signature))
         return self._replace(approvals=(*self.approvals, signature))
 

@@ -1,6 +1,7 @@
 """What officers read before they sign: the whole request in plain words, nothing left out, nothing that drives a terminal."""
 
 import datetime as dt
+import re
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
@@ -40,6 +41,11 @@ VERB_WORDS: Final[Mapping[str, str]] = MappingProxyType(
 )
 """What each verb does. A verb that is not here is shown with a warning."""
 
+_UNSEEN: Final = re.compile(
+    "(?<= ) |[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef\u2800]"
+)
+"""Printable by Unicode's categories, and yet nothing is seen: blanks in a row, fillers, selectors of variants."""
+
 
 def describe_request(request: ApprovalRequest, state: CustodyState | None = None) -> list[str]:
     """Return a request as lines for people. Every parameter is shown whole.
@@ -66,8 +72,20 @@ def describe_request(request: ApprovalRequest, state: CustodyState | None = None
 
 
 def neutral(text: str) -> str:
-    """Return text in which every character that is not shown as itself is escaped: controls, line feeds, turns of direction."""
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+    """Return text in which every character that does not show as itself is escaped.
+
+    These are controls, line feeds, turns of direction, letters that show as nothing, and a blank after a blank: enough of
+    them would begin a line of their own on the officer's screen.
+    """
+    return _UNSEEN.sub(_escaped, "".join(char if char.isprintable() else _escape(char) for char in text))
+
+
+def _escape(char: str) -> str:
+    return ascii(char)[1:-1] if ord(char) > 0x7E or not char.isprintable() else f"\\x{ord(char):02x}"
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return _escape(found[0])
 
 
 def _parameters(parameters: Mapping[str, object]) -> list[str]:

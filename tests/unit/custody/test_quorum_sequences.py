@@ -8,6 +8,7 @@ import json
 from dataclasses import dataclass, field
 
 import msgspec
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -248,6 +249,14 @@ class Quorums(RuleBasedStateMachine):
 
 TestQuorums = Quorums.TestCase
 TestQuorums.settings = settings(max_examples=25, stateful_step_count=25, deadline=None)
+
+
+class MoreQuorums(Quorums):
+    """The same, longer."""
+
+
+TestMoreQuorums = pytest.mark.slow(MoreQuorums.TestCase)
+TestMoreQuorums.settings = settings(max_examples=400, stateful_step_count=50, deadline=None)
 
 
 def test_the_reasons_of_refusals_are_words():

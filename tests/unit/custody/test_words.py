@@ -83,6 +83,17 @@ def test_people_can_be_told_apart_by_what_is_shown():
     assert '"name": "Ivan\\u202egro.liame\\x1b[2J"' in shown
 
 
+def test_what_cannot_be_seen_is_shown():
+    shown = "\n".join(
+        describe_request(
+            ask(STATE, "DestroyRoot", {"a": "x" + " " * 70 + "act", "b": "\u3164\ufe0f", "c": "a\xa0b c"})
+        )
+    )
+    assert '"a": "x ' + "\\x20" * 69 + 'act"' in shown
+    assert '"b": "\\u3164\\ufe0f"' in shown
+    assert '"c": "a\\xa0b c"' in shown
+
+
 @given(PARAMETERS, st.text(min_size=1, max_size=20))
 def test_nothing_that_is_signed_drives_the_terminal(parameters, requester):
     lines = describe_request(ask(STATE, "DestroyRoot", parameters, requester=requester), STATE)
