@@ -7,16 +7,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fakes_custody import NOW, approve, ask, begun, changed, key_of, signed_genesis
+from strongroom.core import Secret
 from strongroom.custody import (
     ApprovalRefusedError,
     ChainError,
     CustodyError,
     MalformedDocumentError,
+    OpenRequest,
+    Phase,
     Refusal,
+    armour,
     canonical_json,
+    dearmour,
     document_hash,
     make_evidence,
+    signature_from_base64,
     verify_evidence,
+    write_document,
 )
 
 PARAMETERS = {"root_id": "ab" * 16}
@@ -135,3 +142,31 @@ def test_evidence_that_would_not_verify_is_not_made(chain):
 def test_what_is_no_evidence_is_refused(data):
     with pytest.raises(MalformedDocumentError):
         verify_evidence(data)
+
+
+def test_stock_ssh_keygen_approves_and_checks_what_is_in_the_evidence(ssh_keygen, tmp_path, chain):
+    """An officer who has never installed Strongroom, and an auditor who does not trust it."""
+    request = ask(chain.state, "DestroyRoot", PARAMETERS)
+    file = tmp_path / "request.json"
+    file.write_bytes(write_document(request))
+    opened = OpenRequest(request)
+    for name in ("anna-2", "ben"):
+        key = tmp_path / name
+        key.touch(mode=0o600)
+        key.write_bytes(key_of(name).file_bytes(Secret(b"a passphrase of a test"), rounds=1))
+        ssh_keygen("-p", "-f", key, "-P", "a passphrase of a test", "-N", "")  # it would ask at a terminal
+        ssh_keygen("-Y", "sign", "-q", "-n", "approval@strongroom", "-f", key, file)
+        signature = tmp_path / "request.json.sig"
+        opened = opened.approved(chain.state, dearmour(signature.read_bytes()), now=NOW + 1)
+        signature.unlink()
+    assert opened.phase(chain.state, now=NOW + 1) is Phase.APPROVED
+    proved = json.loads(make_evidence(chain, request, opened.approvals, executed=NOW + 2))
+    (tmp_path / "allowed").write_text(
+        "".join(f"{name} {key_of(name).public.line}\n" for name in ("anna-2", "ben"))
+    )
+    for name, text in zip(("anna-2", "ben"), proved["approvals"], strict=True):
+        (tmp_path / "sig").write_bytes(armour(signature_from_base64(text)))
+        ssh_keygen(
+            "-Y", "verify", "-n", "approval@strongroom", "-f", tmp_path / "allowed", "-I", name, "-s", tmp_path / "sig",
+            data=canonical_json(proved["request"]),
+        )  # fmt: skip
