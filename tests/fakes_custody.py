@@ -3,6 +3,8 @@
 import base64
 import threading
 
+from hypothesis import HealthCheck, settings
+
 from strongroom.custody import (
     CUSTODY_VERBS,
     ApprovalRefusedError,
@@ -23,6 +25,8 @@ from strongroom.custody import (
 )
 
 NOW = 1_790_000_000
+UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""For tests with examples: the machine may be busy with something else."""
 NAMESPACES = {name: f"{name}@strongroom" for name in ("approval", "rejection", "genesis")}
 SO, CO, AUDITOR = Role.SECURITY_OFFICER, Role.CRYPTO_OFFICER, Role.AUDITOR
 PEOPLE = {

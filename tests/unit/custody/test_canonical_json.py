@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fakes_custody import UNHURRIED
 from strongroom.custody import MAX_DEPTH, MalformedDocumentError, canonical_json, parse_canonical
 
 # RFC 8785 appendix B, with a few lines of es6testfile100m of github.com/cyberphone/json-canonicalization.
@@ -112,6 +113,7 @@ def test_the_vectors_of_its_author_come_out(input_, output):
     assert canonical_json(json.loads(input_)).decode() == output
 
 
+@UNHURRIED
 @given(JSON_VALUES)
 def test_what_is_written_reads_back_and_is_written_alike(value):
     written = canonical_json(value)
@@ -157,6 +159,7 @@ def test_brackets_in_texts_are_no_depth():
     assert parse_canonical(b'["[[[[[[[[[[[[[[[[[[[[[[\\"[[[[[["]') == ['[[[[[[[[[[[[[[[[[[[[[["[[[[[[']
 
 
+@UNHURRIED
 @given(st.binary(max_size=60) | st.text(alphabet='{}[]",:\\ud8e+-.019 ntf\n', max_size=40).map(str.encode))
 def test_any_bytes_are_either_canonical_or_refused(data):
     try:

@@ -13,6 +13,7 @@ from fakes_custody import (
     PEOPLE,
     RULES,
     SO,
+    UNHURRIED,
     approve,
     ask,
     begun,
@@ -184,7 +185,7 @@ def test_a_chain_that_was_cut_off_shows_by_whatever_names_a_later_state(chain):
         cut.state_at(3)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(UNHURRIED, max_examples=60)
 @given(st.data())
 def test_no_byte_of_a_record_can_be_changed(data):
     chain = begun()

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fakes_custody import NOW, approve, ask, begun, changed, key_of, signed_genesis
+from fakes_custody import NOW, UNHURRIED, approve, ask, begun, changed, key_of, signed_genesis
 from strongroom.core import Secret
 from strongroom.custody import (
     ApprovalRefusedError,
@@ -110,7 +110,7 @@ def test_what_was_tampered_with_is_refused(evidence, case):
         verify_evidence(_with(evidence, TAMPERED[case]))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(UNHURRIED, max_examples=60)
 @given(st.data())
 def test_no_byte_can_be_changed_but_in_the_date_of_execution(evidence, data):
     at = data.draw(st.integers(0, len(evidence) - 1))

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fakes_custody import UNHURRIED
 from strongroom.core import Secret
 from strongroom.custody import KeyKind, OfficerKey, OfficerKeyError, OfficerPrivateKey, verify_signature
 from strongroom.custody._ssh_wire import wire_string
@@ -51,7 +52,7 @@ def test_a_file_that_would_take_for_ever_is_refused():
         OfficerPrivateKey.from_file_bytes(_file(b"aes256-ctr", b"bcrypt", options), PASSPHRASE)
 
 
-@settings(max_examples=30)
+@settings(UNHURRIED, max_examples=30)
 @given(st.binary(max_size=100), st.binary(max_size=30))
 def test_hostile_files_are_refused(data, options):
     for file in (data, _file(data), _file(b"aes256-ctr", b"bcrypt", options, data)):

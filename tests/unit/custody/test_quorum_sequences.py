@@ -18,6 +18,7 @@ from fakes_custody import (
     NOW,
     PEOPLE,
     SO,
+    UNHURRIED,
     MemoryNonces,
     approve,
     ask,
@@ -248,7 +249,7 @@ class Quorums(RuleBasedStateMachine):
 
 
 TestQuorums = Quorums.TestCase
-TestQuorums.settings = settings(max_examples=25, stateful_step_count=25, deadline=None)
+TestQuorums.settings = settings(UNHURRIED, max_examples=25, stateful_step_count=25)
 
 
 class MoreQuorums(Quorums):
@@ -256,7 +257,7 @@ class MoreQuorums(Quorums):
 
 
 TestMoreQuorums = pytest.mark.slow(MoreQuorums.TestCase)
-TestMoreQuorums.settings = settings(max_examples=400, stateful_step_count=50, deadline=None)
+TestMoreQuorums.settings = settings(UNHURRIED, max_examples=400, stateful_step_count=50)
 
 
 def test_the_reasons_of_refusals_are_words():

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fakes_custody import UNHURRIED
 from strongroom.custody import (
     NAMESPACE_APPROVAL,
     KeyKind,
@@ -222,6 +223,7 @@ def test_base64_that_is_not_canonical_is_refused():
         dearmour(text.replace(b"AAAAAA==", b"AAAAAB=="))
 
 
+@UNHURRIED
 @given(st.binary(max_size=300))
 def test_bytes_of_any_kind_are_refused(data):
     with pytest.raises(SignatureRefusedError):
@@ -232,6 +234,7 @@ def test_bytes_of_any_kind_are_refused(data):
         OfficerKey.from_blob(data)
 
 
+@UNHURRIED
 @given(st.text(max_size=200))
 def test_text_of_any_kind_is_no_key(text):
     with pytest.raises(OfficerKeyError):

@@ -9,6 +9,7 @@ from fakes_custody import (
     CO,
     NOW,
     SO,
+    UNHURRIED,
     MemoryNonces,
     MemoryUses,
     approve,
@@ -180,6 +181,7 @@ def test_it_is_no_approval_of_one_act_nor_the_other_way_round(chain):
     assert key_of("dora").public in chain.state.officers["dora"].keys
 
 
+@UNHURRIED
 @given(
     st.lists(st.integers(0, 1_000), max_size=40).map(sorted),
     st.integers(1, 20),

@@ -5,7 +5,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fakes_custody import ask, begun, changed, person
+from fakes_custody import UNHURRIED, ask, begun, changed, person
 from strongroom.custody import (
     CUSTODY_VERBS,
     STANDING_VERB,
@@ -94,12 +94,14 @@ def test_what_cannot_be_seen_is_shown():
     assert '"c": "a\\xa0b c"' in shown
 
 
+@UNHURRIED
 @given(PARAMETERS, st.text(min_size=1, max_size=20))
 def test_nothing_that_is_signed_drives_the_terminal(parameters, requester):
     lines = describe_request(ask(STATE, "DestroyRoot", parameters, requester=requester), STATE)
     assert all(line.isprintable() for line in lines)
 
 
+@UNHURRIED
 @given(PARAMETERS, PARAMETERS)
 def test_different_parameters_read_differently(one, other):
     shown = [describe_request(ask(STATE, "DestroyRoot", p))[:-1] for p in (one, other)]
