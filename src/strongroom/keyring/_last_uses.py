@@ -163,7 +163,7 @@ class LastUses:
         n_written = 0
         try:
             while part := list(islice(waiting, _ROWS_A_WRITE)):
-                await self._store.write(partial(_note, uses=part))
+                await self._store.note(partial(_note, uses=part))
                 for use in part:
                     del held[use.key_id, use.material_id]
                 n_written += len(part)
@@ -192,7 +192,7 @@ class LastUses:
         while part := list(islice(waiting, _ROWS_A_WRITE)):
             taken = {place: self._samples.of(*place).take() for place in part}
             try:
-                below = await self._store.write(partial(_join_samples, samples=taken))
+                below = await self._store.note(partial(_join_samples, samples=taken))
             except (StorageError, asyncio.CancelledError):
                 for place, sample in taken.items():
                     self._samples.of(*place).put_back(sample)

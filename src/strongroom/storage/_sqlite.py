@@ -24,6 +24,8 @@ from sqlalchemy.pool import NullPool
 BUSY_TIMEOUT_MS: Final = 10_000
 """How long a writer waits for the writers of other processes."""
 _TURN_POLL_S: Final = 0.001
+_COUNTS: Final = 2**31
+"""``user_version`` is a signed number of 32 bits."""
 
 _DISK_NEXT_STEP: Final = "check the disk under the database: free space, quota, mount, hardware"
 _DIAGNOSES: Final = {
@@ -79,11 +81,38 @@ def count_broken_references(connection: Connection) -> int:
     return len(connection.exec_driver_sql("PRAGMA foreign_key_check").all())
 
 
-def generation(connection: Connection) -> int:
-    """Return a number that changes when anybody else commits. Raises sqlite3.Error."""
-    dbapi: sqlite3.Connection = connection.connection.dbapi_connection  # type: ignore[assignment]
-    (value,) = dbapi.execute("PRAGMA data_version").fetchone()
-    return int(value)
+class Generation:
+    """How often anybody committed a change, as one connection that only reads sees it.
+
+    The count is ``user_version`` in the header of the database file, which belongs to the application
+    (https://www.sqlite.org/pragma.html#pragma_user_version) and is part of the transaction. It is looked at only when
+    ``data_version`` says that another connection committed anything at all.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._seen = -1
+        self._count = 0
+
+    def read(self) -> int:
+        """Return the count. Raises sqlite3.Error."""
+        seen = self._pragma("data_version")
+        if seen != self._seen:
+            # What is committed between the two looks is in the count already, and makes the next look count again.
+            self._count = self._pragma("user_version")
+            self._seen = seen
+        return self._count
+
+    def _pragma(self, name: str) -> int:
+        dbapi: sqlite3.Connection = self._connection.connection.dbapi_connection  # type: ignore[assignment]
+        (value,) = dbapi.execute(f"PRAGMA {name}").fetchone()
+        return int(value)
+
+
+def count_change(connection: Connection) -> None:
+    """Have the present transaction count as a change. Raises SQLAlchemyError."""
+    count = int(connection.exec_driver_sql("PRAGMA user_version").scalar_one())
+    connection.exec_driver_sql(f"PRAGMA user_version = {(count + 1) % _COUNTS}")
 
 
 class WriteTurn:

@@ -14,7 +14,7 @@ from strongroom.core import StorageError
 from strongroom.storage._errors import translated
 from strongroom.storage._migrate import require_file, require_head
 from strongroom.storage._reader import Reader
-from strongroom.storage._sqlite import diagnose, generation, reading_engine
+from strongroom.storage._sqlite import Generation, diagnose, reading_engine
 from strongroom.storage._transaction import Transaction
 from strongroom.storage._writer import GroupWriter
 
@@ -33,6 +33,7 @@ class ReadOnlyStore(Reader):
         super().__init__(connection)
         self._path = path
         self._engine = engine
+        self._generation = Generation(connection)
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -55,12 +56,12 @@ class ReadOnlyStore(Reader):
         return cls(path, engine, connection)
 
     def generation(self) -> int:
-        """Return a number that changes whenever anybody committed, this process included (3 µs).
+        """Return a number that changes whenever anybody committed a change, this process included (3 µs).
 
-        Only whether it changed means anything, and only for this store. Raises StorageError.
+        What ``note`` wrote is no change. Only whether the number changed means anything. Raises StorageError.
         """
         try:
-            return generation(self._connection)
+            return self._generation.read()
         except sqlite3.Error as error:
             message, next_step = diagnose(error)
             raise StorageError(message, next_step=next_step) from error
@@ -104,6 +105,13 @@ class Store(ReadOnlyStore):
         short and must do no other I/O. Only DuplicateError may be caught inside it.
         """
         return await self._writer.write(work)
+
+    async def note(self, work: Callable[[Transaction], T]) -> T:
+        """As ``write``, for what nobody keeps in memory, such as when a key was last used: the generation stays as it was.
+
+        So nobody forgets what they have in memory and reads it anew.
+        """
+        return await self._writer.write(work, is_note=True)
 
     def close(self) -> None:
         """Finish the writes that wait, end the writer thread, and close. Reads end with it."""

@@ -18,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from strongroom.core import StorageError
 from strongroom.storage._errors import translated, turn_refused
-from strongroom.storage._sqlite import WriteTurn, writing_engine
+from strongroom.storage._sqlite import WriteTurn, count_change, writing_engine
 from strongroom.storage._transaction import Transaction
 
 T = TypeVar("T")
@@ -29,10 +29,13 @@ _MAX_BATCH: Final = 256
 class _Item:
     """A piece of work and its outcome. Written by the writer thread, read by the loop afterwards."""
 
-    __slots__ = ("error", "future", "loop", "result", "work")
+    __slots__ = ("error", "future", "is_note", "loop", "result", "work")
 
-    def __init__(self, work: Callable[[Transaction], Any], loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, work: Callable[[Transaction], Any], loop: asyncio.AbstractEventLoop, *, is_note: bool
+    ) -> None:
         self.work = work
+        self.is_note = is_note
         self.loop = loop
         self.future: asyncio.Future[None] = loop.create_future()
         self.result: Any = None
@@ -57,9 +60,12 @@ class GroupWriter:
         self._thread = threading.Thread(target=self._run, name="storage-writer", daemon=True)
         self._thread.start()
 
-    async def write(self, work: Callable[[Transaction], T]) -> T:
-        """Run ``work`` on the writer thread and return its result once that is durable."""
-        item = _Item(work, asyncio.get_running_loop())
+    async def write(self, work: Callable[[Transaction], T], *, is_note: bool = False) -> T:
+        """Run ``work`` on the writer thread and return its result once that is durable.
+
+        ``is_note``: it changes nothing that anybody keeps in memory.
+        """
+        item = _Item(work, asyncio.get_running_loop(), is_note=is_note)
         with self._closing:
             if self._closed:
                 raise StorageError("the store is closed")
@@ -109,6 +115,8 @@ class GroupWriter:
                 for item in batch:
                     if not item.future.cancelled():  # nobody waits for it, and it has not begun
                         _run_in_savepoint(self._connection, item)
+                if any(item.error is None and not item.is_note for item in batch):
+                    count_change(self._connection)
             # Here, and not before, everything in the batch is durable.
         except SQLAlchemyError as error:
             self._fail(batch, error, translated(error))

@@ -94,4 +94,4 @@ class AccessKeys:
             for access_key_id in used & there:
                 tx.note_access_key_use(access_key_id, now)
 
-        await self._store.write(note)
+        await self._store.note(note)

@@ -12,15 +12,15 @@ NOBODY = "00000000-0000-4000-8000-00000000dead"
 
 
 class FailingStore(Store):
-    """Fails as many writes as it is told to."""
+    """Fails as many notes as it is told to."""
 
     failures = 0
 
-    async def write(self, work):
+    async def note(self, work):
         if self.failures:
             self.failures -= 1
             raise StorageError("the disk is full")
-        return await super().write(work)
+        return await super().note(work)
 
 
 @pytest.fixture
@@ -90,10 +90,10 @@ class HangingStore(Store):
 
     hangs = True
 
-    async def write(self, work):
+    async def note(self, work):
         if self.hangs:
             await asyncio.get_running_loop().create_future()
-        return await super().write(work)
+        return await super().note(work)
 
 
 async def test_a_flush_that_is_cancelled_leaves_its_uses_to_the_next(bench, keyring, key):

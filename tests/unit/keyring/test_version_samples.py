@@ -183,15 +183,15 @@ async def test_what_is_only_tried_leaves_no_ciphertext(bench, keyring):
 async def test_what_could_not_be_written_is_written_later(bench, keyring, monkeypatch):
     key_id = (await keyring.create_key("for tests")).key_id
     await keyring.encrypt(KeyById(key_id), Secret(b"x"), {})
-    write = keyring.last_uses._store.write
+    note = keyring.last_uses._store.note
 
     async def fail(_work):
         raise StorageError("the disk is full")
 
-    monkeypatch.setattr(keyring.last_uses._store, "write", fail)
+    monkeypatch.setattr(keyring.last_uses._store, "note", fail)
     with pytest.raises(StorageError):
         await keyring.last_uses.flush()
-    monkeypatch.setattr(keyring.last_uses._store, "write", write)
+    monkeypatch.setattr(keyring.last_uses._store, "note", note)
     await keyring.encrypt(KeyById(key_id), Secret(b"x"), {})
     await keyring.last_uses.flush()
     await asyncio.sleep(0)

@@ -1,13 +1,14 @@
 """Writes wait for each other in groups, fail alone, and are seen by others once they are committed."""
 
 import asyncio
+import sqlite3
 import threading
 from contextlib import asynccontextmanager
 
 import pytest
 
 from strongroom.core import StorageError
-from strongroom.storage import DuplicateError, ReadOnlyStore, Store
+from strongroom.storage import DuplicateError, KeyUseRecord, ReadOnlyStore, Store
 from strongroom.storage._sqlite import WriteTurn
 from unit.storage import record_makers as make
 
@@ -145,6 +146,40 @@ async def test_the_generation_changes_with_every_commit_of_anybody(store, path):
         await other.write(inserting(make.key()))
         assert store.generation() != after
         assert other.generation() != after_other
+
+
+async def test_notes_leave_the_generation_of_everybody_alone(store, path):
+    key = make.key()
+    await store.write(inserting(key))
+    use = KeyUseRecord(key.key_id, key.material_id, 1, 1.0, "Encrypt", "request")
+    with ReadOnlyStore.open(path) as other:
+        before = store.generation(), other.generation()
+        for _ in range(3):
+            await store.note(lambda tx: tx.note_key_use(use))
+        assert other.list_key_uses(key.key_id)[0].n_uses == 3
+        assert (store.generation(), other.generation()) == before
+        await asyncio.gather(
+            store.note(lambda _: None), store.write(lambda _: None)
+        )  # in one transaction, or in two
+        assert store.generation() != before[0]
+        assert other.generation() != before[1]
+
+
+async def test_a_change_before_a_note_is_not_hidden_by_it(store, path):
+    with ReadOnlyStore.open(path) as other:
+        before = other.generation()
+        await store.write(lambda _: None)
+        await store.note(lambda _: None)
+        assert other.generation() != before
+
+
+async def test_the_generation_goes_on_where_its_number_ends(store, path):
+    with sqlite3.connect(path) as raw:
+        raw.execute(f"PRAGMA user_version = {2**31 - 1}")
+    raw.close()
+    before = store.generation()
+    await store.write(lambda _: None)
+    assert store.generation() != before
 
 
 async def test_reading_and_failed_work_leave_the_generation_alone(store):
