@@ -172,7 +172,7 @@ def _from_base64(text: str) -> bytes:
     return decoded
 
 
-@lru_cache(maxsize=1_024)
+@lru_cache(maxsize=16_384)
 def _arn(arns: Arns, key_id: str) -> bytes:
     """Return the ARN of a key that was found, as it stands in an answer."""
     return arns.key(key_id).encode()

@@ -15,7 +15,8 @@ from strongroom.audit._values import UseEntry
 _K = TypeVar("_K", bound=Hashable)
 
 _OUTCOME: Final = "ok"
-_MAX_KEPT: Final = 4_096
+_MAX_CALLERS: Final = 4_096
+_MAX_KEYS: Final = 65_536
 
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -96,13 +97,13 @@ class UseEncoder:
         if _is_plain(texts):
             fields = (_field(name, text) for name, text in zip(names, texts, strict=True))
             part = b"".join((_field("kind", "outcome"), *fields, _REQUEST_ID))
-        return _kept(self._callers, texts, part)
+        return _kept(self._callers, texts, part, _MAX_CALLERS)
 
     def _key_part(self, texts: tuple[str, str]) -> bytes | None:
         part = None
         if _is_plain(texts):
             part = _field("key_id", texts[0]) + _field("key_version", texts[1])
-        return _kept(self._keys, texts, part)
+        return _kept(self._keys, texts, part, _MAX_KEYS)
 
 
 def _is_plain(texts: tuple[str, ...]) -> bool:
@@ -110,8 +111,8 @@ def _is_plain(texts: tuple[str, ...]) -> bool:
     return all(texts) and "".join(texts).isprintable()
 
 
-def _kept(parts: dict[_K, bytes | None], key: _K, part: bytes | None) -> bytes | None:
-    if len(parts) >= _MAX_KEPT:
+def _kept(parts: dict[_K, bytes | None], key: _K, part: bytes | None, most: int) -> bytes | None:
+    if len(parts) >= most:
         parts.clear()
     parts[key] = part
     return part
