@@ -48,13 +48,14 @@ def key_of(name):
     return _KEYS[name]
 
 
-def person(name, roles=(), *, keys=None, principals=None, full_name=None):
+def person(name, roles=(), *, keys=None, principals=None, full_name=None, recipient=""):
     return Person(
         id=name,
         name=full_name or name.title(),
         roles=tuple(sorted(roles or PEOPLE[name])),
         keys=tuple(key_of(key).public.line for key in (keys or (name,))),
         principals=(f"user/{name}",) if principals is None else tuple(principals),
+        recipient=recipient,
     )
 
 

@@ -52,6 +52,7 @@ from strongroom.custody._key_files import (
 )
 from strongroom.custody._officer_keys import KeyKind, OfficerKey
 from strongroom.custody._quorum import MAX_CLOCK_SKEW_S, Approver, require_quorum, rule_of
+from strongroom.custody._recipients import check_recipient
 from strongroom.custody._requests import (
     Granted,
     OpenRequest,
@@ -133,6 +134,7 @@ __all__ = [
     "armour",
     "canonical_json",
     "check_genesis_body",
+    "check_recipient",
     "dearmour",
     "describe_request",
     "document_hash",

@@ -11,11 +11,13 @@ from strongroom.custody._documents import (
     KeyLine,
     Person,
     QuorumRule,
+    Recipient,
     Role,
     Verb,
     Words,
 )
 from strongroom.custody._errors import StateRefusedError
+from strongroom.custody._recipients import check_recipient
 from strongroom.custody._state import (
     CUSTODY_VERBS,
     CustodyState,
@@ -57,6 +59,13 @@ class RevokeOfficerKey(_Change, frozen=True):
     officer: Id
     key: KeyLine
     reason: Words
+
+
+class ChangeOfficerRecipient(_Change, frozen=True):
+    """Deliveries to an officer are encrypted to this from now on."""
+
+    officer: Id
+    recipient: Recipient
 
 
 class ChangeOfficerRoles(_Change, frozen=True):
@@ -154,6 +163,14 @@ def _revoke_key(officers: _Officers, _rules: _Rules, parameters: Mapping[str, ob
     return set()
 
 
+def _change_recipient(officers: _Officers, _rules: _Rules, parameters: Mapping[str, object]) -> set[str]:
+    change = _read(parameters, ChangeOfficerRecipient)
+    check_recipient(change.recipient)
+    officer = _active(officers, change.officer)
+    officers[officer.id] = officer._replace(recipient=change.recipient)
+    return set()
+
+
 def _change_roles(officers: _Officers, _rules: _Rules, parameters: Mapping[str, object]) -> set[str]:
     change = _read(parameters, ChangeOfficerRoles)
     if not change.roles or list(change.roles) != sorted(set(change.roles)):
@@ -183,6 +200,7 @@ _CHANGES: Final[Mapping[str, _Apply]] = MappingProxyType(
     {
         "AddOfficer": _add_officer,
         "AddOfficerKey": _add_key,
+        "ChangeOfficerRecipient": _change_recipient,
         "ChangeOfficerRoles": _change_roles,
         "RemoveQuorumRule": _remove_rule,
         "RevokeOfficer": _revoke_officer,

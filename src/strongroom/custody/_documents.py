@@ -29,6 +29,8 @@ Hex32 = Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{64}\Z")]
 Seconds = Annotated[int, msgspec.Meta(ge=0, le=MAX_SECONDS)]
 """Seconds since the Unix epoch."""
 KeyLine = Annotated[str, msgspec.Meta(min_length=20, max_length=1024)]
+Recipient = Annotated[str, msgspec.Meta(max_length=1024)]
+"""``age1…``, a line of an ``ssh-ed25519`` key without its comment, or empty: whoever has none is delivered nothing."""
 Signature = Annotated[str, msgspec.Meta(min_length=20, max_length=6000)]
 """An SSH signature (SSHSIG blob) in base64."""
 
@@ -65,6 +67,8 @@ class Person(_Document, frozen=True):
     """Public keys as in ``.pub`` files, without comments."""
     principals: Annotated[tuple[Words, ...], msgspec.Meta(max_length=16)]
     """As whom this person calls the service, such as ``user/anna``: what they ask for there they do not approve."""
+    recipient: Recipient
+    """Where deliveries to them, such as PINs, are encrypted to (age)."""
 
 
 class QuorumRule(_Document, frozen=True):

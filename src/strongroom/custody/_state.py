@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 from strongroom.custody._documents import GenesisBody, Person, QuorumRule, Role
 from strongroom.custody._errors import StateRefusedError
 from strongroom.custody._officer_keys import OfficerKey
+from strongroom.custody._recipients import check_recipient
 from strongroom.custody._standing_terms import STANDING_VERB
 
 INCOMPATIBLE: Final = frozenset(
@@ -19,6 +20,7 @@ INCOMPATIBLE: Final = frozenset(
 CUSTODY_VERBS: Final = (
     "AddOfficer",
     "AddOfficerKey",
+    "ChangeOfficerRecipient",
     "ChangeOfficerRoles",
     "RemoveQuorumRule",
     "RevokeOfficer",
@@ -38,6 +40,8 @@ class Officer(NamedTuple):
     revoked_keys: frozenset[OfficerKey]
     principals: frozenset[str]
     is_revoked: bool = False
+    recipient: str = ""
+    """Where deliveries are encrypted to; empty: nothing is delivered to them."""
 
     def may_sign(self, role: Role) -> bool:
         """Whether this person can approve what asks for a role."""
@@ -80,6 +84,7 @@ def officer_from(person: Person) -> Officer:
     if list(person.roles) != sorted(set(person.roles)):
         raise StateRefusedError(f"the roles of {person.id} are not sorted, or one stands twice")
     check_roles(person.id, person.roles)
+    check_recipient(person.recipient)
     keys = [key_from_line(line) for line in person.keys]
     if len(set(keys)) != len(keys) or len(set(person.principals)) != len(person.principals):
         raise StateRefusedError(f"a key or a principal of {person.id} stands twice")
@@ -90,6 +95,7 @@ def officer_from(person: Person) -> Officer:
         frozenset(keys),
         frozenset(),
         frozenset(person.principals),
+        recipient=person.recipient,
     )
 
 
@@ -161,9 +167,14 @@ def check_state(state: CustodyState, *, reachable: Iterable[str]) -> None:
 def _check_nothing_is_shared(officers: Iterable[Officer]) -> None:
     keys: set[OfficerKey] = set()
     principals: set[str] = set()
+    recipients: set[str] = set()
     for officer in officers:
         theirs = officer.keys | officer.revoked_keys
         if keys & theirs or principals & officer.principals:
             raise StateRefusedError(f"{officer.id} shares a key or a principal with somebody else")
+        reads = {text for text in (officer.recipient,) if text} | {key.line for key in theirs}
+        if recipients & reads:
+            raise StateRefusedError(f"deliveries to {officer.id} could be opened by somebody else")
         keys |= theirs
         principals |= officer.principals
+        recipients |= reads

@@ -17,6 +17,7 @@ VERB_WORDS: Final[Mapping[str, str]] = MappingProxyType(
         "AddOfficer": "Make a person an officer of this cluster.",
         "AddOfficerKey": "Give an officer one more key to sign with.",
         "AllowStanding": "Allow an act again and again, without asking each time, within the bounds below.",
+        "ChangeOfficerRecipient": "Change to which key PINs and other deliveries to an officer are encrypted.",
         "ChangeOfficerRoles": "Change what an officer may approve: the roles below replace those of now.",
         "CreateBackup": "Take keys out of the HSMs into a backup, wrapped under the backup key.",
         "DestroyDirect": "DESTROY a key inside the HSMs on every member. What only it can open is lost for good.",
