@@ -33,6 +33,7 @@ from strongroom.config._environment import (
 from strongroom.config._home import Home
 from strongroom.config._oidc import OidcConfig, TokenCallerConfig
 from strongroom.config._pins import read_pin
+from strongroom.config._policy import PolicyConfig
 from strongroom.config._quotas import QuotaConfig, QuotasConfig
 
 __all__ = [
@@ -48,6 +49,7 @@ __all__ = [
     "MemberConfig",
     "OidcConfig",
     "PinSource",
+    "PolicyConfig",
     "QuotaConfig",
     "QuotasConfig",
     "ServiceConfig",

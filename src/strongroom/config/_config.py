@@ -8,8 +8,9 @@ from typing import Annotated, Literal
 import msgspec
 
 from strongroom.config._oidc import OidcConfig, check_oidc
+from strongroom.config._policy import PolicyConfig, check_duties, check_policy
 from strongroom.config._quotas import QuotasConfig
-from strongroom.core import ConfigError
+from strongroom.core import ConfigError, RoleName
 
 CONFIG_FILE = "strongroom.toml"
 
@@ -73,7 +74,7 @@ class ClientConfig(_Section, frozen=True):
     identity: Annotated[str, msgspec.Meta(pattern=r"^(uri|dns|cn):.{1,250}\Z")]
     """From the certificate: ``uri:…`` or ``dns:…`` of its alternative names, else ``cn:…``."""
     principal: Annotated[str, msgspec.Meta(pattern=r"^[a-zA-Z0-9/_.@-]{1,128}\Z")]
-    roles: list[Literal["crypto-officer", "crypto-user", "operator"]]
+    roles: list[RoleName]
 
 
 class ServiceConfig(_Section, frozen=True):
@@ -135,6 +136,7 @@ class Config(_Section, frozen=True):
     cache: CacheConfig = CacheConfig()
     deadlines: DeadlineConfig = DeadlineConfig()
     lifecycle: LifecycleConfig = LifecycleConfig()
+    policy: PolicyConfig = PolicyConfig()
     oidc: OidcConfig | None = None
     quotas: QuotasConfig = QuotasConfig()
 
@@ -156,8 +158,12 @@ def load_config(home: Path) -> Config:
     except msgspec.ValidationError as error:
         raise ConfigError(f"{path}: {error}") from error
     _check(config, path)
+    check_policy(config.policy, path)
+    callers = [(client.principal, client.roles) for client in config.service.clients]
     if config.oidc is not None:
         check_oidc(config.oidc, path)
+        callers += [(caller.principal, caller.roles) for caller in config.oidc.callers]
+    check_duties(callers, path)
     return config
 
 

@@ -6,10 +6,9 @@ from urllib.parse import urlsplit
 
 from msgspec import Meta, Struct
 
-from strongroom.core import ConfigError
+from strongroom.core import ConfigError, RoleName
 
 _Principal = Annotated[str, Meta(pattern=r"^[a-zA-Z0-9/_.@-]{1,128}\Z")]
-_RoleName = Literal["crypto-officer", "crypto-user", "operator"]
 _Text = Annotated[str, Meta(min_length=1, max_length=250)]
 Algorithm = Literal[
     "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"
@@ -27,7 +26,7 @@ class TokenCallerConfig(_Section, frozen=True):
     value: _Text
     """What the claim is; of a claim with several values, one of them. Compared character by character."""
     principal: _Principal
-    roles: list[_RoleName]
+    roles: list[RoleName]
     claim: (
         Annotated[str, Meta(min_length=1, max_length=100)]
         | Annotated[list[_Text], Meta(min_length=1, max_length=8)]

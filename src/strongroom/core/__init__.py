@@ -33,6 +33,7 @@ from strongroom.core._direct import (
     SigningAlgorithm,
     verify_mac,
 )
+from strongroom.core._duties import APART, RoleName, conflict_of
 from strongroom.core._encoding import encode_fields, encode_pairs
 from strongroom.core._errors import (
     ApprovalRequiredError,
@@ -86,6 +87,7 @@ from strongroom.core._values import (
 )
 
 __all__ = [
+    "APART",
     "HSM_KEY_ID_BYTES",
     "INVENTORY_FORMAT",
     "MAX_BATCH_ITEMS",
@@ -139,6 +141,7 @@ __all__ = [
     "OaepAlgorithm",
     "PinRefusedError",
     "RandomPool",
+    "RoleName",
     "RootId",
     "Secret",
     "SigningAlgorithm",
@@ -153,6 +156,7 @@ __all__ = [
     "VersionMadeBy",
     "WrapAlgorithm",
     "WrappedBytes",
+    "conflict_of",
     "encode_fields",
     "encode_pairs",
     "random_bytes",
