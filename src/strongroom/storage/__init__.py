@@ -26,6 +26,14 @@ What is SQLite's own is in ``_sqlite``; all else is SQL that PostgreSQL takes to
 
 from strongroom.storage._access import GrantRecord, KeyPolicyRecord
 from strongroom.storage._ciphertext_table import CiphertextRow, CiphertextTable, has_password
+from strongroom.storage._custody_records import (
+    ApprovalRecord,
+    ApprovalSignatureRecord,
+    ApprovalState,
+    CustodyDocumentRecord,
+    SignatureKind,
+    StandingUseRecord,
+)
 from strongroom.storage._errors import DuplicateError, RootNotInUseError
 from strongroom.storage._inventories import InventoryRecord
 from strongroom.storage._key_stores import KeyStoreRecord
@@ -56,9 +64,13 @@ from strongroom.storage._uses import KeyUseRecord
 __all__ = [
     "AccessKeyRecord",
     "AliasRecord",
+    "ApprovalRecord",
+    "ApprovalSignatureRecord",
+    "ApprovalState",
     "CiphertextRow",
     "CiphertextTable",
     "CopyState",
+    "CustodyDocumentRecord",
     "DomainRecord",
     "DuplicateError",
     "GrantRecord",
@@ -79,6 +91,8 @@ __all__ = [
     "RootRotationRecord",
     "RootState",
     "RotationState",
+    "SignatureKind",
+    "StandingUseRecord",
     "Store",
     "TagRecord",
     "Transaction",

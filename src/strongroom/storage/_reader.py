@@ -7,6 +7,7 @@ from sqlalchemy import bindparam, func, select
 from strongroom.core import KeyState, TransportKind
 from strongroom.storage._access import AccessReads
 from strongroom.storage._cryptoperiods import CryptoperiodReads
+from strongroom.storage._custody import CustodyReads
 from strongroom.storage._domains import DomainReads
 from strongroom.storage._hsm_key_reads import HsmKeyReads
 from strongroom.storage._inventories import InventoryReads
@@ -98,6 +99,7 @@ class Reader(
     DomainReads,
     CryptoperiodReads,
     InventoryReads,
+    CustodyReads,
 ):
     """Looks at records, changes none. One thread at a time; every method raises StorageError on failure.
 

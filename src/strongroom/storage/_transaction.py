@@ -8,6 +8,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from strongroom.core import StorageError
 from strongroom.storage._access import AccessWrites
 from strongroom.storage._cryptoperiods import CryptoperiodWrites
+from strongroom.storage._custody import CustodyWrites
 from strongroom.storage._domains import DomainWrites
 from strongroom.storage._errors import translated
 from strongroom.storage._inventories import InventoryWrites
@@ -99,6 +100,7 @@ class Transaction(
     DomainWrites,
     CryptoperiodWrites,
     InventoryWrites,
+    CustodyWrites,
 ):
     """Reads and writes of one piece of work; what it reads includes what it wrote.
 
