@@ -9,6 +9,15 @@ thread. The room does not decide who may call the service (``service`` does), an
 caller's).
 """
 
+from strongroom.custody._agent import (
+    MAX_AGENT_ANSWER_BYTES,
+    AgentIdentity,
+    agent_answer_bytes,
+    identities_request,
+    read_agent_signature,
+    read_identities,
+    sign_request,
+)
 from strongroom.custody._canonical import (
     MAX_DEPTH,
     MAX_DOCUMENT_BYTES,
@@ -16,6 +25,7 @@ from strongroom.custody._canonical import (
     canonical_json,
     parse_canonical,
 )
+from strongroom.custody._card_uri import CARD_SCHEME, CardUri
 from strongroom.custody._chain import Chain, check_genesis_body
 from strongroom.custody._documents import (
     MAX_APPROVALS,
@@ -66,6 +76,7 @@ from strongroom.custody._ssh_signatures import (
     NAMESPACE_APPROVAL,
     NAMESPACE_GENESIS,
     NAMESPACE_REJECTION,
+    OfficerSigner,
     armour,
     dearmour,
     key_of_signature,
@@ -79,10 +90,12 @@ from strongroom.custody._state import CUSTODY_VERBS, INCOMPATIBLE, CustodyState,
 from strongroom.custody._words import VERB_WORDS, describe_request, neutral
 
 __all__ = [
+    "CARD_SCHEME",
     "CUSTODY_VERBS",
     "INCOMPATIBLE",
     "KDF_ROUNDS",
     "MAX_ADMITTED",
+    "MAX_AGENT_ANSWER_BYTES",
     "MAX_APPROVALS",
     "MAX_CLOCK_SKEW_S",
     "MAX_DEPTH",
@@ -98,9 +111,11 @@ __all__ = [
     "NAMESPACE_REJECTION",
     "STANDING_VERB",
     "VERB_WORDS",
+    "AgentIdentity",
     "ApprovalRefusedError",
     "ApprovalRequest",
     "Approver",
+    "CardUri",
     "Chain",
     "ChainError",
     "CustodyError",
@@ -116,6 +131,7 @@ __all__ = [
     "OfficerKey",
     "OfficerKeyError",
     "OfficerPrivateKey",
+    "OfficerSigner",
     "OpenRequest",
     "Person",
     "Phase",
@@ -131,6 +147,7 @@ __all__ = [
     "UsedNonces",
     "UsesSoFar",
     "VerifiedEvidence",
+    "agent_answer_bytes",
     "armour",
     "canonical_json",
     "check_genesis_body",
@@ -139,16 +156,20 @@ __all__ = [
     "describe_request",
     "document_hash",
     "execute",
+    "identities_request",
     "key_of_signature",
     "make_evidence",
     "neutral",
     "new_request",
     "parse_canonical",
     "plain_parameters",
+    "read_agent_signature",
     "read_document",
+    "read_identities",
     "require_quorum",
     "require_standing",
     "rule_of",
+    "sign_request",
     "signature_from_base64",
     "signature_to_base64",
     "use_standing",

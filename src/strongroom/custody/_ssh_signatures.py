@@ -15,7 +15,7 @@ nothing else unless told to.
 import base64
 import hashlib
 import re
-from typing import Final
+from typing import Final, Protocol
 
 from strongroom.custody._errors import OfficerKeyError, SignatureRefusedError
 from strongroom.custody._officer_keys import OfficerKey
@@ -36,6 +36,19 @@ _ARMOUR: Final = re.compile(
     rb"-----BEGIN SSH SIGNATURE-----\n((?:[A-Za-z0-9+/=]{1,76}\n)+)-----END SSH SIGNATURE-----\n?"
 )
 _LINE_LENGTH: Final = 70
+
+
+class OfficerSigner(Protocol):
+    """Whatever can sign as an officer: a key in memory, an agent, a card."""
+
+    @property
+    def public(self) -> OfficerKey:
+        """The public half."""
+        ...
+
+    def sign(self, message: bytes, namespace: str) -> bytes:
+        """Return the signature of a message for a purpose (an SSHSIG blob). Raises OfficerKeyError when it cannot."""
+        ...
 
 
 def signed_bytes(message: bytes, namespace: str) -> bytes:

@@ -31,10 +31,10 @@ class WireReader:
         (number,) = _LENGTH.unpack(self.take(4))
         return int(number)
 
-    def string(self) -> bytes:
-        """Return a string of up to ``MAX_STRING_BYTES``. Raises WireError."""
+    def string(self, *, max_bytes: int = MAX_STRING_BYTES) -> bytes:
+        """Return a string of up to so many bytes. Raises WireError."""
         length = self.uint32()
-        if length > MAX_STRING_BYTES:
+        if length > max_bytes:
             raise WireError("a field is too long")
         return self.take(length)
 
