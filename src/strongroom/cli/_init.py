@@ -14,13 +14,19 @@ from strongroom.wiring.home import require_complete
 @click.option(
     "--development", is_flag=True, help="Two SoftHSM members, a TLS CA and an access key, made here."
 )
+@click.option("--example-script", is_flag=True, help="Print a script for a production home, with comments.")
 @reporting
-def init(output: Output, *, development: bool) -> None:
+def init(output: Output, *, development: bool, example_script: bool) -> None:
     """Make a home: a cluster of HSMs that hold one root key, a database, a TLS certificate, an access key.
 
     Only the development form exists so far. Running it again on a complete home changes nothing; after an
     interruption it starts afresh.
     """
+    if example_script:
+        from strongroom.wiring.init_example import EXAMPLE_SCRIPT
+
+        click.echo(EXAMPLE_SCRIPT, nl=False)
+        return
     if not development:
         raise click.UsageError(
             "only development homes can be made so far: strongroom init --development\n"

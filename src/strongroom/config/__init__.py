@@ -14,11 +14,13 @@ from strongroom.config._config import (
     ClientConfig,
     ClusterConfig,
     Config,
+    CustodyConfig,
     DeadlineConfig,
     LifecycleConfig,
     MemberConfig,
     PinSource,
     ServiceConfig,
+    check_config,
     load_config,
     render_config,
 )
@@ -33,7 +35,7 @@ from strongroom.config._environment import (
 from strongroom.config._home import Home
 from strongroom.config._oidc import OidcConfig, TokenCallerConfig
 from strongroom.config._pins import read_pin
-from strongroom.config._policy import PolicyConfig
+from strongroom.config._policy import PolicyConfig, check_duties
 from strongroom.config._quotas import QuotaConfig, QuotasConfig
 
 __all__ = [
@@ -43,6 +45,7 @@ __all__ = [
     "ClientEnvironment",
     "ClusterConfig",
     "Config",
+    "CustodyConfig",
     "DeadlineConfig",
     "Home",
     "LifecycleConfig",
@@ -54,6 +57,8 @@ __all__ = [
     "QuotasConfig",
     "ServiceConfig",
     "TokenCallerConfig",
+    "check_config",
+    "check_duties",
     "client_environment",
     "default_port",
     "home_from_environment",

@@ -127,6 +127,13 @@ class LifecycleConfig(_Section, frozen=True):
     """Whether a key that was used within them is not scheduled for deletion either. Clients of AWS KMS know no approvals."""
 
 
+class CustodyConfig(_Section, frozen=True):
+    """The officers of the cluster."""
+
+    genesis_sha256: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
+    """Hash of the genesis by which the cluster began (``custody/genesis.json`` of the home)."""
+
+
 class Config(_Section, frozen=True):
     """The whole file."""
 
@@ -139,6 +146,8 @@ class Config(_Section, frozen=True):
     policy: PolicyConfig = PolicyConfig()
     oidc: OidcConfig | None = None
     quotas: QuotasConfig = QuotasConfig()
+    custody: CustodyConfig | None = None
+    """None: the home has no officers, as homes for development have none."""
 
 
 def load_config(home: Path) -> Config:
@@ -157,31 +166,19 @@ def load_config(home: Path) -> Config:
         config = msgspec.convert(raw, Config)
     except msgspec.ValidationError as error:
         raise ConfigError(f"{path}: {error}") from error
-    _check(config, path)
+    check_config(config, path)
+    return config
+
+
+def check_config(config: Config, path: Path) -> None:
+    """Check what the types do not say; ``path`` is what errors name. Raises ConfigError."""
     check_policy(config.policy, path)
     callers = [(client.principal, client.roles) for client in config.service.clients]
     if config.oidc is not None:
         check_oidc(config.oidc, path)
         callers += [(caller.principal, caller.roles) for caller in config.oidc.callers]
     check_duties(callers, path)
-    return config
-
-
-def _check(config: Config, path: Path) -> None:
-    names = [member.name for member in config.cluster.members]
-    if not names:
-        raise ConfigError(f"{path}: a cluster has members, this one has none")
-    if len(set(names)) != len(names):
-        raise ConfigError(f"{path}: two members have the same name")
-    for member in config.cluster.members:
-        if (member.token_serial is None) == (member.token_label is None):
-            raise ConfigError(
-                f"{path}: member {member.name} needs exactly one of token_serial and token_label"
-            )
-        if (member.pin.file is None) == (member.pin.credential is None):
-            raise ConfigError(
-                f"{path}: the pin of member {member.name} needs exactly one of file and credential"
-            )
+    _check_members(config, path)
     if config.service.clients and (not config.service.tls_client_ca or not config.service.tls):
         raise ConfigError(
             f"{path}: service.clients needs tls and tls_client_ca, which says whose certificates count"
@@ -200,6 +197,23 @@ def _check(config: Config, path: Path) -> None:
             f"{path}: tls = false on {config.service.host}, which others can reach",
             next_step="switch TLS on, or listen on 127.0.0.1",
         )
+
+
+def _check_members(config: Config, path: Path) -> None:
+    names = [member.name for member in config.cluster.members]
+    if not names:
+        raise ConfigError(f"{path}: a cluster has members, this one has none")
+    if len(set(names)) != len(names):
+        raise ConfigError(f"{path}: two members have the same name")
+    for member in config.cluster.members:
+        if (member.token_serial is None) == (member.token_label is None):
+            raise ConfigError(
+                f"{path}: member {member.name} needs exactly one of token_serial and token_label"
+            )
+        if (member.pin.file is None) == (member.pin.credential is None):
+            raise ConfigError(
+                f"{path}: the pin of member {member.name} needs exactly one of file and credential"
+            )
 
 
 def _is_loopback(host: str) -> bool:
