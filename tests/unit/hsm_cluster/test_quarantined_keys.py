@@ -50,7 +50,9 @@ DAMAGES = {
     "another key's public half": (KeySpec.ECC_NIST_P256, {"public_key": None}),
     "wrong canary": (KeySpec.AES_256, {"canary": bytes(113)}),
     "canary of no form": (KeySpec.AES_256, {"canary": bytes(40)}),
-    "canary of another kind": (KeySpec.HMAC_256, {"canary": bytes(33)}),
+    "canary without its length": (KeySpec.HMAC_256, {"canary": bytes(33)}),
+    "canary of an HMAC key": (KeySpec.AES_256, {"canary": bytes(32)}),
+    "canary of an AES key": (KeySpec.HMAC_256, {"canary": bytes(32) + b"\x0c" + bytes(60)}),
     "canary of a pair": (KeySpec.ECC_NIST_P256, {"canary": bytes(32)}),
 }
 
