@@ -8,7 +8,7 @@ import base64
 import re
 from typing import Final, Self, TypeAlias
 
-from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.exceptions import InvalidTag, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
@@ -63,7 +63,7 @@ class OfficerPrivateKey:
         _require_protected(data)
         try:
             private = serialization.load_ssh_private_key(data, passphrase.reveal())
-        except (ValueError, UnsupportedAlgorithm, TypeError) as error:
+        except (ValueError, UnsupportedAlgorithm, TypeError, InvalidTag) as error:  # InvalidTag: AES-GCM
             raise OfficerKeyError(
                 "the private key does not open: the passphrase is wrong, the file damaged, or the kind not used here"
             ) from error

@@ -71,6 +71,16 @@ def test_a_file_of_ssh_keygen_opens(ssh_keygen, tmp_path, kind):
         OfficerPrivateKey.from_file_bytes(path.read_bytes(), PASSPHRASE)
 
 
+@pytest.mark.parametrize("cipher", ["aes256-ctr", "aes256-cbc", "aes256-gcm@openssh.com"])
+def test_the_wrong_passphrase_of_a_file_under_any_cipher_is_refused_in_words(ssh_keygen, tmp_path, cipher):
+    path = tmp_path / "key"
+    passphrase = PASSPHRASE.reveal().decode()
+    ssh_keygen("-q", "-t", "ed25519", "-Z", cipher, "-a", "1", "-N", passphrase, "-f", path)
+    OfficerPrivateKey.from_file_bytes(path.read_bytes(), PASSPHRASE)
+    with pytest.raises(OfficerKeyError, match="passphrase is wrong"):
+        OfficerPrivateKey.from_file_bytes(path.read_bytes(), Secret.from_text("correct horse batterY"))
+
+
 @pytest.mark.parametrize("arguments", [("rsa", "-b", "1024"), ("ecdsa", "-b", "384")])
 def test_other_kinds_are_refused(ssh_keygen, tmp_path, arguments):
     path = tmp_path / "key"
