@@ -3,6 +3,7 @@
 import json
 import math
 import struct
+import tracemalloc
 
 import pytest
 from hypothesis import given
@@ -174,3 +175,16 @@ def test_no_input_makes_the_reader_slow(piece):
     """Each would take minutes if the look for brackets went over what it has seen again."""
     with pytest.raises(MalformedDocumentError):
         parse_canonical(b'"' + piece * (250_000 // len(piece)))
+
+
+@pytest.mark.parametrize("inside", ["a", '\\"', "\\\\", "\\n"])
+def test_a_long_text_costs_little_memory_to_refuse(inside):
+    data = f'"{inside * (2**20 // len(inside))}'.encode()  # never ends, so no parser makes anything of it
+    tracemalloc.start()
+    try:
+        with pytest.raises(MalformedDocumentError):
+            parse_canonical(data, max_bytes=2**22)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 12 * len(data)
