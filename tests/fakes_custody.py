@@ -130,6 +130,7 @@ class MemoryNonces:
 
     def __init__(self):
         self.spent = set()
+        self.until = {}
         self._lock = threading.Lock()
 
     def spend(self, nonce, *, until):
@@ -137,6 +138,7 @@ class MemoryNonces:
             if nonce in self.spent:
                 raise ApprovalRefusedError(Refusal.ALREADY_USED)
             self.spent.add(nonce)
+            self.until[nonce] = until
 
 
 class MemoryUses:

@@ -61,7 +61,13 @@ from strongroom.custody._key_files import (
     OfficerPrivateKey,
 )
 from strongroom.custody._officer_keys import KeyKind, OfficerKey
-from strongroom.custody._quorum import MAX_CLOCK_SKEW_S, Approver, require_quorum, rule_of
+from strongroom.custody._quorum import (
+    MAX_CLOCK_SKEW_S,
+    Approver,
+    require_quorum,
+    require_standing,
+    rule_of,
+)
 from strongroom.custody._recipients import check_recipient
 from strongroom.custody._requests import (
     Granted,
@@ -84,7 +90,7 @@ from strongroom.custody._ssh_signatures import (
     signature_to_base64,
     verify_signature,
 )
-from strongroom.custody._standing import StandingUses, require_standing, use_standing
+from strongroom.custody._standing import StandingUses, use_standing
 from strongroom.custody._standing_terms import MAX_STANDING_S, STANDING_VERB, StandingTerms, UsesSoFar
 from strongroom.custody._state import CUSTODY_VERBS, INCOMPATIBLE, CustodyState, Officer
 from strongroom.custody._words import VERB_WORDS, describe_request, neutral

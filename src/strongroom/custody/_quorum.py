@@ -27,7 +27,7 @@ from strongroom.custody._errors import (
 )
 from strongroom.custody._officer_keys import OfficerKey
 from strongroom.custody._ssh_signatures import NAMESPACE_APPROVAL, verify_signature
-from strongroom.custody._standing_terms import STANDING_VERB, standing_terms
+from strongroom.custody._standing_terms import STANDING_VERB, StandingTerms, standing_terms
 from strongroom.custody._state import CustodyState, Officer
 
 MAX_CLOCK_SKEW_S: Final = 300
@@ -73,6 +73,31 @@ def check_request(state: CustodyState, request: ApprovalRequest, *, now: int) ->
     if now >= request.expires:
         raise ApprovalRefusedError(Refusal.EXPIRED)
     return rule
+
+
+def check_standing(state: CustodyState, request: ApprovalRequest) -> tuple[QuorumRule, StandingTerms]:
+    """Check a standing approval as such, and return the rule that says who gives it, and what it allows.
+
+    It may have been asked for under any earlier state, and long ago: what ends it are its terms, not ``expires``, which is for
+    gathering signatures. Raises ApprovalRefusedError.
+    """
+    if request.cluster != state.cluster:
+        raise ApprovalRefusedError(Refusal.OTHER_CLUSTER)
+    if request.state not in state.history:
+        raise ApprovalRefusedError(Refusal.POLICY_CHANGED, "this chain never was in the state that it names")
+    if request.verb != STANDING_VERB:
+        raise ApprovalRefusedError(Refusal.OTHER_VERB, f"{request.verb}, not {STANDING_VERB}")
+    return rule_of(state, request.verb, request.parameters), standing_terms(request.parameters)
+
+
+def require_standing(
+    state: CustodyState, request: ApprovalRequest, signatures: Sequence[bytes]
+) -> tuple[tuple[Approver, ...], StandingTerms]:
+    """Return who gave a standing approval, when that is enough under the state in force. Raises ApprovalRefusedError."""
+    rule, terms = check_standing(state, request)
+    approvers = count_approvals(state, request, rule, signatures)
+    _require_enough(approvers, rule)
+    return approvers, terms
 
 
 def signer_of(
@@ -129,6 +154,10 @@ def require_quorum(
     """
     rule = check_request(state, request, now=now)
     approvers = count_approvals(state, request, rule, signatures)
+    _require_enough(approvers, rule)
+    return approvers
+
+
+def _require_enough(approvers: Sequence[Approver], rule: QuorumRule) -> None:
     if len(approvers) < rule.m:
         raise ApprovalRefusedError(Refusal.TOO_FEW, f"{len(approvers)} of {rule.m}")
-    return approvers

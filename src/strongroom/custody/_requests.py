@@ -10,8 +10,10 @@ from strongroom.custody._errors import ApprovalRefusedError, MalformedDocumentEr
 from strongroom.custody._quorum import (
     Approver,
     check_request,
+    check_standing,
     count_approvals,
     require_quorum,
+    require_standing,
     rule_of,
     signer_of,
 )
@@ -92,6 +94,8 @@ class OpenRequest(NamedTuple):
         """Return how far it has come, under the state in force."""
         if self.rejected_by is not None:
             return Phase.REJECTED
+        if self._is_in_use(state, now):
+            return Phase.APPROVED
         try:
             require_quorum(state, self.request, self.approvals, now=now)
         except ApprovalRefusedError as error:
@@ -108,15 +112,32 @@ class OpenRequest(NamedTuple):
     def rejected(self, state: CustodyState, signature: bytes, *, now: int, used: UsedNonces) -> Self:
         """Take a rejection in, by an officer whose approval would count, or by whoever asked. It is final.
 
-        Raises ApprovalRefusedError.
+        A standing approval is taken back by it until its terms end, whatever has changed since. Raises ApprovalRefusedError.
         """
         self._require_open()
-        rule = check_request(state, self.request, now=now)
+        until = self.request.expires
+        if self.request.verb == STANDING_VERB:
+            rule, terms = check_standing(state, self.request)
+            until = max(until, terms.ends)
+            if now >= until:
+                raise ApprovalRefusedError(Refusal.EXPIRED)
+        else:
+            rule = check_request(state, self.request, now=now)
         officer, _ = signer_of(state, self.request, signature, NAMESPACE_REJECTION)
         if not officer.may_sign(rule.role) and not officer.is_known_as(self.request.requester):
             raise ApprovalRefusedError(Refusal.WRONG_ROLE, f"{officer.id} is no {rule.role}")
-        used.spend(self.request.nonce, until=self.request.expires)
+        used.spend(self.request.nonce, until=until)
         return self._replace(rejected_by=officer.id)
+
+    def _is_in_use(self, state: CustodyState, now: int) -> bool:
+        """Whether it is a standing approval that can be used, now or once it begins."""
+        if self.request.verb != STANDING_VERB:
+            return False
+        try:
+            _, terms = require_standing(state, self.request, self.approvals)
+        except ApprovalRefusedError:
+            return False
+        return now < terms.ends
 
     def _require_open(self) -> None:
         if self.rejected_by is not None:

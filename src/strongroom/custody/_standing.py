@@ -12,9 +12,9 @@ from typing import Protocol
 from strongroom.custody._canonical import Json
 from strongroom.custody._documents import ApprovalRequest
 from strongroom.custody._errors import ApprovalRefusedError, Refusal
-from strongroom.custody._quorum import Approver, count_approvals, rule_of
+from strongroom.custody._quorum import require_standing
 from strongroom.custody._requests import Granted, same_value
-from strongroom.custody._standing_terms import STANDING_VERB, StandingTerms, standing_terms
+from strongroom.custody._standing_terms import StandingTerms
 from strongroom.custody._state import CustodyState
 
 
@@ -49,24 +49,6 @@ def use_standing(
         raise ApprovalRefusedError(Refusal.EXPIRED)
     uses.spend(request.nonce, terms, now=now)
     return Granted(request, approvers)
-
-
-def require_standing(
-    state: CustodyState, request: ApprovalRequest, signatures: Sequence[bytes]
-) -> tuple[tuple[Approver, ...], StandingTerms]:
-    """Return who gave a standing approval, when that is enough under the state in force. Raises ApprovalRefusedError."""
-    if request.cluster != state.cluster:
-        raise ApprovalRefusedError(Refusal.OTHER_CLUSTER)
-    if request.state not in state.history:
-        raise ApprovalRefusedError(Refusal.POLICY_CHANGED, "this chain never was in the state that it names")
-    if request.verb != STANDING_VERB:
-        raise ApprovalRefusedError(Refusal.OTHER_VERB, f"{request.verb}, not {STANDING_VERB}")
-    terms = standing_terms(request.parameters)
-    rule = rule_of(state, request.verb, request.parameters)
-    approvers = count_approvals(state, request, rule, signatures)
-    if len(approvers) < rule.m:
-        raise ApprovalRefusedError(Refusal.TOO_FEW, f"{len(approvers)} of {rule.m}")
-    return approvers, terms
 
 
 def _covers(terms: StandingTerms, parameters: Mapping[str, Json]) -> bool:

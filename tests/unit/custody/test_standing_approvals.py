@@ -22,6 +22,7 @@ from strongroom.custody import (
     STANDING_VERB,
     ApprovalRefusedError,
     OpenRequest,
+    Phase,
     QuorumRule,
     Refusal,
     StandingTerms,
@@ -149,6 +150,57 @@ def test_it_is_collected_like_any_request_and_taken_back_by_a_rejection(chain):
         chain.state, *approve(standing.request, "finn", kind="rejection"), now=NOW, used=standing.nonces
     )
     assert standing.refusal(chain) is Refusal.ALREADY_USED
+
+
+def test_it_is_taken_back_as_long_as_it_can_be_used(chain):
+    """Its request has expired by then, officers have changed, and the note of the rejection outlives the terms."""
+    standing = Standing(chain)
+    opened = OpenRequest(standing.request, tuple(standing.signatures))
+    later = changed(chain, "RevokeOfficer", {"officer": "cleo", "reason": "left"})
+    now = NOW + 20 * DAY
+    assert now > standing.request.expires
+    standing.use(later, now=now)
+    for name, reason in (("anna", Refusal.WRONG_ROLE), ("cleo", Refusal.REVOKED)):
+        with pytest.raises(ApprovalRefusedError) as caught:
+            opened.rejected(
+                later.state, *approve(standing.request, name, kind="rejection"), now=now, used=standing.nonces
+            )
+        assert caught.value.reason is reason
+    rejection = approve(standing.request, "finn", kind="rejection")
+    assert opened.rejected(later.state, *rejection, now=now, used=standing.nonces).rejected_by == "finn"
+    assert standing.refusal(later, now=now + DAY) is Refusal.ALREADY_USED
+    assert standing.nonces.until[standing.request.nonce] >= TERMS["ends"]
+
+
+def test_one_that_has_ended_is_not_taken_back_nor_one_of_another_chain(chain):
+    standing = Standing(chain)
+    opened = OpenRequest(standing.request, tuple(standing.signatures))
+    rejection = approve(standing.request, "finn", kind="rejection")
+    with pytest.raises(ApprovalRefusedError) as caught:
+        opened.rejected(chain.state, *rejection, now=TERMS["ends"], used=standing.nonces)
+    assert caught.value.reason is Refusal.EXPIRED
+    for other, reason in (
+        (begun(cluster="0d" * 16), Refusal.OTHER_CLUSTER),
+        (begun(name="another"), Refusal.POLICY_CHANGED),
+    ):
+        with pytest.raises(ApprovalRefusedError) as caught:
+            opened.rejected(other.state, *rejection, now=NOW, used=standing.nonces)
+        assert caught.value.reason is reason
+    assert not standing.nonces.spent
+
+
+def test_it_counts_as_approved_while_it_can_be_used(chain):
+    standing = Standing(chain)
+    opened = OpenRequest(standing.request, tuple(standing.signatures))
+    later = changed(chain, "RevokeOfficer", {"officer": "cleo", "reason": "left"})
+    assert opened.phase(later.state, now=NOW + 20 * DAY) is Phase.APPROVED
+    assert opened.phase(later.state, now=TERMS["ends"]) is Phase.VOID
+    too_few = opened._replace(approvals=opened.approvals[:1])
+    assert too_few.phase(chain.state, now=NOW) is Phase.PENDING
+    assert too_few.phase(chain.state, now=standing.request.expires) is Phase.VOID
+    assert too_few.phase(later.state, now=NOW + 10) is Phase.VOID
+    ended = changed(chain, "RevokeOfficer", {"officer": "dora", "reason": "left"})
+    assert opened.phase(ended.state, now=NOW + 10) is Phase.VOID
 
 
 @pytest.mark.parametrize("verb", ["DestroyRoot", "AddOfficer", "ExportRoot", STANDING_VERB])
