@@ -8,7 +8,7 @@ import pytest
 
 from strongroom.core import PinRefusedError, Secret
 from strongroom.hsm.token import load_profile, write_softhsm_config
-from strongroom.wiring import member
+from strongroom.wiring import member, member_tokens
 from strongroom.wiring.bootstrap import MemberBootstrap
 
 pytestmark = pytest.mark.softhsm
@@ -51,7 +51,7 @@ def copies_of(monkeypatch):
 
 async def test_a_worker_in_service_holds_one_copy_and_a_closed_one_none(bootstrap, copies_of):
     blank, serving = bootstrap("initialise", PIN, SO_PIN), bootstrap("serve", PIN)
-    member.initialise_member(blank)
+    member_tokens.initialise_member(blank)
     assert (blank.pin, blank.so_pin) == (bytes(len(PIN)), bytes(len(SO_PIN)))
     assert copies_of(PIN) == copies_of(SO_PIN) == 0
 
@@ -65,7 +65,7 @@ async def test_a_worker_in_service_holds_one_copy_and_a_closed_one_none(bootstra
 
 
 async def test_a_refused_pin_is_overwritten_and_leaves_its_marker(bootstrap, copies_of, tmp_path):
-    member.initialise_member(bootstrap("initialise", PIN, SO_PIN))
+    member_tokens.initialise_member(bootstrap("initialise", PIN, SO_PIN))
     refused = bootstrap("serve", WRONG)
     with pytest.raises(PinRefusedError):
         member.build_member(refused)

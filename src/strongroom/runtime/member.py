@@ -14,6 +14,7 @@ from pathlib import Path
 from strongroom.core import MemberFailedError, StrongroomError
 from strongroom.runtime._protect import die_with_parent, protect_process
 from strongroom.wiring.bootstrap import (
+    ONCE_MODES,
     MemberBootstrap,
     Started,
     failed_frame,
@@ -21,7 +22,8 @@ from strongroom.wiring.bootstrap import (
     started_frame,
 )
 from strongroom.wiring.events import LoggedEvents, configure_logging
-from strongroom.wiring.member import BuiltMember, build_member, initialise_member, probe_member, sync_store
+from strongroom.wiring.member import BuiltMember, build_member
+from strongroom.wiring.member_tokens import sync_store, work_once
 from strongroom.wiring.softhsm_home import keep_softhsm_config
 
 _BROKEN_STATUS = 3
@@ -40,8 +42,8 @@ def main() -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     try:
         _prepare_store(bootstrap)
-        if bootstrap.mode in {"initialise", "probe"}:
-            made = initialise_member(bootstrap) if bootstrap.mode == "initialise" else probe_member(bootstrap)
+        if bootstrap.mode in ONCE_MODES:
+            made = work_once(bootstrap)
             _answer(answer_fd, started_frame(Started(token=made.token, wrapping=made.wrapping)))
             status = 0
         else:

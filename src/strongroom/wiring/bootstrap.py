@@ -4,7 +4,7 @@ One frame each way (``hsm.wire``). Nothing of it ever stands in an argument or i
 """
 
 import os
-from typing import Literal, TypeVar
+from typing import Final, Literal, TypeVar
 
 import msgspec
 
@@ -12,10 +12,13 @@ from strongroom.hsm.wire import MAX_FRAME_BYTES, Failure, FrameError, failure_fr
 
 T = TypeVar("T")
 
-MemberMode = Literal["serve", "administer", "officer", "initialise", "probe"]
+MemberMode = Literal["serve", "administer", "officer", "initialise", "probe", "make-token", "set-user-pin"]
 """``serve``: logged in as user, admin verbs refused. ``administer`` and ``officer`` (logged in as user and as
 security officer) accept admin verbs and are used by ``init`` only. ``initialise`` initialises a blank token and ends.
-``probe`` tries what the token can do, as user, and ends."""
+``probe`` tries what the token can do, as user, and ends. ``make-token`` and ``set-user-pin`` are the two halves of
+``initialise``, each of which may be repeated after an interruption."""
+ONCE_MODES: Final = frozenset({"initialise", "probe", "make-token", "set-user-pin"})
+"""The modes of a worker that does one thing and ends (``wiring.member_tokens``)."""
 
 
 class MemberBootstrap(msgspec.Struct, frozen=True):
@@ -47,7 +50,9 @@ class MemberBootstrap(msgspec.Struct, frozen=True):
     calls_per_s: float = 0.0
     """Use verbs a second that the worker lets through; 0 = as its profile says."""
     so_pin: bytearray = bytearray()
-    """Of the mode ``initialise`` only; overwritten too."""
+    """Of the modes that initialise only; overwritten too."""
+    token_may_exist: bool = False
+    """Of the mode ``make-token``: whether an earlier try may have made the token."""
 
     def __repr__(self) -> str:
         return f"MemberBootstrap({self.mode} {self.name})"

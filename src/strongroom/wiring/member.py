@@ -1,34 +1,26 @@
 """Builds a member worker: module, token, gate and sockets."""
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from strongroom.core import (
     ApprovalGate,
     ConfigError,
-    Secret,
     SystemClock,
-    TokenNotFoundError,
     WrapAlgorithm,
 )
-from strongroom.hsm.cryptoki import Module, ModuleLoadError
 from strongroom.hsm.token import (
-    Profile,
     Role,
     Token,
-    TokenIdentity,
     TokenSelector,
     UnkeptAttempts,
-    initialise_token,
     load_profile,
-    protect_softhsm_store,
-    sync_softhsm_store,
 )
 from strongroom.hsm.worker import Admission, MemberWorker, TokenPerformer, WorkerHealth
-from strongroom.wiring.bootstrap import MemberBootstrap, TokenFound, WrapTried
+from strongroom.wiring.bootstrap import MemberBootstrap, TokenFound
 from strongroom.wiring.events import LoggedEvents
+from strongroom.wiring.member_tokens import lent_once, load_module, token_found
 from strongroom.wiring.pin_attempts import PinAttemptFile
 from strongroom.wiring.standing_gate import StandingGate
 
@@ -41,13 +33,6 @@ class InitialisationGate:
 
     def check(self, verb: str, parameters: Mapping[str, object]) -> None:
         """Allow."""
-
-
-class MadeToken(NamedTuple):
-    """A token that was initialised or tried, and what it can do."""
-
-    token: TokenFound
-    wrapping: list[WrapTried]
 
 
 class BuiltMember(NamedTuple):
@@ -68,11 +53,11 @@ def build_member(bootstrap: MemberBootstrap) -> BuiltMember:
     Raises TokenNotFoundError, PinRefusedError, ConfigError and other HsmErrors.
     """
     profile = load_profile(bootstrap.profile, bootstrap.profile_changes)
-    module = _load(bootstrap, profile)
+    module = load_module(bootstrap, profile)
     role = Role.SECURITY_OFFICER if bootstrap.mode == "officer" else Role.USER
     selector = TokenSelector(serial=bootstrap.token_serial, label=bootstrap.token_label)
     attempts = _attempts(bootstrap)
-    with _lent_once(bootstrap.pin) as pin:
+    with lent_once(bootstrap.pin) as pin:
         token = Token.open(
             module,
             selector,
@@ -104,43 +89,7 @@ def build_member(bootstrap: MemberBootstrap) -> BuiltMember:
         ),
         admin_pid=bootstrap.parent_pid,
     )
-    return BuiltMember(worker, _found(token.identity), lambda: token.broken_because)
-
-
-def initialise_member(bootstrap: MemberBootstrap) -> MadeToken:
-    """Initialise the member's blank token, set its user PIN, and try by what it can wrap.
-
-    Both PINs of the bootstrap are overwritten then. Raises TokenNotFoundError when no token is blank.
-    """
-    profile = load_profile(bootstrap.profile, bootstrap.profile_changes)
-    module = _load(bootstrap, profile)
-    with _lent_once(bootstrap.so_pin) as so_pin, _lent_once(bootstrap.pin) as user_pin:
-        identity = initialise_token(
-            module, label=bootstrap.token_label or "", so_pin=so_pin, user_pin=user_pin
-        )
-        token = Token.open(module, TokenSelector(serial=identity.serial), user_pin, profile=profile)
-        tried = _tried(token, until_first=True)
-    module.finalize()
-    sync_store(bootstrap)
-    return MadeToken(_found(identity), tried)
-
-
-def probe_member(bootstrap: MemberBootstrap) -> MadeToken:
-    """Log in as user and try every wrap algorithm; the PIN of the bootstrap is overwritten then. Raises HsmError."""
-    profile = load_profile(bootstrap.profile, bootstrap.profile_changes)
-    module = _load(bootstrap, profile)
-    selector = TokenSelector(serial=bootstrap.token_serial, label=bootstrap.token_label)
-    with _lent_once(bootstrap.pin) as pin:
-        token = Token.open(module, selector, pin, profile=profile)
-        return MadeToken(_found(token.identity), _tried(token, until_first=False))
-
-
-def _tried(token: Token, *, until_first: bool) -> list[WrapTried]:
-    try:
-        abilities = token.wrap_abilities(until_first=until_first)
-    finally:
-        token.close()
-    return [WrapTried(int(ability.algorithm), ability.variant, ability.missing) for ability in abilities]
+    return BuiltMember(worker, token_found(token.identity), lambda: token.broken_because)
 
 
 def _attempts(bootstrap: MemberBootstrap) -> PinAttemptFile | None:
@@ -175,43 +124,3 @@ def _wrap_algorithm(bootstrap: MemberBootstrap) -> WrapAlgorithm | None:
         return WrapAlgorithm(bootstrap.wrap_algorithm)
     except ValueError:
         raise ConfigError(f"wrap algorithm {bootstrap.wrap_algorithm} is not known") from None
-
-
-def sync_store(bootstrap: MemberBootstrap) -> None:
-    """Force SoftHSM's files to disk, which it never does itself."""
-    if bootstrap.token_store is not None:
-        sync_softhsm_store(Path(bootstrap.token_store))
-
-
-@contextmanager
-def _lent_once(pin: bytearray) -> Iterator[Secret]:
-    """Lend a PIN, and overwrite it afterwards together with the copy that was lent."""
-    secret = Secret(pin)
-    try:
-        yield secret
-    finally:
-        secret.zeroize()
-        pin[:] = bytes(len(pin))
-
-
-def _load(bootstrap: MemberBootstrap, profile: Profile) -> Module:
-    if bootstrap.token_store is not None:
-        report = protect_softhsm_store(Path(bootstrap.token_store))
-        for what, tokens in (("restored", report.restored), ("lost", report.lost)):
-            if tokens:
-                LoggedEvents(bootstrap.name).emit(f"softhsm.{what}", tokens=[str(token) for token in tokens])
-    try:
-        path = bootstrap.module or profile.find_module()
-        return Module.load(path, library_parameters=bootstrap.library_parameters)
-    except ModuleLoadError as error:
-        raise TokenNotFoundError(error.message, next_step=error.next_step) from error
-
-
-def _found(identity: TokenIdentity) -> TokenFound:
-    return TokenFound(
-        serial=identity.serial,
-        label=identity.label,
-        manufacturer=identity.manufacturer,
-        model=identity.model,
-        firmware=identity.firmware,
-    )

@@ -23,7 +23,7 @@ for approvals or interrupt a call that hangs.
 from strongroom.hsm.token._batch import TokenBatch
 from strongroom.hsm.token._counters import RecoveryCounters
 from strongroom.hsm.token._direct import DirectVerbs
-from strongroom.hsm.token._initialise import initialise_token
+from strongroom.hsm.token._initialise import initialise_token, make_token, set_user_pin
 from strongroom.hsm.token._pin import PinAttempts, UnkeptAttempts
 from strongroom.hsm.token._profile import WRAP_PREFERENCE, Profile, known_profiles, load_profile
 from strongroom.hsm.token._self_test import WrapAbility
@@ -65,7 +65,9 @@ __all__ = [
     "initialise_token",
     "known_profiles",
     "load_profile",
+    "make_token",
     "protect_softhsm_store",
+    "set_user_pin",
     "sync_softhsm_store",
     "write_softhsm_config",
 ]
