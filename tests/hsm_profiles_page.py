@@ -46,6 +46,14 @@ _WRAPPING = {
 _LIMITS = {
     "Profile": lambda profile: f"`{profile.name}`",
     "PIN": lambda profile: profile.pin_form,
+    "New PINs": lambda profile: (
+        "by its own tool"
+        if profile.pin_changed_by == "vendor"
+        else f"{profile.pin_length} {profile.pin_characters.replace('-', ' ')}"
+    ),
+    "Locks after wrong PINs": lambda profile: (
+        "never" if profile.pin_tries == 1000 else str(profile.pin_tries)
+    ),
     "Named by": lambda profile: profile.selector,
     "Workers, threads of each": lambda profile: f"{profile.workers}, {profile.threads}",
     "Sessions": lambda profile: str(profile.max_sessions),

@@ -18,7 +18,6 @@ from strongroom.config._config import (
     DeadlineConfig,
     LifecycleConfig,
     MemberConfig,
-    PinSource,
     ServiceConfig,
     check_config,
     load_config,
@@ -34,7 +33,8 @@ from strongroom.config._environment import (
 )
 from strongroom.config._home import Home
 from strongroom.config._oidc import OidcConfig, TokenCallerConfig
-from strongroom.config._pins import read_pin
+from strongroom.config._pin_config import PinsConfig, PinSource, SecretSource
+from strongroom.config._pins import read_pin, read_sealing_key
 from strongroom.config._policy import PolicyConfig, check_duties
 from strongroom.config._quotas import QuotaConfig, QuotasConfig
 
@@ -52,9 +52,11 @@ __all__ = [
     "MemberConfig",
     "OidcConfig",
     "PinSource",
+    "PinsConfig",
     "PolicyConfig",
     "QuotaConfig",
     "QuotasConfig",
+    "SecretSource",
     "ServiceConfig",
     "TokenCallerConfig",
     "check_config",
@@ -65,6 +67,7 @@ __all__ = [
     "load_config",
     "port_override",
     "read_pin",
+    "read_sealing_key",
     "render_config",
     "runtime_base",
     "softhsm_module",

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from strongroom.config._oidc import OidcConfig, check_oidc
+from strongroom.config._pin_config import PinsConfig, PinSource, PinUse, check_pins
 from strongroom.config._policy import PolicyConfig, check_duties, check_policy
 from strongroom.config._quotas import QuotasConfig
 from strongroom.core import ConfigError, RoleName
@@ -20,15 +21,6 @@ _Seconds = Annotated[float, msgspec.Meta(ge=0, le=86_400)]
 
 class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """A table of the file."""
-
-
-class PinSource(_Section, frozen=True):
-    """Where a PIN comes from: exactly one of the two."""
-
-    file: str | None = None
-    """Path, relative to the home; mode 0400."""
-    credential: str | None = None
-    """Name of a systemd credential."""
 
 
 class MemberConfig(_Section, frozen=True):
@@ -144,6 +136,7 @@ class Config(_Section, frozen=True):
     deadlines: DeadlineConfig = DeadlineConfig()
     lifecycle: LifecycleConfig = LifecycleConfig()
     policy: PolicyConfig = PolicyConfig()
+    pins: PinsConfig = PinsConfig()
     oidc: OidcConfig | None = None
     quotas: QuotasConfig = QuotasConfig()
     custody: CustodyConfig | None = None
@@ -179,6 +172,7 @@ def check_config(config: Config, path: Path) -> None:
         callers += [(caller.principal, caller.roles) for caller in config.oidc.callers]
     check_duties(callers, path)
     _check_members(config, path)
+    check_pins(config.pins, [PinUse(member.name, member.pin) for member in config.cluster.members], path)
     if config.service.clients and (not config.service.tls_client_ca or not config.service.tls):
         raise ConfigError(
             f"{path}: service.clients needs tls and tls_client_ca, which says whose certificates count"
@@ -209,10 +203,6 @@ def _check_members(config: Config, path: Path) -> None:
         if (member.token_serial is None) == (member.token_label is None):
             raise ConfigError(
                 f"{path}: member {member.name} needs exactly one of token_serial and token_label"
-            )
-        if (member.pin.file is None) == (member.pin.credential is None):
-            raise ConfigError(
-                f"{path}: the pin of member {member.name} needs exactly one of file and credential"
             )
 
 

@@ -3,7 +3,7 @@
 import asyncio
 from pathlib import Path
 
-from strongroom.config import Config, Home, MemberConfig, read_pin
+from strongroom.config import Config, Home, MemberConfig
 from strongroom.core import (
     Clock,
     Deadline,
@@ -39,6 +39,7 @@ from strongroom.wiring.exposition import supervisor_metrics
 from strongroom.wiring.home import restore_runtime_folder
 from strongroom.wiring.members_door import MembersAnswer, MembersRequest
 from strongroom.wiring.pin_refusals import refuse_known_pin, remember_refused_pin
+from strongroom.wiring.pin_sealing import read_pin
 from strongroom.wiring.workers import Child, member_bootstrap, member_environment, start_member
 
 _CHECK_LIMIT_S = 20.0
@@ -53,6 +54,7 @@ class Supervisor:
         self, config: Config, home: Home, roots: list[RootRecord], *, events: EventSink, clock: Clock
     ) -> None:
         self._home = home
+        self._pins = config.pins
         self._first_roots = roots
         self._store: Store | None = None
         # All roots of a cluster have one; a worker refuses every other.
@@ -124,7 +126,7 @@ class Supervisor:
 
     def _keeper(self, member: MemberConfig) -> MemberKeeper:
         async def start(generation: int) -> StartedWorker:
-            pin = read_pin(member.pin, self._home.root)
+            pin = read_pin(member, self._home, self._pins)
             try:
                 return await self._start(member, pin, generation)
             finally:

@@ -7,8 +7,9 @@ from typing import NamedTuple
 
 import msgspec
 
-from strongroom.config import Home, MemberConfig, PinSource, read_pin
-from strongroom.core import Clock, Deadline, HomeError, RootId, WrapAlgorithm, random_bytes
+from strongroom.config import Home, MemberConfig, PinSource
+from strongroom.config import read_pin as read_clear_pin
+from strongroom.core import Clock, Deadline, HomeError, RootId, Secret, WrapAlgorithm, random_bytes
 from strongroom.hsm.cluster import (
     AdminDoor,
     Canary,
@@ -34,6 +35,7 @@ from strongroom.wiring.bootstrap import MemberBootstrap, MemberMode, TokenFound,
 from strongroom.wiring.development_tls import write_private
 from strongroom.wiring.home import runtime_folder
 from strongroom.wiring.pin_refusals import refuse_known_pin
+from strongroom.wiring.pin_sealing import read_pin
 from strongroom.wiring.workers import (
     admin_worker,
     member_bootstrap,
@@ -137,8 +139,7 @@ async def open_doors(
     home. Raises ConfigError where that is not there, PinRefusedError for a PIN that was refused before, and HsmError.
     """
 
-    def bootstrap(config: MemberConfig, mode: MemberMode, pin: PinSource) -> MemberBootstrap:
-        secret = read_pin(pin, home.root)
+    def bootstrap(config: MemberConfig, mode: MemberMode, secret: Secret) -> MemberBootstrap:
         try:
             refuse_known_pin(home, config, secret, marker=pin_marker_name(config, mode) or "")
             return member_bootstrap(
@@ -157,7 +158,7 @@ async def open_doors(
         doors = Doors([], [], [], [], algorithm)
         for config in members:
             environment = member_environment(config, home)
-            as_user = bootstrap(config, "administer", config.pin)
+            as_user = bootstrap(config, "administer", read_pin(config, home))
             doors.users.append(await stack.enter_async_context(admin_worker(as_user, environment)))
             use = RemoteMember(config.name, as_user.use_path)
             stack.callback(use.close)
@@ -165,7 +166,7 @@ async def open_doors(
             keys = RemoteKeys(config.name, as_user.admin_path)
             stack.callback(keys.close)
             doors.replicas.append(Replica(config.name, keys, use))
-            as_officer = bootstrap(config, "officer", officer_pin(config))
+            as_officer = bootstrap(config, "officer", read_clear_pin(officer_pin(config), home.root))
             doors.officers.append(await stack.enter_async_context(admin_worker(as_officer, environment)))
         yield doors
 

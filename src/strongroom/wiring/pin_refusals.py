@@ -11,13 +11,13 @@ not tell the PIN, and guessing it costs 32 MiB and some 0.1 s a try; the PIN fil
 
 import hashlib
 import hmac
-import os
 import re
 from pathlib import Path
 from typing import NamedTuple, Self
 
 from strongroom.config import Home, MemberConfig
 from strongroom.core import PinRefusedError, Secret, encode_fields, random_bytes
+from strongroom.wiring.durable_files import write_durably
 
 _SALT_BYTES = 16
 _HASH_BYTES = 32
@@ -85,18 +85,7 @@ def leave_marker(path: Path, pin: SaltedPin) -> None:
 
 def write_private_line(path: Path, line: str) -> None:
     """Put a line of ASCII durably in the place of a file of mode 0600, whole or not at all. Raises OSError."""
-    folder = path.parent
-    folder.mkdir(mode=0o700, exist_ok=True)
-    draft = folder / f".{path.name}.new"
-    draft.unlink(missing_ok=True)
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(line.encode())
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
-    for changed in (folder, folder.parent):
-        _sync(changed)
+    write_durably(path, line.encode(), mode=0o600)
 
 
 def _known(path: Path, member: MemberConfig, why: str) -> PinRefusedError:
@@ -115,11 +104,3 @@ def _hash(pin: Secret, salt: bytes, *, token_serial: str | None, token_label: st
     return hashlib.scrypt(
         tried, salt=salt, n=_COST, r=_BLOCK_SIZE, p=_PARALLEL, maxmem=_MEMORY_BYTES, dklen=_HASH_BYTES
     )
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -9,9 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from strongroom.config import Home, MemberConfig, read_pin
+from strongroom.config import Home, MemberConfig
 from strongroom.core import ConfigError, WrapAlgorithm
 from strongroom.wiring.bootstrap import Started, WrapTried
+from strongroom.wiring.pin_sealing import read_pin
 from strongroom.wiring.workers import member_bootstrap, member_environment, start_member
 
 WrapAnswers = Mapping[str, Sequence[WrapTried]]
@@ -41,7 +42,7 @@ async def choose_wrap_algorithm(
 
 async def try_member(member: MemberConfig, home: Home, sockets: Path) -> list[WrapTried]:
     """Start a worker that logs in as user, tries every wrap algorithm, and ends. Raises HsmError."""
-    pin = read_pin(member.pin, home.root)
+    pin = read_pin(member, home)
     try:
         bootstrap = member_bootstrap(member, home, "probe", pin=pin.reveal(), sockets=sockets, generation=0)
     finally:

@@ -176,7 +176,7 @@ def test_a_token_is_selected_by_serial_or_label_and_never_both(load, found, bad)
 @pytest.mark.parametrize("bad", ["pin = {}", 'pin = { file = "a", credential = "b" }'])
 def test_a_pin_comes_from_a_file_or_a_credential_and_never_both(load, bad):
     text = GOOD.replace('pin = { file = "pins/a" }', bad)
-    assert "pin of member hsm-a needs exactly one of file and credential" in refused(load, text)
+    assert "pin of member hsm-a needs exactly one of file, credential and sealed" in refused(load, text)
 
 
 @pytest.mark.parametrize(
@@ -280,4 +280,4 @@ def test_any_bytes_are_a_configuration_or_a_config_error(tmp_path_factory, text)
 
 def test_a_configuration_has_no_place_for_a_pin():
     fields = {field.name for field in msgspec.structs.fields(PinSource)}
-    assert fields == {"file", "credential"}
+    assert fields == {"file", "credential", "sealed"}

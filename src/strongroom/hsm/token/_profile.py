@@ -69,6 +69,17 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     pin_form: Literal["password", "user:password", "auth-key-id+password", "api-key", "ignored"] = "password"
     """What C_Login takes as PIN: ``user:password`` is one string, as is the four hex digits of an authentication
     key followed by its password; ``ignored`` means that the module does not look at it."""
+    pin_length: Annotated[int, msgspec.Meta(ge=6, le=64)] = 32
+    """Characters of the PINs that we generate, without what names an account (``pin_form``)."""
+    pin_characters: Literal["letters-and-digits", "digits"] = "letters-and-digits"
+    """What they are made of."""
+    pin_changed_by: Literal["C_SetPIN", "vendor"] = "C_SetPIN"
+    """``vendor``: C_SetPIN is not there, and PINs change by the vendor's tool alone."""
+    pin_tries: Annotated[int, msgspec.Meta(ge=2, le=1_000)] = 3
+    """Wrong PINs in a row after which the token locks or erases itself; 3 where it is not known, 1,000 where it never does."""
+    pin_count_flags: bool = False
+    """Whether CKF_USER_PIN_COUNT_LOW (and CKF_SO_PIN_COUNT_LOW) stands from a wrong PIN to the next right one, so that
+    its absence proves that no wrong one came."""
     selector: Literal["serial", "label"] = "serial"
     """By what a token of this vendor is best named in the configuration."""
     sessions_per_s: _Rate = 0.0
