@@ -87,6 +87,8 @@ class ImmediateVerbs(AuditedVerbs):
         """Encrypt at once."""
         try:
             grant_id = self._policy.authorise_now(caller, _ENCRYPT, key, context=context)
+            if not self._have_room(caller, _ENCRYPT, key):
+                return None
             made = self._keyring.ready.encrypt(key, plaintext, context)
         except StrongroomError:
             return None
@@ -100,6 +102,8 @@ class ImmediateVerbs(AuditedVerbs):
         """Make a data key at once."""
         try:
             grant_id = self._policy.authorise_now(caller, _GENERATE_DATA_KEY, key, context=context)
+            if not self._have_room(caller, _GENERATE_DATA_KEY, key):
+                return None
             made = self._keyring.ready.generate_data_key(key, n_bytes, context)
         except StrongroomError:
             return None
@@ -115,6 +119,8 @@ class ImmediateVerbs(AuditedVerbs):
             grant_id = self._policy.authorise_now(
                 caller, _DECRYPT, key, ciphertext=ciphertext, context=context
             )
+            if not self._have_room(caller, _DECRYPT, key, ciphertext):
+                return None
             made = self._keyring.ready.decrypt(ciphertext, context, key=key)
         except StrongroomError:
             return None
@@ -134,6 +140,8 @@ class ImmediateVerbs(AuditedVerbs):
         """Sign at once."""
         try:
             grant_id = self._policy.authorise_now(caller, _SIGN, key, further=signing_values(algorithm, kind))
+            if not self._have_room(caller, _SIGN, key):
+                return None
             made = self._keyring.ready_uses.sign(key, algorithm, message, kind)
         except StrongroomError:
             return None
@@ -142,6 +150,15 @@ class ImmediateVerbs(AuditedVerbs):
         detail = _detail(key, NO_CONTEXT, grant_id)
         detail["algorithm"] = algorithm
         return Now(made, _entry(caller, _SIGN, detail, made))
+
+    def _have_room(
+        self, caller: Caller, verb: str, key: KeyRef | None, ciphertext: bytes | None = None
+    ) -> bool:
+        """Whether the quotas would let it go: what is made counts as a use of the key, so this is asked before."""
+        if self._quotas is None:
+            return True
+        key_id = self._keyring.identify(key, ciphertext)
+        return key_id is not None and self._quotas.have_room(caller.principal, verb, (key_id,))
 
     def _is_within_quotas(self, caller: Caller, verb: str, key_id: str) -> bool:
         return self._quotas is None or self._quotas.can_take(caller.principal, verb, (key_id,))

@@ -78,6 +78,19 @@ class QuotaTable:
             self._times[slot] = at
         return 0.0
 
+    def would_take(self, buckets: tuple[Bucket, ...], now: float) -> bool:
+        """Tell whether ``take`` would let a request go now, and take nothing."""
+        tags, times = self._tags, self._times
+        for bucket in buckets:
+            tag = self._tag_of.get(bucket.name) or self._make_tag(bucket.name)
+            for probe in range(tag, tag + _PROBES):
+                slot = 2 * (probe % SLOTS)
+                if tags[slot] == tag:
+                    if times[slot + 1] - now > bucket.tolerance_s:
+                        return False
+                    break
+        return True
+
     def _slot(self, name: str, now: float) -> int | None:
         """Return where the time of a bucket stands, after taking a free place if it has none; None when there is none."""
         tag = self._tag_of.get(name) or self._make_tag(name)

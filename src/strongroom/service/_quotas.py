@@ -53,11 +53,19 @@ class Quotas:
         if wait_s > 0:
             raise QuotaExceededError(wait_s)
 
+    def have_room(self, principal: str, operation: str, key_ids: tuple[str, ...]) -> bool:
+        """Tell whether a request would go now; it is not counted."""
+        return self._table.would_take(self._buckets(principal, operation, key_ids), self._clock.monotonic())
+
     def can_take(self, principal: str, operation: str, key_ids: tuple[str, ...]) -> bool:
         """Count a request, as ``take`` does, and tell whether it may go."""
         return self._take(principal, operation, key_ids, 1) <= 0
 
     def _take(self, principal: str, operation: str, key_ids: tuple[str, ...], weight: int) -> float:
+        buckets = self._buckets(principal, operation, key_ids)
+        return self._table.take(buckets, weight, self._clock.monotonic()) if buckets else 0.0
+
+    def _buckets(self, principal: str, operation: str, key_ids: tuple[str, ...]) -> tuple[Bucket, ...]:
         rules = self._rules
         buckets: list[Bucket] = []
         if rules.principal is not None:
@@ -67,4 +75,4 @@ class Quotas:
             buckets.append(of_operation.bucket(f"operation {operation} {principal}"))
         if rules.key is not None:
             buckets += [rules.key.bucket(f"key {key_id}") for key_id in key_ids]
-        return self._table.take(tuple(buckets), weight, self._clock.monotonic()) if buckets else 0.0
+        return tuple(buckets)

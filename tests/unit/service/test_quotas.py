@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from api_support import FixedClock
 from fakes_service import EVERYTHING
+from strongroom.core import Secret
 from strongroom.keyring import KeyById, PlainItem
 from strongroom.service import Quota, QuotaExceededError, QuotaRules, Quotas, QuotaTable, Service
 from strongroom.service._quota_table import SLOTS, Bucket
@@ -123,6 +124,25 @@ async def test_a_quota_of_an_operation_leaves_the_others_alone(bench):
     with pytest.raises(QuotaExceededError):
         await service.encrypt(bench.caller(), key, made.plaintext, context={})
     assert service.generate_data_key_now(bench.caller(), key, n_bytes=16, context={}) is not None
+
+
+async def test_what_a_quota_refuses_was_not_made_either(bench):
+    # Else it would count as a use of the key, and as a ciphertext that somebody has.
+    service = _limited(bench, operations={"Encrypt": Quota(1, 1), "GenerateDataKey": Quota(1, 1)})
+    caller, key = bench.caller(), KeyById((await service.create_key(bench.caller(), description="")).key_id)
+    await service.set_cryptoperiod(caller, key.key_id, days=0, max_uses=1_000)
+    await service.encrypt(caller, key, Secret(b"x"), context={})
+    await service.generate_data_key(caller, key, n_bytes=16, context={})
+    lease = bench.keyring.cryptoperiods.lease(bench.stores[0].get_key(key.key_id))
+    left = lease.left
+    assert left > 20
+    for _ in range(10):
+        assert service.encrypt_now(caller, key, b"x", context={}) is None
+        assert service.generate_data_key_now(caller, key, n_bytes=16, context={}) is None
+    assert lease.left == left
+    await service.flush_key_uses()
+    (version,) = (await service.list_key_uses(caller, key.key_id)).versions
+    assert version.outstanding.n_known == 2
 
 
 async def test_a_quota_of_a_key_counts_it_by_every_name(bench):
