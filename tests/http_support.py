@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from strongroom.api import HttpConnections, RequestHandler, Timeouts
+from strongroom.api._metrics import ApiMetrics
 
 
 class Serving(NamedTuple):
@@ -16,6 +17,7 @@ class Serving(NamedTuple):
 
     port: int
     connections: HttpConnections
+    metrics: ApiMetrics
     loop: asyncio.AbstractEventLoop
 
     def connect(self) -> socket.socket:
@@ -77,12 +79,13 @@ def serve(
 
     async def run() -> None:
         loop = asyncio.get_running_loop()
+        metrics = ApiMetrics()
         connections = HttpConnections(
-            handler, timeouts=timeouts or Timeouts(), max_connections=max_connections
+            handler, timeouts=timeouts or Timeouts(), max_connections=max_connections, metrics=metrics
         )
         server = await loop.create_server(connections.protocol, "127.0.0.1", 0, ssl=tls)
         stop.append(asyncio.Event())
-        running.append(Serving(server.sockets[0].getsockname()[1], connections, loop))
+        running.append(Serving(server.sockets[0].getsockname()[1], connections, metrics, loop))
         watch = loop.create_task(connections.watch())
         ready.set()
         await stop[0].wait()

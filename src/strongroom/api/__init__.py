@@ -3,7 +3,7 @@
 It is the only room that knows status codes, AWS error codes, ARNs and signatures::
 
     handler = Handler(service, health, clock=SystemClock(), account_id="123456789012")
-    connections = HttpConnections(handler)
+    connections = HttpConnections(handler, lane=handler.lane, metrics=handler.metrics)
     server = await loop.create_server(connections.protocol, sock=listener, ssl=context)
 
 ``Handler.handle`` is a plain asynchronous function of ``Request`` to ``Response``; ``HttpConnections`` speaks HTTP/1.1

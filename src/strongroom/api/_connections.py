@@ -6,6 +6,7 @@ from strongroom.api._connection import HttpConnection
 from strongroom.api._express import ExpressLane
 from strongroom.api._http import RequestHandler
 from strongroom.api._large_bodies import LargeBodies
+from strongroom.api._metrics import ApiMetrics
 from strongroom.api._timeouts import Timeouts
 
 MAX_CONNECTIONS = 4_096
@@ -23,10 +24,13 @@ class HttpConnections:
         timeouts: Timeouts = Timeouts(),  # noqa: B008  # immutable
         max_connections: int = MAX_CONNECTIONS,
         lane: ExpressLane | None = None,
+        metrics: ApiMetrics | None = None,
     ) -> None:
-        """``lane`` is the handler's, if it has one: what it can do at once does not become the handler's."""
-        self.refused = 0
-        """Connections that were closed at once because there were too many; a metric."""
+        """``lane`` is the handler's, if it has one: what it can do at once does not become the handler's.
+
+        ``metrics``, the handler's as well, count connections that are refused.
+        """
+        self._metrics = metrics or ApiMetrics()
         self.large_bodies = LargeBodies()
         self._handler = handler
         self._timeouts = timeouts
@@ -45,7 +49,7 @@ class HttpConnections:
     def opened(self, connection: HttpConnection) -> bool:
         """Take notice of a connection; False when there are too many."""
         if len(self._open) >= self._max_connections:
-            self.refused += 1
+            self._metrics.connections_refused += 1
             return False
         self._open.add(connection)
         if self._is_draining:

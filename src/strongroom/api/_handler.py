@@ -89,13 +89,14 @@ class Handler:
         self._account_id = account_id
         self._verifier = SignatureVerifier(service.find_credential, clock)
         self._callers = Callers(self._verifier, identities, tokens)
-        self._metrics = ApiMetrics()
+        self.metrics = ApiMetrics()
+        """Also for the connections, which count what never becomes a request."""
         self._answers = Answers(clock)
         self.lane: ExpressLane | None = None
         """Answers usual requests in groups, where the service can: for the connections."""
         if isinstance(service, ImmediateService):
             self.lane = ExpressLane(
-                service, self._verifier, self._answers, self._metrics, clock=clock, account_id=account_id
+                service, self._verifier, self._answers, self.metrics, clock=clock, account_id=account_id
             )
         self._probes: dict[str, Callable[[], tuple[int, bytes, bytes]]] = {
             "/healthz": self._healthz,
@@ -111,14 +112,14 @@ class Handler:
         started = self._clock.monotonic()
         call = self._call_of(request)
         code, response = await self._answer(call)
-        self._metrics.record(call.operation, code, self._clock.monotonic() - started)
+        self.metrics.record(call.operation, code, self._clock.monotonic() - started)
         return response
 
     async def reject(self, request: Request, error: ApiError) -> Response:
         """Answer a request that broke a limit of the transport."""
         call = self._call_of(request)
         code, response = await self._refuse(call, error)
-        self._metrics.record(call.operation, code, 0.0)
+        self.metrics.record(call.operation, code, 0.0)
         return response
 
     def _call_of(self, request: Request) -> _Call:
@@ -225,7 +226,7 @@ class Handler:
 
     def own_metrics(self) -> str:
         """Return the metrics of this process alone, in the Prometheus text format."""
-        return self._metrics.text() + self._health.metrics()
+        return self.metrics.text() + self._health.metrics()
 
     def _metrics_text(self) -> tuple[int, bytes, bytes]:
         return 200, _TEXT, self._of_all_processes(self.own_metrics()).encode()

@@ -17,9 +17,11 @@ class _Histogram:
 
 
 class ApiMetrics:
-    """Requests by operation and code, and how long they took."""
+    """Requests by operation and code, how long they took, and connections that were too many."""
 
     def __init__(self) -> None:
+        self.connections_refused = 0
+        """Connections that were closed at once, since there were too many."""
         self._requests: Counter[tuple[str, str]] = Counter()
         self._seconds: dict[str, _Histogram] = {}
 
@@ -48,6 +50,11 @@ class ApiMetrics:
         ]
         for operation, histogram in sorted(self._seconds.items()):
             lines += _histogram_lines(operation, histogram)
+        lines += [
+            "# HELP strongroom_http_connections_refused_total Connections closed at once, since there were too many.",
+            "# TYPE strongroom_http_connections_refused_total counter",
+            f"strongroom_http_connections_refused_total {self.connections_refused}",
+        ]
         return "\n".join(lines) + "\n"
 
 

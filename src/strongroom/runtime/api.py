@@ -87,7 +87,7 @@ async def _run(bootstrap: ApiBootstrap, protections: list[str]) -> None:
         tokens=tokens,
         of_all_processes=metrics.total,
     )
-    connections = HttpConnections(handler, lane=handler.lane)
+    connections = HttpConnections(handler, lane=handler.lane, metrics=handler.metrics)
     tls = server_tls(config, home)
     reading_keys = [] if issuer is None else [asyncio.ensure_future(issuer.follow(events))]
     released, followed, credentials = (

@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 
 SLOTS: Final = 65_536
 _PROBES: Final = 8
-_SLOT_BYTES: Final = 16
+SLOT_BYTES: Final = 16
 """A tag (64 bits, 0 while unused) and a time (a double), as the machine has them."""
 _MAX_TAGS: Final = 16_384
 
@@ -41,22 +41,17 @@ class QuotaTable:
         self._times = whole.cast("d")
         self._tag_of: dict[str, int] = {}
         self.n_unlimited = 0
-        """Requests that passed because their place in the table was taken by others."""
+        """Buckets of requests that were not counted, because their places in the table were taken by others."""
 
     @classmethod
     def open(cls, path: Path) -> "QuotaTable":
         """Share a file, which is made when it is not there. Raises OSError."""
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            os.ftruncate(descriptor, SLOTS * _SLOT_BYTES)
-            return cls(mmap.mmap(descriptor, SLOTS * _SLOT_BYTES))
+            os.ftruncate(descriptor, SLOTS * SLOT_BYTES)
+            return cls(mmap.mmap(descriptor, SLOTS * SLOT_BYTES))
         finally:
             os.close(descriptor)
-
-    @classmethod
-    def alone(cls) -> "QuotaTable":
-        """Make a table that no other process sees."""
-        return cls(mmap.mmap(-1, SLOTS * _SLOT_BYTES))
 
     def take(self, buckets: tuple[Bucket, ...], weight: int, now: float) -> float:
         """Take ``weight`` from each bucket and return 0; or from none, and return the seconds after which it may go.

@@ -44,7 +44,7 @@ class Quotas:
 
     @property
     def n_unlimited(self) -> int:
-        """Requests that could not be counted, since the table was full of others."""
+        """Buckets of requests that could not be counted, since the table was full of others."""
         return self._table.n_unlimited
 
     def take(self, principal: str, operation: str, key_ids: tuple[str, ...], *, weight: int = 1) -> None:

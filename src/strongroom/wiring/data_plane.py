@@ -79,7 +79,8 @@ def build_data_plane(
             store, cluster, clock=clock, limits=limits, request_s=config.deadlines.request_s, access=access
         )
         authority = _authority(store, keyring, config, clock)
-        service = Service(keyring, audit, policy=authority, quotas=open_quotas(config.quotas, home, clock))
+        quotas = open_quotas(config.quotas, home, clock)
+        service = Service(keyring, audit, policy=authority, quotas=quotas)
         service.rules = LifecycleRules(
             config.lifecycle.recent_use_days, config.lifecycle.deletion_needs_approval
         )
@@ -92,6 +93,7 @@ def build_data_plane(
             audit=audit,
             keyring=keyring,
             roots=lambda: root_status_of(store, clock),
+            quotas=quotas,
         )
     except BaseException:
         store.close()

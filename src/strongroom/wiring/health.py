@@ -9,7 +9,7 @@ from strongroom import __version__
 from strongroom.audit import AuditLog
 from strongroom.hsm.cluster import HsmCluster, Worker
 from strongroom.keyring import Keyring
-from strongroom.service import Service
+from strongroom.service import Quotas, Service
 from strongroom.wiring.exposition import cluster_metrics, family
 from strongroom.wiring.root_status import RootStatus
 
@@ -25,8 +25,10 @@ class DataPlaneHealth:
         audit: AuditLog,
         keyring: Keyring,
         roots: Callable[[], RootStatus],
+        quotas: Quotas | None = None,
     ) -> None:
         """``roots`` reads how the roots stand. Raises StorageError."""
+        self._quotas = quotas
         self._service = service
         self._roots = roots
         self._cluster = cluster
@@ -92,6 +94,12 @@ class DataPlaneHealth:
             ("audit_entries_total", "counter", "Audit entries made durable.", stats.entries),
             ("audit_group_commits_total", "counter", "Syncs of the audit log.", stats.groups),
             ("audit_failed_groups_total", "counter", "Syncs that failed.", stats.failed_groups),
+            (
+                "quota_uncounted_total",
+                "counter",
+                "Requests that a quota did not count, since the table of quotas was full.",
+                0 if self._quotas is None else self._quotas.n_unlimited,
+            ),
             ("ready", "gauge", "Whether the service is ready.", int(not self.readiness())),
         ]
         own = "".join(family(name, kind, text, {"": value}) for name, kind, text, value in metrics)

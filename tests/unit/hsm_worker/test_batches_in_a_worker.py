@@ -198,7 +198,6 @@ async def test_the_rate_limit_counts_items_and_the_rest_is_told_that_it_is_busy(
         assert [type(answer) for answer in answers[5:]] == [MemberBusyError] * 3
         with pytest.raises(MemberBusyError):
             await remote.batch(items, deadline=in_s(LONG))
-        assert admission.refused == 3 + 8
     finally:
         remote.close()
         await running.stop()

@@ -1,5 +1,6 @@
 """Quotas: what a token bucket lets pass passes, in all processes together, and nobody else is refused."""
 
+import mmap
 import os
 import subprocess
 import sys
@@ -13,7 +14,12 @@ from fakes_service import EVERYTHING
 from strongroom.core import Secret
 from strongroom.keyring import KeyById, PlainItem
 from strongroom.service import Quota, QuotaExceededError, QuotaRules, Quotas, QuotaTable, Service
-from strongroom.service._quota_table import SLOTS, Bucket
+from strongroom.service._quota_table import SLOT_BYTES, SLOTS, Bucket
+
+
+def lonely_table():
+    """Return a table that no other process sees."""
+    return QuotaTable(mmap.mmap(-1, SLOTS * SLOT_BYTES))
 
 
 class TokenBucket:
@@ -39,7 +45,7 @@ class TokenBucket:
 )
 def test_what_passes_is_what_a_token_bucket_lets_pass(rate, burst, calls):
     # Eighths of a second and powers of two: nothing is rounded, so both agree to the last request.
-    quota, table, now = Quota(rate, burst), QuotaTable.alone(), 0.0
+    quota, table, now = Quota(rate, burst), lonely_table(), 0.0
     bucket = TokenBucket(quota)
     for eighths, weight in calls:
         now += eighths / 8
@@ -47,14 +53,14 @@ def test_what_passes_is_what_a_token_bucket_lets_pass(rate, burst, calls):
 
 
 def test_the_wait_that_is_told_is_long_enough_and_not_longer():
-    table, bucket = QuotaTable.alone(), Quota(2, 3).bucket("x")
+    table, bucket = lonely_table(), Quota(2, 3).bucket("x")
     assert [table.take((bucket,), 1, 100.0) for _ in range(4)] == [0, 0, 0, 0.5]
     assert table.take((bucket,), 1, 100.49) > 0
     assert table.take((bucket,), 1, 100.5) == 0
 
 
 def test_a_request_that_one_bucket_refuses_takes_from_none():
-    table = QuotaTable.alone()
+    table = lonely_table()
     wide, narrow = Quota(1, 10).bucket("wide"), Quota(1, 1).bucket("narrow")
     assert table.take((wide, narrow), 1, 50.0) == 0
     for _ in range(20):
@@ -80,7 +86,7 @@ def test_two_tables_over_one_file_count_together(tmp_path):
 
 
 def test_a_full_table_refuses_nobody_and_says_so():
-    table = QuotaTable.alone()
+    table = lonely_table()
     for number in range(SLOTS + 20_000):
         table.take((Bucket(str(number), 60.0, 0.0),), 1, 1.0)
     assert table.n_unlimited > 0
@@ -96,7 +102,7 @@ def test_a_full_table_refuses_nobody_and_says_so():
 
 def _limited(bench, **rules):
     """Put quotas before a bench's service, by a clock that stands still."""
-    quotas = Quotas(QuotaRules(**rules), QuotaTable.alone(), clock=FixedClock())
+    quotas = Quotas(QuotaRules(**rules), lonely_table(), clock=FixedClock())
     bench.service = Service(bench.keyring, bench.audit, policy=bench.authority, quotas=quotas)
     return bench.service
 

@@ -7,7 +7,16 @@ from contextlib import closing
 
 import pytest
 
-from strongroom.config import CacheConfig, ClusterConfig, Config, Home, MemberConfig, PinSource
+from strongroom.config import (
+    CacheConfig,
+    ClusterConfig,
+    Config,
+    Home,
+    MemberConfig,
+    PinSource,
+    QuotaConfig,
+    QuotasConfig,
+)
 from strongroom.core import (
     AuditUnavailableError,
     NoMemberError,
@@ -24,6 +33,7 @@ from strongroom.storage import Store
 from strongroom.testing import RecordingEvents
 from strongroom.wiring.data_plane import build_data_plane
 from strongroom.wiring.health import DataPlaneHealth
+from strongroom.wiring.quotas import open_quotas
 from strongroom.wiring.root_status import root_status_of
 
 
@@ -124,6 +134,22 @@ async def test_metrics_count_what_happened_and_have_the_exposition_format(bench,
         )
     names = re.findall(r"(?m)^# TYPE (\S+)", text)
     assert len(names) == len(set(names)) > 8
+
+
+async def test_metrics_say_what_a_full_table_of_quotas_let_pass(bench, cluster, home):
+    quotas = open_quotas(QuotasConfig(key=QuotaConfig(rate=0.001, burst=1)), home, bench.clock)
+    health = DataPlaneHealth(
+        service=bench.service,
+        cluster=cluster,
+        audit=bench.audit,
+        keyring=bench.keyring,
+        roots=lambda: root_status_of(bench.store, bench.clock),
+        quotas=quotas,
+    )
+    assert metric(health.metrics(), "quota_uncounted_total") == 0
+    for first in range(0, 100_000, 20):
+        quotas.take("user/app", "Encrypt", tuple(str(first + at) for at in range(20)))
+    assert metric(health.metrics(), "quota_uncounted_total") == quotas.n_unlimited > 0
 
 
 # The data plane as a whole.

@@ -17,8 +17,6 @@ class Admission:
         self._most = max(float(burst) or calls_per_s, 1.0)
         self._left = self._most
         self._filled_at = clock.monotonic()
-        self.refused = 0
-        """Calls that were too many."""
 
     def admit(self) -> bool:
         """Take leave for one call."""
@@ -28,7 +26,6 @@ class Admission:
         self._left = min(self._left + (now - self._filled_at) * self._calls_per_s, self._most)
         self._filled_at = now
         if self._left < 1:
-            self.refused += 1
             return False
         self._left -= 1
         return True
@@ -38,9 +35,7 @@ class Admission:
         if not self._calls_per_s or n_calls < 1:
             return n_calls
         if not self.admit():
-            self.refused += n_calls - 1
             return 0
         more = min(n_calls - 1, int(self._left))
         self._left -= more
-        self.refused += n_calls - 1 - more
         return 1 + more
