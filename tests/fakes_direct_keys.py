@@ -23,7 +23,7 @@ class FakeKeyMaker:
         self.store, self.hsm, self.clock = store, hsm, clock
         self.fail_with = self.lose_with = None
 
-    async def make(self, key_id, version, spec, usage):
+    async def make(self, key_id, version, spec, usage, *, approval=""):
         if self.fail_with is not None:
             raise self.fail_with
         if usage not in spec.usages:
@@ -37,7 +37,7 @@ class FakeKeyMaker:
             raise self.lose_with
         return MadeHsmKey(key.key_id, public_key)
 
-    async def destroy(self, key_id):
+    async def destroy(self, key_id, *, approval=""):
         def end(tx):
             ended = end_due_key(tx, key_id, self.clock.now())
             for hsm_key_id in ended.hsm_key_ids if ended else ():

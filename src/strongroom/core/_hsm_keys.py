@@ -38,17 +38,21 @@ class DestroyedHsmKeys(NamedTuple):
 class HsmKeyMaker(Protocol):
     """Whoever makes and destroys Direct keys on all members. Each call may take many seconds; none is repeated by itself."""
 
-    async def make(self, key_id: str, version: int, spec: KeySpec, usage: KeyUsage) -> MadeHsmKey:
+    async def make(
+        self, key_id: str, version: int, spec: KeySpec, usage: KeyUsage, *, approval: str = ""
+    ) -> MadeHsmKey:
         """Make a Direct key for a version (1 or more) of a key; asked again for the same version, it gives the same one.
 
-        Who asked has to store that version soon: a Direct key that belongs to no version in the database is destroyed.
+        ``approval``: the id of the request by which officers approved it; empty where none is needed. Who asked has to store that version soon: a Direct key that belongs to no version in the database is destroyed.
         Raises HsmRequestError, which says why, when the HSMs cannot hold such a key or it is not to be made (so
         HsmKeyLimitError), TooFewMembersError, and other HsmErrors when they could not make it now: nothing of it stays.
         """
         ...
 
-    async def destroy(self, key_id: str) -> DestroyedHsmKeys | None:
+    async def destroy(self, key_id: str, *, approval: str = "") -> DestroyedHsmKeys | None:
         """Destroy a key of the service whose date of destruction has come: its record, and each of its Direct keys.
+
+        ``approval`` as in ``make``.
 
         None when its date has not come, or no longer stands: nothing happens then. Raises HsmError and StorageError.
         """

@@ -63,6 +63,8 @@ class KeyKind(NamedTuple):
     """Its own policy, stored with it; empty for the default one. That it can be kept to was checked before."""
     domain: str = ""
     """The name of the domain that it is put into, ``dedicated`` for one of its own; empty for any with room."""
+    approval: str = ""
+    """The id of the request by which officers approved that it is made inside HSMs; empty where none is needed."""
 
 
 class StoredMaterial(NamedTuple):
@@ -180,7 +182,7 @@ class KeyCreation:
 
     async def _inside(self, place: MaterialPlace, kind: KeyKind) -> StoredMaterial:
         hsm_key_id, public_key = await self._direct.make_version(
-            kind.store_id, place.key_id, place.version, place.spec, place.usage
+            kind.store_id, place.key_id, place.version, place.spec, place.usage, approval=kind.approval
         )
         return StoredMaterial(b"", public_key, hsm_key_id)
 

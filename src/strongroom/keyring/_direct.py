@@ -100,7 +100,14 @@ class DirectKeys:
         self._confirmed: dict[HsmKeyId, bytes] = {}
 
     async def make_version(
-        self, store_id: str, key_id: str, version: int, spec: ManagedKeySpec, usage: KeyUsage
+        self,
+        store_id: str,
+        key_id: str,
+        version: int,
+        spec: ManagedKeySpec,
+        usage: KeyUsage,
+        *,
+        approval: str = "",
     ) -> tuple[HsmKeyId, bytes]:
         """Have a Direct key made on every member; returns its id and its public half, if it has one.
 
@@ -111,7 +118,7 @@ class DirectKeys:
         if spec.direct is None:
             raise KeyRefusedByHsmsError(f"No HSM that this service knows can hold a key of {spec}.")
         try:
-            made = await access.maker.make(key_id, version, spec.direct, usage)
+            made = await access.maker.make(key_id, version, spec.direct, usage, approval=approval)
         except HsmIntegrityError:
             raise
         except HsmRequestError as error:
@@ -164,11 +171,11 @@ class DirectKeys:
         except HsmRequestError:  # whatever an HSM finds wrong with it, it is wrong with the ciphertext
             raise wrong from None
 
-    async def destroy_due(self, key_id: str) -> Destroyed | None:
+    async def destroy_due(self, key_id: str, approval: str = "") -> Destroyed | None:
         """Destroy a key and its Direct keys on every member, if its date has come; else None. Raises HsmError."""
         if self._access is None:
             return None
-        gone = await self._access.maker.destroy(key_id)
+        gone = await self._access.maker.destroy(key_id, approval=approval)
         return None if gone is None else Destroyed(key_id, *gone)
 
     def version(self, record: KeyRecord, number: int) -> KeyVersionRecord:

@@ -50,9 +50,9 @@ class KeyLifecycle:
         store: Store,
         *,
         clock: Clock,
-        destroy_direct: Callable[[str], Awaitable[Destroyed | None]] | None = None,
+        destroy_direct: Callable[[str, str], Awaitable[Destroyed | None]] | None = None,
     ) -> None:
-        """``destroy_direct`` ends a key that is inside HSMs; without it such keys stay as they are."""
+        """``destroy_direct`` ends a key that is inside HSMs, under an approval; without it such keys stay as they are."""
         self._store = store
         self._clock = clock
         self._destroy_direct = destroy_direct
@@ -98,15 +98,25 @@ class KeyLifecycle:
         """Return up to ``limit`` ids of keys whose date of destruction has come, the oldest date first."""
         return [record.key_id for record in self._store.list_keys_due(self._clock.now(), limit=limit)]
 
-    async def destroy_due(self, key_id: str) -> Destroyed | None:
+    def direct_keys_of(self, key_id: str) -> list[str]:
+        """Return the ids, in hex and sorted, of the Direct keys that a key is; none for an Envelope key."""
+        found = self._store.get_key(key_id)
+        if found is None or found.origin is not KeyOrigin.AWS_CLOUDHSM:
+            return []
+        return sorted(
+            version.hsm_key_id.hex() for version in all_versions(self._store, key_id) if version.hsm_key_id
+        )
+
+    async def destroy_due(self, key_id: str, *, approval: str = "") -> Destroyed | None:
         """Destroy a key if its date has come; None when it is not so, or no longer: nothing happens then.
 
+        ``approval``: the id of the request by which officers approved it, for a key inside HSMs.
         A suspended key's KEK is in no memory any more: nobody could fetch it since it was scheduled, a week ago
         or more, and caches keep KEKs for a day at most.
         """
         found = self._store.get_key(key_id)
         if found is not None and found.origin is KeyOrigin.AWS_CLOUDHSM and self._destroy_direct is not None:
-            return await self._destroy_direct(key_id)
+            return await self._destroy_direct(key_id, approval)
         return await self._store.write(partial(_destroy, key_id=key_id, now=self._clock.now()))
 
 

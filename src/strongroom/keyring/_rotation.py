@@ -132,10 +132,10 @@ class KeyRotations:
             page[-1].version if len(found) > limit else None,
         )
 
-    async def rotate_on_demand(self, key_id: str) -> KeyInfo:
+    async def rotate_on_demand(self, key_id: str, *, approval: str = "") -> KeyInfo:
         """Make a new version now; the dates of rotation by schedule stay. Raises RotationLimitError, HsmError.
 
-        Of a key whose material is imported the version that waits becomes the current one; ImportStateError without.
+        ``approval`` is for a key inside HSMs, as in ``KeyKind``. Of a key whose material is imported the version that waits becomes the current one; ImportStateError without.
         """
         for _ in range(_TRIES):
             found = read_key(self._store, key_id)
@@ -143,7 +143,7 @@ class KeyRotations:
                 work = partial(_rotate_to_waiting, key_id=key_id, now=self._clock.now())
                 return key_info(await self._store.write(work))
             _require_rotatable(found)
-            version = await self._next_version(found, VersionMadeBy.ON_DEMAND)
+            version = await self._next_version(found, VersionMadeBy.ON_DEMAND, approval)
             changed = await self._store.write(partial(_rotate_on_demand, version=version))
             if changed is not None:
                 return key_info(changed)
@@ -159,7 +159,7 @@ class KeyRotations:
         found += self._store.list_keys_whose_period_is_over(now, limit=limit)
         return list(dict.fromkeys(record.key_id for record in found))[:limit]
 
-    async def rotate_due(self, key_id: str, n_uses: int = 0) -> Rotated | None:
+    async def rotate_due(self, key_id: str, n_uses: int = 0, *, approval: str = "") -> Rotated | None:
         """Rotate a key if its date has come or its cryptoperiod is over; None when it is not so, or no longer.
 
         With ``n_uses`` also when fewer uses are left. Nothing happens when it is not due.
@@ -173,17 +173,19 @@ class KeyRotations:
             return None
         if found.current_version >= MAX_VERSIONS:
             raise RotationLimitError(key_id, MAX_VERSIONS)
-        version = await self._next_version(found, VersionMadeBy.AUTOMATIC)
+        version = await self._next_version(found, VersionMadeBy.AUTOMATIC, approval)
         changed = await self._store.write(partial(_rotate_due, version=version, now=now, n_uses=n_uses))
         if changed is None:
             return None
         return Rotated(key_id, changed.material_id, changed.current_version, because)
 
-    async def _next_version(self, record: KeyRecord, made_by: VersionMadeBy) -> KeyVersionRecord:
+    async def _next_version(
+        self, record: KeyRecord, made_by: VersionMadeBy, approval: str
+    ) -> KeyVersionRecord:
         number, wrapped, hsm_key_id = record.current_version + 1, b"", b""
         if record.origin is KeyOrigin.AWS_CLOUDHSM:
             hsm_key_id, _ = await self._direct.make_version(
-                record.store_id, record.key_id, number, record.spec, record.usage
+                record.store_id, record.key_id, number, record.spec, record.usage, approval=approval
             )
         else:
             wrapped = await self._ciphers.new_kek(record.domain_id, record.key_id, number)

@@ -13,6 +13,7 @@ DESTROY_LIMIT_S: Final = 20.0
 """How long main waits for members to destroy a key, which is gone for good before that."""
 
 _KeyId = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")]
+_Approval = Annotated[str, msgspec.Meta(pattern=r"^([0-9a-f]{64})?\Z")]
 _Call = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
 
 
@@ -24,6 +25,8 @@ class MakeKey(msgspec.Struct, frozen=True, array_like=True, tag=True):
     version: Annotated[int, msgspec.Meta(ge=1, le=2**31)]
     spec: KeySpec
     usage: KeyUsage
+    approval: _Approval = ""
+    """The id of the request by which officers approved it; empty for none."""
 
     @property
     def made_for(self) -> str:
@@ -36,6 +39,8 @@ class DestroyKey(msgspec.Struct, frozen=True, array_like=True, tag=True):
 
     call: _Call
     key_id: _KeyId
+    approval: _Approval = ""
+    """As in ``MakeKey``."""
 
 
 class KeyMade(msgspec.Struct, frozen=True, array_like=True, tag=True):

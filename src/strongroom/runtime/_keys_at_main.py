@@ -29,17 +29,20 @@ class KeysAtMain:
         self._waiting: dict[int, asyncio.Future[KeyAnswer]] = {}
         self._is_over = False
 
-    async def make(self, key_id: str, version: int, spec: KeySpec, usage: KeyUsage) -> MadeHsmKey:
+    async def make(
+        self, key_id: str, version: int, spec: KeySpec, usage: KeyUsage, *, approval: str = ""
+    ) -> MadeHsmKey:
         """Have main make a Direct key (``core.HsmKeyMaker.make``)."""
-        request = MakeKey(next(self._calls), key_id, version, spec, usage)
+        request = MakeKey(next(self._calls), key_id, version, spec, usage, approval)
         answer = await self._ask(request, MAKE_LIMIT_S + _MARGIN_S)
         if not isinstance(answer, KeyMade):
             raise NoMemberError("main answered something else")
         return MadeHsmKey(HsmKeyId(answer.hsm_key_id), answer.public_key)
 
-    async def destroy(self, key_id: str) -> DestroyedHsmKeys | None:
+    async def destroy(self, key_id: str, *, approval: str = "") -> DestroyedHsmKeys | None:
         """Have main destroy a key that is due (``core.HsmKeyMaker.destroy``)."""
-        answer = await self._ask(DestroyKey(next(self._calls), key_id), DESTROY_LIMIT_S + _MARGIN_S)
+        request = DestroyKey(next(self._calls), key_id, approval)
+        answer = await self._ask(request, DESTROY_LIMIT_S + _MARGIN_S)
         if not isinstance(answer, KeyDestroyed) or not answer.was_due:
             return None
         return DestroyedHsmKeys(answer.n_versions, answer.n_aliases, tuple(answer.left_on))

@@ -10,7 +10,9 @@ __all__ = ["key", "store"]
 
 async def test_the_direct_key_of_another_version_is_claimed_by_none(bench, keyring, store, key):
     original = bench.maker.make
-    bench.maker.make = lambda _key_id, *how: original("00000000-0000-4000-8000-00000000dead", *how)
+    bench.maker.make = lambda _key_id, *how, **more: original(
+        "00000000-0000-4000-8000-00000000dead", *how, **more
+    )
     with pytest.raises(MissingRecordError):
         await make(keyring, store)
     with pytest.raises(MissingRecordError):

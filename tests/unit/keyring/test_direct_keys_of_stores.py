@@ -246,8 +246,8 @@ async def test_a_suspended_key_is_refused_before_any_hsm_is_asked(bench, keyring
 async def test_a_store_that_was_disconnected_while_a_key_was_made_gets_no_key(bench, keyring, store):
     original = bench.maker.make
 
-    async def make_slowly(*args):
-        made = await original(*args)
+    async def make_slowly(*args, **more):
+        made = await original(*args, **more)
         await keyring.key_stores.disconnect(store)
         return made
 
@@ -261,8 +261,8 @@ async def test_a_store_that_was_disconnected_while_a_key_was_made_gets_no_key(be
 async def test_a_direct_key_that_was_destroyed_meanwhile_is_no_key(bench, keyring, store):
     original = bench.maker.make
 
-    async def make_and_lose(*args):
-        made = await original(*args)
+    async def make_and_lose(*args, **more):
+        made = await original(*args, **more)
         record = bench.stores[-1].get_hsm_key(made.hsm_key_id)
         gone = record._replace(state=HsmKeyState.DESTROYED, destroyed_at=1.0)
         await bench.stores[-1].write(lambda tx: tx.move_hsm_key(gone, was=HsmKeyState.ACTIVE))
@@ -327,8 +327,8 @@ async def test_a_rotation_by_schedule_whose_store_is_disconnected_meanwhile_make
     bench.clock.advance(90 * DAY_S)
     make_key = bench.maker.make
 
-    async def make_and_disconnect(*wanted):
-        made = await make_key(*wanted)
+    async def make_and_disconnect(*wanted, **more):
+        made = await make_key(*wanted, **more)
         await keyring.key_stores.disconnect(store)
         return made
 
