@@ -9,6 +9,7 @@ import click
 from strongroom.cli._errors import NotDoneError
 from strongroom.cli._output import Output, shown_time, visible
 from strongroom.cli._reporting import reporting
+from strongroom.cli._signing_key import KeyChoice, key_options, opened_key
 
 if TYPE_CHECKING:  # the library behind it is slow to load
     from strongroom.custody import ApprovalRequest, VerifiedEvidence
@@ -18,9 +19,8 @@ _PATH: Final = click.Path(path_type=Path)
 
 def _signing_options(command: Any) -> Any:
     for option in (
-        click.option("--key", required=True, type=_PATH, metavar="FILE", help="Your private key (OpenSSH, under a passphrase)."),
+        key_options,
         click.option("--output", "signature_file", type=_PATH, metavar="FILE", help="Where the signature goes, instead of beside the request."),
-        click.option("--passphrase-file", type=_PATH, metavar="PATH", help="Take the passphrase from the first line of this file; - is standard input."),
         click.option("--yes", "is_sure", is_flag=True, help="Do not ask: the request was read already."),
     ):  # fmt: skip
         command = option(command)
@@ -124,14 +124,13 @@ def _sign(
     suffix: str,
     verb: str,
     *,
-    key: Path,
     signature_file: Path | None,
-    passphrase_file: Path | None,
     is_sure: bool,
+    **options: Any,
 ) -> None:
-    from strongroom.cli._officer_files import ask_passphrase, read_private, write_new
+    from strongroom.cli._officer_files import write_new
     from strongroom.client import require_free
-    from strongroom.custody import MAX_KEY_FILE_BYTES, OfficerPrivateKey, armour, write_document
+    from strongroom.custody import armour, write_document
 
     request = _read_request(file)
     target = signature_file or file.with_name(f"{file.name}.{suffix}")
@@ -139,14 +138,9 @@ def _sign(
     output.say(*_words(request))
     if not is_sure:
         _make_sure(output, verb)
-    key_bytes = read_private(key, MAX_KEY_FILE_BYTES)
-    passphrase = ask_passphrase(passphrase_file, is_new=False)
-    try:
-        private = OfficerPrivateKey.from_file_bytes(key_bytes, passphrase)
-    finally:
-        passphrase.zeroize()
-    write_new(target, armour(private.sign(write_document(request), namespace)), mode=0o644)
-    fingerprint = private.public.fingerprint
+    with opened_key(KeyChoice.taken_from(options)) as key:
+        write_new(target, armour(key.sign(write_document(request), namespace)), mode=0o644)
+        fingerprint = key.public.fingerprint
     output.document({"signature_file": str(target), "namespace": namespace, "fingerprint": fingerprint})
     output.say("", f"Signed with {fingerprint}: {visible(str(target))}")
 

@@ -31,7 +31,9 @@ COMMANDS: Mapping[str, _Entry] = MappingProxyType(
         "keys": _Entry("_keys", "keys", "List, create and show keys; tell who may use them."),
         "root": _Entry("_root", "root", "Rotate the root KEK, watch it, and destroy old ones."),
         "domains": _Entry("_domains", "domains", "List, make, show and rotate the domains of keys."),
-        "officers": _Entry("_officers", "officers", "Make keys for officers."),
+        "officers": _Entry(
+            "_officers", "officers", "Keys and enrolment of officers; the genesis of a cluster."
+        ),
         "approvals": _Entry("_approvals", "approvals", "Read, sign, reject and verify approvals, offline."),
         "encrypt": _Entry("_files", "encrypt", "Encrypt a file or a pipe of any size."),
         "decrypt": _Entry("_files", "decrypt", "Decrypt it, or a range of it."),

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from strongroom.cli._errors import CliError
+from strongroom.cli._output import visible
 from strongroom.client import new_file
 from strongroom.core import Secret
 
@@ -32,6 +33,14 @@ def read_private(path: Path, max_bytes: int) -> bytes:
         return file.read(max_bytes + 1)[: max_bytes + 1]
 
 
+def read_line_of(path: Path, max_bytes: int) -> str:
+    """Return what a file of text holds, without the line feed at its end. Raises CliError, also when it is no UTF-8."""
+    try:
+        return read_bounded(path, max_bytes).decode().rstrip("\n")
+    except UnicodeDecodeError as error:
+        raise CliError(f"{path} is no text") from error
+
+
 def write_new(path: Path, data: bytes, *, mode: int) -> None:
     """Write a file that was not there. Raises OutputExistsError and OSError."""
     with new_file(path, mode=mode, overwrite=False) as file:
@@ -43,23 +52,33 @@ def ask_passphrase(source: Path | None, *, is_new: bool) -> Secret:
 
     Raises CliError when there is neither, or it is empty.
     """
+    return _ask_secret(source, "Passphrase", "passphrase", is_new=is_new)
+
+
+def ask_card_pin(source: Path | None, card: str) -> Secret:
+    """Return the PIN of a card: the first line of a file (``-``: of standard input), or typed. Raises CliError."""
+    return _ask_secret(source, f"PIN of the card {visible(card)}", "pin", is_new=False)
+
+
+def _ask_secret(source: Path | None, prompt: str, option: str, *, is_new: bool) -> Secret:
+    what = "PIN" if option == "pin" else option
     if source is not None:
-        return _first_line(source)
+        return _first_line(source, what)
     if not sys.stdin.isatty():
         raise CliError(
-            "there is no terminal to ask for the passphrase at",
-            next_step="name a file that holds it: --passphrase-file FILE (- is standard input)",
+            f"there is no terminal to ask for the {what} at",
+            next_step=f"name a file that holds it: --{option}-file FILE (- is standard input)",
         )
-    typed = click.prompt("Passphrase", hide_input=True, confirmation_prompt=is_new, err=True)
+    typed = click.prompt(prompt, hide_input=True, confirmation_prompt=is_new, err=True)
     return Secret.from_text(str(typed))
 
 
-def _first_line(source: Path) -> Secret:
+def _first_line(source: Path, what: str) -> Secret:
     if str(source) == "-":
         raw = sys.stdin.buffer.readline(_MAX_PASSPHRASE_BYTES + 2)
     else:
         raw = read_private(source, _MAX_PASSPHRASE_BYTES).split(b"\n", 1)[0]
     line = raw.rstrip(b"\r\n")
     if not line or len(line) > _MAX_PASSPHRASE_BYTES:
-        raise CliError("the passphrase is empty or too long", next_step="its file holds it on the first line")
+        raise CliError(f"the {what} is empty or too long", next_step="its file holds it on the first line")
     return Secret(line)

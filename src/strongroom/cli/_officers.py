@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from strongroom.cli._officer_keys import keys
 from strongroom.cli._output import Output, visible
 from strongroom.cli._reporting import reporting
 
@@ -12,7 +13,10 @@ _KINDS = {"ed25519": "ssh-ed25519", "p256": "ecdsa-sha2-nistp256"}
 
 @click.group
 def officers() -> None:
-    """Make keys for officers."""
+    """Make keys for officers, enrol them, and make the genesis of a cluster, offline."""
+
+
+officers.add_command(keys)
 
 
 @officers.command

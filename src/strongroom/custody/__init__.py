@@ -87,7 +87,9 @@ from strongroom.custody._ssh_signatures import (
     dearmour,
     key_of_signature,
     signature_from_base64,
+    signature_from_raw,
     signature_to_base64,
+    signed_bytes,
     verify_signature,
 )
 from strongroom.custody._standing import StandingUses, use_standing
@@ -177,7 +179,9 @@ __all__ = [
     "rule_of",
     "sign_request",
     "signature_from_base64",
+    "signature_from_raw",
     "signature_to_base64",
+    "signed_bytes",
     "use_standing",
     "verify_evidence",
     "verify_signature",

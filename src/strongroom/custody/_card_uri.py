@@ -25,7 +25,7 @@ MAX_CARD_URI_CHARS: Final = 1024
 _CARD: Final = ("token", "serial", "manufacturer", "model")
 _PATH: Final = frozenset((*_CARD, "object", "id", "type"))
 _QUERY: Final = frozenset(("module-path", "pin-source"))
-_VALUE: Final = r"(?:[A-Za-z0-9\-._~:\[\]@!$'()*+,={extra}]|%[0-9A-Fa-f]{{2}})+"
+_VALUE: Final = r"(?:[A-Za-z0-9\-._~:\[\]@!$'*+,=(){extra}]|%[0-9A-Fa-f]{{2}})+"
 _PATH_VALUE: Final = re.compile(_VALUE.format(extra="&"))
 _QUERY_VALUE: Final = re.compile(_VALUE.format(extra="?/|"))
 

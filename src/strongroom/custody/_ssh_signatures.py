@@ -19,7 +19,7 @@ from typing import Final, Protocol
 
 from strongroom.custody._errors import OfficerKeyError, SignatureRefusedError
 from strongroom.custody._officer_keys import OfficerKey
-from strongroom.custody._ssh_wire import WireError, WireReader, wire_string
+from strongroom.custody._ssh_wire import WireError, WireReader, wire_mpint, wire_string
 
 NAMESPACE_APPROVAL: Final = "approval@strongroom"
 """Of signatures that approve a request."""
@@ -61,6 +61,24 @@ def signature_blob(key: OfficerKey, namespace: str, signature: bytes) -> bytes:
     """Put a signature into its envelope. ``signature`` is the SSH signature blob over ``signed_bytes``."""
     fields = (key.blob, namespace.encode(), b"", _HASH, signature)
     return _MAGIC + _VERSION.to_bytes(4, "big") + b"".join(map(wire_string, fields))
+
+
+def signature_from_raw(key: OfficerKey, raw: bytes, message: bytes, namespace: str) -> bytes:
+    """Put what a card made over ``signed_bytes`` into its envelope, and check it. Raises OfficerKeyError.
+
+    ``raw`` has 64 bytes: r and s of P-256, or a signature of Ed25519.
+    """
+    inner = raw
+    if key.kind.is_p256:
+        inner = wire_mpint(int.from_bytes(raw[:32], "big")) + wire_mpint(int.from_bytes(raw[32:], "big"))
+    blob = signature_blob(key, namespace, wire_string(key.kind.encode()) + wire_string(inner))
+    try:
+        verify_signature(blob, message, namespace)
+    except SignatureRefusedError as error:
+        raise OfficerKeyError(
+            f"the card's signature is not by the key that it shows: {error.message}"
+        ) from error
+    return blob
 
 
 def verify_signature(blob: bytes, message: bytes, namespace: str) -> OfficerKey:

@@ -8,6 +8,7 @@ a session that raised BufferTooSmallError should be closed. Where a module break
 raises OperationActiveError.
 """
 
+from collections.abc import Callable
 from typing import Final
 
 from strongroom.hsm.cryptoki._calls import EXTRA_ROOM, take, zeroize
@@ -78,6 +79,18 @@ class OperationCalls(GcmCalls):
         calls = self._c_sign_init, self._c_sign
         return self._once("C_Sign", calls, session, mechanism, key, data)
 
+    def sign_authenticated(
+        self, session: int, mechanism: Mechanism, key: int, data: bytes, authenticate: Callable[[], None]
+    ) -> bytes:
+        """C_SignInit, what ``authenticate`` does, and C_Sign: for keys with CKA_ALWAYS_AUTHENTICATE.
+
+        ``authenticate`` logs in as UserType.CONTEXT_SPECIFIC in this session. What it raises leaves the operation
+        active: the session must be closed then.
+        """
+        check_operation(session, key, data)
+        calls = self._c_sign_init, self._c_sign
+        return self._once("C_Sign", calls, session, mechanism, key, data, between=authenticate)
+
     def _once(  # noqa: PLR0917  # three callers, all here
         self,
         name: str,
@@ -86,6 +99,8 @@ class OperationCalls(GcmCalls):
         mechanism: Mechanism,
         key: int,
         data: bytes,
+        *,
+        between: Callable[[], None] | None = None,
     ) -> bytes:
         made = built(mechanism)
         room = len(data) + EXTRA_ROOM
@@ -94,6 +109,8 @@ class OperationCalls(GcmCalls):
         returned = calls[0](session, made[0], key)
         if returned:
             raise error_for(returned, f"{name}Init")
+        if between is not None:
+            between()
         returned = calls[1](session, data, len(data), output, length)
         if returned:
             return self._again(returned, name, session, data, length[0])

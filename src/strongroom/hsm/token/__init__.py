@@ -21,6 +21,7 @@ for approvals or interrupt a call that hangs.
 """
 
 from strongroom.hsm.token._batch import TokenBatch
+from strongroom.hsm.token._card import Card, CardKey, CardSelector
 from strongroom.hsm.token._counters import RecoveryCounters
 from strongroom.hsm.token._direct import DirectVerbs
 from strongroom.hsm.token._initialise import initialise_token, make_token, set_user_pin
@@ -46,6 +47,9 @@ from strongroom.hsm.token._values import (
 
 __all__ = [
     "WRAP_PREFERENCE",
+    "Card",
+    "CardKey",
+    "CardSelector",
     "DirectVerbs",
     "KeyCheckValue",
     "ObjectSummary",

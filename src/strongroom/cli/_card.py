@@ -1,0 +1,139 @@
+"""Signing with a smart card: its library runs in a process of its own (``_card_process``), which gets one PIN for one login."""
+
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, Self
+
+import msgspec
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
+
+from strongroom.cli._card_process import CardAnswer, CardQuestion, FoundKey
+from strongroom.cli._errors import CliError
+from strongroom.core import Secret
+from strongroom.custody import CardUri, OfficerKey, OfficerKeyError, signature_from_raw, signed_bytes
+
+_LIBRARIES: Final = tuple(
+    Path(folder) / "opensc-pkcs11.so"
+    for folder in ("/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64", "/usr/lib", "/usr/local/lib")
+)  # fmt: skip
+"""Where OpenSC's library is, which knows most cards; others are named by module-path."""
+_PROGRAM: Final = "strongroom.cli._card_process"
+_LIMIT_S: Final = 180.0
+"""Somebody may have to type at a PIN pad, or touch the card."""
+_MAX_ANSWER_BYTES: Final = 256 * 1024
+AskPin = Callable[[str], Secret]
+"""Returns the PIN of the card that is named."""
+
+
+class CardSigner:
+    """An ``OfficerSigner``. Keeps the PIN until ``close``; each signature is one login."""
+
+    def __init__(self, uri: CardUri, ask_pin: AskPin) -> None:
+        """Look at the card. Raises CliError and OfficerKeyError: no card, no key, or more than one that fits."""
+        self._uri = uri
+        self._ask_pin = ask_pin
+        self._pin: Secret | None = None
+        seen = ask_card(uri)
+        self._has_pin_pad = seen.has_pin_pad
+        self.name = f"{seen.label} (serial {seen.serial})"
+        if not seen.shows_keys:  # some cards show nothing before a login
+            seen = self._ask(logs_in=True)
+        if len(seen.keys) != 1:
+            raise CliError(
+                f"{len(seen.keys) or 'no'} keys on the card {self.name} fit, of Ed25519 or P-256",
+                next_step="name one by object= or id=; strongroom officers keys lists them",
+            )
+        self._key = seen.keys[0]
+        self.public = officer_key_of(self._key)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def sign(self, message: bytes, namespace: str) -> bytes:
+        """Return the signature (SSHSIG blob), once it verifies. Raises CliError, OfficerKeyError."""
+        answer = self._ask(logs_in=True, data=signed_bytes(message, namespace))
+        if answer.signature is None or len(answer.keys) != 1 or officer_key_of(answer.keys[0]) != self.public:
+            raise OfficerKeyError("the card signed with another key than the one that it showed")
+        return signature_from_raw(self.public, answer.signature, message, namespace)
+
+    def close(self) -> None:
+        """Forget the PIN."""
+        if self._pin is not None:
+            self._pin.zeroize()
+
+    def _ask(self, *, logs_in: bool, data: bytes | None = None) -> CardAnswer:
+        if self._pin is None and not self._has_pin_pad:
+            self._pin = self._ask_pin(self.name)
+        try:
+            return ask_card(self._uri, logs_in=logs_in, data=data, pin=self._pin)
+        except CliError:
+            self.close()
+            raise
+
+
+def ask_card(
+    uri: CardUri, *, logs_in: bool = False, data: bytes | None = None, pin: Secret | None = None
+) -> CardAnswer:
+    """Run the process. Raises CliError: what the card says, or what became of the process."""
+    question = CardQuestion(
+        module=uri.module_path or _library(),
+        token=uri.token,
+        serial=uri.serial,
+        manufacturer=uri.manufacturer,
+        model=uri.model,
+        key_label=uri.object,
+        key_id=uri.id,
+        logs_in=logs_in,
+        data=data,
+        pin=None if pin is None else pin.reveal(),
+    )
+    answer = _answer(question)
+    if answer.failure is not None:
+        raise CliError(answer.failure, next_step=answer.next_step)
+    return answer
+
+
+def officer_key_of(found: FoundKey) -> OfficerKey:
+    """Return a card's key as officers have it. Raises OfficerKeyError."""
+    try:
+        public = serialization.load_der_public_key(found.spki_der)
+        line = public.public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise OfficerKeyError("the card shows a public key that is none") from error
+    return OfficerKey.from_line(line.decode())
+
+
+def _answer(question: CardQuestion) -> CardAnswer:
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", _PROGRAM],
+            input=msgspec.json.encode(question),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,  # vendors write there what they like
+            timeout=_LIMIT_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise CliError(f"the library of the card hangs: no answer within {_LIMIT_S:.0f} s") from error
+    try:
+        return msgspec.json.decode(done.stdout[-_MAX_ANSWER_BYTES:], type=CardAnswer)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        how = signal.Signals(-done.returncode).name if done.returncode < 0 else f"status {done.returncode}"
+        raise CliError(f"the library of the card took its process with it ({how})") from error
+
+
+def _library() -> str:
+    for path in _LIBRARIES:
+        if path.is_file():
+            return str(path)
+    raise CliError(
+        "no library for smart cards is installed where it usually is",
+        next_step="install OpenSC, or name the library: pkcs11:...?module-path=/path/of/the/library.so",
+    )
