@@ -146,7 +146,7 @@ def _revoke_officer(officers: _Officers, _rules: _Rules, parameters: Mapping[str
 def _add_key(officers: _Officers, _rules: _Rules, parameters: Mapping[str, object]) -> set[str]:
     change = _read(parameters, AddOfficerKey)
     officer, key = _active(officers, change.officer), key_from_line(change.key)
-    if key in officer.keys or key in officer.revoked_keys:
+    if key.point in officer.points:
         raise StateRefusedError(f"{officer.id} has or had that key already")
     officers[officer.id] = officer._replace(keys=officer.keys | {key})
     return set()

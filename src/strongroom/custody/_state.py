@@ -43,6 +43,14 @@ class Officer(NamedTuple):
     recipient: str = ""
     """Where deliveries are encrypted to; empty: nothing is delivered to them."""
 
+    @property
+    def points(self) -> frozenset[bytes]:
+        """The points of all keys that this person has or had.
+
+        One secret makes signatures of every kind that its point can be called, so it is the point that nobody shares.
+        """
+        return frozenset(key.point for key in self.keys | self.revoked_keys)
+
     def may_sign(self, role: Role) -> bool:
         """Whether this person can approve what asks for a role."""
         return not self.is_revoked and role in self.roles and bool(self.keys)
@@ -86,7 +94,7 @@ def officer_from(person: Person) -> Officer:
     check_roles(person.id, person.roles)
     check_recipient(person.recipient)
     keys = [key_from_line(line) for line in person.keys]
-    if len(set(keys)) != len(keys) or len(set(person.principals)) != len(person.principals):
+    if len({key.point for key in keys}) != len(keys) or len(set(person.principals)) != len(person.principals):
         raise StateRefusedError(f"a key or a principal of {person.id} stands twice")
     return Officer(
         person.id,
@@ -165,16 +173,16 @@ def check_state(state: CustodyState, *, reachable: Iterable[str]) -> None:
 
 
 def _check_nothing_is_shared(officers: Iterable[Officer]) -> None:
-    keys: set[OfficerKey] = set()
+    points: set[bytes] = set()
     principals: set[str] = set()
     recipients: set[str] = set()
     for officer in officers:
         theirs = officer.keys | officer.revoked_keys
-        if keys & theirs or principals & officer.principals:
+        if points & officer.points or principals & officer.principals:
             raise StateRefusedError(f"{officer.id} shares a key or a principal with somebody else")
         reads = {text for text in (officer.recipient,) if text} | {key.line for key in theirs}
         if recipients & reads:
             raise StateRefusedError(f"deliveries to {officer.id} could be opened by somebody else")
-        keys |= theirs
+        points |= officer.points
         principals |= officer.principals
         recipients |= reads

@@ -2,6 +2,7 @@
 
 import json
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -31,6 +32,8 @@ from strongroom.custody import (
     Chain,
     ChainError,
     Genesis,
+    KeyKind,
+    OfficerKey,
     QuorumRule,
     Record,
     Role,
@@ -39,6 +42,7 @@ from strongroom.custody import (
     read_document,
     write_document,
 )
+from strongroom.custody._ssh_wire import wire_string
 
 IVAN = {"person": json.loads(write_document(person("ivan", (SO,))))}
 
@@ -100,6 +104,25 @@ def test_a_key_that_was_revoked_and_another_that_came(chain):
         changed(whole, "AddOfficerKey", {"officer": "anna", "key": first.line}, "anna-2", "ben")
     with pytest.raises(ChainError, match="shares a key"):
         changed(whole, "AddOfficerKey", {"officer": "ben", "key": first.line}, "anna-2", "ben")
+
+
+def test_one_secret_is_one_key_whatever_kind_it_is_called(chain):
+    """Whoever holds the secret of a key in a file makes signatures as of a security key, for any application."""
+    mine = key_of("anna").public
+    called = [_on_a_security_key(mine, b"ssh:"), _on_a_security_key(mine, b"ssh:other")]
+    for line in called:
+        with pytest.raises(ChainError, match="had that key"):
+            changed(chain, "AddOfficerKey", {"officer": "anna", "key": line})
+        with pytest.raises(ChainError, match="shares a key"):
+            changed(chain, "AddOfficerKey", {"officer": "ben", "key": line})
+    person_of_two = msgspec.structs.replace(person("ivan", (CO,), keys=("x",)), keys=tuple(called))
+    with pytest.raises(ChainError, match="stands twice"):
+        changed(chain, "AddOfficer", {"person": json.loads(write_document(person_of_two))})
+
+
+def _on_a_security_key(key, application):
+    fields = (KeyKind.SK_ED25519.encode(), key.point, application)
+    return OfficerKey.from_blob(b"".join(map(wire_string, fields))).line
 
 
 CHANGES_THAT_MAY_NOT_BE = {
