@@ -76,9 +76,8 @@ class RootKeeping:
 
     def start(self) -> None:
         """Take up a rotation whose root was being made when an earlier service ended. Raises StorageError."""
-        last = self._store.get_last_root_rotation()
-        if last is not None and last.state is RotationState.MAKING:
-            self._resuming = asyncio.ensure_future(self._resume(last))
+        if self._waiting() is not None:
+            self._resuming = asyncio.ensure_future(self._resume())
 
     def close(self) -> None:
         """End; a rotation that is being begun is taken up at the next start."""
@@ -115,7 +114,10 @@ class RootKeeping:
         try:
             made = await self._make(rotation)
         except StrongroomError as error:
-            await self._give_up(rotation, error)
+            try:
+                await self._give_up(rotation, error)
+            finally:
+                self.start()  # where not even that could be written, nobody else would go on
             raise
         n_domains = await self._tell_made(rotation, made)
         return RootAnswer(made.record.root_id.hex(), list(made.held_by), list(made.lacking), n_domains)
@@ -168,7 +170,15 @@ class RootKeeping:
         failed = rotation._replace(
             state=RotationState.FAILED, finished_at=now, trouble=error.message[:1000], trouble_at=now
         )
-        await self._store.write(lambda tx: tx.change_root_rotation(failed))
+
+        def fail(tx: Transaction) -> None:
+            found = tx.get_last_root_rotation()
+            if (
+                found is not None and found.state is RotationState.MAKING
+            ):  # else what failed was kept after all
+                tx.change_root_rotation(failed)
+
+        await self._store.write(fail)
         await self._audit.record(
             "outcome",
             "root.Rotate",
@@ -177,7 +187,12 @@ class RootKeeping:
             detail={"rotation": rotation.rotation_id},
         )
 
-    async def _resume(self, rotation: RootRotationRecord) -> None:
+    def _waiting(self) -> RootRotationRecord | None:
+        """Return the rotation whose root is still to be made."""
+        last = self._store.get_last_root_rotation()
+        return last if last is not None and last.state is RotationState.MAKING else None
+
+    async def _resume(self) -> None:
         """Make the root of a rotation that was interrupted, as soon as enough members serve."""
         pause_s = _FIRST_PAUSE_S
         while True:
@@ -185,21 +200,24 @@ class RootKeeping:
             if len(self._keys.serving()) < self._keys.roots.n_wanted:
                 continue
             async with self._turn:
-                if await self._is_made(rotation):
+                if await self._is_made():
                     return
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
 
-    async def _is_made(self, rotation: RootRotationRecord) -> bool:
+    async def _is_made(self) -> bool:
         """Try once more to make the root of a rotation; returns whether there is nothing more to try."""
         try:
-            made = await self._make(rotation)
-        except HsmRequestError as error:
-            await self._give_up(rotation, error)
-            return True
+            rotation = self._waiting()  # as it is now: its rate may have been changed
+            if rotation is None:  # a commit that failed may be found complete
+                return True
+            try:
+                made = await self._make(rotation)
+            except HsmRequestError as error:
+                await self._give_up(rotation, error)
+                return True
         except StrongroomError as error:
             self._events.emit("root.not_made", cause=error.message)
-            last = self._store.get_last_root_rotation()  # a commit that failed may be found complete
-            return last is None or last.state is not RotationState.MAKING
+            return False
         try:
             await self._tell_made(rotation, made)
         except StrongroomError as error:

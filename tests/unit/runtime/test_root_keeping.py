@@ -13,10 +13,12 @@ from strongroom.core import (
     BatchUnwrap,
     BatchWrap,
     HsmIntegrityError,
+    HsmRequestError,
     MemberFailedError,
     NoMemberError,
     RootId,
     Secret,
+    StorageError,
 )
 from strongroom.hsm.cluster import TooFewCopiesError
 from strongroom.keyring import CacheLimits, KekCiphers, RootRewrapping
@@ -293,6 +295,96 @@ async def test_a_rotation_that_was_interrupted_is_taken_up_when_enough_members_s
             await asyncio.sleep(0.005)
     assert bench.store.get_current_root() != before
     assert bench.told("root.Rotate") == [("outcome", "ok")]
+
+
+async def test_a_rate_that_is_set_while_the_root_waits_to_be_made_holds_for_the_rewrapping(bench):
+    making = RootRotationRecord("00000000-0000-4000-8000-000000000000", RotationState.MAKING, "o", 0.0, 10.0)
+    await bench.store.write(lambda tx: tx.insert_root_rotation(making))
+    bench.cluster.serving = ["alpha"]
+    bench.begin()
+    bench.keeping.start()
+    await bench.ask(RootRequest("rate", 77.0))
+    bench.cluster.serving = ["alpha", "beta"]
+    rotation = await _made(bench)
+    assert (rotation.state, rotation.domains_per_s) == (RotationState.REWRAPPING, 77.0)
+
+
+async def test_a_rotation_that_a_full_disk_let_neither_succeed_nor_fail_is_taken_up_by_itself(
+    bench, monkeypatch
+):
+    """Until now it counted as under way, and nobody was at work on it, until main was started again."""
+    write, refused = bench.store.write, []
+
+    async def refuse_behind_the_pending_root(work):
+        if bench.store.get_last_root_rotation() and any(
+            root.state is RootState.PENDING for root in bench.store.list_all_roots()
+        ):
+            refused.append(work)
+            raise StorageError("the disk is full")
+        return await write(work)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(bench.store, "write", refuse_behind_the_pending_root)
+        with pytest.raises(StorageError, match="full"):
+            await bench.ask(ROTATE)
+    assert len(refused) >= 3, "publishing, the tombstone, the end of the rotation"
+    rotation = await _made(bench)
+    assert rotation.state is RotationState.REWRAPPING
+    assert bench.holders(rotation.root_id) == {"alpha", "beta", "gamma"}
+
+
+async def test_a_rotation_that_cannot_be_and_that_the_disk_does_not_let_end_is_ended_later(
+    bench, monkeypatch
+):
+    making = RootRotationRecord("00000000-0000-4000-8000-000000000000", RotationState.MAKING, "o", 0.0, 10.0)
+    await bench.store.write(lambda tx: tx.insert_root_rotation(making))
+    tried, write = [], bench.store.write
+
+    async def make(_publish, *, deadline):
+        assert not deadline.has_passed()
+        raise HsmRequestError("roots do not travel here")
+
+    async def refuse_once(work):
+        tried.append(work)
+        if len(tried) == 1:
+            raise StorageError("the disk is full")
+        return await write(work)
+
+    bench.begin()
+    monkeypatch.setattr(bench.cluster.roots, "make", make)
+    monkeypatch.setattr(bench.store, "write", refuse_once)
+    bench.keeping.start()
+    assert (await _made(bench)).state is RotationState.FAILED
+
+
+async def test_a_root_that_was_published_though_the_commit_was_told_as_failed_is_rewrapped_under(
+    bench, monkeypatch
+):
+    write = bench.store.write
+
+    async def keep_and_complain(work):
+        published = bench.store.get_current_root()
+        done = await write(work)
+        if bench.store.get_current_root() != published:
+            raise StorageError("nobody knows whether it is durable")
+        return done
+
+    with monkeypatch.context() as patched:
+        patched.setattr(bench.store, "write", keep_and_complain)
+        with pytest.raises(StorageError, match="nobody knows"):
+            await bench.ask(ROTATE)
+    assert bench.store.get_last_root_rotation().state is RotationState.REWRAPPING
+    await bench.rewrap_all()
+    assert bench.store.get_last_root_rotation().state is RotationState.FINISHED
+    assert bench.holders(bench.store.get_current_root().root_id) == {"alpha", "beta", "gamma"}
+
+
+async def _made(bench):
+    """Return the newest rotation once its root is made, or given up."""
+    async with asyncio.timeout(60):
+        while (rotation := bench.store.get_last_root_rotation()).state is RotationState.MAKING:
+            await asyncio.sleep(0.005)
+    return rotation
 
 
 async def test_batches_for_main_go_to_the_next_member_and_say_why_nobody_could(bench):
