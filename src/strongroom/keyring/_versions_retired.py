@@ -178,12 +178,18 @@ def _closes(
     use: KeyUseRecord | None,
     now: float,
 ) -> bool:
-    """Whether an inventory shows that nothing is left of a version, and nobody used it since."""
+    """Whether an inventory shows that nothing is left of a version, and nobody used it since.
+
+    What was made under it after the look began may stand where had been looked already: a version is dated before it is
+    durable, so for a moment the one before it is still in use.
+    """
     if not inventory.complete or inventory.unreadable or inventory.left_of(version.version):
         return False
     if inventory.began_at < superseded_at or now - stored.received_at < USES_KNOWN_AFTER_S:
         return False
-    return use is None or use.used_at <= inventory.finished_at
+    if use is None:
+        return True
+    return (use.protected_at or 0.0) < inventory.began_at and use.used_at <= inventory.finished_at
 
 
 def _require_former(

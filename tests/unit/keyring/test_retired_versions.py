@@ -166,6 +166,23 @@ async def test_a_use_after_the_inventory_says_that_it_did_not_find_all(bench, ke
         await retire(keyring, key_id)
 
 
+@pytest.mark.parametrize(("operation", "closes"), [("Encrypt", False), ("Decrypt", True)])
+async def test_what_was_made_while_the_inventory_was_taken_may_stand_where_it_had_looked(
+    bench, keyring, key_id, operation, closes
+):
+    """A rotation is dated before it is durable, and whoever looks may begin in between."""
+    old = await keyring.encrypt(KeyById(key_id), Secret(b"data"), {})
+    await keyring.last_uses.flush()
+    await keyring.rotations.rotate_on_demand(key_id)
+    bench.clock.advance(60)
+    keyring.last_uses.note(key_id, old.material_id, operation, "r")
+    await keyring.last_uses.flush()
+    bench.clock.advance(5)
+    await keep(keyring, key_id, inventory_of(bench, key_id))
+    bench.clock.advance(120)
+    assert bool(keyring.retirement.standings(key_id)[1].closed_by) is closes
+
+
 async def test_inventories_are_about_this_key_and_of_the_past(bench, keyring, key_id):
     with pytest.raises(InventoryUnfitError):
         await keep(keyring, key_id, inventory_of(bench, "0" * 8 + key_id[8:]))
