@@ -114,8 +114,8 @@ def test_a_rotation_killed_in_the_middle_is_finished_by_the_next_start_and_no_ke
     kms.close()
     shown = strongroom(service, "domains", "show", "tenant-7")
     assert shown["replaces"] is None
-    assert shown["nKeys"] >= len(made) - 1
-    assert shown["nKeys"] == len(store.list_keys_in_domain(shown["domainId"], after="", limit=10_000))
+    assert shown["n_keys"] >= len(made) - 1
+    assert shown["n_keys"] == len(store.list_keys_in_domain(shown["domain_id"], after="", limit=10_000))
     service.stop()
     verify_log(service.home.audit)
     ends = [
@@ -134,5 +134,5 @@ def test_secrets_of_access_keys_come_under_a_new_kek_and_their_owners_notice_not
     kms.list_keys()
     service.kill_everything()
     service.start()  # which unwraps them anew
-    assert strongroom(service, "domains", "show", rotated["domainId"])["nKeys"] == 1
+    assert strongroom(service, "domains", "show", rotated["domain_id"])["n_keys"] == 1
     kms.close()

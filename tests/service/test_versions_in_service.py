@@ -58,7 +58,7 @@ def entries_of(service, event):
 
 def test_no_version_encrypts_more_often_than_it_may_and_all_of_it_decrypts(service, kms):
     key_id = kms.create_key()["KeyMetadata"]["KeyId"]
-    assert done(service, "keys", "cryptoperiod", key_id, "--uses", "5", "--days", "30")["maxUses"] == 5
+    assert done(service, "keys", "cryptoperiod", key_id, "--uses", "5", "--days", "30")["max_uses"] == 5
     made = [kms.encrypt(KeyId=key_id, Plaintext=b"%d" % number)["CiphertextBlob"] for number in range(17)]
     opened = [kms.decrypt(CiphertextBlob=one) for one in made]
     assert [one["Plaintext"] for one in opened] == [b"%d" % number for number in range(17)]
@@ -145,9 +145,9 @@ def test_a_store_is_rewrapped_with_evidence_and_the_former_version_ends(service,
     new = [b64decode(json.loads(line)["c"]) for line in (tmp_path / "new.jsonl").read_text().splitlines()]
     assert [kms.decrypt(CiphertextBlob=one)["Plaintext"] for one in new] == [b"%d" % n for n in range(ROWS)]
     first, second = done(service, "keys", "versions", key_id)["versions"]
-    assert (first["isCurrent"], second["isCurrent"], first["retiredAt"] is None) == (False, True, False)
+    assert (first["is_current"], second["is_current"], first["retired_at"] is None) == (False, True, False)
     first, second = done(service, "keys", "outstanding", key_id)["versions"]
     # What was in memory when the service stopped was written then.
-    assert (first["outstanding"]["nKnown"], first["outstanding"]["nLeft"]) == (ROWS, 0)
-    assert second["outstanding"]["nLeft"] == 2 * ROWS
+    assert (first["outstanding"]["n_known"], first["outstanding"]["n_left"]) == (ROWS, 0)
+    assert second["outstanding"]["n_left"] == 2 * ROWS
     kms.close()

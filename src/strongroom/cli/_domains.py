@@ -8,7 +8,7 @@ import msgspec
 
 from strongroom.cli._answers import KeyMetadataAnswer
 from strongroom.cli._endpoint import find_service
-from strongroom.cli._output import Output, shown_time, visible
+from strongroom.cli._output import Output, plain, shown_time, visible
 from strongroom.cli._reporting import reporting
 from strongroom.client import ForeignAnswerError, Outgoing, ServiceClient, read_answer
 from strongroom.config import Home, home_from_environment
@@ -72,7 +72,7 @@ def list_domains(output: Output) -> None:
     """List all domains, with the number of their keys and how far their rotations are."""
     with _client() as client:
         found = list(_all_domains(client))
-    output.document({"domains": [msgspec.to_builtins(domain) for domain in found]})
+    output.document({"domains": [plain(domain) for domain in found]})
     if not found:
         output.say("There are no domains yet: the first key makes one.")
         return
@@ -100,7 +100,7 @@ def create(output: Output, *, name: str) -> None:
     """
     with _client() as client:
         made = _post(client, "domains", {"name": name})
-    output.document(msgspec.to_builtins(made))
+    output.document(plain(made))
     output.say(
         f"Made domain {made.shown_name} ({made.domain_id}), for up to {made.max_keys} keys.",
         "",
@@ -136,7 +136,7 @@ def rotate(output: Output, *, domain: str) -> None:
     """
     with _client() as client:
         made = _post(client, f"domains/{_segment(domain)}/rotate", None)
-    output.document(msgspec.to_builtins(made))
+    output.document(plain(made))
     output.say(
         f"The KEK of {made.shown_name} is a new one now ({made.domain_id}); {made.rotation}.",
         f"See how far it is: strongroom domains show {made.shown_name}",
@@ -163,14 +163,14 @@ def move_command(connect: Callable[[], ServiceClient]) -> click.Command:
         with connect() as client:
             key_id = _id_of(client, key)
             moved_to = _post(client, f"keys/{key_id}/move", {"domain": domain})
-        output.document({"key_id": key_id, "domain": msgspec.to_builtins(moved_to)})
+        output.document({"key_id": key_id, "domain": plain(moved_to)})
         output.say(f"Key {key_id} is in domain {moved_to.shown_name}.")
 
     return move
 
 
 def _show(output: Output, domain: Domain) -> None:
-    output.document(msgspec.to_builtins(domain))
+    output.document(plain(domain))
     rows = [
         ["domain id", domain.domain_id],
         ["kind", domain.kind],

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 import click
 import msgspec
 
-from strongroom.cli._key_calls import id_of, post
+from strongroom.cli._key_calls import document_about_key, id_of, post
 from strongroom.cli._output import Output, shown_time, visible
 from strongroom.cli._reporting import reporting
 from strongroom.client import ServiceClient
@@ -73,7 +73,7 @@ def cryptoperiod_commands(connect: Callable[[], ServiceClient]) -> Mapping[str, 
             members = {"days": days or 0, "maxUses": uses or 0}
             period = post(client, id_of(client, key), "cryptoperiod", PeriodAnswer, members)
         output.say(*period.lines())
-        output.document(msgspec.to_builtins(period))
+        output.document(document_about_key(period))
 
     @click.command
     @click.argument("key")
@@ -91,6 +91,6 @@ def cryptoperiod_commands(connect: Callable[[], ServiceClient]) -> Mapping[str, 
             members = {"at": None if at is None else at.timestamp()}
             period = post(client, id_of(client, key), "activation", PeriodAnswer, members)
         output.say(*period.lines())
-        output.document(msgspec.to_builtins(period))
+        output.document(document_about_key(period))
 
     return {"cryptoperiod": cryptoperiod, "activate": activate}

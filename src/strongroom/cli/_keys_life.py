@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 import click
 import msgspec
 
-from strongroom.cli._key_calls import id_of, post
+from strongroom.cli._key_calls import document_about_key, id_of, post
 from strongroom.cli._output import Output, shown_time, visible
 from strongroom.cli._reporting import reporting
 from strongroom.client import ServiceClient
@@ -71,7 +71,7 @@ def life_commands(connect: Callable[[], ServiceClient]) -> Mapping[str, click.Co
         output.say(
             f"{visible(marked.key_id)} is {visible(marked.state)}: it opens what it protects, and protects nothing more."
         )
-        output.document({"arn": marked.key_id, "state": marked.state})
+        output.document(document_about_key(marked))
 
     @click.command
     @click.argument("key")
@@ -83,7 +83,7 @@ def life_commands(connect: Callable[[], ServiceClient]) -> Mapping[str, click.Co
         """
         with connect() as client:
             uses = post(client, id_of(client, key), "uses", _Uses)
-        output.document(msgspec.to_builtins(uses))
+        output.document(document_about_key(uses))
         output.say(
             f"Uses noted since {shown_time(uses.tracked_since)}; what was before is in the audit log only."
         )

@@ -7,7 +7,7 @@ import click
 import msgspec
 
 from strongroom.cli._errors import NotDoneError
-from strongroom.cli._key_calls import id_of, post
+from strongroom.cli._key_calls import document_about_key, id_of, post
 from strongroom.cli._output import Output, shown_time, visible
 from strongroom.cli._reporting import reporting
 from strongroom.client import RequestRefusedError, ServiceClient
@@ -70,7 +70,7 @@ def version_commands(connect: Callable[[], ServiceClient]) -> Mapping[str, click
         """
         with connect() as client:
             found = post(client, id_of(client, key), "uses", _Versions)
-        output.document(msgspec.to_builtins(found))
+        output.document(document_about_key(found))
         output.say(f"{visible(found.key_id)} is {visible(found.state)}.")
         current = max((version.version for version in found.versions if version.is_current), default=1)
         columns = ["VERSION", "MATERIAL", "CREATED", "LAST USED", "STANDING", "CLOSED BY"]
@@ -92,7 +92,7 @@ def version_commands(connect: Callable[[], ServiceClient]) -> Mapping[str, click
         with connect() as client:
             retired = post(client, id_of(client, key), f"versions/{version}/retire", _Retired)
         output.say(f"Version {retired.version} of {visible(retired.key_id)} is retired.")
-        output.document(msgspec.to_builtins(retired))
+        output.document(document_about_key(retired))
 
     @click.command
     @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
@@ -104,7 +104,7 @@ def version_commands(connect: Callable[[], ServiceClient]) -> Mapping[str, click
         with connect() as client:
             kept = hand_in(client, found)
         output.say(f"The inventory {kept.sha256[:16]} of {visible(found.store)} is kept.", *closing(found))
-        output.document(msgspec.to_builtins(kept))
+        output.document(document_about_key(kept))
 
     return {"versions": versions, "retire-version": retire_version, "inventory": inventory}
 

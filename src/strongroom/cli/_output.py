@@ -8,6 +8,7 @@ member's reason) is shown with its control characters escaped: it could otherwis
 import datetime as dt
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 import click
 import msgspec
@@ -52,6 +53,13 @@ class Output:
         else:
             for line in _aligned([list(columns), *shown]):
                 click.echo(line)
+
+
+def plain(answer: Any) -> Any:
+    """Return what a Struct holds under the names that it has here: documents do not show those of the API."""
+    if isinstance(answer, msgspec.Struct):
+        return {name: plain(value) for name, value in msgspec.structs.asdict(answer).items()}
+    return [plain(item) for item in answer] if isinstance(answer, list) else answer
 
 
 def visible(text: str) -> str:

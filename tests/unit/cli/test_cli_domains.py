@@ -15,8 +15,8 @@ def document(*arguments):
 
 def test_a_domain_is_made_shown_and_listed(api):
     made = document("domains", "create", "tenant-7")
-    assert (made["name"], made["kind"], made["nKeys"], made["replaces"]) == ("tenant-7", "named", 0, None)
-    assert document("domains", "show", "tenant-7") == document("domains", "show", made["domainId"]) == made
+    assert (made["name"], made["kind"], made["n_keys"], made["replaces"]) == ("tenant-7", "named", 0, None)
+    assert document("domains", "show", "tenant-7") == document("domains", "show", made["domain_id"]) == made
     assert made in document("domains", "list")["domains"]
     result = run("domains", "list")
     assert ["tenant-7", "0", "of", "1000"] in [line.split()[2:6] for line in result.stdout.splitlines()]
@@ -48,8 +48,8 @@ def test_a_rotation_says_how_far_it_is(api):
     assert result.exit_code == 0
     assert "1 of 1 keys left" in result.stdout
     shown = document("domains", "show", "tenant-7")
-    assert shown["replaces"] | {"startedAt": 0} == {
-        "domainId": old["domainId"], "keysLeft": 1, "keysTotal": 1, "startedAt": 0,
+    assert shown["replaces"] | {"started_at": 0} == {
+        "domain_id": old["domain_id"], "keys_left": 1, "keys_total": 1, "started_at": 0,
     }  # fmt: skip
     assert "1 of 1 keys left" in run("domains", "show", "tenant-7").stdout
     again = run("domains", "rotate", "tenant-7")

@@ -38,7 +38,10 @@ def test_a_key_waits_for_its_date(api):
     assert "2033-05-18 00:00:00Z" in result.stdout
     assert api.service.keys[key_id].state is KeyState.PRE_ACTIVE
     document = json.loads(run("keys", "activate", key_id, "--now", "--json").stdout)
-    assert document["keyId"].endswith(key_id)
+    assert (document["key_id"], document["arn"].rpartition("/")[2]) == (key_id, key_id)
+    assert set(document) == {
+        *("key_id", "arn", "days", "ends_at", "max_uses", "n_taken", "activate_at", "is_made_anew")
+    }
     assert api.service.keys[key_id].state is KeyState.ACTIVE
 
 

@@ -35,7 +35,7 @@ def test_versions_are_shown_with_their_uses(api):
         line.split()[:4] for line in result.stdout.splitlines()
     ]
     document = json.loads(run("keys", "outstanding", key_id, "--json").stdout)
-    assert [version["nUses"] for version in document["versions"]] == [3]
+    assert [version["n_uses"] for version in document["versions"]] == [3]
 
 
 def test_a_key_that_is_not_there_is_told(api):

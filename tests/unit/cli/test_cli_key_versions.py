@@ -54,6 +54,30 @@ def test_an_inventory_is_handed_in_from_its_file(api, tmp_path):
     assert api.service.inventories == [inventory]
 
 
+def names_in(document):
+    if isinstance(document, list):
+        return {name for item in document for name in names_in(item)}
+    if not isinstance(document, dict):
+        return set()
+    return set(document) | names_in(list(document.values()))
+
+
+def test_documents_about_a_key_have_names_of_one_style_and_its_id_and_arn(api, tmp_path):
+    key_id = made(api)
+    rotate(api, key_id)
+    api.service.retirable.add(1)
+    file = tmp_path / "inventory.json"
+    file.write_bytes(inventory_of(key_id).file())
+    commands = [
+        ("show", key_id), ("versions", key_id), ("outstanding", key_id), ("cryptoperiod", key_id, "--none"), ("activate", key_id, "--now"),
+        ("retire-version", key_id, "1", "--yes"), ("inventory", file), ("compromise", key_id, "--yes"),
+    ]  # fmt: skip
+    for command in commands:
+        document = json.loads(run("keys", *command, "--json").stdout)
+        assert (document["key_id"], document["arn"].rpartition(":")[2]) == (key_id, f"key/{key_id}"), command
+        assert all(name == name.lower() for name in names_in(document)), command
+
+
 def test_a_file_that_was_changed_is_not_handed_in(api, tmp_path):
     file = tmp_path / "inventory.json"
     file.write_bytes(inventory_of(made(api)).file().replace(b'"left": 1', b'"left": 0'))
