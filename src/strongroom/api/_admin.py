@@ -18,7 +18,7 @@ from strongroom.api._arns import Arns
 from strongroom.api._errors import ApiError, validation_error
 from strongroom.api._health import HealthSource
 from strongroom.api._http import Request
-from strongroom.api._json import encode_document, require_single_members
+from strongroom.api._json import encode_document, require_no_doubles
 from strongroom.service import Caller, KeyService
 
 PREFIX: Final = "/api/v1/"
@@ -171,10 +171,7 @@ def read_body(route: AdminRoute, content_type: str, body: bytes) -> object:
         if kind == MSGPACK:
             return msgspec.msgpack.decode(body, type=route.request)
         members = msgspec.json.decode(body, type=route.request)
-        if (
-            MSGPACK not in route.forms
-        ):  # batches are large, and an item that has a member twice harms nobody else
-            require_single_members(body)
+        require_no_doubles(body)
         return members
     except msgspec.ValidationError as error:
         raise ApiError("ValidationException", f"1 validation error detected: {error}") from None

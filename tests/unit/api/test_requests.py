@@ -12,7 +12,7 @@ from api_support import ACCOUNT, REGION
 from strongroom.api import ApiError
 from strongroom.api import _requests as requests
 from strongroom.api import _requests_create_key as making
-from strongroom.api._json import Blob, decode_members
+from strongroom.api._json import Blob, decode_members, require_no_doubles
 
 ABSENT = "12345678-1234-1234-1234-123456789012"
 MODEL = botocore.loaders.create_loader().load_service_model("kms", "service-2")
@@ -193,7 +193,9 @@ json_values = st.recursive(
 
 @given(st.dictionaries(st.text(max_size=8), json_values, max_size=5), st.booleans())
 def test_a_document_without_doubles_is_never_taken_for_one_with(document, ascii_only):
-    decode_members(json.dumps(document, ensure_ascii=ascii_only).encode(), requests.Members)
+    body = json.dumps(document, ensure_ascii=ascii_only).encode()
+    decode_members(body, requests.Members)
+    require_no_doubles(body)
 
 
 @given(st.dictionaries(st.text(max_size=8), json_values, min_size=1, max_size=5), st.data())
@@ -202,6 +204,8 @@ def test_a_doubled_member_is_always_found(document, data):
     doubled = json.dumps(document)[:-1] + f", {json.dumps(name, ensure_ascii=False)}: 1}}"
     with pytest.raises(ApiError):
         decode_members(doubled.encode(), requests.Members)
+    with pytest.raises(ApiError):
+        require_no_doubles(doubled.encode())
 
 
 def test_enumerations_are_those_of_the_model():

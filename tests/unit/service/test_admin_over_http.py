@@ -161,6 +161,26 @@ async def test_a_case_that_is_none_is_refused(door, key_id, members):
     assert (answer.status, answer.code) == (400, "ValidationException")
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"items":[{"plaintext":"QQ=="},{"plaintext":"QQ==","plaintext":"Qg=="}]}',
+        b'{"items":[{"plaintext":"QQ==","context":{"a":"1","a":"2"}}]}',
+        b'{"items":[{"plaintext":"QQ==","context":{"a":"1","\\u0061":"2"}}]}',
+        b'{"items":[{"plaintext":"QQ=="}],"context":{},"context":{}}',
+        b'{"items":[{"plaintext":"QQ==","context":null,"context":null}]}',
+    ],
+)
+async def test_a_member_that_stands_twice_in_a_batch_is_refused(door, key_id, body):
+    answer = await door.send("POST", f"/api/v1/keys/{key_id}/batch/encrypt", body)
+    assert answer.code == "SerializationException"
+
+
+async def test_a_batch_may_say_what_goes_without_saying(door, key_id):
+    body = b'{"items":[{"plaintext":"QQ==","context":null},{"context":{"a:\\"b":"c:d"},"plaintext":"QQ=="}],"context":{}}'
+    assert (await door.send("POST", f"/api/v1/keys/{key_id}/batch/encrypt", body)).status == 200
+
+
 async def test_a_member_that_stands_twice_is_refused(door, key_id):
     body = b'{"principal":"user/a","action":"Encrypt","principal":"user/b"}'
     answer = await door.send("POST", f"/api/v1/keys/{key_id}/policy-check", body)
