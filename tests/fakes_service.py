@@ -2,7 +2,7 @@
 
 from fakes_keyring import KeyringBench
 from strongroom.audit import AuditLog, read_entries
-from strongroom.service import AccessBook, AccessWriter, Caller, KeyAuthority, Role, Service
+from strongroom.service import AccessBook, AccessWriter, Caller, Held, KeyAuthority, Role, Service
 from strongroom.storage import Store
 from unit.audit.audit_fakes import FlakyDisk
 
@@ -10,7 +10,13 @@ ACCOUNT = "123456789012"
 EVERYTHING = "user/everything"
 ACCESS_KEYS = {EVERYTHING: "AKIATEST", **{f"user/{role}": f"AKIA-{role}" for role in Role}}
 """Principal → its access key."""
-ROLES = {"AKIATEST": frozenset(map(str, Role)), **{f"AKIA-{role}": frozenset({str(role)}) for role in Role}}
+EVERY_ROLE = frozenset({"crypto-officer", "crypto-user", "operator"})
+"""All that one principal can be at once, and what the administrator of a development home is."""
+HELD = (
+    Held("AKIATEST", EVERYTHING, EVERY_ROLE),
+    *(Held(f"AKIA-{role}", f"user/{role}", frozenset({str(role)})) for role in Role),
+    Held("AKIA-STRANGER", "user/stranger", frozenset()),
+)
 
 
 class WatchingStore(Store):
@@ -44,8 +50,7 @@ class ServiceBench(KeyringBench):
 
     def make_authority(self, keyring, store):
         """Return who decides in a process of this keyring and store."""
-        strangers = {"AKIA-STRANGER": frozenset()}
-        book = AccessBook(store, keyring.records, account_id=ACCOUNT, clients=ROLES | strangers)
+        book = AccessBook(store, keyring.records, account_id=ACCOUNT, clients=HELD)
         return KeyAuthority(book, AccessWriter(store, self.clock), is_tls=True)
 
     def caller(self, principal=EVERYTHING):

@@ -24,10 +24,12 @@ from strongroom.api._errors import ApiError
 from strongroom.api._http import Request
 from strongroom.api._json import require_single_members
 from strongroom.api._jwks import BadTokenError, IssuerKey
-from strongroom.core import Clock
+from strongroom.core import Clock, conflict_of
 
 MAX_TOKEN_LEN: Final = 8_192
 MAX_NESTING: Final = 8
+_MAX_CREDENTIAL_LEN: Final = 500
+"""Of what the record of a refusal says of the callers that a token stands for."""
 _SCHEME: Final = re.compile(r"bearer ", re.IGNORECASE)
 _TOKEN: Final = re.compile(r"([A-Za-z0-9_-]{1,2048})\.([A-Za-z0-9_-]{1,8192})\.([A-Za-z0-9_-]{1,2048})")
 _TYPES: Final = frozenset({"jwt", "at+jwt", "application/at+jwt"})
@@ -48,6 +50,8 @@ class TokenCaller(NamedTuple):
     value: str
     """What the claim is, or has among its values."""
     principal: str
+    roles: frozenset[str] = frozenset()
+    """As configured: whoever shows one token for several callers may not be two that are kept apart."""
 
 
 class TokenRules(NamedTuple):
@@ -60,7 +64,7 @@ class TokenRules(NamedTuple):
     max_lifetime_s: float
     """From ``iat`` to ``exp``."""
     callers: tuple[TokenCaller, ...]
-    """The first that fits is it."""
+    """The first that fits is it, unless the roles of all that fit are kept apart."""
     region: str
     """In the ARNs of callers known by a token, which names none."""
 
@@ -158,14 +162,29 @@ class BearerTokens:
 
     def _bearer(self, claims: _Claims, payload: bytes, token: str) -> TokenBearer:
         document = msgspec.json.decode(payload)
-        for caller in self._rules.callers:
-            if caller.value in _values_of(document, caller.claim):
-                name = claims.jti
-                if _NAME.fullmatch(name) is None:
-                    name = "sha256:" + hashlib.sha256(token.encode("ascii")).hexdigest()
-                credential_detail = MappingProxyType({"token_subject": claims.sub, "token": name})
-                return TokenBearer(caller.principal, caller.identity, self._rules.region, credential_detail)
-        raise ApiError("UnrecognizedClientException", "The bearer token is of nobody who is known here.")
+        fitting = [
+            caller for caller in self._rules.callers if caller.value in _values_of(document, caller.claim)
+        ]
+        if not fitting:
+            raise ApiError("UnrecognizedClientException", "The bearer token is of nobody who is known here.")
+        _require_one_duty(fitting)
+        name = claims.jti
+        if _NAME.fullmatch(name) is None:
+            name = "sha256:" + hashlib.sha256(token.encode("ascii")).hexdigest()
+        credential_detail = MappingProxyType({"token_subject": claims.sub, "token": name})
+        first = fitting[0]
+        return TokenBearer(first.principal, first.identity, self._rules.region, credential_detail)
+
+
+def _require_one_duty(fitting: list[TokenCaller]) -> None:
+    """Refuse a token whose claims stand for duties that nobody holds together. Raises ApiError."""
+    conflict = conflict_of(role for caller in fitting for role in caller.roles)
+    if conflict is not None:
+        raise ApiError(
+            "AccessDeniedException",
+            f"The bearer token stands for {conflict[0]} and {conflict[1]} at once: these duties are separate.",
+            credential=" ".join(caller.identity for caller in fitting)[:_MAX_CREDENTIAL_LEN],
+        )
 
 
 def _header(part: str) -> _Header:

@@ -92,12 +92,18 @@ from strongroom.service import (
 class ApiError(StrongroomError):
     """An answer that is an error: AWS code, message for the caller, HTTP status."""
 
-    def __init__(self, code: str, message: str = "", *, status: int = 400, header: str = "") -> None:
-        """``header``: a line of the answer's head that goes with it, such as ``allow: GET``."""
+    def __init__(
+        self, code: str, message: str = "", *, status: int = 400, header: str = "", credential: str = ""
+    ) -> None:
+        """``header``: a line of the answer's head that goes with it, such as ``allow: GET``.
+
+        ``credential``: who was recognised and refused all the same, for the record of the refusal.
+        """
         super().__init__(message)
         self.code = code
         self.status = status
         self.header = header
+        self.credential = credential
 
 
 class Where(NamedTuple):

@@ -169,7 +169,7 @@ class Handler:
         refusal = Refusal(
             call.operation,
             refused.code,
-            claimed_access_key_id(call.request),
+            refused.credential or claimed_access_key_id(call.request),
             call.request.peer,
             call.request_id,
         )

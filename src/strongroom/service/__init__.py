@@ -22,6 +22,7 @@ from strongroom.service._admin_protocol import (
     PrincipalPage,
 )
 from strongroom.service._authority import FOR_EVERYBODY, Decision, Ground
+from strongroom.service._duties import Counted, Held, Officers, roles_that_count
 from strongroom.service._errors import (
     AccessDeniedError,
     GrantLimitError,
@@ -37,7 +38,7 @@ from strongroom.service._grant_tokens import grant_of_token, make_grant_token
 from strongroom.service._immediate import ImmediateService, Now
 from strongroom.service._key_authority import KeyAuthority
 from strongroom.service._lifecycle_rules import InRecentUseError, LifecycleRules
-from strongroom.service._policy import ROLES_FOR, Role
+from strongroom.service._policy import READING, ROLES_FOR, Role
 from strongroom.service._quota_table import QuotaTable
 from strongroom.service._quotas import Quota, QuotaRules, Quotas
 from strongroom.service._root_rewraps import RootRewraps
@@ -46,12 +47,14 @@ from strongroom.service._values import Caller, Credential, KeyService, Refusal
 
 __all__ = [
     "FOR_EVERYBODY",
+    "READING",
     "ROLES_FOR",
     "AccessBook",
     "AccessDeniedError",
     "AccessKeyInfo",
     "AccessWriter",
     "Caller",
+    "Counted",
     "Credential",
     "Decision",
     "GrantInfo",
@@ -59,6 +62,7 @@ __all__ = [
     "GrantNotFoundError",
     "GrantPage",
     "Ground",
+    "Held",
     "ImmediateService",
     "InRecentUseError",
     "InactiveAccessKeyError",
@@ -72,6 +76,7 @@ __all__ = [
     "MadeGrant",
     "NewGrant",
     "Now",
+    "Officers",
     "PoliciesNotKeptError",
     "PolicyCase",
     "PolicyCheck",
@@ -89,4 +94,5 @@ __all__ = [
     "UnfitGrantError",
     "grant_of_token",
     "make_grant_token",
+    "roles_that_count",
 ]

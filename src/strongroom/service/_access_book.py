@@ -1,12 +1,13 @@
 """``AccessBook``: what the database says about who may do what, in memory for as long as that stands still."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final, Protocol
 
 from strongroom.core import StorageError
 from strongroom.keyring import KeyRef
 from strongroom.policy import GrantIndex, GrantTerms, MalformedPolicyError, PolicyDocument
-from strongroom.service._policy import verbs_of_roles
+from strongroom.service._duties import Counted, Held, Officers, roles_that_count
+from strongroom.service._policy import Role, verbs_of_roles
 from strongroom.storage import GrantRecord, KeyRecord, ReadOnlyStore
 
 MAX_GRANTS_OF_GRANTEE: Final = 1_000
@@ -54,13 +55,16 @@ class AccessBook:
         finder: KeyFinder,
         *,
         account_id: str,
-        clients: Mapping[str, frozenset[str]],
+        clients: Iterable[Held],
+        officers: Officers | None = None,
     ) -> None:
-        """``clients``: roles of identities that stand in the configuration and not in the database."""
+        """``clients``: callers of the configuration. ``officers``: None where the home has no custody."""
         self.account_id = account_id
         self._store = store
         self._finder = finder
-        self._clients = {identity: verbs_of_roles(roles) for identity, roles in clients.items()}
+        self._clients = tuple(clients)
+        self._officers = officers
+        self._auditors: frozenset[str] = frozenset()
         self._generation: int | None = None
         self._n_changes = -1
         self.has_policies = False
@@ -93,17 +97,39 @@ class AccessBook:
         if generation == self._generation:
             return
         n_changes = self._store.count_access_changes()
-        if n_changes != self._n_changes:
+        has_changed_officers = self._officers is not None and self._officers.refresh()
+        if n_changes != self._n_changes or has_changed_officers:
             self._policies.clear()
             self._grants.clear()
-            self._verbs = {
-                record.access_key_id: verbs_of_roles(record.roles)
-                for record in self._store.list_access_keys()
-                if record.active
-            } | self._clients
+            self._count_roles()
             self.has_policies = self._store.count_key_policies() > 0
             self._n_changes = n_changes
         self._generation = generation
+
+    def _count_roles(self) -> None:
+        """Read who there is, and find which roles count. Raises StorageError."""
+        held = [*self._held_now(), *self._clients]
+        counted = roles_that_count(held, self._officers)
+        self._verbs = {identity: verbs_of_roles(one.roles) for identity, one in counted.items()}
+        self._auditors = frozenset(
+            one.principal for one in held if Role.AUDITOR in counted[one.identity].roles
+        )
+
+    def _held_now(self) -> list[Held]:
+        return [
+            Held(record.access_key_id, record.principal, frozenset(record.roles))
+            for record in self._store.list_access_keys()
+            if record.active
+        ]
+
+    def counted(self) -> Mapping[str, Counted]:
+        """Return which roles count of each active access key and each caller of the configuration. Raises StorageError."""
+        self.refresh()
+        return roles_that_count([*self._held_now(), *self._clients], self._officers)
+
+    def is_auditor(self, principal: str) -> bool:
+        """Whether any credential of a principal has the role of an auditor: then the principal only reads."""
+        return principal in self._auditors
 
     def verbs_of(self, access_key_id: str) -> frozenset[str] | None:
         """Return the verbs that an access key's roles allow; None when there is no such access key that is active."""

@@ -36,6 +36,7 @@ class Ground(Enum):
     TOO_COSTLY = "the key's policy cannot be decided quickly enough for this request"
     NO_SUCH_KEY = "there is no such key, and nothing allows it in general"
     INACTIVE = "the access key is not active"
+    AUDITOR = "an auditor reads and does nothing else, whatever policies and grants say"
 
 
 class Decision(NamedTuple):

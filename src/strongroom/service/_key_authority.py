@@ -6,7 +6,7 @@
     a grant to the principal                        → yes
     anything else                                   → no
 
-Whether a key exists is told only to those whose roles allow the verb at all.
+Before all of it: a principal that is an auditor does nothing but read, whatever policies and grants say. Whether a key exists is told only to those whose roles allow the verb at all.
 """
 
 from collections.abc import Mapping
@@ -30,6 +30,7 @@ from strongroom.service._authority import FOR_EVERYBODY, NO_CONTEXT, NO_VALUES, 
 from strongroom.service._caller import Caller
 from strongroom.service._errors import AccessDeniedError, InactiveAccessKeyError, InvalidGrantTokenError
 from strongroom.service._grant_tokens import grant_of_token
+from strongroom.service._policy import READING
 from strongroom.storage import GrantRecord, KeyRecord
 
 ABOUT_NO_KEY: Final = FOR_EVERYBODY | frozenset(
@@ -46,6 +47,17 @@ _BY_ROLES: Final = Decision(True, Ground.ROLES)
 _BY_NOTHING: Final = Decision(False, Ground.NOTHING)
 _EVERYBODY: Final = Decision(True, Ground.EVERYBODY)
 _INACTIVE: Final = Decision(False, Ground.INACTIVE)
+_AUDITOR: Final = Decision(False, Ground.AUDITOR)
+
+
+class _Question(NamedTuple):
+    """A request."""
+
+    caller: Caller
+    verb: str
+    key: KeyRef | None
+    context: Mapping[str, str]
+    further: Mapping[str, tuple[str, ...]]
 
 
 class _Asked(NamedTuple):
@@ -118,7 +130,16 @@ class KeyAuthority:
         verbs = self.book.verbs_of(caller.access_key_id)
         if verbs is None or verb in FOR_EVERYBODY:
             return _INACTIVE if verbs is None else _EVERYBODY
-        may_by_roles = verb in verbs
+        if verb not in READING and self.book.is_auditor(caller.principal):
+            return _AUDITOR
+        return self._decide_about_key(
+            _Question(caller, verb, key, context, further), ciphertext, may_by_roles=verb in verbs
+        )
+
+    def _decide_about_key(
+        self, question: _Question, ciphertext: bytes | None, *, may_by_roles: bool
+    ) -> Decision:
+        verb, key = question.verb, question.key
         if verb in ABOUT_NO_KEY or (key is None and ciphertext is None):
             return _of_policy(None, may_by_roles=may_by_roles)
         if verb in ALSO_BY_ROLES and not may_by_roles:
@@ -133,7 +154,7 @@ class KeyAuthority:
         document = self.book.policy_of(record.key_id)
         if document is None and may_by_roles:
             return _BY_ROLES
-        asked = _Asked(record, caller, verb, key, context, further)
+        asked = _Asked(record, *question)
         answer = None if document is None else self._answer(document, asked)
         decision = _of_policy(answer, may_by_roles=may_by_roles)
         return decision if verb in ALSO_BY_ROLES else self._with_grants(decision, asked)

@@ -1,8 +1,9 @@
 """Who may do what: roles and verbs, deny by default.
 
-Roles separate duties: who manages keys need not be able to use them, and the other way round. They belong to an
-access key, not to its principal: whoever has a restricted key of a principal has no roles of its other keys. What policies
-and grants allow is the principal's, by whichever of its access keys it comes (``_key_authority``).
+Roles separate duties: who manages keys need not be able to use them, and the other way round; who watches over both does
+neither. They belong to an access key, not to its principal: whoever has a restricted key of a principal has no roles of its
+other keys. What policies and grants allow is the principal's, by whichever of its access keys it comes (``_key_authority``).
+What no principal may be at once is in ``core.conflict_of``, and which recorded roles count in ``_duties``.
 """
 
 from collections.abc import Iterable
@@ -13,20 +14,30 @@ from strongroom.service._authority import FOR_EVERYBODY
 
 
 class Role(StrEnum):
-    """What a caller may be. One access key may give several."""
+    """What a caller may be. One access key may give several, but none that are kept apart."""
 
+    SECURITY_OFFICER = "security-officer"
+    """Members, officers and policy: looks at everything, and manages neither keys nor uses of them."""
     CRYPTO_OFFICER = "crypto-officer"
     """Manages keys and aliases."""
     CRYPTO_USER = "crypto-user"
     """Uses keys."""
+    AUDITOR = "auditor"
+    """Reads logs and the state of things: nothing else, and no key is used by one, whatever a policy or grant says."""
     OPERATOR = "operator"
     """Looks after the health of the service."""
+    CUSTODIAN = "custodian"
+    """Holds a share. Allows by itself what everybody may."""
+    WITNESS = "witness"
+    """Watches ceremonies. Allows by itself what everybody may."""
 
 
-_LOOKING: Final = frozenset({Role.CRYPTO_OFFICER, Role.CRYPTO_USER, Role.OPERATOR})
 _MANAGING: Final = frozenset({Role.CRYPTO_OFFICER})
-_OVERSEEING: Final = frozenset({Role.CRYPTO_OFFICER, Role.OPERATOR})
 _USING: Final = frozenset({Role.CRYPTO_USER})
+_WATCHING: Final = frozenset({Role.SECURITY_OFFICER, Role.AUDITOR, Role.OPERATOR})
+_CHECKING: Final = frozenset({Role.CRYPTO_OFFICER, Role.SECURITY_OFFICER, Role.AUDITOR})
+_OVERSEEING: Final = _WATCHING | {Role.CRYPTO_OFFICER}
+_LOOKING: Final = _OVERSEEING | {Role.CRYPTO_USER}
 
 ROLES_FOR: Final = {
     "CreateKey": _MANAGING,
@@ -96,8 +107,8 @@ ROLES_FOR: Final = {
     "GenerateDataKeyPairWithoutPlaintext": _USING,
     "ListKeyStates": _LOOKING,
     "ListPrincipals": _OVERSEEING,
-    "CheckKeyPolicy": _MANAGING,
-    "ReadStatus": frozenset({Role.OPERATOR}),
+    "CheckKeyPolicy": _CHECKING,
+    "ReadStatus": _WATCHING,
 }
 """Verb to the roles that allow it. A verb that stands neither here nor in FOR_EVERYBODY is allowed to nobody."""
 
@@ -106,3 +117,7 @@ def verbs_of_roles(roles: Iterable[str]) -> frozenset[str]:
     """Return the verbs that roles allow, with those for everybody; a role that is none allows nothing."""
     held = frozenset(roles)
     return FOR_EVERYBODY | {verb for verb, allowing in ROLES_FOR.items() if allowing & held}
+
+
+READING: Final = verbs_of_roles({Role.AUDITOR})
+"""All that an auditor may do, by roles, policies and grants together."""

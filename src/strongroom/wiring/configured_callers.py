@@ -1,26 +1,18 @@
 """Callers that stand in the configuration and not in the database: by client certificate and by bearer token."""
 
-from collections.abc import Mapping
-
 from strongroom.api import BearerTokens, ClientIdentities, TokenCaller, TokenRules
 from strongroom.config import ClientConfig, Config, Home, OidcConfig, TokenCallerConfig
 from strongroom.core import Clock
+from strongroom.service import Held
 from strongroom.wiring.issuer_keys import IssuerKeys
 
 
-def roles_of_configured(config: Config) -> Mapping[str, frozenset[str]]:
-    """Return the roles of each identity, as audit log and policies know it."""
-    by_certificate = {client.identity: frozenset[str](client.roles) for client in config.service.clients}
-    callers = [] if config.oidc is None else config.oidc.callers
-    return by_certificate | {caller.identity: frozenset[str](caller.roles) for caller in callers}
-
-
-def identities_of_principal(config: Config, principal: str) -> Mapping[str, tuple[str, ...]]:
-    """Return the identities that stand for a principal, with their roles."""
+def configured_callers(config: Config) -> tuple[Held, ...]:
+    """Return each identity, as audit log and policies know it, with its principal and roles."""
     callers: list[ClientConfig | TokenCallerConfig] = [*config.service.clients]
     if config.oidc is not None:
         callers += config.oidc.callers
-    return {caller.identity: tuple(caller.roles) for caller in callers if caller.principal == principal}
+    return tuple(Held(caller.identity, caller.principal, frozenset[str](caller.roles)) for caller in callers)
 
 
 def client_identities(config: Config) -> ClientIdentities | None:
@@ -41,7 +33,8 @@ def bearer_tokens(config: Config, home: Home, clock: Clock) -> tuple[IssuerKeys 
 def token_rules(oidc: OidcConfig, *, region: str) -> TokenRules:
     """Return which bearer tokens count, and for whom."""
     callers = [
-        TokenCaller(caller.identity, caller.path, caller.value, caller.principal) for caller in oidc.callers
+        TokenCaller(caller.identity, caller.path, caller.value, caller.principal, frozenset(caller.roles))
+        for caller in oidc.callers
     ]
     return TokenRules(
         issuer=oidc.issuer,

@@ -10,7 +10,7 @@ from strongroom.keyring import CacheLimits, HsmAccess, Keyring, RootRewrapping
 from strongroom.service import AccessBook, AccessWriter, KeyAuthority, LifecycleRules, RootRewraps, Service
 from strongroom.storage import Store
 from strongroom.wiring.access_keys import AccessKeys
-from strongroom.wiring.configured_callers import roles_of_configured
+from strongroom.wiring.configured_callers import configured_callers
 from strongroom.wiring.events import LoggedEvents
 from strongroom.wiring.health import DataPlaneHealth
 from strongroom.wiring.quotas import open_quotas
@@ -104,6 +104,6 @@ def build_data_plane(
 
 def _authority(store: Store, keyring: Keyring, config: Config, clock: Clock) -> KeyAuthority:
     """Who decides: over access keys and policies of the database, and the callers of the configuration."""
-    clients = roles_of_configured(config)
+    clients = configured_callers(config)
     book = AccessBook(store, keyring.records, account_id=config.service.account_id, clients=clients)
     return KeyAuthority(book, AccessWriter(store, clock), is_tls=config.service.tls)

@@ -8,9 +8,9 @@ from typing import Final, NamedTuple
 from strongroom.config import Config, Home
 from strongroom.core import SystemClock
 from strongroom.keyring import KeyByAlias, KeyById, KeyRecords, KeyRef
-from strongroom.service import AccessBook, Caller, Decision, KeyAuthority
+from strongroom.service import AccessBook, Caller, Counted, Decision, Held, KeyAuthority
 from strongroom.storage import ReadOnlyStore
-from strongroom.wiring.configured_callers import identities_of_principal, roles_of_configured
+from strongroom.wiring.configured_callers import configured_callers
 
 _NO_ACCESS_KEY: Final = "-"
 _MAX_NAMES: Final = 16
@@ -37,6 +37,7 @@ class Checked(NamedTuple):
     access_key_id: str
     """``-`` for none: as if the principal had an access key without roles."""
     roles: tuple[str, ...]
+    """Those that count, sorted."""
     decision: Decision
 
 
@@ -44,25 +45,29 @@ def check_policy_of(home: Home, config: Config, case: Case) -> list[Checked]:
     """Decide for each access key and configured identity of the principal. Raises StrongroomError."""
     with ExitStack() as stack:
         store = stack.enter_context(ReadOnlyStore.open(home.database))
-        clients = roles_of_configured(config)
-        roles_of = dict(identities_of_principal(config, case.principal))
-        for record in store.list_access_keys():
-            if record.principal == case.principal or record.access_key_id == case.access_key_id:
-                roles_of[record.access_key_id] = record.roles
+        clients = configured_callers(config)
+        names = {held.identity for held in clients if held.principal == case.principal}
+        names |= {
+            record.access_key_id for record in store.list_access_keys() if record.principal == case.principal
+        }
         if case.access_key_id:
-            roles_of = {case.access_key_id: roles_of.get(case.access_key_id, ())}
-        elif not roles_of:
-            roles_of = {_NO_ACCESS_KEY: ()}
+            names = {case.access_key_id}
         book = AccessBook(
             store,
             KeyRecords(store, max_names=_MAX_NAMES, clock=SystemClock()),
             account_id=config.service.account_id,
-            clients={**clients, _NO_ACCESS_KEY: frozenset()},
+            clients=(*clients, Held(_NO_ACCESS_KEY, case.principal, frozenset())),
         )
         authority = KeyAuthority(book, None, is_tls=config.service.tls)
+        counted = book.counted()
         return [
-            Checked(name, roles, _decide(authority, case, name)) for name, roles in sorted(roles_of.items())
+            Checked(name, _roles(counted.get(name)), _decide(authority, case, name))
+            for name in sorted(names or {_NO_ACCESS_KEY})
         ]
+
+
+def _roles(counted: Counted | None) -> tuple[str, ...]:
+    return () if counted is None else tuple(sorted(counted.roles))
 
 
 def _decide(authority: KeyAuthority, case: Case, access_key_id: str) -> Decision:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from api_support import ACCOUNT, FakeKeyService, FixedClock, Health, send_request
 from oidc_support import ALGORITHMS, AUDIENCE, ISSUER, RULES, IssuedKey, Issuer, b64, claims_at
-from strongroom.api import ApiError, BearerTokens, Handler, Request, read_key_set
+from strongroom.api import ApiError, BearerTokens, Handler, Request, TokenCaller, read_key_set
 from strongroom.api._bearer import MAX_TOKEN_LEN
 
 STATUS = "/api/v1/openapi.json"
@@ -71,6 +71,44 @@ async def test_a_token_of_the_issuer_stands_for_a_configured_caller(door, algori
     ({"typ": "logout"}, "user/alice"),
 ])  # fmt: skip
 async def test_the_first_caller_that_a_claim_names_is_it(door, claims, principal):
+    assert (await door.get(door.issuer.main.token(door.claims(**claims)))).status == 200
+    assert door.caller.principal == principal
+
+
+DUTIES = RULES._replace(
+    callers=(
+        TokenCaller("oidc:sub=alice", ("sub",), "alice", "user/alice", frozenset({"crypto-officer"})),
+        TokenCaller("oidc:groups=audit", ("groups",), "audit", "role/audit", frozenset({"auditor"})),
+        TokenCaller("oidc:groups=security", ("groups",), "security", "role/so", frozenset({"security-officer"})),
+        TokenCaller("oidc:groups=ops", ("groups",), "ops", "role/ops", frozenset({"operator", "crypto-user"})),
+        TokenCaller("oidc:groups=none", ("groups",), "none", "role/none", frozenset()),
+    )
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("claims", "conflict"), [
+    ({"sub": "alice", "groups": ["audit"]}, "auditor and crypto-officer"),
+    ({"sub": "alice", "groups": ["ops", "security"]}, "crypto-officer and security-officer"),
+    ({"sub": "bob", "groups": ["audit", "ops"]}, "auditor and crypto-user"),
+])  # fmt: skip
+async def test_a_token_whose_claims_give_separate_duties_is_refused_and_recorded(issuer, claims, conflict):
+    door = Door(issuer, DUTIES)
+    answer = await door.get(door.issuer.main.token(door.claims(**claims)))
+    assert (answer.status, answer.code) == (400, "AccessDeniedException")
+    assert f"stands for {conflict} at once" in answer.json["message"]
+    refusal = door.service.refusals[-1]
+    assert refusal.error_code == "AccessDeniedException"
+    assert refusal.access_key_id.startswith("oidc:")
+    assert len(refusal.access_key_id.split()) >= 2
+    assert not door.service.outcomes
+
+
+@pytest.mark.parametrize(("claims", "principal"), [
+    ({"sub": "alice", "groups": ["ops", "none"]}, "user/alice"),
+    ({"sub": "bob", "groups": ["none", "audit"]}, "role/audit"),
+])  # fmt: skip
+async def test_a_token_for_several_callers_that_agree_stands_for_the_first(issuer, claims, principal):
+    door = Door(issuer, DUTIES)
     assert (await door.get(door.issuer.main.token(door.claims(**claims)))).status == 200
     assert door.caller.principal == principal
 

@@ -15,11 +15,11 @@ from strongroom.config import (
     TokenCallerConfig,
 )
 from strongroom.core import SystemClock
+from strongroom.service import Held
 from strongroom.wiring.configured_callers import (
     bearer_tokens,
     client_identities,
-    identities_of_principal,
-    roles_of_configured,
+    configured_callers,
     token_rules,
 )
 
@@ -46,25 +46,22 @@ BOTH = replace(PLAIN, oidc=OIDC, service=SERVICE)
 
 
 def test_each_identity_has_its_own_roles():
-    assert roles_of_configured(BOTH) == {
-        "dns:app.internal": {"crypto-user"},
-        "oidc:sub=alice": {"operator"},
-        "oidc:realm_access.roles=kms-officers": {"crypto-officer"},
-        "oidc:groups=operators": set(),
-    }
-    assert identities_of_principal(BOTH, "user/alice") == {
-        "dns:app.internal": ("crypto-user",),
-        "oidc:sub=alice": ("operator",),
+    assert set(configured_callers(BOTH)) == {
+        Held("dns:app.internal", "user/alice", frozenset({"crypto-user"})),
+        Held("oidc:sub=alice", "user/alice", frozenset({"operator"})),
+        Held("oidc:realm_access.roles=kms-officers", "role/officers", frozenset({"crypto-officer"})),
+        Held("oidc:groups=operators", "role/operators", frozenset()),
     }
 
 
 def test_what_is_not_configured_is_not_there(tmp_path):
-    assert roles_of_configured(PLAIN) == {}
+    assert configured_callers(PLAIN) == ()
     assert client_identities(PLAIN) is None
     assert bearer_tokens(PLAIN, Home(tmp_path), SystemClock()) == (None, None)
 
 
 def test_the_rules_for_tokens_are_those_of_the_configuration():
     rules = token_rules(OIDC, region="eu-central-1")
-    assert rules.callers == CALLERS
+    assert [caller._replace(roles=frozenset()) for caller in rules.callers] == list(CALLERS)
+    assert [set(caller.roles) for caller in rules.callers] == [{"operator"}, {"crypto-officer"}, set()]
     assert (rules.issuer, rules.audience, rules.region) == ("https://i.example", "a", "eu-central-1")
