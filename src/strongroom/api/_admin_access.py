@@ -32,6 +32,9 @@ class AccessKey(AdminAnswer, frozen=True):
 
     access_key_id: str
     roles: list[str]
+    """As recorded."""
+    counting_roles: list[str]
+    """Those that count now: an officer's are what the chain of custody gives, and none are kept apart."""
     is_active: bool
     created_at: float
     used_at: float | None
@@ -102,7 +105,14 @@ async def _list_principals(call: AdminCall) -> PrincipalsAnswer:
 
 def _principal(info: PrincipalInfo, call: AdminCall) -> PrincipalAnswer:
     keys = [
-        AccessKey(key.access_key_id, list(key.roles), key.is_active, key.created_at, key.used_at)
+        AccessKey(
+            key.access_key_id,
+            list(key.roles),
+            list(key.counting_roles),
+            key.is_active,
+            key.created_at,
+            key.used_at,
+        )
         for key in info.access_keys
     ]
     return PrincipalAnswer(info.principal, call.arns.principal(info.principal), keys)

@@ -50,6 +50,7 @@ def policy_check(
         return {
             "access_key_id": one.access_key_id,
             "roles": list(one.roles),
+            "why": one.why,
             "is_allowed": one.decision.is_allowed,
             "ground": one.decision.ground.name.lower(),
             "because": one.decision.ground.value,
@@ -64,6 +65,8 @@ def policy_check(
         verdict = "allowed" if one.decision.is_allowed else "DENIED"
         output.say(f"{visible(one.access_key_id)} ({visible(' '.join(one.roles)) or 'no roles'}): {verdict}")
         output.say(f"  because {one.decision.ground.value}")
+        if one.why:
+            output.say(f"  roles: {visible(one.why)}")
         answer = one.decision.answer
         if answer is not None:
             named = f", statement {answer.number}" if answer.number else ""

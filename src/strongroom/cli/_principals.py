@@ -5,7 +5,7 @@ running service, whose HSMs wrap the secret.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import TypeVar
 
 import click
@@ -21,7 +21,7 @@ from strongroom.config import (
     load_config,
 )
 from strongroom.core import SystemClock
-from strongroom.service import Role
+from strongroom.service import Counted, Role
 from strongroom.wiring.events import LoggedEvents
 from strongroom.wiring.home import require_complete
 from strongroom.wiring.principals import KnownAccessKey, NewAccessKey, Principals
@@ -33,7 +33,9 @@ _roles = click.option(
     "roles",
     multiple=True,
     type=click.Choice([role.value for role in Role]),
-    help="What the access key may; may be given several times. None: only what policies and grants allow.",
+    help="What the access key may; may be given several times. None: only what policies and grants allow. "
+    "Nobody is two of security-officer, crypto-officer and auditor, and an auditor is nothing else. "
+    "Where the home has custody, an officer has the roles of the chain.",
 )
 
 
@@ -47,16 +49,16 @@ def principals() -> None:
 def list_principals(output: Output) -> None:
     """List principals, their access keys, and the certificates and claims of tokens in the configuration."""
 
-    async def ask(desk: Principals) -> list[KnownAccessKey]:
-        return desk.list()
+    async def ask(desk: Principals) -> tuple[list[KnownAccessKey], Mapping[str, Counted]]:
+        return desk.list(), desk.counted()
 
-    config, known = _at_desk(ask)
+    config, (known, counted) = _at_desk(ask)
     claims = [] if config.oidc is None else config.oidc.callers
     output.document(
         {
-            "access_keys": [_document(entry) for entry in known],
-            "certificates": [_configured(client) for client in config.service.clients],
-            "claims": [_configured(caller) for caller in claims],
+            "access_keys": [_document(entry, counted) for entry in known],
+            "certificates": [_configured(client, counted) for client in config.service.clients],
+            "claims": [_configured(caller, counted) for caller in claims],
         }
     )
     configured: list[ClientConfig | TokenCallerConfig] = [*config.service.clients, *claims]
@@ -64,7 +66,7 @@ def list_principals(output: Output) -> None:
         [
             entry.record.principal,
             entry.record.access_key_id,
-            " ".join(entry.record.roles) or "-",
+            _shown_roles(entry.record.access_key_id, entry.record.roles, counted),
             "active" if entry.record.active else "disabled",
             shown_time(entry.record.created_at),
             shown_time(entry.used_at),
@@ -72,14 +74,39 @@ def list_principals(output: Output) -> None:
         for entry in known
     ]
     rows += [
-        [caller.principal, caller.identity, " ".join(caller.roles) or "-", "configured", "-", "-"]
+        [
+            caller.principal,
+            caller.identity,
+            _shown_roles(caller.identity, caller.roles, counted),
+            *("configured", "-", "-"),
+        ]
         for caller in configured
     ]
     output.table(["PRINCIPAL", "ACCESS KEY", "ROLES", "STATE", "CREATED", "LAST USED"], rows)
+    for identity, one in sorted(counted.items()):
+        if one.why:
+            output.say(f"{visible(identity)}: {visible(one.why)}.")
 
 
-def _configured(caller: ClientConfig | TokenCallerConfig) -> dict[str, object]:
-    return {"identity": caller.identity, "principal": caller.principal, "roles": list(caller.roles)}
+def _shown_roles(identity: str, recorded: Iterable[str], counted: Mapping[str, Counted]) -> str:
+    """The roles that count; of a disabled access key those that are recorded."""
+    return " ".join(sorted(counted[identity].roles) if identity in counted else recorded) or "-"
+
+
+def _configured(
+    caller: ClientConfig | TokenCallerConfig, counted: Mapping[str, Counted]
+) -> dict[str, object]:
+    return {
+        "identity": caller.identity,
+        "principal": caller.principal,
+        "roles": list(caller.roles),
+        **_counting(caller.identity, counted),
+    }
+
+
+def _counting(identity: str, counted: Mapping[str, Counted]) -> dict[str, object]:
+    one = counted.get(identity, Counted(frozenset()))
+    return {"counting_roles": sorted(one.roles), "why": one.why}
 
 
 @principals.command
@@ -180,11 +207,12 @@ def _tell(output: Output, access_key_id: str, what: str) -> None:
     output.say(f"{visible(access_key_id)} {what}.")
 
 
-def _document(entry: KnownAccessKey) -> dict[str, object]:
+def _document(entry: KnownAccessKey, counted: Mapping[str, Counted]) -> dict[str, object]:
     return {
         "principal": entry.record.principal,
         "access_key_id": entry.record.access_key_id,
         "roles": list(entry.record.roles),
+        **_counting(entry.record.access_key_id, counted),
         "active": entry.record.active,
         "created_at": entry.record.created_at,
         "last_used_at": entry.used_at,

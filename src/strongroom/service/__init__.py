@@ -22,7 +22,7 @@ from strongroom.service._admin_protocol import (
     PrincipalPage,
 )
 from strongroom.service._authority import FOR_EVERYBODY, Decision, Ground
-from strongroom.service._duties import Counted, Held, Officers, roles_that_count
+from strongroom.service._duties import OFFICERS_ALONE, Counted, Held, Officers, roles_that_count
 from strongroom.service._errors import (
     AccessDeniedError,
     GrantLimitError,
@@ -34,6 +34,7 @@ from strongroom.service._errors import (
     QuotaExceededError,
     UnfitGrantError,
 )
+from strongroom.service._followed_chain import ChainDocuments, FollowedChain
 from strongroom.service._grant_tokens import grant_of_token, make_grant_token
 from strongroom.service._immediate import ImmediateService, Now
 from strongroom.service._key_authority import KeyAuthority
@@ -47,6 +48,7 @@ from strongroom.service._values import Caller, Credential, KeyService, Refusal
 
 __all__ = [
     "FOR_EVERYBODY",
+    "OFFICERS_ALONE",
     "READING",
     "ROLES_FOR",
     "AccessBook",
@@ -54,9 +56,11 @@ __all__ = [
     "AccessKeyInfo",
     "AccessWriter",
     "Caller",
+    "ChainDocuments",
     "Counted",
     "Credential",
     "Decision",
+    "FollowedChain",
     "GrantInfo",
     "GrantLimitError",
     "GrantNotFoundError",

@@ -90,12 +90,14 @@ class AdminVerbs(AuditedVerbs):
 
     def _principals(self, after: str | None) -> Iterable[PrincipalInfo]:
         store = self._policy.book.store
-        used = store.list_access_key_uses()
+        used, counted = store.list_access_key_uses(), self._policy.book.counted()
         by_principal: dict[str, list[AccessKeyInfo]] = {}
         for record in store.list_access_keys():
+            counting = counted.get(record.access_key_id)
             known = AccessKeyInfo(
                 record.access_key_id,
                 record.roles,
+                () if counting is None else tuple(sorted(counting.roles)),
                 record.active,
                 record.created_at,
                 used.get(record.access_key_id),

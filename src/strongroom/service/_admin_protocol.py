@@ -28,6 +28,9 @@ class AccessKeyInfo(NamedTuple):
 
     access_key_id: str
     roles: tuple[str, ...]
+    """As recorded."""
+    counting_roles: tuple[str, ...]
+    """Those that count: of an officer what the chain of custody gives, and none that are kept apart or disabled."""
     is_active: bool
     created_at: float
     """Seconds since the Unix epoch."""

@@ -10,7 +10,7 @@ from strongroom.keyring import CacheLimits, HsmAccess, Keyring, RootRewrapping
 from strongroom.service import AccessBook, AccessWriter, KeyAuthority, LifecycleRules, RootRewraps, Service
 from strongroom.storage import Store
 from strongroom.wiring.access_keys import AccessKeys
-from strongroom.wiring.configured_callers import configured_callers
+from strongroom.wiring.configured_callers import configured_callers, officers_of
 from strongroom.wiring.events import LoggedEvents
 from strongroom.wiring.health import DataPlaneHealth
 from strongroom.wiring.quotas import open_quotas
@@ -105,5 +105,11 @@ def build_data_plane(
 def _authority(store: Store, keyring: Keyring, config: Config, clock: Clock) -> KeyAuthority:
     """Who decides: over access keys and policies of the database, and the callers of the configuration."""
     clients = configured_callers(config)
-    book = AccessBook(store, keyring.records, account_id=config.service.account_id, clients=clients)
+    book = AccessBook(
+        store,
+        keyring.records,
+        account_id=config.service.account_id,
+        clients=clients,
+        officers=officers_of(config, store),
+    )
     return KeyAuthority(book, AccessWriter(store, clock), is_tls=config.service.tls)

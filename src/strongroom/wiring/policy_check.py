@@ -10,9 +10,10 @@ from strongroom.core import SystemClock
 from strongroom.keyring import KeyByAlias, KeyById, KeyRecords, KeyRef
 from strongroom.service import AccessBook, Caller, Counted, Decision, Held, KeyAuthority
 from strongroom.storage import ReadOnlyStore
-from strongroom.wiring.configured_callers import configured_callers
+from strongroom.wiring.configured_callers import configured_callers, officers_of
 
 _NO_ACCESS_KEY: Final = "-"
+_NOTHING: Final = Counted(frozenset())
 _MAX_NAMES: Final = 16
 _ARN: Final = re.compile(r"arn:aws:kms:[^:]*:[0-9]*:(?=key/|alias/)")
 
@@ -39,6 +40,8 @@ class Checked(NamedTuple):
     roles: tuple[str, ...]
     """Those that count, sorted."""
     decision: Decision
+    why: str = ""
+    """Why these are not the recorded roles; empty where they are."""
 
 
 def check_policy_of(home: Home, config: Config, case: Case) -> list[Checked]:
@@ -57,17 +60,18 @@ def check_policy_of(home: Home, config: Config, case: Case) -> list[Checked]:
             KeyRecords(store, max_names=_MAX_NAMES, clock=SystemClock()),
             account_id=config.service.account_id,
             clients=(*clients, Held(_NO_ACCESS_KEY, case.principal, frozenset())),
+            officers=officers_of(config, store),
         )
         authority = KeyAuthority(book, None, is_tls=config.service.tls)
         counted = book.counted()
         return [
-            Checked(name, _roles(counted.get(name)), _decide(authority, case, name))
+            _checked(name, counted.get(name, _NOTHING), _decide(authority, case, name))
             for name in sorted(names or {_NO_ACCESS_KEY})
         ]
 
 
-def _roles(counted: Counted | None) -> tuple[str, ...]:
-    return () if counted is None else tuple(sorted(counted.roles))
+def _checked(name: str, counted: Counted, decision: Decision) -> Checked:
+    return Checked(name, tuple(sorted(counted.roles)), decision, counted.why)
 
 
 def _decide(authority: KeyAuthority, case: Case, access_key_id: str) -> Decision:

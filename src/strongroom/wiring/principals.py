@@ -7,7 +7,7 @@ through the members' use sockets, which the service's control socket names. API 
 import asyncio
 import os
 import re
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from typing import Final, NamedTuple, Self, TypeVar
@@ -27,9 +27,10 @@ from strongroom.keyring import (
     make_access_key,
     store_access_key,
 )
-from strongroom.service import Role
+from strongroom.service import Counted
 from strongroom.storage import AccessKeyRecord, Store
 from strongroom.wiring.home import runtime_folder_path
+from strongroom.wiring.principal_duties import PrincipalDuties, PrincipalError
 
 T = TypeVar("T")
 
@@ -42,10 +43,6 @@ _HSM_LIMIT_S: Final = 15.0
 _READ_BYTES: Final = 1 << 16
 _ALL: Final = 1_000_000_000
 _TRIES: Final = 3
-
-
-class PrincipalError(StrongroomError):
-    """What is asked cannot be done to a principal or access key; the message says why."""
 
 
 class NewAccessKey(NamedTuple):
@@ -94,19 +91,23 @@ class Principals:
             store.close()
 
     async def create(self, principal: str, roles: tuple[str, ...], events: EventSink) -> NewAccessKey:
-        """Make an access key. Raises PrincipalError, NoMemberError when the service or its HSMs do not answer."""
+        """Make an access key; an officer's principal has the roles of the chain, with or without ``roles``.
+
+        Raises PrincipalError, also for roles that are kept apart (the refusal is in the audit log), and NoMemberError when
+        the service or its HSMs do not answer.
+        """
         if not _PRINCIPAL.fullmatch(principal):
             raise PrincipalError(
                 f"{principal[:100]!r} is no name of a principal",
                 next_step="a name is user/NAME or role/NAME, of letters, digits and + = , . @ _ -",
             )
-        _check_roles(roles)
+        detail = {"subject": principal, "roles": " ".join(roles)}
+        roles = await self._roles_to_give("CreateAccessKey", detail, principal, roles)
         if sum(record.principal == principal for record in self._store.list_access_keys()) >= MAX_ACCESS_KEYS:
             raise PrincipalError(
                 f"{principal} has {MAX_ACCESS_KEYS} access keys, the most",
                 next_step="delete one: strongroom principals delete ACCESS_KEY_ID",
             )
-        detail = {"subject": principal, "roles": " ".join(roles)}
 
         async def act() -> NewAccessKey:
             for _ in range(_TRIES):
@@ -126,27 +127,36 @@ class Principals:
     async def rotate(self, access_key_id: str, events: EventSink) -> NewAccessKey:
         """Make another access key for the same principal with the same roles; this one stays as it is."""
         record = self.find(access_key_id).record
-        return await self.create(record.principal, record.roles, events)
+        return await self.create(record.principal, self._recorded_roles(record), events)
 
     async def set_active(self, access_key_id: str, *, is_active: bool) -> None:
-        """Enable or disable an access key, for every request that is sent after this returned."""
-        self.find(access_key_id)
+        """Enable or disable an access key, for every request that is sent after this returned.
+
+        Raises PrincipalError, also for one to be enabled whose roles are kept apart from others of its principal.
+        """
+        record = self.find(access_key_id).record
         verb = "EnableAccessKey" if is_active else "DisableAccessKey"
+        detail = {"subject_access_key": access_key_id}
+        if is_active:
+            roles = self._recorded_roles(record)
+            await self._roles_to_give(verb, detail, record.principal, roles, replacing=access_key_id)
 
         async def act() -> None:
             await self._store.write(lambda tx: tx.set_access_key_active(access_key_id, is_active=is_active))
 
-        await self._audited(verb, {"subject_access_key": access_key_id}, act)
+        await self._audited(verb, detail, act)
 
     async def set_roles(self, access_key_id: str, roles: tuple[str, ...]) -> None:
-        """Give an access key other roles, for every request that is sent after this returned."""
-        self.find(access_key_id)
-        _check_roles(roles)
+        """Give an access key other roles, for every request that is sent after this returned. Raises as ``create``."""
+        principal = self.find(access_key_id).record.principal
+        detail = {"subject_access_key": access_key_id, "roles": " ".join(roles)}
+        roles = await self._roles_to_give(
+            "SetAccessKeyRoles", detail, principal, roles, replacing=access_key_id
+        )
 
         async def act() -> None:
             await self._store.write(lambda tx: tx.set_access_key_roles(access_key_id, roles))
 
-        detail = {"subject_access_key": access_key_id, "roles": " ".join(roles)}
         await self._audited("SetAccessKeyRoles", detail, act)
 
     async def delete(self, access_key_id: str) -> None:
@@ -166,6 +176,10 @@ class Principals:
         )
         return [KnownAccessKey(record, uses.get(record.access_key_id)) for record in records]
 
+    def counted(self) -> Mapping[str, Counted]:
+        """Return which roles count of each active access key and each caller of the configuration."""
+        return PrincipalDuties(self._config, self._store).counted()
+
     def find(self, access_key_id: str) -> KnownAccessKey:
         """Return an access key. Raises PrincipalError."""
         for known in self.list():
@@ -174,6 +188,38 @@ class Principals:
         raise PrincipalError(
             f"there is no access key {access_key_id[:128]!r}", next_step="see: strongroom principals list"
         )
+
+    def _recorded_roles(self, record: AccessKeyRecord) -> tuple[str, ...]:
+        """Return the roles of an access key as ``create`` takes them: of an officer's none, since the chain gives them."""
+        given = PrincipalDuties(self._config, self._store).officer_roles(record.principal)
+        return () if given else record.roles
+
+    async def _roles_to_give(
+        self,
+        verb: str,
+        detail: dict[str, str],
+        principal: str,
+        roles: tuple[str, ...],
+        *,
+        replacing: str = "",
+    ) -> tuple[str, ...]:
+        """Return the roles that count for what is asked; a refusal is in the audit log. Raises PrincipalError."""
+        try:
+            given = PrincipalDuties(self._config, self._store).roles_to_give(
+                principal, roles, replacing=replacing
+            )
+        except PrincipalError as error:
+            await self._audit.record(
+                "refusal",
+                f"access.{verb}",
+                principal=f"local/{os.geteuid()}",
+                outcome=type(error).__name__,
+                detail={**detail, "subject": principal},
+            )
+            raise
+        if "roles" in detail:
+            detail["roles"] = " ".join(given)
+        return given
 
     async def _make(
         self, principal: str, roles: tuple[str, ...], events: EventSink
@@ -208,12 +254,6 @@ class Principals:
             raise
         await self._audit.record("outcome", event, principal=who, outcome="ok", detail=detail)
         return result
-
-
-def _check_roles(roles: tuple[str, ...]) -> None:
-    unknown = sorted(set(roles) - set(Role))
-    if unknown:
-        raise PrincipalError(f"there is no role {unknown[0][:50]!r}", next_step=f"roles: {', '.join(Role)}")
 
 
 async def _table_of(home: Home) -> ClusterTable:
