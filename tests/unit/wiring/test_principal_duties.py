@@ -83,9 +83,9 @@ async def made(desk, principal, *roles):
     "roles", [("security-officer", "crypto-officer"), ("auditor", "operator"), ("crypto-user", "auditor")]
 )
 async def test_an_access_key_gets_no_two_roles_that_are_kept_apart(bench, home, config, roles):
-    with Principals.opened(home, config, bench.clock) as desk:
-        with pytest.raises(PrincipalError, match="duties are separate"):
-            await desk.create("user/app", roles, RecordingEvents())
+    opened = Principals.opened(home, config, bench.clock)
+    with opened as desk, pytest.raises(PrincipalError, match="duties are separate"):
+        await desk.create("user/app", roles, RecordingEvents())
     (entry,) = refusals(bench)
     assert (entry.event, entry.outcome) == ("access.CreateAccessKey", "PrincipalError")
     assert entry.detail == {"subject": "user/app", "roles": " ".join(roles)}
@@ -156,6 +156,6 @@ async def test_a_revoked_officer_is_given_nothing(bench, home, with_custody, add
 
 async def test_nobody_is_given_roles_while_the_chain_cannot_be_verified(bench, home, with_custody):
     strange = replace(with_custody, custody=CustodyConfig(genesis_sha256="00" * 32))
-    with Principals.opened(home, strange, bench.clock) as desk:
-        with pytest.raises(PrincipalError, match="cannot be verified"):
-            await desk.create("user/app", ("crypto-user",), RecordingEvents())
+    opened = Principals.opened(home, strange, bench.clock)
+    with opened as desk, pytest.raises(PrincipalError, match="cannot be verified"):
+        await desk.create("user/app", ("crypto-user",), RecordingEvents())
