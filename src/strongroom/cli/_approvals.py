@@ -1,12 +1,11 @@
 """``strongroom approvals``: read, sign, reject and verify, offline: from files alone, without a home and a service."""
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from strongroom.cli._errors import NotDoneError
+from strongroom.cli._confirmation import confirm_read
 from strongroom.cli._output import Output, shown_time, visible
 from strongroom.cli._reporting import reporting
 from strongroom.cli._signing_key import KeyChoice, key_options, opened_key
@@ -137,21 +136,12 @@ def _sign(
     require_free(target, overwrite=False)
     output.say(*_words(request))
     if not is_sure:
-        _make_sure(output, verb)
+        confirm_read(output, f"{verb} this?", "strongroom approvals show")
     with opened_key(KeyChoice.taken_from(options)) as key:
         write_new(target, armour(key.sign(write_document(request), namespace)), mode=0o644)
         fingerprint = key.public.fingerprint
     output.document({"signature_file": str(target), "namespace": namespace, "fingerprint": fingerprint})
     output.say("", f"Signed with {fingerprint}: {visible(str(target))}")
-
-
-def _make_sure(output: Output, verb: str) -> None:
-    if output.is_json or not sys.stdin.isatty():
-        raise NotDoneError(
-            "nobody is there to say that the request was read",
-            next_step="read it with strongroom approvals show, then say so: --yes",
-        )
-    click.confirm(f"{verb} this?", abort=True, err=True)
 
 
 def _read_request(file: Path) -> "ApprovalRequest":

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import click
 
+from strongroom.cli._enrolment import enrol, enrolment
+from strongroom.cli._genesis import genesis
 from strongroom.cli._officer_keys import keys
 from strongroom.cli._output import Output, visible
 from strongroom.cli._reporting import reporting
@@ -17,6 +19,9 @@ def officers() -> None:
 
 
 officers.add_command(keys)
+officers.add_command(enrol)
+officers.add_command(enrolment)
+officers.add_command(genesis)
 
 
 @officers.command

@@ -27,10 +27,13 @@ from strongroom.custody._canonical import (
 )
 from strongroom.custody._card_uri import CARD_SCHEME, CardUri
 from strongroom.custody._chain import Chain, check_genesis_body
+from strongroom.custody._default_rules import DEFAULT_RULES
 from strongroom.custody._documents import (
     MAX_APPROVALS,
     MAX_REQUEST_BYTES,
     ApprovalRequest,
+    Enrolment,
+    EnrolmentBody,
     Evidence,
     Genesis,
     GenesisBody,
@@ -41,6 +44,12 @@ from strongroom.custody._documents import (
     document_hash,
     read_document,
     write_document,
+)
+from strongroom.custody._enrolment import (
+    MAX_ENROLMENT_BYTES,
+    make_enrolment,
+    person_enrolled,
+    verify_enrolment,
 )
 from strongroom.custody._errors import (
     ApprovalRefusedError,
@@ -54,6 +63,14 @@ from strongroom.custody._errors import (
 )
 from strongroom.custody._evidence import MAX_EVIDENCE_BYTES, VerifiedEvidence, make_evidence, verify_evidence
 from strongroom.custody._gate import MAX_ADMITTED, QuorumGate, plain_parameters
+from strongroom.custody._genesis_words import (
+    describe_enrolment,
+    describe_genesis,
+    describe_hash,
+    genesis_warnings,
+    hash_of_body,
+    rule_in_words,
+)
 from strongroom.custody._key_files import (
     KDF_ROUNDS,
     MAX_KEY_FILE_BYTES,
@@ -77,9 +94,11 @@ from strongroom.custody._requests import (
     execute,
     new_request,
 )
+from strongroom.custody._spoken import spoken
 from strongroom.custody._ssh_signatures import (
     MAX_SIGNATURE_BYTES,
     NAMESPACE_APPROVAL,
+    NAMESPACE_ENROLMENT,
     NAMESPACE_GENESIS,
     NAMESPACE_REJECTION,
     OfficerSigner,
@@ -100,6 +119,7 @@ from strongroom.custody._words import VERB_WORDS, describe_request, neutral
 __all__ = [
     "CARD_SCHEME",
     "CUSTODY_VERBS",
+    "DEFAULT_RULES",
     "INCOMPATIBLE",
     "KDF_ROUNDS",
     "MAX_ADMITTED",
@@ -108,6 +128,7 @@ __all__ = [
     "MAX_CLOCK_SKEW_S",
     "MAX_DEPTH",
     "MAX_DOCUMENT_BYTES",
+    "MAX_ENROLMENT_BYTES",
     "MAX_EVIDENCE_BYTES",
     "MAX_KEY_FILE_BYTES",
     "MAX_REQUEST_BYTES",
@@ -115,6 +136,7 @@ __all__ = [
     "MAX_STANDING_S",
     "MIN_PASSPHRASE_BYTES",
     "NAMESPACE_APPROVAL",
+    "NAMESPACE_ENROLMENT",
     "NAMESPACE_GENESIS",
     "NAMESPACE_REJECTION",
     "STANDING_VERB",
@@ -128,6 +150,8 @@ __all__ = [
     "ChainError",
     "CustodyError",
     "CustodyState",
+    "Enrolment",
+    "EnrolmentBody",
     "Evidence",
     "Genesis",
     "GenesisBody",
@@ -161,28 +185,38 @@ __all__ = [
     "check_genesis_body",
     "check_recipient",
     "dearmour",
+    "describe_enrolment",
+    "describe_genesis",
+    "describe_hash",
     "describe_request",
     "document_hash",
     "execute",
+    "genesis_warnings",
+    "hash_of_body",
     "identities_request",
     "key_of_signature",
+    "make_enrolment",
     "make_evidence",
     "neutral",
     "new_request",
     "parse_canonical",
+    "person_enrolled",
     "plain_parameters",
     "read_agent_signature",
     "read_document",
     "read_identities",
     "require_quorum",
     "require_standing",
+    "rule_in_words",
     "rule_of",
     "sign_request",
     "signature_from_base64",
     "signature_from_raw",
     "signature_to_base64",
     "signed_bytes",
+    "spoken",
     "use_standing",
+    "verify_enrolment",
     "verify_evidence",
     "verify_signature",
     "write_document",

@@ -103,6 +103,24 @@ class Genesis(_Document, frozen=True):
     signatures: Annotated[tuple[Signature, ...], msgspec.Meta(min_length=1, max_length=MAX_PEOPLE)]
 
 
+class EnrolmentBody(_Document, frozen=True):
+    """What somebody says of themselves who is to become an officer. Roles and principals others give them."""
+
+    type: Literal["strongroom-enrolment-v1"]
+    id: Id
+    name: Words
+    keys: Annotated[tuple[KeyLine, ...], msgspec.Meta(min_length=1, max_length=8)]
+    recipient: Recipient
+    created: Seconds
+
+
+class Enrolment(_Document, frozen=True):
+    """An enrolment with one signature by each of its keys, in their order: whoever made it holds them all."""
+
+    body: EnrolmentBody
+    signatures: Annotated[tuple[Signature, ...], msgspec.Meta(min_length=1, max_length=8)]
+
+
 class ApprovalRequest(_Document, frozen=True):
     """What officers sign: one act, with everything that it depends on."""
 
@@ -144,7 +162,9 @@ class Evidence(_Document, frozen=True):
     """When the act was begun, by the clock of the service."""
 
 
-DocumentT = TypeVar("DocumentT", Genesis, GenesisBody, ApprovalRequest, Record, Evidence)
+DocumentT = TypeVar(
+    "DocumentT", Genesis, GenesisBody, Enrolment, EnrolmentBody, ApprovalRequest, Record, Evidence
+)
 
 
 def read_document(data: bytes, kind: type[DocumentT], *, max_bytes: int = MAX_DOCUMENT_BYTES) -> DocumentT:

@@ -27,6 +27,8 @@ NAMESPACE_REJECTION: Final = "rejection@strongroom"
 """Of signatures that reject one."""
 NAMESPACE_GENESIS: Final = "genesis@strongroom"
 """Of signatures under the beginning of a cluster."""
+NAMESPACE_ENROLMENT: Final = "enrolment@strongroom"
+"""Of signatures by which somebody shows that they hold the keys that they enrol."""
 
 MAX_SIGNATURE_BYTES: Final = 4096
 _MAGIC: Final = b"SSHSIG"

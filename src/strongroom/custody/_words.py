@@ -61,10 +61,10 @@ def describe_request(request: ApprovalRequest, state: CustodyState | None = None
         "",
         f"  act          {request.verb}",
         *_parameters(request.parameters),
-        f"  asked for by {_shown(request.requester)}{_person(request.requester, state)}",
-        f"  asked at     {_time(request.created)}",
-        f"  good until   {_time(request.expires)}",
-        f"  cluster      {request.cluster}{f' ({_shown(state.name)})' if state else ''}",
+        f"  asked for by {quoted(request.requester)}{_person(request.requester, state)}",
+        f"  asked at     {shown_time(request.created)}",
+        f"  good until   {shown_time(request.expires)}",
+        f"  cluster      {request.cluster}{f' ({quoted(state.name)})' if state else ''}",
         f"  under        {request.state}",
         f"  nonce        {request.nonce}",
         f"  SHA-256      {document_hash(write_document(request))}",
@@ -94,14 +94,14 @@ def _parameters(parameters: Mapping[str, object]) -> list[str]:
         return ["  parameters   none"]
     lines: list[str] = []
     for name in sorted(parameters):
-        lines += _value(f"{_shown(name)}", parameters[name], 4)
+        lines += _value(f"{quoted(name)}", parameters[name], 4)
     return ["  parameters", *lines]
 
 
 def _value(name: str, value: object, indent: int) -> list[str]:
     head = " " * indent + name
     if isinstance(value, Mapping) and value:
-        inner = [line for key in sorted(value) for line in _value(_shown(str(key)), value[key], indent + 2)]
+        inner = [line for key in sorted(value) for line in _value(quoted(str(key)), value[key], indent + 2)]
         return [f"{head}:", *inner]
     if isinstance(value, Sequence) and not isinstance(value, str) and value:
         return [f"{head}:", *(line for item in value for line in _value("-", item, indent + 2))]
@@ -111,16 +111,18 @@ def _value(name: str, value: object, indent: int) -> list[str]:
 def _scalar(value: object) -> str:
     """Texts are in quotation marks, so that "1" and 1, or an empty text and none, look different."""
     if isinstance(value, str):
-        return _shown(value)
+        return quoted(value)
     return canonical_json(value).decode()  # type: ignore[arg-type]  # what a request holds is JSON
 
 
-def _shown(text: str) -> str:
+def quoted(text: str) -> str:
+    """Return text in quotation marks, with escapes for them and for what does not show as itself."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{neutral(escaped)}"'
 
 
-def _time(seconds: int) -> str:
+def shown_time(seconds: int) -> str:
+    """Return a moment in UTC; any number of seconds has words."""
     try:
         return dt.datetime.fromtimestamp(seconds, dt.UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     except (ValueError, OverflowError, OSError):  # a request may name any second
@@ -129,7 +131,7 @@ def _time(seconds: int) -> str:
 
 def _person(requester: str, state: CustodyState | None) -> str:
     officers = state.officers.values() if state is not None else ()
-    return "".join(f" = {_shown(one.name)} ({one.id})" for one in officers if one.is_known_as(requester))
+    return "".join(f" = {quoted(one.name)} ({one.id})" for one in officers if one.is_known_as(requester))
 
 
 def _rule(request: ApprovalRequest, state: CustodyState) -> list[str]:
