@@ -63,3 +63,23 @@ class Home(NamedTuple):
     def unfinished_mark(self) -> Path:
         """Stands here while ``init`` is at work: a home with it is half initialised."""
         return self.root / "init-unfinished"
+
+    @property
+    def custody(self) -> Path:
+        """What concerns officers: genesis, deliveries; of homes that have officers only."""
+        return self.root / "custody"
+
+    @property
+    def genesis_file(self) -> Path:
+        """The genesis that the officers signed."""
+        return self.custody / "genesis.json"
+
+    @property
+    def access_keys(self) -> Path:
+        """Access keys that ``init --script`` made, as JSON, mode 0400: to be taken and removed."""
+        return self.root / "access-keys"
+
+    @property
+    def init_journal(self) -> Path:
+        """Stands here while ``init --script`` is at work: how far it came."""
+        return self.root / "init-journal.json"

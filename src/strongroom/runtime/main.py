@@ -30,7 +30,7 @@ from strongroom.core import (
 from strongroom.runtime._api_fleet import ApiFleet
 from strongroom.runtime._key_door import KeyDoor
 from strongroom.runtime._key_making import KeyMaking
-from strongroom.runtime._protect import protect_process
+from strongroom.wiring.process_protection import protect_process
 from strongroom.runtime._root_keeping import RootKeeping
 from strongroom.runtime._supervisor import Supervisor
 from strongroom.storage import ReadOnlyStore, RootRecord, Store, upgrade_database

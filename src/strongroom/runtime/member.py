@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from strongroom.core import MemberFailedError, StrongroomError
-from strongroom.runtime._protect import die_with_parent, protect_process
+from strongroom.wiring.process_protection import die_with_parent, protect_process
 from strongroom.wiring.bootstrap import (
     ONCE_MODES,
     MemberBootstrap,

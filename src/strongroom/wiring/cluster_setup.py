@@ -61,6 +61,21 @@ class SetUpMember(NamedTuple):
     wrapping: Sequence[WrapTried]
 
 
+class PinAccess(NamedTuple):
+    """How the PINs of a member's token are come by. Both raise ConfigError where there is none."""
+
+    user: Callable[[MemberConfig], Secret]
+    security_officer: Callable[[MemberConfig], Secret]
+
+
+def pins_of(home: Home) -> PinAccess:
+    """Read them from the home: the user PIN as it is configured, the security officer's from ``pins/<member>-so``."""
+    return PinAccess(
+        lambda member: read_pin(member, home),
+        lambda member: read_clear_pin(officer_pin(member), home.root),
+    )
+
+
 class Doors(NamedTuple):
     """The ways into every member, in the order of the members."""
 
@@ -117,13 +132,16 @@ async def make_development_members(home: Home, progress: Progress) -> list[SetUp
     return members
 
 
-async def choose_algorithm(home: Home, members: list[SetUpMember], progress: Progress) -> WrapAlgorithm:
+async def choose_algorithm(
+    home: Home, members: list[SetUpMember], progress: Progress, pins: PinAccess | None = None
+) -> WrapAlgorithm:
     """Choose the wrap algorithm of the cluster that these members make: the best that all can.
 
     Raises ConfigError, which says what each member lacks.
     """
     answers = {member.config.name: member.wrapping for member in members}
-    ask = asker([member.config for member in members], home, runtime_folder(home))
+    user_pin = (pins or pins_of(home)).user
+    ask = asker([member.config for member in members], home, runtime_folder(home), user_pin)
     algorithm = await choose_wrap_algorithm(answers, ask)
     progress(f"the members wrap by {algorithm.name}")
     return algorithm
@@ -131,13 +149,18 @@ async def choose_algorithm(home: Home, members: list[SetUpMember], progress: Pro
 
 @contextlib.asynccontextmanager
 async def open_doors(
-    home: Home, members: Sequence[MemberConfig], algorithm: WrapAlgorithm, sockets: Path
+    home: Home,
+    members: Sequence[MemberConfig],
+    algorithm: WrapAlgorithm,
+    sockets: Path,
+    pins: PinAccess | None = None,
 ) -> AsyncIterator[Doors]:
     """Run two workers per member, one logged in as user and one as security officer, and give their doors.
 
-    Two, since a process is logged in as one or the other. The officer's PIN is read from ``pins/<member>-so`` of the
-    home. Raises ConfigError where that is not there, PinRefusedError for a PIN that was refused before, and HsmError.
+    Two, since a process is logged in as one or the other. ``pins``: else as ``pins_of`` finds them. Raises ConfigError
+    where one is not there, PinRefusedError for a PIN that was refused before, and HsmError.
     """
+    access = pins or pins_of(home)
 
     def bootstrap(config: MemberConfig, mode: MemberMode, secret: Secret) -> MemberBootstrap:
         try:
@@ -158,7 +181,7 @@ async def open_doors(
         doors = Doors([], [], [], [], algorithm)
         for config in members:
             environment = member_environment(config, home)
-            as_user = bootstrap(config, "administer", read_pin(config, home))
+            as_user = bootstrap(config, "administer", access.user(config))
             doors.users.append(await stack.enter_async_context(admin_worker(as_user, environment)))
             use = RemoteMember(config.name, as_user.use_path)
             stack.callback(use.close)
@@ -166,7 +189,7 @@ async def open_doors(
             keys = RemoteKeys(config.name, as_user.admin_path)
             stack.callback(keys.close)
             doors.replicas.append(Replica(config.name, keys, use))
-            as_officer = bootstrap(config, "officer", read_clear_pin(officer_pin(config), home.root))
+            as_officer = bootstrap(config, "officer", access.security_officer(config))
             doors.officers.append(await stack.enter_async_context(admin_worker(as_officer, environment)))
         yield doors
 

@@ -1,4 +1,4 @@
-"""A certificate authority and a server certificate of our own making, for development.
+"""A certificate authority and a server certificate of our own making: for development, and where a script of init asks for it.
 
 The CA's key is used once and not kept: when the server certificate is near its end, both are made anew.
 """
@@ -6,6 +6,7 @@ The CA's key is used once and not kept: when the server certificate is near its 
 import datetime as dt
 import ipaddress
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from cryptography import x509
@@ -21,12 +22,11 @@ KEY_FILE = "server.key"
 
 _LIFE = dt.timedelta(days=365)
 _RENEW_BEFORE = dt.timedelta(days=30)
-_HOSTS = ("localhost",)
-_ADDRESSES = ("127.0.0.1", "::1")
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
-def make_development_tls(folder: Path, *, clock: Clock) -> None:
-    """Write ca.pem, server.pem and server.key (mode 0400) into a folder, for localhost and loopback addresses."""
+def make_development_tls(folder: Path, *, clock: Clock, hosts: Sequence[str] = _LOOPBACK) -> None:
+    """Write ca.pem, server.pem and server.key (mode 0400) into a folder, for host names and addresses (default: loopback)."""
     folder.mkdir(mode=0o700, exist_ok=True)
     now = dt.datetime.fromtimestamp(clock.now(), dt.UTC)
     ca_key, server_key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
@@ -38,9 +38,9 @@ def make_development_tls(folder: Path, *, clock: Clock) -> None:
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(ca_key.public_key()), critical=False)
         .sign(ca_key, hashes.SHA256())
     )
-    names: list[x509.GeneralName] = [x509.DNSName(host) for host in _HOSTS]
-    names += [x509.IPAddress(ipaddress.ip_address(address)) for address in _ADDRESSES]
-    server_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    names = [_general_name(host) for host in hosts]
+    # X.520 has room for 64 characters in a common name; clients look at the alternative names.
+    server_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, hosts[0][:64])])
     server = (
         _builder(server_name, ca_name, server_key.public_key(), now)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
@@ -80,8 +80,24 @@ def renew_development_tls(folder: Path, *, clock: Clock) -> bool:
     is_ours = certificate.issuer.rfc4514_string() == "CN=Strongroom development CA"
     if not is_ours or certificate.not_valid_after_utc - now > _RENEW_BEFORE:
         return False
-    make_development_tls(folder, clock=clock)
+    make_development_tls(folder, clock=clock, hosts=_hosts_of(certificate))
     return True
+
+
+def _general_name(host: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(host))
+    except ValueError:
+        return x509.DNSName(host)
+
+
+def _hosts_of(certificate: x509.Certificate) -> Sequence[str]:
+    try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return _LOOPBACK
+    addresses = map(str, names.get_values_for_type(x509.IPAddress))
+    return (*names.get_values_for_type(x509.DNSName), *addresses) or _LOOPBACK
 
 
 def write_private(path: Path, content: bytes) -> None:

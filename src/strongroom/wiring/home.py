@@ -35,13 +35,44 @@ def locked_home(home: Home) -> Iterator[None]:
         os.close(lock)
 
 
+def make_home_folder(home: Home) -> None:
+    """Make the folder of a home that is to be initialised. Raises HomeError when it holds other things."""
+    try:
+        home.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise HomeError(f"cannot make {home.root}: {error.strerror}") from error
+    ours = {"lock", home.unfinished_mark.name, home.init_journal.name, f".{home.init_journal.name}.new"}
+    foreign = sorted(path.name for path in home.root.iterdir() if path.name not in ours)
+    if foreign and not home.config_file.exists() and not _is_begun(home):
+        raise HomeError(
+            f"{home.root} holds other things ({', '.join(foreign[:3])} …)",
+            next_step="set STRONGROOM_HOME to a new or empty folder",
+        )
+    home.root.chmod(0o700)
+
+
+def refuse_scripted(home: Home) -> None:
+    """Leave a home alone that ``init --script`` has begun: it has the PINs of tokens. Raises HomeError."""
+    if home.init_journal.exists():
+        raise HomeError(
+            f"{home.root} is half initialised from a script, and holds the PINs of its tokens",
+            next_step="run the same 'strongroom init --script … --genesis …' again; it goes on where it was",
+        )
+
+
+def _is_begun(home: Home) -> bool:
+    return home.unfinished_mark.exists() or home.init_journal.exists()
+
+
 def require_complete(home: Home) -> None:
     """Check that a home is there, private and fully initialised. Raises HomeError with what to do."""
     if not home.root.is_dir() or not (home.config_file.exists() or home.unfinished_mark.exists()):
         raise HomeError(
             f"{home.root} is not a Strongroom home",
-            next_step="run 'strongroom init --development' to make one",
+            next_step="run 'strongroom init --development' to make one, or see docs/initialisation.md",
         )
+    if home.unfinished_mark.exists():
+        refuse_scripted(home)
     if home.unfinished_mark.exists():
         raise HomeError(
             f"{home.root} is half initialised: an earlier 'strongroom init' did not finish",

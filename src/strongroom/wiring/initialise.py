@@ -5,28 +5,26 @@ still stands was never in use, so the next ``init`` removes what the interrupted
 """
 
 import shutil
-from functools import partial
 from pathlib import Path
 
 import msgspec
 
 from strongroom.config import ClusterConfig, Config, Home, ServiceConfig, render_config
-from strongroom.core import Clock, HomeError, HsmUse
-from strongroom.keyring import CREDENTIALS, CacheLimits, KekCiphers, make_access_key
+from strongroom.core import Clock
 from strongroom.service import Role
-from strongroom.storage import MemberRecord, RootRecord, Store, Transaction, create_database
 from strongroom.wiring.cluster_setup import (
-    MadeRoot,
     Progress,
-    SetUpMember,
     choose_algorithm,
     make_development_members,
     make_root,
     open_doors,
 )
 from strongroom.wiring.development_tls import make_development_tls, write_private
+from strongroom.wiring.first_records import FirstAccessKey, MadeAccessKey, make_records
 from strongroom.wiring.home import (
     locked_home,
+    make_home_folder,
+    refuse_scripted,
     remove_runtime_folder,
     require_complete,
     runtime_folder,
@@ -55,8 +53,9 @@ async def initialise_development(root: Path, *, port: int, clock: Clock, progres
     process is at work on it, and HsmError when a token refuses.
     """
     home = Home(root)
-    _make_folder(home)
+    make_home_folder(home)
     with locked_home(home):
+        refuse_scripted(home)
         if home.config_file.exists() and not home.unfinished_mark.exists():
             require_complete(home)
             return False
@@ -68,12 +67,15 @@ async def initialise_development(root: Path, *, port: int, clock: Clock, progres
             async with open_doors(home, configs, algorithm, runtime_folder(home)) as doors:
                 made = await make_root(doors, clock, progress)
                 progress("making the database and an access key for development")
-                access_key = await _make_database(home, members, doors.uses[0], made, clock=clock)
+                first = FirstAccessKey(DEVELOPMENT_PRINCIPAL, _ROLES)
+                (access_key,) = await make_records(
+                    home, members, doors.uses[0], made, access_keys=[first], clock=clock
+                )
         finally:
             remove_runtime_folder(home)
         progress("making a TLS certificate authority for this machine")
         make_development_tls(home.tls, clock=clock)
-        write_private(home.development_access_key, msgspec.json.encode(access_key))
+        write_private(home.development_access_key, msgspec.json.encode(_written(access_key)))
         config = Config(
             version=1,
             service=ServiceConfig(port=port),
@@ -84,21 +86,6 @@ async def initialise_development(root: Path, *, port: int, clock: Clock, progres
         home.unfinished_mark.unlink()
         sync_tree(home.root)
     return True
-
-
-def _make_folder(home: Home) -> None:
-    try:
-        home.root.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise HomeError(f"cannot make {home.root}: {error.strerror}") from error
-    ours = {"lock", home.unfinished_mark.name}
-    foreign = sorted(path.name for path in home.root.iterdir() if path.name not in ours)
-    if foreign and not home.config_file.exists() and not home.unfinished_mark.exists():
-        raise HomeError(
-            f"{home.root} holds other things ({', '.join(foreign[:3])} …)",
-            next_step="set STRONGROOM_HOME to a new or empty folder",
-        )
-    home.root.chmod(0o700)
 
 
 def _start_afresh(home: Home, progress: Progress) -> None:
@@ -114,48 +101,5 @@ def _start_afresh(home: Home, progress: Progress) -> None:
         folder.mkdir(mode=0o700)
 
 
-async def _make_database(
-    home: Home, members: list[SetUpMember], hsm: HsmUse, made: MadeRoot, *, clock: Clock
-) -> DevelopmentAccessKey:
-    """Record root and members, and make the development access key under a domain of its own."""
-    create_database(home.database)
-    store = Store.open(home.database)
-    try:
-        ciphers = KekCiphers(
-            store, hsm, clock=clock, limits=CacheLimits(60.0, 10, 10, 0.0), request_s=_HSM_LIMIT_S
-        )
-        now = clock.now()
-        root = RootRecord(
-            made.root_id,
-            int(made.algorithm),
-            made.check.kind,
-            made.check.value,
-            made.canary.blob,
-            made.canary.digest,
-            now,
-        )
-        records = [_record(member, position) for position, member in enumerate(members)]
-        await store.write(lambda tx: tx.insert_root(root))
-        for record in records:
-            await store.write(partial(Transaction.insert_member, record=record))
-        for transport in made.transports:
-            await store.write(partial(Transaction.insert_transport_key, record=transport))
-        domain = await ciphers.new_domain(made.root_id, CREDENTIALS)
-        await store.write(lambda tx: tx.insert_domain(domain))
-        access_key, secret = await make_access_key(
-            ciphers, domain.domain_id, principal=DEVELOPMENT_PRINCIPAL, roles=_ROLES, now=now
-        )
-        await store.write(lambda tx: tx.insert_access_key(access_key))
-    finally:
-        store.close()
-    return DevelopmentAccessKey(access_key.access_key_id, secret.reveal().decode())
-
-
-def _record(member: SetUpMember, position: int) -> MemberRecord:
-    return MemberRecord(
-        member.config.name,
-        member.config.profile,
-        member.token.serial,
-        member.token.label,
-        position,
-    )
+def _written(made: MadeAccessKey) -> DevelopmentAccessKey:
+    return DevelopmentAccessKey(made.access_key_id, made.secret.reveal().decode())

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from strongroom.config import Home, MemberConfig
-from strongroom.core import ConfigError, WrapAlgorithm
+from strongroom.core import ConfigError, Secret, WrapAlgorithm
 from strongroom.wiring.bootstrap import Started, WrapTried
 from strongroom.wiring.pin_sealing import read_pin
 from strongroom.wiring.workers import member_bootstrap, member_environment, start_member
@@ -40,9 +40,14 @@ async def choose_wrap_algorithm(
     return WrapAlgorithm(common.algorithm)
 
 
-async def try_member(member: MemberConfig, home: Home, sockets: Path) -> list[WrapTried]:
+async def try_member(
+    member: MemberConfig,
+    home: Home,
+    sockets: Path,
+    user_pin: Callable[[MemberConfig], Secret] | None = None,
+) -> list[WrapTried]:
     """Start a worker that logs in as user, tries every wrap algorithm, and ends. Raises HsmError."""
-    pin = read_pin(member, home)
+    pin = read_pin(member, home) if user_pin is None else user_pin(member)
     try:
         bootstrap = member_bootstrap(member, home, "probe", pin=pin.reveal(), sockets=sockets, generation=0)
     finally:
@@ -54,11 +59,14 @@ async def try_member(member: MemberConfig, home: Home, sockets: Path) -> list[Wr
 
 
 def asker(
-    members: Sequence[MemberConfig], home: Home, sockets: Path
+    members: Sequence[MemberConfig],
+    home: Home,
+    sockets: Path,
+    user_pin: Callable[[MemberConfig], Secret] | None = None,
 ) -> Callable[[str], "asyncio.Future[list[WrapTried]]"]:
-    """Return what tries all on one member, by its name."""
+    """Return what tries all on one member, by its name. ``user_pin``: else its PIN is read as it is configured."""
     by_name = {member.name: member for member in members}
-    start = partial(try_member, home=home, sockets=sockets)
+    start = partial(try_member, home=home, sockets=sockets, user_pin=user_pin)
     return lambda name: asyncio.ensure_future(start(by_name[name]))
 
 
