@@ -1,8 +1,8 @@
-"""Runs ``init --script`` in a process that kills itself at the n-th point: each step in words, and both sides of each save.
+"""Runs ``init --script`` in a process that kills itself at a point: a step in words, or one side of a save of the journal.
 
-    python init_program.py HOME SCRIPT GENESIS N
+    python init_program.py HOME SCRIPT GENESIS POINT
 
-N is 0: it is not killed, and the number of points is printed at the end.
+POINT is a number, or a part of what the point is called; empty: it is not killed, and how many there were is printed last.
 """
 
 import asyncio
@@ -20,26 +20,28 @@ from strongroom.wiring.initialise_scripted import initialise_scripted
 class Points:
     """Counts points, says what each is, and ends the process at one of them as a power cut would."""
 
-    def __init__(self, last: int) -> None:
+    def __init__(self, last: str) -> None:
         self._last = last
         self.n_points = 0
 
     def pass_one(self, what: str) -> None:
         self.n_points += 1
         print(f"{self.n_points} {what}", flush=True)
-        if self.n_points == self._last:
+        is_last = what.find(self._last) >= 0 if not self._last.isdigit() else self.n_points == int(self._last)
+        if self._last and is_last:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
 def main() -> None:
-    root, script, genesis, last = (Path(argument) for argument in sys.argv[1:])
-    points = Points(int(str(last)))
+    root, script, genesis = (Path(argument) for argument in sys.argv[1:4])
+    points = Points(sys.argv[4])
     save = JournalFile.save
 
     def save_between_points(self, journal):  # type: ignore[no-untyped-def]
-        points.pass_one("before a save")
+        state = ", ".join(f"{name}={member.step.value}" for name, member in journal.members.items())
+        points.pass_one(f"before saving {state}")
         save(self, journal)
-        points.pass_one("after a save")
+        points.pass_one(f"after saving {state}")
 
     JournalFile.save = save_between_points  # type: ignore[method-assign]
     work = initialise_scripted(

@@ -22,6 +22,7 @@ from strongroom.config._config import (
     check_config,
     load_config,
     render_config,
+    toml_value,
 )
 from strongroom.config._environment import (
     default_port,
@@ -71,5 +72,6 @@ __all__ = [
     "render_config",
     "runtime_base",
     "softhsm_module",
+    "toml_value",
     "worker_environment",
 ]

@@ -219,25 +219,32 @@ def render_config(config: Config) -> str:
     members = tables["cluster"].pop("members")
     if not tables["cluster"]:
         del tables["cluster"]
-    lines = [f"{key} = {_value(value)}" for key, value in tables.items() if not isinstance(value, dict)]
+    lines = [f"{key} = {toml_value(value)}" for key, value in tables.items() if not isinstance(value, dict)]
     for name, table in tables.items():
         if isinstance(table, dict):
-            lines += ["", f"[{name}]", *(f"{key} = {_value(value)}" for key, value in table.items())]
+            lines += ["", f"[{name}]", *(f"{key} = {toml_value(value)}" for key, value in table.items())]
     for member in members:
-        lines += ["", "[[cluster.members]]", *(f"{key} = {_value(value)}" for key, value in member.items())]
+        lines += [
+            "",
+            "[[cluster.members]]",
+            *(f"{key} = {toml_value(value)}" for key, value in member.items()),
+        ]
     return "\n".join(lines) + "\n"
 
 
-def _value(value: object) -> str:
+def toml_value(value: object) -> str:
+    """Write one value as TOML, on one line."""
     match value:
         case bool():
             return "true" if value else "false"
         case int() | float():
             return repr(value)
         case list():
-            return "[" + ", ".join(map(_value, value)) + "]"
+            return "[" + ", ".join(map(toml_value, value)) + "]"
         case dict():
-            return "{ " + ", ".join(f"{_text(key)} = {_value(item)}" for key, item in value.items()) + " }"
+            return (
+                "{ " + ", ".join(f"{_text(key)} = {toml_value(item)}" for key, item in value.items()) + " }"
+            )
         case _:
             return _text(str(value))
 

@@ -24,11 +24,11 @@ from strongroom.runtime._control import ControlClient
 from strongroom.runtime._domain_rotations import finish_domain_rotations
 from strongroom.runtime._keys_at_main import KeysAtMain
 from strongroom.runtime._metrics import MetricsOfAll
-from strongroom.wiring.process_protection import die_with_parent, protect_process
 from strongroom.wiring.bootstrap import ApiBootstrap, Started, failed_frame, read_bootstrap, started_frame
 from strongroom.wiring.configured_callers import bearer_tokens, client_identities
 from strongroom.wiring.data_plane import DataPlane, build_data_plane
 from strongroom.wiring.events import LoggedEvents, configure_logging
+from strongroom.wiring.process_protection import die_with_parent, protect_process
 from strongroom.wiring.server_tls import server_tls
 
 _ASK_S = 1.0

@@ -30,13 +30,13 @@ from strongroom.core import (
 from strongroom.runtime._api_fleet import ApiFleet
 from strongroom.runtime._key_door import KeyDoor
 from strongroom.runtime._key_making import KeyMaking
-from strongroom.wiring.process_protection import protect_process
 from strongroom.runtime._root_keeping import RootKeeping
 from strongroom.runtime._supervisor import Supervisor
 from strongroom.storage import ReadOnlyStore, RootRecord, Store, upgrade_database
 from strongroom.wiring.development_tls import renew_development_tls
 from strongroom.wiring.events import AuditedEvents, configure_logging
 from strongroom.wiring.home import locked_home, remove_runtime_folder, require_complete, runtime_folder
+from strongroom.wiring.process_protection import protect_process
 from strongroom.wiring.quotas import check_quotas
 from strongroom.wiring.replication_rules import replication_rules
 

@@ -12,7 +12,6 @@ import sys
 from pathlib import Path
 
 from strongroom.core import MemberFailedError, StrongroomError
-from strongroom.wiring.process_protection import die_with_parent, protect_process
 from strongroom.wiring.bootstrap import (
     ONCE_MODES,
     MemberBootstrap,
@@ -24,6 +23,7 @@ from strongroom.wiring.bootstrap import (
 from strongroom.wiring.events import LoggedEvents, configure_logging
 from strongroom.wiring.member import BuiltMember, build_member
 from strongroom.wiring.member_tokens import sync_store, work_once
+from strongroom.wiring.process_protection import die_with_parent, protect_process
 from strongroom.wiring.softhsm_home import keep_softhsm_config
 
 _BROKEN_STATUS = 3

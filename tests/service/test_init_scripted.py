@@ -1,0 +1,138 @@
+"""``strongroom init --script``: from two blank SoftHSM tokens to a cluster that serves, unattended, whatever interrupts it."""
+
+import base64
+import json
+import re
+
+import pytest
+
+from running_service import configure, require_softhsm
+from scripted_homes import Prepared, prepared
+from strongroom.config import load_config
+from strongroom.custody import document_hash
+from strongroom.hsm.token._softhsm_store import has_user_pin
+from strongroom.storage import ReadOnlyStore
+from strongroom.wiring.pin_sealing import read_pin
+
+pytestmark = pytest.mark.softhsm
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A home that init made of blank tokens, and what the command said."""
+    require_softhsm()
+    ready = prepared(tmp_path_factory.mktemp("scripted"))
+    done = ready.init()
+    assert done.returncode == 0, done.stderr
+    return ready, done
+
+
+def leaked(folder, secrets):
+    """Files that hold one of these secrets, as it is or in hex or base64."""
+    forms = [form for secret in secrets for form in (secret, secret.hex().encode(), base64.b64encode(secret))]
+    return [
+        str(path)
+        for path in folder.rglob("*")
+        if path.is_file() and any(form in path.read_bytes() for form in forms)
+    ]
+
+
+def secrets_of(ready: Prepared) -> list[bytes]:
+    members = load_config(ready.home.root).cluster.members
+    users = [read_pin(member, ready.home).reveal() for member in members]
+    officers = [pin.encode() for pin in ready.so_pins().values()]
+    assert len({*users, *officers}) == 2 * len(members), "each token has two PINs of its own"
+    return users + officers
+
+
+def test_a_scripted_home_serves_boto3(made):
+    ready, done = made
+    answer = json.loads(done.stdout)
+    assert answer["made"] is True
+    assert answer["genesis_sha256"] == document_hash(ready.genesis.read_bytes())
+    assert load_config(ready.home.root).custody.genesis_sha256 == answer["genesis_sha256"]
+    with ReadOnlyStore.open(ready.home.database) as store:
+        assert [one.document for one in store.get_custody_documents()] == [ready.genesis.read_bytes()]
+    configure(ready.home, section="service", processes=1)
+    with ready.service() as service:
+        service.start()
+        key = ready.client(service, "user/cleo").create_key()["KeyMetadata"]["KeyId"]
+        user = ready.client(service, "user/app")
+        policy = {"KeyId": key, "EncryptionContext": {"tenant": "7"}}
+        sealed = user.encrypt(Plaintext=b"from blank tokens", **policy)["CiphertextBlob"]
+        assert user.decrypt(CiphertextBlob=sealed, **policy)["Plaintext"] == b"from blank tokens"
+        assert service.stop() == 0
+
+
+def test_nothing_that_the_run_wrote_or_said_holds_a_pin(made):
+    ready, done = made
+    secrets = secrets_of(ready)
+    assert leaked(ready.folder, secrets) == []
+    assert not any(secret.decode() in done.stdout + done.stderr for secret in secrets)
+    keys = [ready.access_key(name)["secret_access_key"].encode() for name in ("user/cleo", "user/app")]
+    assert sorted(leaked(ready.folder, keys)) == sorted(
+        str(ready.home.access_keys / f"user-{name}.json") for name in ("app", "cleo")
+    )
+    left = {path.name for path in ready.home.pins.iterdir()}
+    assert left == {"alpha.sealed", "beta.sealed", "sealing-key"}, "the security officers' PINs are gone"
+
+
+def test_init_on_a_complete_home_changes_nothing(made, tmp_path):
+    ready, _done = made
+    before = {path: path.read_bytes() for path in ready.home.root.rglob("*") if path.is_file()}
+    again = ready.init()
+    assert (again.returncode, json.loads(again.stdout)["made"]) == (0, False)
+    assert {path: path.read_bytes() for path in ready.home.root.rglob("*") if path.is_file()} == before
+    (tmp_path / "other").mkdir()
+    other = prepared(tmp_path / "other", ('name = "production" ', 'name = "another" '))
+    elsewhere = other._replace(home=ready.home).init()
+    assert elsewhere.returncode == 1
+    assert "another genesis" in elsewhere.stderr
+
+
+def require_whole(ready: Prepared) -> None:
+    """Every token has the PINs that the home and the deliveries say, and holds the one root; nothing of the making is left."""
+    assert not ready.home.unfinished_mark.exists()
+    assert not ready.home.init_journal.exists()
+    members = load_config(ready.home.root).cluster.members
+    assert set(ready.so_pins()) == {member.name for member in members}
+    for member in members:
+        (token,) = [path for path in (ready.home.tokens / member.name).iterdir() if path.is_dir()]
+        assert has_user_pin((token / "token.object").read_bytes()), "one token, and it has a user"
+
+
+def test_init_killed_again_and_again_ends_in_a_whole_cluster(tmp_path):
+    require_softhsm()
+    ready = prepared(tmp_path / "ready")
+    points = (
+        "before saving alpha=token-made",  # the token has its label and its security officer, and nobody knows
+        "before saving alpha=user-set, beta=user-set",
+        "copying the root KEK to member beta",  # one of them has a root
+        "writing the configuration",
+    )
+    for point in points:
+        killed = ready.init_killed_at(point)
+        assert killed.returncode == -9, killed.stdout + killed.stderr
+    refused = ready.strongroom("serve")
+    assert (refused.returncode, "half initialised from a script" in refused.stderr) == (1, True)
+    done = ready.init()
+    assert done.returncode == 0, done.stderr
+    require_whole(ready)
+    assert leaked(ready.folder, secrets_of(ready)) == []
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1_800)
+def test_init_can_be_killed_at_every_point(tmp_path):
+    require_softhsm()
+    whole = prepared(tmp_path / "whole").init_killed_at("")
+    n_points = int(re.search(r"done (\d+)", whole.stdout)[1])
+    assert n_points > 40
+    for point in range(1, n_points + 1):
+        ready = prepared(tmp_path / f"point-{point}")
+        killed = ready.init_killed_at(str(point))
+        assert killed.returncode == -9, killed.stdout
+        done = ready.init()
+        assert done.returncode == 0, (point, killed.stdout, done.stderr)
+        require_whole(ready)
+        assert leaked(ready.folder, secrets_of(ready)) == [], point
