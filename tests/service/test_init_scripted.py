@@ -108,7 +108,6 @@ def test_init_killed_again_and_again_ends_in_a_whole_cluster(tmp_path):
         "before saving alpha=token-made",  # the token has its label and its security officer, and nobody knows
         "before saving alpha=user-set, beta=user-set",
         "copying the root KEK to member beta",  # one of them has a root
-        "writing the configuration",
     )
     for point in points:
         killed = ready.init_killed_at(point)
