@@ -18,7 +18,7 @@ from strongroom.keyring._versions import NO_MATERIAL, all_versions
 from strongroom.storage import KeyRecord, KeyUseRecord, KeyVersionRecord, Store, Transaction
 
 _MAX_HELD: Final = 20_000
-_ROWS_A_WRITE: Final = 200
+_ROWS_A_WRITE: Final = 500
 _PROCESSING: Final = frozenset({"Decrypt", "Verify", "VerifyMac"})
 
 
@@ -222,15 +222,14 @@ def _join_samples(
     tx: Transaction, *, samples: Mapping[tuple[str, str], Sample]
 ) -> dict[tuple[str, str], bytes]:
     """Store samples joined with what is there, and return up to which mark each goes."""
-    below = {}
-    for (key_id, material_id), sample in samples.items():
-        stored = tx.get_version_sample(key_id, material_id)
-        joined = sample if stored is None else Sample.decode(stored).joined(sample)
-        tx.put_version_sample(key_id, material_id, joined.encode())
-        below[key_id, material_id] = joined.below
-    return below
+    stored = tx.list_samples_of_keys({key_id for key_id, _ in samples})
+    joined = {
+        place: Sample.decode(stored[place]).joined(sample) if place in stored else sample
+        for place, sample in samples.items()
+    }
+    tx.put_version_samples({place: sample.encode() for place, sample in joined.items()})
+    return {place: sample.below for place, sample in joined.items()}
 
 
 def _note(tx: Transaction, *, uses: Sequence[KeyUseRecord]) -> None:
-    for use in uses:
-        tx.note_key_use(use)
+    tx.note_key_uses(uses)

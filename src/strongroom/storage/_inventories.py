@@ -1,5 +1,6 @@
 """What is known of the ciphertexts of a version: a sample of them, and inventories that people handed in."""
 
+from collections.abc import Collection, Mapping
 from typing import Final, NamedTuple
 
 from sqlalchemy import (
@@ -17,6 +18,7 @@ from sqlalchemy import (
     func,
     insert,
     select,
+    text,
 )
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -56,16 +58,13 @@ key_inventories: Final = Table(
 _SAMPLES_OF: Final = select(version_samples.c.material_id, version_samples.c.sample).where(
     version_samples.c.key_id == bindparam("key_id")
 )
-_SAMPLE: Final = select(version_samples.c.sample).where(
-    version_samples.c.key_id == bindparam("key_id"),
-    version_samples.c.material_id == bindparam("material_id"),
-)
-_DELETE_SAMPLE: Final = delete(version_samples).where(
-    version_samples.c.key_id == bindparam("of_key"), version_samples.c.material_id == bindparam("of_material")
+_SAMPLES_OF_KEYS: Final = select(version_samples).where(
+    version_samples.c.key_id.in_(bindparam("key_ids", expanding=True))
 )
 _DELETE_SAMPLES_OF: Final = delete(version_samples).where(version_samples.c.key_id == bindparam("of_key"))
-_INSERT_SAMPLE: Final = insert(version_samples).values(
-    {column.name: bindparam(column.name) for column in version_samples.columns}
+_PUT_SAMPLE: Final = text(
+    "INSERT INTO version_samples (key_id, material_id, sample) VALUES (:key_id, :material_id, :sample)"
+    " ON CONFLICT (key_id, material_id) DO UPDATE SET sample = excluded.sample"
 )
 _INVENTORIES_OF: Final = (
     select(key_inventories)
@@ -98,10 +97,10 @@ class InventoryRecord(NamedTuple):
 class InventoryReads(Queries):
     """See ``Reader``, which has them."""
 
-    def get_version_sample(self, key_id: str, material_id: str) -> bytes | None:
-        """Return the sample of the ciphertexts of a version; None when there is none."""
-        row = self._first(_SAMPLE, {"key_id": key_id, "material_id": material_id})
-        return None if row is None else bytes(row[0])
+    def list_samples_of_keys(self, key_ids: Collection[str]) -> dict[tuple[str, str], bytes]:
+        """Return the samples of the versions of up to 1,000 keys, by key id and material id."""
+        rows = self._all(_SAMPLES_OF_KEYS, {"key_ids": list(key_ids)})
+        return {(str(row[0]), str(row[1])): bytes(row[2]) for row in rows}
 
     def list_version_samples(self, key_id: str) -> dict[str, bytes]:
         """Return the samples of the versions of a key, by material id."""
@@ -122,12 +121,16 @@ class InventoryReads(Queries):
 class InventoryWrites(InventoryReads):
     """See ``Transaction``, which has them."""
 
-    def put_version_sample(self, key_id: str, material_id: str, sample: bytes) -> None:
-        """Store the sample of a version, in the place of what there was. Raises StorageError when there is no such key."""
+    def put_version_samples(self, samples: Mapping[tuple[str, str], bytes]) -> None:
+        """Store samples by key id and material id, in the place of what there was. Raises StorageError when there is no such key."""
+        if not samples:
+            return
+        rows = [
+            {"key_id": key_id, "material_id": material_id, "sample": sample}
+            for (key_id, material_id), sample in samples.items()
+        ]
         try:
-            self._connection.execute(_DELETE_SAMPLE, {"of_key": key_id, "of_material": material_id})
-            row = {"key_id": key_id, "material_id": material_id, "sample": sample}
-            self._connection.execute(_INSERT_SAMPLE, row)
+            self._connection.execute(_PUT_SAMPLE, rows)
         except SQLAlchemyError as error:
             raise translated(error) from error
 

@@ -1,5 +1,6 @@
 """The last use of each version of a key: table, record, reads and writes."""
 
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from sqlalchemy import (
@@ -13,10 +14,8 @@ from sqlalchemy import (
     Table,
     Text,
     bindparam,
-    insert,
     select,
     text,
-    update,
 )
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -56,14 +55,34 @@ use_tracking: Final = Table(
 )
 
 _USES_OF: Final = select(key_uses).where(key_uses.c.key_id == bindparam("key_id"))
-_USE: Final = _USES_OF.where(key_uses.c.material_id == bindparam("material_id"))
 _SINCE: Final = select(use_tracking.c.since)
-_INSERT: Final = insert(key_uses).values({name: bindparam(name) for name in _COLUMNS})
-_CHANGE: Final = (
-    update(key_uses)
-    .where(key_uses.c.key_id == bindparam("of_key"), key_uses.c.material_id == bindparam("of_material"))
-    .values({name: bindparam(f"new_{name}") for name in _COLUMNS[2:]})
+
+
+def _last(name: str) -> str:
+    """Of a column that belongs to the last use: its value there."""
+    return f"{name} = CASE WHEN excluded.used_at >= key_uses.used_at THEN excluded.{name} ELSE key_uses.{name} END"
+
+
+def _later_of(name: str) -> str:
+    """The later of two dates, either of which may be missing."""
+    return (
+        f"{name} = CASE WHEN key_uses.{name} IS NULL OR excluded.{name} > key_uses.{name}"
+        f" THEN excluded.{name} ELSE key_uses.{name} END"
+    )
+
+
+_JOIN: Final = text(
+    f"INSERT INTO key_uses ({', '.join(_COLUMNS)}) VALUES ({', '.join(f':{name}' for name in _COLUMNS)})"  # noqa: S608  # names of our own
+    " ON CONFLICT (key_id, material_id) DO UPDATE SET"
+    " n_uses = key_uses.n_uses + excluded.n_uses, n_protected = key_uses.n_protected + excluded.n_protected, "
+    + ", ".join(
+        (
+            *map(_last, ("used_at", "operation", "request_id")),
+            *map(_later_of, ("protected_at", "processed_at")),
+        )
+    )
 )
+"""``KeyUseRecord.joined`` in the database: thousands of versions are noted at a time."""
 
 
 class KeyUseRecord(NamedTuple):
@@ -113,16 +132,11 @@ class UseReads(Queries):
 class UseWrites(Queries):
     """See ``Transaction``, which has them."""
 
-    def note_key_use(self, record: KeyUseRecord) -> None:
-        """Join uses with what is known of the version. Raises StorageError when there is no such key."""
-        row = self._first(_USE, {"key_id": record.key_id, "material_id": record.material_id})
+    def note_key_uses(self, records: Sequence[KeyUseRecord]) -> None:
+        """Join uses with what is known of their versions. Raises StorageError when there is no such key."""
+        if not records:
+            return
         try:
-            if row is None:
-                self._connection.execute(_INSERT, record._asdict())
-                return
-            joined = KeyUseRecord(*row).joined(record)
-            values: dict[str, object] = {f"new_{name}": getattr(joined, name) for name in _COLUMNS[2:]}
-            values |= {"of_key": record.key_id, "of_material": record.material_id}
-            self._connection.execute(_CHANGE, values)
+            self._connection.execute(_JOIN, [record._asdict() for record in records])
         except SQLAlchemyError as error:
             raise translated(error) from error

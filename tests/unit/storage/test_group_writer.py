@@ -155,7 +155,7 @@ async def test_notes_leave_the_generation_of_everybody_alone(store, path):
     with ReadOnlyStore.open(path) as other:
         before = store.generation(), other.generation()
         for _ in range(3):
-            await store.note(lambda tx: tx.note_key_use(use))
+            await store.note(lambda tx: tx.note_key_uses([use]))
         assert other.list_key_uses(key.key_id)[0].n_uses == 3
         assert (store.generation(), other.generation()) == before
         await asyncio.gather(
