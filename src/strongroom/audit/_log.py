@@ -26,6 +26,11 @@ from strongroom.core import AuditUnavailableError, Clock
 SEGMENT_BYTES = 64 * 1024 * 1024
 RETRY_AFTER_S = 1.0
 """How long a log that failed refuses at once before it tries again."""
+_QUIET_TURNS = 2
+"""Of the event loop without a new entry, after which a group begins: what arrived before belongs to it."""
+_MOST_TURNS = 32
+_ENOUGH = 256
+"""After so many turns, or with so many entries, it begins anyway."""
 
 
 class AuditLog:
@@ -43,7 +48,8 @@ class AuditLog:
         self._lock = threading.Lock()
         # Guarded by the lock:
         self._queue = queue
-        self._is_rung = False
+        self._gathering: asyncio.AbstractEventLoop | None = None  # the loop that will begin a group
+        self._is_ready = not queue.is_empty  # a group may begin
         self._mourners: list[asyncio.Future[None]] = []
         self._thread = threading.Thread(target=self._run, name=f"audit-{name}", daemon=True)
 
@@ -113,9 +119,7 @@ class AuditLog:
         """
         with self._lock:
             ticket = self._queue.admit(kind, event, fields)
-            if not self._is_rung:
-                self._is_rung = True
-                self._bell.put(None)
+            self._begin()
         return ticket
 
     async def commit(self, ticket: int) -> None:
@@ -133,16 +137,14 @@ class AuditLog:
     async def record(self, kind: Kind, event: str, **fields: Unpack[EntryFields]) -> None:
         """Append and commit. Raises AuditUnavailableError; the entry is not in the log then.
 
-        The log thread is woken at the end of this turn of the event loop, so that what the turn records goes into
-        one group, and the two do not contend for the interpreter over the first entry of it.
+        The log thread is woken once turns of the event loop bring nothing new, so that all that is under way goes
+        into one group, and the two do not contend for the interpreter meanwhile.
         """
         loop = asyncio.get_running_loop()
         with self._lock:
             self._queue.admit(kind, event, fields)
             waiter = self._queue.tickets.wait_for_newest(loop)
-            if not self._is_rung:
-                self._is_rung = True
-                loop.call_soon(self._bell.put, None)
+            self._gather(loop)
         await waiter
 
     def record_uses(self, entries: Sequence[UseEntry], decided: Decided) -> None:
@@ -156,9 +158,30 @@ class AuditLog:
         with self._lock:
             self._queue.admit_all(entries)
             self._queue.tickets.wait_for_newest_batch(len(entries), loop, decided)
-            if not self._is_rung:
-                self._is_rung = True
-                loop.call_soon(self._bell.put, None)
+            self._gather(loop)
+
+    def _gather(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Have a group begin soon. For the holder of the lock."""
+        if self._gathering is not loop:  # one that stopped meanwhile begins nothing any more
+            self._gathering = loop
+            loop.call_soon(self._look, loop, -1, 0, 0)
+
+    def _look(self, loop: asyncio.AbstractEventLoop, seen: int, quiet: int, turns: int) -> None:
+        """Begin a group if the last turns brought nothing new; else look again after the next one."""
+        n_pending = self._queue.n_pending  # read without the lock: one too late is one turn late
+        quiet = quiet + 1 if n_pending == seen else 0
+        if quiet < _QUIET_TURNS and turns < _MOST_TURNS and n_pending < _ENOUGH:
+            loop.call_soon(self._look, loop, n_pending, quiet, turns + 1)
+            return
+        with self._lock:
+            self._gathering = None
+            self._begin()
+
+    def _begin(self) -> None:
+        """Wake the log thread, or have it go on once it is done with what it is at. For the holder of the lock."""
+        if not self._is_ready:
+            self._is_ready = True
+            self._bell.put(None)
 
     async def wait_dead(self) -> str:
         """Return why the log can never be written again, once its thread has died; wait until then.
@@ -207,11 +230,12 @@ class AuditLog:
         while True:
             with self._lock:
                 has_failed = self._queue.has_failed
-                if not self._queue.is_empty and not has_failed:
+                if not self._queue.is_empty and not has_failed and (self._is_ready or self._queue.is_closing):
                     return True
                 if self._queue.is_closing:
                     return False
-                self._is_rung = False
+                if self._queue.is_empty:
+                    self._is_ready = False
             try:
                 self._bell.get(timeout=self._retry_after_s if has_failed else None)
             except Empty:
@@ -220,13 +244,17 @@ class AuditLog:
     def _commit_group(self) -> None:
         with self._lock:
             group = self._queue.take_group()
+            self._is_ready = not self._queue.is_empty  # a write takes so many and no more
         try:
             self._segments.write(group)
         except OSError as error:
             self._fail(error)
             return
         with self._lock:
+            n_pending = self._queue.n_pending
             waiters = self._queue.succeed(len(group))
+            if self._queue.n_pending > n_pending:  # it tells of the disk's return
+                self._is_ready = True
         wake(waiters, has_failed=False)
 
     def _fail(self, error: OSError) -> None:

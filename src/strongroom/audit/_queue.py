@@ -46,6 +46,11 @@ class EntryQueue:
         return not self._pending
 
     @property
+    def n_pending(self) -> int:
+        """How many entries wait for a group."""
+        return len(self._pending)
+
+    @property
     def has_failed(self) -> bool:
         """Whether the last group failed."""
         return self._failure is not None
