@@ -83,6 +83,7 @@ from strongroom.service import (
     InRecentUseError,
     InvalidGrantTokenError,
     LockoutError,
+    NotApprovedError,
     PoliciesNotKeptError,
     QuotaExceededError,
     UnfitGrantError,
@@ -244,6 +245,7 @@ ERROR_RULES: tuple[ErrorRule, ...] = (
     ErrorRule(GrantLimitError, "LimitExceededException", 400, lambda error, _where:
               f"There are {error.limit} grants already, which is the most."),
     ErrorRule(UnfitGrantError, "ValidationException", 400, lambda error, _where: error.message),
+    ErrorRule(NotApprovedError, "UnsupportedOperationException", 400, lambda error, _where: _sentence(error)),
     ErrorRule(PoliciesNotKeptError, "UnsupportedOperationException", 400, lambda error, _where: error.message),
     ErrorRule(ApprovalRequiredError, "AccessDeniedException", 400, lambda _error, where:
               f"kms:{where.operation} needs an approval that this request does not have."),

@@ -12,7 +12,7 @@ class PolicyConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit
     """The policy of the partition."""
 
     fips: bool = False
-    """Only approved mechanisms and key sizes (``core.ApprovedAlgorithms``), at every place where a key is made or used."""
+    """Only approved mechanisms and key sizes (``core.APPROVED_SPECS``), at every place where a key is made or used."""
     audit_required: bool = True
     """No intent in the audit log, no effect; no outcome in it, no answer. It is always so: false is refused."""
 

@@ -8,6 +8,7 @@ that a ``Secret`` must not be zeroized by one thread while another reads it.
     Secret(<12 bytes>)
 """
 
+from strongroom.core._approved import APPROVED_ALGORITHMS, APPROVED_SPECS, why_not_approved
 from strongroom.core._batch import (
     MAX_BATCH_ITEMS,
     BatchAnswer,
@@ -88,6 +89,8 @@ from strongroom.core._values import (
 
 __all__ = [
     "APART",
+    "APPROVED_ALGORITHMS",
+    "APPROVED_SPECS",
     "HSM_KEY_ID_BYTES",
     "INVENTORY_FORMAT",
     "MAX_BATCH_ITEMS",
@@ -165,4 +168,5 @@ __all__ = [
     "root_object_ids",
     "transport_kind",
     "verify_mac",
+    "why_not_approved",
 ]

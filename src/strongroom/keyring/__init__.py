@@ -125,6 +125,7 @@ from strongroom.keyring._rotation import (
     VersionPage,
 )
 from strongroom.keyring._signing import MAX_SIGNATURE_BYTES
+from strongroom.keyring._software_module import SoftwareModule, find_software_module
 from strongroom.keyring._tags import DOMAIN_TAG, MAX_TAGS_OF_KEY, Tags
 from strongroom.keyring._use_values import (
     DataKeyPair,
@@ -303,6 +304,7 @@ __all__ = [
     "Sample",
     "SealedItem",
     "Signed",
+    "SoftwareModule",
     "Standing",
     "Tag",
     "TagLimitError",
@@ -324,6 +326,7 @@ __all__ = [
     "WrappingBits",
     "WrappingUnsupportedError",
     "end_due_key",
+    "find_software_module",
     "generate_material",
     "make_access_key",
     "material_of_import",

@@ -39,6 +39,7 @@ from strongroom.service._grant_tokens import grant_of_token, make_grant_token
 from strongroom.service._immediate import ImmediateService, Now
 from strongroom.service._key_authority import KeyAuthority
 from strongroom.service._lifecycle_rules import InRecentUseError, LifecycleRules
+from strongroom.service._partition_policy import NotApprovedError, PartitionPolicy
 from strongroom.service._policy import READING, ROLES_FOR, Role
 from strongroom.service._quota_table import QuotaTable
 from strongroom.service._quotas import Quota, QuotaRules, Quotas
@@ -79,8 +80,10 @@ __all__ = [
     "LockoutError",
     "MadeGrant",
     "NewGrant",
+    "NotApprovedError",
     "Now",
     "Officers",
+    "PartitionPolicy",
     "PoliciesNotKeptError",
     "PolicyCase",
     "PolicyCheck",

@@ -30,6 +30,7 @@ from strongroom.service._authority import FOR_EVERYBODY, NO_CONTEXT, NO_VALUES, 
 from strongroom.service._caller import Caller
 from strongroom.service._errors import AccessDeniedError, InactiveAccessKeyError, InvalidGrantTokenError
 from strongroom.service._grant_tokens import grant_of_token
+from strongroom.service._partition_policy import PartitionPolicy
 from strongroom.service._policy import READING
 from strongroom.storage import GrantRecord, KeyRecord
 
@@ -74,10 +75,21 @@ class _Asked(NamedTuple):
 class KeyAuthority:
     """Decides about callers by what is in memory or one short read away. Belongs to one event loop."""
 
-    def __init__(self, book: AccessBook, writer: AccessWriter | None, *, is_tls: bool) -> None:
-        """``is_tls``: whether callers reach this service by TLS. ``writer``: None where only questions are answered."""
+    def __init__(
+        self,
+        book: AccessBook,
+        writer: AccessWriter | None,
+        *,
+        is_tls: bool,
+        partition: PartitionPolicy | None = None,
+    ) -> None:
+        """``is_tls``: whether callers reach this service by TLS. ``writer``: None where only questions are answered.
+
+        ``partition``: what a home in FIPS mode refuses to everybody; None where it is not in that mode.
+        """
         self.book = book
         self.writer = writer
+        self.partition = partition
         self._is_tls = is_tls
 
     def authorise_now(
@@ -94,7 +106,7 @@ class KeyAuthority:
 
         ``key`` is what the request names; ``ciphertext`` names its key where the request does not. ``further``: values of
         condition keys that this verb alone has. Raises AccessDeniedError, InvalidGrantTokenError, InactiveAccessKeyError,
-        StorageError.
+        NotApprovedError, StorageError.
         """
         book = self.book
         book.refresh()
@@ -103,6 +115,8 @@ class KeyAuthority:
             # The usual case, decided without a look at the key: no key has a policy that says more than the default one.
             verbs = book.verbs_of(caller.access_key_id)
             if verbs is not None and verb in verbs:
+                if self.partition is not None:
+                    self._require_approved(verb, key, ciphertext, further)
                 return ""
         for token in caller.grant_tokens:
             grant_id = grant_of_token(token)
@@ -110,10 +124,29 @@ class KeyAuthority:
                 raise InvalidGrantTokenError
         decision = self.decide(caller, verb, key, ciphertext=ciphertext, context=context, further=further)
         if decision.is_allowed:
+            if self.partition is not None:
+                self._require_approved(verb, key, ciphertext, further)
             return decision.grant_id
         if decision.ground is Ground.INACTIVE:
             raise InactiveAccessKeyError(caller.principal, verb)
         raise AccessDeniedError(caller.principal, verb)
+
+    def _require_approved(
+        self,
+        verb: str,
+        key: KeyRef | None,
+        ciphertext: bytes | None,
+        further: Mapping[str, tuple[str, ...]],
+    ) -> None:
+        """Return if the policy of the partition lets anybody do this. Raises NotApprovedError, StorageError."""
+        partition = self.partition
+        if partition is None or verb not in partition.restricted or (key is None and ciphertext is None):
+            return
+        try:
+            record = self._find(key, ciphertext)
+        except (KeyNotFoundError, AliasNotFoundError, MalformedBlobError):
+            return  # the verb itself says that there is no such key
+        partition.require_used(verb, record, further)
 
     def decide(
         self,

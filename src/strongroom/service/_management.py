@@ -42,6 +42,8 @@ class ManagementVerbs(AuditedVerbs):
             detail["domain"] = kind.domain
 
         async def act() -> KeyInfo:
+            if self._policy.partition is not None:
+                self._policy.partition.require_made(kind)
             if kind.policy:
                 detail.update(detail_of_policy(kind.policy))
                 facts = KeyFacts("", kind.spec, kind.usage, kind.origin)  # no statement can name its id yet

@@ -6,8 +6,16 @@ from strongroom.audit import AuditLog
 from strongroom.config import Config, Home
 from strongroom.core import Clock, EventSink, HsmKeyMaker, StrongroomError
 from strongroom.hsm.cluster import HsmCluster
-from strongroom.keyring import CacheLimits, HsmAccess, Keyring, RootRewrapping
-from strongroom.service import AccessBook, AccessWriter, KeyAuthority, LifecycleRules, RootRewraps, Service
+from strongroom.keyring import CacheLimits, HsmAccess, Keyring, RootRewrapping, find_software_module
+from strongroom.service import (
+    AccessBook,
+    AccessWriter,
+    KeyAuthority,
+    LifecycleRules,
+    PartitionPolicy,
+    RootRewraps,
+    Service,
+)
 from strongroom.storage import Store
 from strongroom.wiring.access_keys import AccessKeys
 from strongroom.wiring.configured_callers import configured_callers, officers_of
@@ -112,4 +120,5 @@ def _authority(store: Store, keyring: Keyring, config: Config, clock: Clock) -> 
         clients=clients,
         officers=officers_of(config, store),
     )
-    return KeyAuthority(book, AccessWriter(store, clock), is_tls=config.service.tls)
+    partition = PartitionPolicy(find_software_module()) if config.policy.fips else None
+    return KeyAuthority(book, AccessWriter(store, clock), is_tls=config.service.tls, partition=partition)
