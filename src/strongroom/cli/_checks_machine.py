@@ -106,13 +106,42 @@ def check_labels(config: Config, fips: Path = _FIPS) -> Iterator[Finding]:
             "note",
             f"{', '.join(soft)}: for development only. Keys lie in files; whoever reads the home has the root key",
         )
-    text = "keys below the root are used in software (pyca/cryptography), which is not a FIPS 140 validated module"
-    if _lines(fips)[:1] == ["1"]:
+    yield from _fips_findings(config, fips)
+
+
+def _fips_findings(config: Config, fips: Path) -> Iterator[Finding]:
+    from strongroom.keyring import find_software_module
+
+    software = find_software_module()
+    seen = f"{software.name}: {software.because}"
+    if config.policy.fips:
+        yield Finding(
+            "FIPS mode",
+            "ok",
+            "keys are made and used by approved mechanisms and key sizes alone (policy.fips)",
+        )
+    if software.is_fips:
+        yield Finding(
+            "FIPS",
+            "ok",
+            f"Envelope keys work in {seen}. Whether that provider is validated, its certificate says",
+        )
+        return
+    text = f"keys below the root are used in software that is not a FIPS 140 validated module ({seen})"
+    if config.policy.fips:
+        yield Finding(
+            "FIPS",
+            "note",
+            f"{text}: Envelope keys, data keys, verifying and RSA encryption are refused. TLS, signatures of requests and the"
+            " secrets of access keys are done in it all the same",
+            "load an OpenSSL FIPS provider, or use Direct keys alone",
+        )
+    elif _lines(fips)[:1] == ["1"]:
         yield Finding(
             "FIPS",
             "warn",
             f"this system is in FIPS mode; {text}",
-            "do not use Envelope keys where FIPS is required",
+            "set policy.fips = true, and do not use Envelope keys where FIPS is required",
         )
     else:
         yield Finding("FIPS", "note", text)

@@ -30,6 +30,7 @@ from strongroom.config._environment import (
     port_override,
     runtime_base,
     softhsm_module,
+    software_module_environment,
     worker_environment,
 )
 from strongroom.config._home import Home
@@ -72,6 +73,7 @@ __all__ = [
     "render_config",
     "runtime_base",
     "softhsm_module",
+    "software_module_environment",
     "toml_value",
     "worker_environment",
 ]

@@ -10,6 +10,7 @@ from strongroom.core import ConfigError
 
 _PASSED_ON = ("PATH", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "LD_PRELOAD", "PYTHONPATH", "VIRTUAL_ENV")
 """What a worker inherits: nothing that could hold a credential."""
+_OPENSSL = ("OPENSSL_CONF", "OPENSSL_MODULES")
 
 
 def home_from_environment() -> Path:
@@ -61,6 +62,14 @@ def credentials_directory() -> Path | None:
     """Return where systemd put the credentials of the unit (CREDENTIALS_DIRECTORY), if it did."""
     named = os.environ.get("CREDENTIALS_DIRECTORY")
     return Path(named) if named else None
+
+
+def software_module_environment() -> dict[str, str]:
+    """Return OPENSSL_CONF and OPENSSL_MODULES where they are set: how an operator has an OpenSSL FIPS provider loaded.
+
+    For API processes, whose OpenSSL is that of the cryptography library. Member workers do without: their modules have their own.
+    """
+    return {name: value for name in _OPENSSL if (value := os.environ.get(name))}
 
 
 def worker_environment(extra: Mapping[str, str]) -> dict[str, str]:

@@ -42,6 +42,7 @@ APPROVED_ALGORITHMS: Final[Mapping[str, str]] = MappingProxyType(
         "RSAES_OAEP_SHA_256": _OAEP,
         "RSA_AES_KEY_WRAP_SHA_1": f"SP 800-38F, section 6.3 (KWP); {_OAEP_SHA_1}",
         "RSA_AES_KEY_WRAP_SHA_256": f"SP 800-38F, section 6.3 (KWP); {_OAEP}",
+        "XAES_256_GCM": "SP 800-38D; its keys SP 800-108 Rev. 1, section 4.1 (with AES-CMAC)",
         "HSM_AES_GCM": "SP 800-38D; SP 800-38F, section 3.1",
         "HSM_AES_CBC_HMAC": "SP 800-38A and FIPS 198-1, together as SP 800-38F, section 3.1, allows",
         "HSM_RSA_OAEP": _OAEP,

@@ -7,7 +7,7 @@ import socket
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from strongroom.config import Home
+from strongroom.config import Home, software_module_environment
 from strongroom.core import Clock, EventSink, StrongroomError
 from strongroom.runtime._failure import as_failure
 from strongroom.wiring.bootstrap import ApiBootstrap
@@ -136,7 +136,9 @@ class ApiKeeper:
             parent_pid=os.getpid(),
             listener_fd=fd,
         )
-        child = await Child.start(_API_PROGRAM, bootstrap, environment={}, pass_fds=[fd])
+        child = await Child.start(
+            _API_PROGRAM, bootstrap, environment=software_module_environment(), pass_fds=[fd]
+        )
         self._children = [*(one for one in self._children if not one[0].has_ended), (child, writer)]
         return child
 

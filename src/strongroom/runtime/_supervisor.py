@@ -55,6 +55,7 @@ class Supervisor:
     ) -> None:
         self._home = home
         self._pins = config.pins
+        self._is_fips = config.policy.fips
         self._first_roots = roots
         self._store: Store | None = None
         # All roots of a cluster have one; a worker refuses every other.
@@ -155,6 +156,7 @@ class Supervisor:
             sockets=sockets,
             generation=generation,
             wrap_algorithm=self._wrap_algorithm,
+            approved_only=self._is_fips,
         )
         try:
             child = await start_member(bootstrap, member_environment(member, self._home))

@@ -49,6 +49,8 @@ class MemberBootstrap(msgspec.Struct, frozen=True):
     """Where the worker notes that it tries its PIN (``wiring.pin_attempts``); None: nowhere."""
     calls_per_s: float = 0.0
     """Use verbs a second that the worker lets through; 0 = as its profile says."""
+    approved_only: bool = False
+    """Whether the home is in FIPS mode: the token refuses what is not approved (``hsm.token``), whoever asks."""
     so_pin: bytearray = bytearray()
     """Of the modes that initialise only; overwritten too."""
     token_may_exist: bool = False

@@ -67,6 +67,7 @@ def build_member(bootstrap: MemberBootstrap) -> BuiltMember:
             pin_refused=(lambda _pin: None) if attempts is None else attempts.refused,
             pin_attempts=attempts or UnkeptAttempts(),
             wrap_algorithm=_wrap_algorithm(bootstrap),
+            approved_only=bootstrap.approved_only,
         )
     if role is Role.USER:  # the security officer can make no key
         _prove(token)

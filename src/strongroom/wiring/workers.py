@@ -151,6 +151,7 @@ def member_bootstrap(
     generation: int,
     so_pin: bytes = b"",
     wrap_algorithm: int | None = None,
+    approved_only: bool = False,
 ) -> MemberBootstrap:
     """Describe a worker of a member. Its socket names hold the generation, so an old one is never met again."""
     is_softhsm = member.profile == _SOFTHSM_PROFILE
@@ -166,6 +167,7 @@ def member_bootstrap(
         module=member.module or (softhsm_module() if is_softhsm else None),
         library_parameters=_home_filled_in(member.library_parameters, home),
         wrap_algorithm=wrap_algorithm,
+        approved_only=approved_only,
         token_serial=member.token_serial,
         token_label=member.token_label,
         use_path=str(sockets / f"{stem}.use"),

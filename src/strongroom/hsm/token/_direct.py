@@ -17,6 +17,7 @@ from strongroom.core import (
 )
 from strongroom.hsm.cryptoki import CryptokiError, GeneralError, Module, ObjectClass
 from strongroom.hsm.public_keys import MAX_MESSAGE_BYTES, check_signed, encrypt_oaep, point_of_peer
+from strongroom.hsm.token._approved import ApprovedUse
 from strongroom.hsm.token._direct_admin import DirectAdmin
 from strongroom.hsm.token._direct_checks import check_key, check_spec
 from strongroom.hsm.token._direct_inspection import changed_attributes
@@ -29,6 +30,7 @@ from strongroom.hsm.token._work import Work, Workshop
 from strongroom.hsm.token._wrapping import MAX_AAD_BYTES, UnexplainedError, check_length
 
 _PROBE_BYTES = 32
+_ANY = ApprovedUse(is_only=False)
 
 
 class DirectVerbs:
@@ -39,8 +41,16 @@ class DirectVerbs:
     """
 
     def __init__(
-        self, module: Module, finder: ObjectFinder, workshop: Workshop, *, profile: Profile, clock: Clock
+        self,
+        module: Module,
+        finder: ObjectFinder,
+        workshop: Workshop,
+        *,
+        profile: Profile,
+        clock: Clock,
+        approved: ApprovedUse = _ANY,
     ) -> None:
+        self._approved = approved
         self._module = module
         self._profile = profile
         self._finder = finder
@@ -57,6 +67,7 @@ class DirectVerbs:
         anything is wrong, it is destroyed and HsmError raised. Raises HsmRequestError when the token lacks a
         mechanism or the curve, which it names, and when an object of this CKA_ID exists.
         """
+        self._approved.require_key(key)
         return self._admin.generate(key, label, may_leave=may_leave)
 
     def destroy(self, key: HsmKey) -> None:
@@ -98,7 +109,7 @@ class DirectVerbs:
 
     def sign_work(self, key: HsmKey, algorithm: SigningAlgorithm, signed: bytes) -> Work[bytes]:
         """Check what ``sign`` takes and return what it does in a session; so the other three of this kind."""
-        check_key(key, KeyUsage.SIGN_VERIFY)
+        self._check_use(key, KeyUsage.SIGN_VERIFY)
         check_signed(key.spec, algorithm, signed)
         return lambda session: self._operations.sign(
             session, self._find(session, key), key.spec, algorithm, signed
@@ -110,7 +121,7 @@ class DirectVerbs:
 
     def mac_work(self, key: HsmKey, message: bytes) -> Work[bytes]:
         """See ``sign_work``."""
-        check_key(key, KeyUsage.GENERATE_VERIFY_MAC)
+        self._check_use(key, KeyUsage.GENERATE_VERIFY_MAC)
         check_length("message", len(message), 1, MAX_MESSAGE_BYTES)
         return lambda session: self._operations.mac(session, self._find(session, key), key.spec, message)
 
@@ -120,7 +131,7 @@ class DirectVerbs:
 
     def encrypt_work(self, key: HsmKey, plaintext: Secret, aad: bytes) -> Work[WrappedBytes]:
         """See ``sign_work``."""
-        check_key(key, KeyUsage.ENCRYPT_DECRYPT)
+        self._check_use(key, KeyUsage.ENCRYPT_DECRYPT)
         check_spec(key, key.spec is KeySpec.AES_256, "encrypt inside the token")
         check_length("plaintext", len(plaintext), 1, MAX_MESSAGE_BYTES)
         check_length("AAD", len(aad), 0, MAX_AAD_BYTES)
@@ -139,7 +150,7 @@ class DirectVerbs:
 
     def decrypt_work(self, key: HsmKey, sealed: WrappedBytes, aad: bytes) -> Work[Secret]:
         """See ``sign_work``. What it raises when the ciphertext does not authenticate need not tell so."""
-        check_key(key, KeyUsage.ENCRYPT_DECRYPT)
+        self._check_use(key, KeyUsage.ENCRYPT_DECRYPT)
         check_spec(key, key.spec is KeySpec.AES_256, "decrypt by AES-GCM")
         self._operations.check_sealed(sealed)
         check_length("AAD", len(aad), 0, MAX_AAD_BYTES)
@@ -147,7 +158,7 @@ class DirectVerbs:
 
     def decrypt_oaep(self, key: HsmKey, algorithm: OaepAlgorithm, ciphertext: bytes) -> Secret:
         """Decrypt with RSA-OAEP (``core.HsmDirectUse.decrypt_oaep``)."""
-        check_key(key, KeyUsage.ENCRYPT_DECRYPT)
+        self._check_use(key, KeyUsage.ENCRYPT_DECRYPT)
         check_spec(key, key.spec.is_rsa, "decrypt by RSA-OAEP")
         if len(ciphertext) != key.spec.bits // 8:
             raise _does_not_decrypt()
@@ -166,7 +177,7 @@ class DirectVerbs:
 
     def derive(self, key: HsmKey, peer_spki_der: bytes) -> Secret:
         """Agree on a secret by ECDH (``core.HsmDirectUse.derive``)."""
-        check_key(key, KeyUsage.KEY_AGREEMENT)
+        self._check_use(key, KeyUsage.KEY_AGREEMENT)
         point = point_of_peer(key.spec, peer_spki_der)
         return self._workshop.use(
             "deriving",
@@ -178,6 +189,10 @@ class DirectVerbs:
         check_key(key)
         check_spec(key, key.spec.is_pair, "have a public half")
         return self._workshop.use("reading a public key", lambda session: self._public_key(session, key))
+
+    def _check_use(self, key: HsmKey, usage: KeyUsage) -> None:
+        check_key(key, usage)
+        self._approved.require_key(key)
 
     def _find(self, session: int, key: HsmKey) -> int:
         return self._finder.find(session, (key.key_id, secret_class(key.spec)))

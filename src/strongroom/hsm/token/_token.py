@@ -17,6 +17,7 @@ from strongroom.core import (
 )
 from strongroom.hsm.cryptoki import Module
 from strongroom.hsm.token._admin import AdminVerbs
+from strongroom.hsm.token._approved import ApprovedUse
 from strongroom.hsm.token._batch import BatchVerbs, TokenBatch
 from strongroom.hsm.token._counters import RecoveryCounters, Tally
 from strongroom.hsm.token._direct import DirectVerbs
@@ -55,7 +56,13 @@ class Token:
     """
 
     def __init__(
-        self, link: Link, *, profile: Profile, clock: Clock, wrap_algorithm: WrapAlgorithm | None = None
+        self,
+        link: Link,
+        *,
+        profile: Profile,
+        clock: Clock,
+        wrap_algorithm: WrapAlgorithm | None = None,
+        approved_only: bool = False,
     ) -> None:
         module, role = link.module, link.role
         finder, tally = ObjectFinder(module), Tally()
@@ -77,6 +84,8 @@ class Token:
         )
         self._keep_alive.start()
         algorithm = profile.wrap_algorithm if wrap_algorithm is None else wrap_algorithm
+        approved = ApprovedUse(is_only=approved_only)
+        approved.require_wrapping(algorithm)
         wrapping = wrapping_for(module, profile, algorithm)
         self._wrap_algorithm = algorithm
         self._use = UseVerbs(module, finder, self._workshop, wrapping=wrapping)
@@ -86,7 +95,9 @@ class Token:
         self._self_test = SelfTest(module, ObjectMaking(module, finder), self._workshop, profile=profile)
         self._removal = RemovalVerbs(module, finder, self._workshop, role=role)
         self._transport = TransportVerbs(module, finder, self._workshop, profile=profile, role=role)
-        self._direct = DirectVerbs(module, finder, self._workshop, profile=profile, clock=clock)
+        self._direct = DirectVerbs(
+            module, finder, self._workshop, profile=profile, clock=clock, approved=approved
+        )
         self._batches = BatchVerbs(self._use, self._direct, self._workshop, clock=clock)
 
     @classmethod
@@ -99,13 +110,14 @@ class Token:
         profile: Profile,
         role: Role = Role.USER,
         wrap_algorithm: WrapAlgorithm | None = None,
+        approved_only: bool = False,
         clock: Clock = _SYSTEM_CLOCK,
         pin_refused: Callable[[Secret], None] = _tell_nobody,
         pin_attempts: PinAttempts = _UNKEPT_ATTEMPTS,
     ) -> Self:
         """Select exactly one token and log in, with one try.
 
-        ``wrap_algorithm`` is the cluster's; None takes the profile's own.
+        ``wrap_algorithm`` is the cluster's; None takes the profile's own. ``approved_only``: FIPS mode, see ``ApprovedUse``.
         Keeps a copy of the PIN until ``close``, to log in again when the login is lost. ``pin_refused`` is called
         with the PIN once it was refused, now or later, before anybody else is told; it must not raise. ``pin_attempts`` keeps
         that a try is under way, in case that this process ends in the middle of it. Raises
@@ -115,7 +127,13 @@ class Token:
         owned = Pin(pin, refused=pin_refused, attempts=pin_attempts)
         try:
             link = Link.open(module, selector, owned, role)
-            return cls(link, profile=profile, clock=clock, wrap_algorithm=wrap_algorithm)
+            return cls(
+                link,
+                profile=profile,
+                clock=clock,
+                wrap_algorithm=wrap_algorithm,
+                approved_only=approved_only,
+            )
         except BaseException:
             owned.forget()
             raise
