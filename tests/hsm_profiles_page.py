@@ -3,7 +3,14 @@
 import sys
 from collections.abc import Callable, Mapping
 
-from strongroom.hsm.token import Profile, known_profiles, load_profile
+from strongroom.hsm.token import (
+    Profile,
+    VendorDuties,
+    known_duties,
+    known_profiles,
+    load_duties,
+    load_profile,
+)
 
 _HEAD = """# HSM profiles
 
@@ -13,6 +20,22 @@ with a cautious value where it publishes none; nobody has run it on the device. 
 token when it starts: it makes a throw-away root, wraps, unwraps, compares, spoils and destroys, and does not serve when that fails;
 the error names the field that is wrong. A member's `profile_changes` in the configuration correct single fields.
 """
+
+_DUTIES_HEAD = """## Officers, and the vendor's own users and quorum
+
+Officers, roles and rules of [custody](custody.md) are ours: no HSM knows them. What an HSM has of its own are users, and sometimes a quorum. Here is who is who, from the vendors' documents where the
+profile is *documents*. A worker logs in as one user for everybody, so an HSM cannot tell who asked for a key: that is what approvals and the audit log are for. Whoever can log in with the vendor's tools does
+without both. `strongroom doctor` compares what can be seen without a login: the token's flags, and the user in a PIN that has one. The rest is yours to compare, by the command that stands there.
+"""
+
+_DUTY_ROWS = {
+    "A worker logs in as": "worker",
+    "Security officers": "security_officer",
+    "Crypto officers": "crypto_officer",
+    "Auditors": "auditor",
+    "Custodians": "custodian",
+    "Quorum of the vendor": "quorum",
+}
 
 _IV = {
     "caller": "ours",
@@ -28,6 +51,7 @@ def render() -> str:
     parts = [_HEAD, "## Wrapping and copying\n", _table(profiles, _WRAPPING)]
     parts += ["## Sessions and limits\n", _table(profiles, _LIMITS)]
     parts += ["## Validation and notes\n", *map(_notes, profiles)]
+    parts += [_DUTIES_HEAD, *map(_duties, known_duties())]
     return "\n".join(parts)
 
 
@@ -83,6 +107,25 @@ def _notes(profile: Profile) -> str:
         validated = f"Validation: {profile.standard} level {profile.level}, {number}."
     warning = f" **{profile.standard_warning}.**" if profile.standard_warning else ""
     return f"### `{profile.name}`: {profile.title}\n\n{validated}{warning}\n\n{profile.notes}\n"
+
+
+def _duties(name: str) -> str:
+    duties = load_duties(name)
+    rows = [f"| {what} | {' '.join(getattr(duties, field).split())} |" for what, field in _DUTY_ROWS.items()]
+    rows.append(f"| Wrong PINs | {_wrong_pins(duties)} |")
+    if duties.check_with:
+        rows.append(f"| Compare with | {duties.check_with} |")
+    title = duties.title or load_profile(name).title
+    return "\n".join([f"### `{name}` and officers: {title}\n", "| Ours | There |", "|---|---|", *rows, ""])
+
+
+def _wrong_pins(duties: VendorDuties) -> str:
+    n_tries = duties.user_locks_after
+    user = f"{n_tries} lock the user" if n_tries else "how many lock the user is not known here, or none do"
+    if not duties.so_locks_after:
+        return user
+    what = "erase the token" if duties.so_lock_erases else "lock it out"
+    return f"{user}; {duties.so_locks_after} of the security officer {what}"
 
 
 def _seconds(value: float, none: str) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from strongroom.cli._checks import Finding
 from strongroom.config import Config, Home, OidcConfig
-from strongroom.core import Clock
+from strongroom.core import Clock, StrongroomError
 
 _ENOUGH_DISK_BYTES = 1024**3
 _LEAST_DISK_BYTES = 64 * 1024**2
@@ -122,6 +122,20 @@ def check_database(home: Home) -> Iterator[Finding]:
         yield Finding("database", "fail", "the database knows no root key", "restore it from a backup")
     else:
         yield Finding("database", "ok", f"of this version; it knows {roots} root key and {members} members")
+
+
+def recorded_serials(home: Home) -> dict[str, str]:
+    """Return the serial number of the token that each member was taken in with; nothing where the database tells none.
+
+    What is wrong with the database is said by ``check_database``.
+    """
+    from strongroom.storage import ReadOnlyStore
+
+    try:
+        with ReadOnlyStore.open(home.database) as store:
+            return {member.name: member.token_serial for member in store.list_members()}
+    except (StrongroomError, OSError):
+        return {}
 
 
 def check_audit_log(home: Home) -> Iterator[Finding]:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import msgspec
 
 from strongroom.cli._checks import Finding
+from strongroom.cli._checks_duties import check_duties
 from strongroom.cli._token_probe import ProbeAnswer, ProbeQuestion
 from strongroom.config import Home, MemberConfig, softhsm_module, worker_environment
 
@@ -19,8 +20,13 @@ _MAX_ANSWER_BYTES = 1024 * 1024
 _PROBE_PROGRAM = "strongroom.cli._token_probe"
 
 
-def check_member(home: Home, member: MemberConfig) -> Iterator[Finding]:
-    """Load the module as a worker would, and look for exactly one token that fits."""
+def check_member(
+    home: Home, member: MemberConfig, *, recorded_serial: str | None = None
+) -> Iterator[Finding]:
+    """Load the module as a worker would, look for exactly one token that fits, and at what it shows of its users.
+
+    ``recorded_serial``: of the token that the database has for this member; None where it has none.
+    """
     name = f"member {member.name}"
     answer = _ask(home, member)
     if isinstance(answer, str):
@@ -35,6 +41,9 @@ def check_member(home: Home, member: MemberConfig) -> Iterator[Finding]:
     if len(fitting) == 1:
         token = fitting[0]
         yield Finding(name, "ok", f"{answer.module} shows token {token.label!r} (serial {token.serial})")
+        yield from check_duties(
+            home, member, token, pin_form=answer.pin_form, recorded_serial=recorded_serial
+        )
         return
     shown = ", ".join(f"{token.label!r} (serial {token.serial})" for token in answer.tokens) or "none"
     what = "serial" if member.token_serial else "label"

@@ -11,6 +11,7 @@ from strongroom.cli._checks_home import (
     check_database,
     check_issuer,
     check_private_files,
+    recorded_serials,
 )
 from strongroom.cli._checks_hsm import check_member
 from strongroom.cli._checks_machine import check_clock, check_labels, check_memory, check_port
@@ -70,8 +71,12 @@ def examine(home: Home, clock: Clock) -> Iterator[Finding]:
 
 def _examine_home(home: Home, config: Config, clock: Clock) -> Iterator[Finding]:
     yield from findings_of("secret files", lambda: check_private_files(home, config))
+    serials = recorded_serials(home)
     for member in config.cluster.members:
-        yield from findings_of(f"member {member.name}", lambda member=member: check_member(home, member))  # type: ignore[misc]
+        yield from findings_of(
+            f"member {member.name}",
+            lambda member=member: check_member(home, member, recorded_serial=serials.get(member.name)),  # type: ignore[misc]
+        )
     yield from findings_of("TLS", lambda: check_certificate(home, config, clock))
     yield from findings_of("token issuer", lambda: check_issuer(home, config, clock))
     yield from findings_of("database", lambda: check_database(home))

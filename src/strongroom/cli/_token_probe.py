@@ -31,6 +31,8 @@ class FoundToken(msgspec.Struct, frozen=True):
 
     serial: str
     label: str
+    flags: list[str] = []
+    """Names of its CKF_ flags."""
 
 
 class ProbeAnswer(msgspec.Struct, frozen=True):
@@ -40,6 +42,8 @@ class ProbeAnswer(msgspec.Struct, frozen=True):
     tokens: list[FoundToken] = []
     warning: str | None = None
     """What the profile says about the standard of the validation (``Profile.standard_warning``)."""
+    pin_form: str = "password"
+    """What C_Login takes there (``Profile.pin_form``)."""
     is_tested: bool = True
     """Whether the conformance tests run on such tokens."""
     failure: str | None = None
@@ -58,8 +62,20 @@ def look(question: ProbeQuestion) -> ProbeAnswer:
         infos = [module.token_info(slot) for slot in module.slots(with_token=True)]
     except StrongroomError as error:
         return ProbeAnswer(failure=error.message, next_step=error.next_step)
-    tokens = [FoundToken(i.serial, i.label) for i in infos if TokenFlag.TOKEN_INITIALIZED in i.flags]
-    return ProbeAnswer(path, tokens, profile.standard_warning, profile.evidence == "tested")
+    tokens = [
+        FoundToken(
+            info.serial, info.label, [flag.name for flag in TokenFlag if flag in info.flags and flag.name]
+        )
+        for info in infos
+        if TokenFlag.TOKEN_INITIALIZED in info.flags
+    ]
+    return ProbeAnswer(
+        path,
+        tokens,
+        warning=profile.standard_warning,
+        pin_form=profile.pin_form,
+        is_tested=profile.evidence == "tested",
+    )
 
 
 def main() -> None:

@@ -17,15 +17,14 @@ ROOT = Path(__file__).parents[3]
 DOCS = (ROOT / "docs" / "cli.md").read_text()
 
 
-def _leaves():
+def _leaves(group=root_command, names=COMMANDS, prefix=""):
     context = click.Context(root_command)
-    for name in COMMANDS:
-        command = root_command.get_command(context, name)
+    for name in names:
+        command = group.get_command(context, name)
         if isinstance(command, click.Group):
-            for child in command.list_commands(context):
-                yield f"{name} {child}", command.get_command(context, child)
+            yield from _leaves(command, command.list_commands(context), f"{prefix}{name} ")
         if not isinstance(command, click.Group) or command.invoke_without_command:
-            yield name, command
+            yield f"{prefix}{name}", command
 
 
 LEAVES = dict(_leaves())
@@ -34,7 +33,8 @@ LEAVES = dict(_leaves())
 def test_the_commands_of_the_design_are_there():
     assert set(LEAVES) == {
         "init", "serve", "env", "status", "members list", "members test", "members reconcile", "members add", *(f"root {name}" for name in ("rotate", "status", "rate", "retire")), "keys list", "keys create", "keys show", "keys policy-check", "keys compromise", "keys outstanding", "keys cryptoperiod", "keys activate", "keys versions", "keys retire-version", "keys inventory", "keys move", *(f"domains {name}" for name in ("list", "create", "show", "rotate")), *(f"principals {name}" for name in ("list", "create", "rotate", "disable", "enable", "roles", "delete")), "encrypt", "decrypt", "demo", "rewrap lines", "rewrap table",
-        "bench", "bench hsm", "doctor", "audit tail", "audit verify", "officers keygen", *(f"approvals {name}" for name in ("show", "sign", "reject", "verify")),
+        "bench", "bench hsm", "doctor", "audit tail", "audit verify", *(f"officers {name}" for name in ("keygen", "keys", "enrol", "enrolment")), *(f"officers genesis {name}" for name in ("rules", "new", "show", "sign", "assemble", "verify")),
+        *(f"approvals {name}" for name in ("show", "sign", "reject", "verify")),
     }  # fmt: skip
 
 

@@ -44,6 +44,7 @@ from strongroom.hsm.token._values import (
     TokenIdentity,
     TokenSelector,
 )
+from strongroom.hsm.token._vendor_duties import VendorDuties, known_duties, load_duties
 
 __all__ = [
     "WRAP_PREFERENCE",
@@ -65,9 +66,12 @@ __all__ = [
     "TransportName",
     "TransportVerbs",
     "UnkeptAttempts",
+    "VendorDuties",
     "WrapAbility",
     "initialise_token",
+    "known_duties",
     "known_profiles",
+    "load_duties",
     "load_profile",
     "make_token",
     "protect_softhsm_store",
