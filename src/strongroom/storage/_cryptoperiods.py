@@ -24,7 +24,7 @@ from strongroom.core import KeyOrigin, KeyState, ManagedKeySpec
 from strongroom.storage._errors import translated
 from strongroom.storage._queries import Queries
 from strongroom.storage._records import KeyRecord
-from strongroom.storage._rows import key_of
+from strongroom.storage._rows import readable_keys_of
 from strongroom.storage._schema import custom_key_stores, keys, metadata
 
 _DAY_S: Final = 86_400.0
@@ -108,11 +108,11 @@ class CryptoperiodReads(Queries):
 
         Keys of a custom key store that is not connected are left out.
         """
-        return [key_of(row) for row in self._all(_OVER, {"now": now, "limit": limit})]
+        return readable_keys_of(self._all(_OVER, {"now": now, "limit": limit}))
 
     def list_keys_to_warn_of(self, now: float, *, limit: int) -> list[KeyRecord]:
         """Return up to ``limit`` active keys that will protect nothing more after the last tenth of their cryptoperiod."""
-        return [key_of(row) for row in self._all(_ENDS_SOON, {"now": now, "limit": limit})]
+        return readable_keys_of(self._all(_ENDS_SOON, {"now": now, "limit": limit}))
 
 
 class CryptoperiodWrites(CryptoperiodReads):

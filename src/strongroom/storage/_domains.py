@@ -13,7 +13,7 @@ from strongroom.core import KeyState, StorageError
 from strongroom.storage._errors import translated
 from strongroom.storage._queries import Queries
 from strongroom.storage._records import DomainRecord, KeyRecord
-from strongroom.storage._rows import key_of
+from strongroom.storage._rows import readable_keys_of
 from strongroom.storage._schema import access_keys, domains, import_digest_keys, key_versions, keys
 
 _HEAD_BYTES: Final = 19
@@ -144,7 +144,7 @@ class DomainReads(Queries):
     def list_keys_in_domain(self, domain_id: str, *, after: str, limit: int) -> list[KeyRecord]:
         """Return up to ``limit`` keys of a domain in the order of their ids, those destroyed left out."""
         rows = self._all(_KEYS_IN, {"domain_id": domain_id, "after": after, "limit": limit})
-        return [key_of(row) for row in rows]
+        return readable_keys_of(rows)
 
     def list_blob_heads(
         self, *, after: tuple[str, int], limit: int, of_digest_keys: bool = False

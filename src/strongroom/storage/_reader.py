@@ -25,7 +25,7 @@ from strongroom.storage._records import (
     TransportKeyRecord,
 )
 from strongroom.storage._roots import RootReads
-from strongroom.storage._rows import key_of, key_version_of
+from strongroom.storage._rows import key_of, key_version_of, readable_keys_of
 from strongroom.storage._schema import (
     access_keys,
     aliases,
@@ -122,7 +122,7 @@ class Reader(
 
     def list_keys_due(self, now: float, *, limit: int) -> list[KeyRecord]:
         """Return up to ``limit`` keys out of use whose date of destruction has come, the oldest date first."""
-        return [key_of(row) for row in self._all(_KEYS_DUE, {"now": now, "limit": limit})]
+        return readable_keys_of(self._all(_KEYS_DUE, {"now": now, "limit": limit}))
 
     def get_key_version(self, key_id: str, version: int) -> KeyVersionRecord | None:
         """Return one version of a key."""

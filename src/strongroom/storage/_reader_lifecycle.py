@@ -7,7 +7,7 @@ from sqlalchemy import bindparam, func, or_, select
 from strongroom.core import KeyState, VersionMadeBy
 from strongroom.storage._queries import Queries
 from strongroom.storage._records import KeyRecord, KeyVersionRecord
-from strongroom.storage._rows import key_of, key_version_of
+from strongroom.storage._rows import key_version_of, readable_keys_of
 from strongroom.storage._schema import custom_key_stores, import_digest_keys, key_versions, keys
 
 _VERSIONS: Final = (
@@ -66,7 +66,7 @@ class LifecycleReads(Queries):
 
         Keys of a custom key store that is not connected are left out: however many they are, they hold up no others.
         """
-        return [key_of(row) for row in self._all(_TO_ROTATE, {"now": now, "limit": limit})]
+        return readable_keys_of(self._all(_TO_ROTATE, {"now": now, "limit": limit}))
 
     def list_keys_with_expired_material(self, now: float, *, limit: int) -> list[str]:
         """Return up to ``limit`` ids of keys that hold material whose date of expiry has come."""

@@ -18,14 +18,29 @@ from strongroom.storage._records import HsmKeyRecord, HsmKeyState, KeyRecord, Ke
 
 
 def key_of(row: AnyRow) -> KeyRecord:
-    """Return the record of a row of ``keys``."""
+    """Return the record of a row of ``keys``. Raises StorageError when the row says nothing that can be."""
     record = KeyRecord(*row)
-    return record._replace(
-        state=KeyState(record.state),
-        spec=ManagedKeySpec(record.spec),
-        usage=KeyUsage(record.usage),
-        origin=KeyOrigin(record.origin),
-    )
+    try:
+        return record._replace(
+            state=KeyState(record.state),
+            spec=ManagedKeySpec(record.spec),
+            usage=KeyUsage(record.usage),
+            origin=KeyOrigin(record.origin),
+        )
+    except ValueError as error:
+        raise StorageError(
+            f"the record of key {record.key_id} cannot be read",
+            next_step="restore the database from a backup",
+        ) from error
+
+
+def readable_keys_of(rows: Iterable[AnyRow]) -> list[KeyRecord]:
+    """Return the records of those rows of ``keys`` that can be read: one that cannot holds up no work on the others."""
+    records = []
+    for row in rows:
+        with contextlib.suppress(StorageError):
+            records.append(key_of(row))
+    return records
 
 
 def key_version_of(row: AnyRow) -> KeyVersionRecord:
