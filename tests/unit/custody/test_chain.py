@@ -137,7 +137,7 @@ CHANGES_THAT_MAY_NOT_BE = {
     "nobody": ("RevokeOfficer", {"officer": "zoe", "reason": "x"}, "no officer zoe"),
     "a key that is not theirs": ("RevokeOfficerKey", {"officer": "anna", "key": key_of("ben").public.line, "reason": "x"}, "no such key"),
     "a key with a comment": ("AddOfficerKey", {"officer": "anna", "key": key_of("y").public.line + " c"}, "without its comment"),
-    "a rule that auditors decide": ("SetQuorumRule", {"verb": "Restore", "rule": _rule(role=AUDITOR)}, "auditors"),
+    "a rule that auditors decide": ("SetQuorumRule", {"verb": "Restore", "rule": _rule(1, role=AUDITOR)}, "approved by auditors"),
     "a rule that nobody can reach": ("SetQuorumRule", {"verb": "Restore", "rule": _rule(4)}, "needs 4 people"),
     "a custody rule that nobody can reach": ("SetQuorumRule", {"verb": "AddOfficer", "rule": _rule(4)}, "needs 4 people"),
     "a standing change of officers": ("SetQuorumRule", {"verb": "AddOfficer", "rule": _rule(standing=True)}, "no standing"),
@@ -240,6 +240,14 @@ def test_a_request_changes_the_chain_once_at_most(chain):
     once = chain.extended(write_document(records[0]))
     with pytest.raises(ChainError, match="does not follow"):
         once.extended(write_document(records[1]))
+
+
+@pytest.mark.parametrize("sequence", [1, 3])
+def test_a_record_says_in_which_place_it_stands(chain, sequence):
+    second = changed(chain, *STEPS[0])
+    record = read_document(change(second, *STEPS[1]), Record)
+    with pytest.raises(ChainError, match=f"record {sequence} stands in its place"):
+        second.extended(write_document(msgspec.structs.replace(record, sequence=sequence)))
 
 
 GENESES_THAT_MAY_NOT_BE = {

@@ -116,9 +116,19 @@ async def test_what_a_crash_left_of_a_dedicated_domain_is_removed(bench, keyring
     named = await keyring.domains.create("tenant-7")
     kept = await in_domain(keyring, "dedicated")
     bench.clock.advance(4_000.0)
+    young = await keyring.ciphers.new_domain(bench.root_id, "dedicated")  # its key may be under way
+    await bench.stores[0].write(lambda tx: tx.insert_domain(young))
     assert await keyring.domain_rotations.remove_unused() == 1
     left = {domain.domain_id for domain in bench.stores[0].list_domains(after="", limit=10)}
-    assert left == {named.domain_id, keyring.domains.of_key(kept).domain_id}
+    assert left == {named.domain_id, keyring.domains.of_key(kept).domain_id, young.domain_id}
+
+
+async def test_the_new_domain_of_a_dedicated_key_that_is_still_to_come_is_not_unused(bench, keyring):
+    key_id = await in_domain(keyring, "dedicated")
+    heir = await keyring.domains.rotate(keyring.domains.of_key(key_id).domain_id)
+    bench.clock.advance(4_000.0)  # so long nobody could move it
+    assert await keyring.domain_rotations.remove_unused() == 0
+    assert keyring.domains.of_key(key_id).domain_id == heir.domain_id
 
 
 async def test_a_domain_that_is_not_there_is_told_and_no_key_is_made(bench, keyring):

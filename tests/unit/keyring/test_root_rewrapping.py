@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from fakes_root_rotation import RotatedBench
-from strongroom.core import HsmIntegrityError, MemberFailedError, NoMemberError, RootId
+from strongroom.core import HsmIntegrityError, MemberFailedError, NoMemberError, RootId, Secret
 from strongroom.keyring import DomainsChangedError, RootScan
 from strongroom.storage import RotationState
 
@@ -127,6 +127,20 @@ async def test_an_hsm_that_wraps_under_another_key_is_found_out_before_anything_
     done = await rotated.rewrapping.rewrap(domains)
     rotated.hsm.wrap = real
     assert (done.n_rewrapped, len(done.failures)) == (0, 5)
+    assert rotated.store.count_domains_by_root() == {before.root_id: 5}
+    await rotated.require_every_key_works()
+
+
+async def test_an_hsm_that_wraps_something_else_is_found_out_before_anything_is_stored(rotated, monkeypatch):
+    before = rotated.store.get_current_root()
+    await rotated.rotate()
+    domains = rotated.rewrapping.next_domains(5)
+    real = rotated.hsm.wrap
+    with monkeypatch.context() as patched:
+        patched.setattr(rotated.hsm, "wrap", lambda root_id, _key, aad: real(root_id, Secret(bytes(32)), aad))
+        done = await rotated.rewrapping.rewrap(domains)
+    assert (done.n_rewrapped, len(done.failures)) == (0, 5)
+    assert all("another key" in error.message for error in done.failures.values())
     assert rotated.store.count_domains_by_root() == {before.root_id: 5}
     await rotated.require_every_key_works()
 

@@ -9,7 +9,7 @@ import pytest
 
 from strongroom.core import StorageError
 from strongroom.storage import DuplicateError, KeyUseRecord, ReadOnlyStore, Store
-from strongroom.storage._sqlite import WriteTurn
+from strongroom.storage._sqlite import Generation, WriteTurn, reading_engine
 from unit.storage import record_makers as make
 
 
@@ -146,6 +146,36 @@ async def test_the_generation_changes_with_every_commit_of_anybody(store, path):
         await other.write(inserting(make.key()))
         assert store.generation() != after
         assert other.generation() != after_other
+
+
+async def test_a_commit_in_the_middle_of_a_look_at_the_generation_is_seen_by_the_next(store, path):
+    engine = reading_engine(path)
+    with engine.connect() as connection:
+        generation = _Interrupted(connection)
+        before = generation.read()
+        await store.write(inserting(make.key()))
+        with sqlite3.connect(path) as other:
+
+            def commit():
+                other.execute("PRAGMA user_version = 77")
+
+            generation.between = commit
+            assert generation.read() in {before + 1, 77}
+        assert generation.read() == 77
+    engine.dispose()
+
+
+class _Interrupted(Generation):
+    """Somebody commits behind each single question, once."""
+
+    between = None
+
+    def _pragma(self, name):
+        value = super()._pragma(name)
+        if self.between is not None and name == "user_version":
+            between, self.between = self.between, None
+            between()
+        return value
 
 
 async def test_notes_leave_the_generation_of_everybody_alone(store, path):
