@@ -211,7 +211,10 @@ async def test_an_old_root_is_destroyed_everywhere_once_nothing_hangs_under_it(b
     with pytest.raises(RootRotationError, match="hang under old roots"):
         await bench.ask(RETIRE)
     await bench.rewrap_all()
+    rewrapped_at = bench.store.get_last_root_rotation().last_at
     answer = await bench.ask(RETIRE)
+    tombstone = bench.store.get_root(before.root_id)
+    assert tombstone.destroyed_at - rewrapped_at >= 0.5, "requests that read of it before had their time"
     assert answer.n_domains == 4
     assert [(one.root_id, one.left_on) for one in answer.retired] == [(before.root_id.hex(), [])]
     assert bench.holders(before.root_id) == set()
