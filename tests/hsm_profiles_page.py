@@ -63,6 +63,7 @@ _WRAPPING = {
     "IV of AES-GCM": lambda profile: f"{_IV[profile.iv_rule]}, {profile.iv_len} bytes",
     "Hash of RSA-OAEP": lambda profile: profile.oaep_hash,
     "Replication": lambda profile: profile.replication,
+    "Remembers the genesis": lambda profile: "in the token" if profile.data_objects else "in a file",
     "A new key is usable within": lambda profile: _seconds(profile.usable_within_s, "at once"),
     "Attributes it does not know": lambda profile: ", ".join(profile.unknown_attributes) or "none",
 }

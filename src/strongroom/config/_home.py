@@ -66,7 +66,7 @@ class Home(NamedTuple):
 
     @property
     def custody(self) -> Path:
-        """What concerns officers: genesis, deliveries; of homes that have officers only."""
+        """What concerns officers: genesis, deliveries, and what members remember of approvals; of homes that have officers only."""
         return self.root / "custody"
 
     @property

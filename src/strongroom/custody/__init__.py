@@ -9,6 +9,19 @@ thread. The room does not decide who may call the service (``service`` does), an
 caller's).
 """
 
+from strongroom.custody._acts import (
+    ACTS,
+    FREE_CALLS,
+    LATE_ACTS,
+    LATE_S,
+    MAX_HSM_KEYS,
+    SESSION_S,
+    Often,
+    Part,
+    acts_covering,
+    part_covered,
+    read_act,
+)
 from strongroom.custody._agent import (
     MAX_AGENT_ANSWER_BYTES,
     AgentIdentity,
@@ -62,7 +75,7 @@ from strongroom.custody._errors import (
     StateRefusedError,
 )
 from strongroom.custody._evidence import MAX_EVIDENCE_BYTES, VerifiedEvidence, make_evidence, verify_evidence
-from strongroom.custody._gate import MAX_ADMITTED, QuorumGate, plain_parameters
+from strongroom.custody._gate import MAX_ADMITTED, ActGate
 from strongroom.custody._genesis_words import (
     describe_enrolment,
     describe_genesis,
@@ -78,6 +91,7 @@ from strongroom.custody._key_files import (
     OfficerPrivateKey,
 )
 from strongroom.custody._officer_keys import KeyKind, OfficerKey
+from strongroom.custody._pin import MAX_PIN_BYTES, Pin, newest_pin, read_pin_document, write_pin
 from strongroom.custody._quorum import (
     MAX_CLOCK_SKEW_S,
     Approver,
@@ -94,6 +108,7 @@ from strongroom.custody._requests import (
     execute,
     new_request,
 )
+from strongroom.custody._spent_acts import UNDO_S, SpentActs
 from strongroom.custody._spoken import spoken
 from strongroom.custody._ssh_signatures import (
     MAX_SIGNATURE_BYTES,
@@ -114,14 +129,19 @@ from strongroom.custody._ssh_signatures import (
 from strongroom.custody._standing import StandingUses, use_standing
 from strongroom.custody._standing_terms import MAX_STANDING_S, STANDING_VERB, StandingTerms, UsesSoFar
 from strongroom.custody._state import CUSTODY_VERBS, INCOMPATIBLE, CustodyState, Officer
+from strongroom.custody._used_lines import UsedLines, has_form, head_line, with_checksum
 from strongroom.custody._words import VERB_WORDS, describe_request, neutral
 
 __all__ = [
+    "ACTS",
     "CARD_SCHEME",
     "CUSTODY_VERBS",
     "DEFAULT_RULES",
+    "FREE_CALLS",
     "INCOMPATIBLE",
     "KDF_ROUNDS",
+    "LATE_ACTS",
+    "LATE_S",
     "MAX_ADMITTED",
     "MAX_AGENT_ANSWER_BYTES",
     "MAX_APPROVALS",
@@ -130,7 +150,9 @@ __all__ = [
     "MAX_DOCUMENT_BYTES",
     "MAX_ENROLMENT_BYTES",
     "MAX_EVIDENCE_BYTES",
+    "MAX_HSM_KEYS",
     "MAX_KEY_FILE_BYTES",
+    "MAX_PIN_BYTES",
     "MAX_REQUEST_BYTES",
     "MAX_SIGNATURE_BYTES",
     "MAX_STANDING_S",
@@ -139,8 +161,11 @@ __all__ = [
     "NAMESPACE_ENROLMENT",
     "NAMESPACE_GENESIS",
     "NAMESPACE_REJECTION",
+    "SESSION_S",
     "STANDING_VERB",
+    "UNDO_S",
     "VERB_WORDS",
+    "ActGate",
     "AgentIdentity",
     "ApprovalRefusedError",
     "ApprovalRequest",
@@ -164,21 +189,26 @@ __all__ = [
     "OfficerKeyError",
     "OfficerPrivateKey",
     "OfficerSigner",
+    "Often",
     "OpenRequest",
+    "Part",
     "Person",
     "Phase",
-    "QuorumGate",
+    "Pin",
     "QuorumRule",
     "Record",
     "Refusal",
     "Role",
     "SignatureRefusedError",
+    "SpentActs",
     "StandingTerms",
     "StandingUses",
     "StateRefusedError",
+    "UsedLines",
     "UsedNonces",
     "UsesSoFar",
     "VerifiedEvidence",
+    "acts_covering",
     "agent_answer_bytes",
     "armour",
     "canonical_json",
@@ -192,19 +222,24 @@ __all__ = [
     "document_hash",
     "execute",
     "genesis_warnings",
+    "has_form",
     "hash_of_body",
+    "head_line",
     "identities_request",
     "key_of_signature",
     "make_enrolment",
     "make_evidence",
     "neutral",
     "new_request",
+    "newest_pin",
     "parse_canonical",
+    "part_covered",
     "person_enrolled",
-    "plain_parameters",
+    "read_act",
     "read_agent_signature",
     "read_document",
     "read_identities",
+    "read_pin_document",
     "require_quorum",
     "require_standing",
     "rule_in_words",
@@ -219,5 +254,7 @@ __all__ = [
     "verify_enrolment",
     "verify_evidence",
     "verify_signature",
+    "with_checksum",
     "write_document",
+    "write_pin",
 ]

@@ -69,6 +69,11 @@ class Refusal(Enum):
     NOT_COVERED = "the standing approval does not cover this call"
     USED_UP = "the standing approval has been used as often as it allows"
     TOO_OFTEN = "the standing approval does not allow another use so soon"
+    NO_APPROVAL = "no approval covers it"
+    UNDER_WAY = "the same act is under way"
+    BEHIND = "the chain that was shown ends before a record that this member followed"
+    FORGOTTEN = "the request was made before this member's record of spent approvals begins"
+    NOT_LATE = "the act is none that a member may be told of afterwards"
 
 
 class ApprovalRefusedError(CustodyError):

@@ -41,14 +41,19 @@ def use_standing(
 ) -> Granted:
     """Let an act be done under a standing approval. The use is noted before this returns. Raises ApprovalRefusedError."""
     approvers, terms = require_standing(state, request, signatures)
+    require_covered(terms, verb, parameters, now=now)
+    uses.spend(request.nonce, terms, now=now)
+    return Granted(request, approvers)
+
+
+def require_covered(terms: StandingTerms, verb: str, parameters: Mapping[str, Json], *, now: int) -> None:
+    """Return if the terms allow an act at this moment. Raises ApprovalRefusedError (NOT_COVERED, NOT_YET, EXPIRED)."""
     if terms.verb != verb or not _covers(terms, parameters):
         raise ApprovalRefusedError(Refusal.NOT_COVERED)
     if now < terms.begins:
         raise ApprovalRefusedError(Refusal.NOT_YET)
     if now >= terms.ends:
         raise ApprovalRefusedError(Refusal.EXPIRED)
-    uses.spend(request.nonce, terms, now=now)
-    return Granted(request, approvers)
 
 
 def _covers(terms: StandingTerms, parameters: Mapping[str, Json]) -> bool:

@@ -14,30 +14,27 @@ from strongroom.custody._state import CustodyState
 
 VERB_WORDS: Final[Mapping[str, str]] = MappingProxyType(
     {
+        "AddMember": "Give an HSM what it needs to be a member: keys that travel between the members, the roots, and the keys.",
         "AddOfficer": "Make a person an officer of this cluster.",
         "AddOfficerKey": "Give an officer one more key to sign with.",
         "AllowStanding": "Allow an act again and again, without asking each time, within the bounds below.",
         "ChangeOfficerRecipient": "Change to which key PINs and other deliveries to an officer are encrypted.",
         "ChangeOfficerRoles": "Change what an officer may approve: the roles below replace those of now.",
         "CreateBackup": "Take keys out of the HSMs into a backup, wrapped under the backup key.",
-        "DestroyDirect": "DESTROY a key inside the HSMs on every member. What only it can open is lost for good.",
-        "DestroyRoot": "DESTROY a root key on every member. Everything that still hangs under it is lost for good.",
-        "GenerateDirect": "Make a new key inside the HSMs.",
-        "GenerateImportPair": "Make the key pair under which root keys can be brought into a member.",
-        "GenerateRoot": "Make a new root key inside the HSMs.",
-        "ImportTrustedPublic": "TRUST a public key: whoever holds its secret half can be sent root keys and open them.",
+        "CreateHsmKey": "Make a new key inside the HSMs, of the kind below.",
+        "DestroyHsmKey": "DESTROY keys inside the HSMs on every member. What only they can open is lost for good.",
         "RemoveQuorumRule": "Take away the rule of an act, so that nobody can have it done.",
+        "ReplaceHsmKey": "DESTROY keys on one member that are not the same there as on the others, so that they are copied anew.",
         "ResetMember": "ERASE a member: all keys on its token are destroyed.",
         "RestoreBackup": "Bring keys from a backup into the HSMs.",
+        "RetireRoot": "DESTROY an old root key on every member. What still hangs under it, and backups from before, are lost for good.",
         "RevokeOfficer": "Take all rights from an officer, for good.",
         "RevokeOfficerKey": "Let a key of an officer count no longer, for good.",
         "RotatePin": "Change the PIN of a member's token.",
-        "RotateRoot": "Make a new root key, and wrap everything under it.",
+        "RotateRoot": "Make a new root key in the place of the one below, and wrap everything under it.",
         "ScheduleKeyDeletion": "Have a key destroyed after a short waiting period. What it encrypted is lost then.",
         "SetQuorumRule": "Change who must approve an act: the rule below replaces that of now.",
         "SignRootCertificate": "Sign with the key of a root certificate authority.",
-        "UnwrapInRoot": "Bring a root key into a member.",
-        "WrapOutRoot": "Send a root key out of a member, wrapped under a trusted public key.",
     }
 )
 """What each verb does. A verb that is not here is shown with a warning."""

@@ -47,6 +47,10 @@ class MemberBootstrap(msgspec.Struct, frozen=True):
     """Where the worker leaves the marker of a refused PIN (``wiring.pin_refusals``); None: nowhere."""
     pin_attempt_path: str | None = None
     """Where the worker notes that it tries its PIN (``wiring.pin_attempts``); None: nowhere."""
+    genesis: bytes = b""
+    """By which the officers of the home began; empty: the home has no custody."""
+    custody_folder: str = ""
+    """``Home.custody``: where the member remembers what was done under approvals."""
     calls_per_s: float = 0.0
     """Use verbs a second that the worker lets through; 0 = as its profile says."""
     approved_only: bool = False

@@ -1,16 +1,17 @@
 """Builds a member worker: module, token, gate and sockets."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 from strongroom.core import (
-    ApprovalGate,
+    Clock,
     ConfigError,
     SystemClock,
     WrapAlgorithm,
 )
 from strongroom.hsm.token import (
+    Profile,
     Role,
     Token,
     TokenSelector,
@@ -19,20 +20,10 @@ from strongroom.hsm.token import (
 )
 from strongroom.hsm.worker import Admission, MemberWorker, TokenPerformer, WorkerHealth
 from strongroom.wiring.bootstrap import MemberBootstrap, TokenFound
+from strongroom.wiring.custody_gate import MemberCustody, member_custody
 from strongroom.wiring.events import LoggedEvents
 from strongroom.wiring.member_tokens import lent_once, load_module, token_found
 from strongroom.wiring.pin_attempts import PinAttemptFile
-from strongroom.wiring.standing_gate import StandingGate
-
-
-class InitialisationGate:
-    """Lets every admin verb through: for the workers of ``init`` only, before anybody else can reach them.
-
-    Such a worker is started by ``init`` itself, through a pipe, on a home that serves nobody yet.
-    """
-
-    def check(self, verb: str, parameters: Mapping[str, object]) -> None:
-        """Allow."""
 
 
 class BuiltMember(NamedTuple):
@@ -71,14 +62,15 @@ def build_member(bootstrap: MemberBootstrap) -> BuiltMember:
         )
     if role is Role.USER:  # the security officer can make no key
         _prove(token)
-    gate: ApprovalGate = StandingGate() if bootstrap.mode == "serve" else InitialisationGate()
+    clock = SystemClock()
+    custody = _custody(bootstrap, token, profile, clock)
     performer = TokenPerformer(
         token,
-        gate,
+        custody,
         use_limit_s=profile.operation_limit_s,
         admin_limit_s=profile.admin_operation_limit_s,
+        custody=custody,
     )
-    clock = SystemClock()
     health = WorkerHealth(lambda: token.recoveries, profile, clock=clock)
     worker = MemberWorker(
         performer,
@@ -108,6 +100,14 @@ def _attempts(bootstrap: MemberBootstrap) -> PinAttemptFile | None:
         token_label=bootstrap.token_label,
         not_kept=not_kept,
     )
+
+
+def _custody(bootstrap: MemberBootstrap, token: Token, profile: Profile, clock: Clock) -> MemberCustody:
+    try:
+        return member_custody(bootstrap, token, profile, clock=clock)
+    except BaseException:
+        token.close()
+        raise
 
 
 def _prove(token: Token) -> None:

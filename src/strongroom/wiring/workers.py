@@ -12,7 +12,8 @@ from typing import Self
 import msgspec
 
 from strongroom.config import Home, MemberConfig, softhsm_module, worker_environment
-from strongroom.core import MemberDeadlineError, MemberFailedError
+from strongroom.core import ConfigError, MemberDeadlineError, MemberFailedError
+from strongroom.custody import MAX_DOCUMENT_BYTES
 from strongroom.hsm.cluster import RemoteAdmin
 from strongroom.hsm.wire import MAX_FRAME_BYTES, WireClient, frame, raise_failure
 from strongroom.wiring.bootstrap import MemberBootstrap, MemberMode, Started
@@ -176,9 +177,25 @@ def member_bootstrap(
         token_config=_own_softhsm_config(member, home) if is_softhsm else None,
         pin_refusal_path=None if pin_name is None else str(home.pin_refused / pin_name),
         pin_attempt_path=None if pin_name is None else str(home.pin_attempts / pin_name),
+        genesis=read_genesis(home),
+        custody_folder=str(home.custody),
         calls_per_s=member.calls_per_s,
         so_pin=bytearray(so_pin),
     )
+
+
+def read_genesis(home: Home) -> bytes:
+    """Return the genesis of a home, which nobody has verified yet; no bytes where it has no custody. Raises ConfigError."""
+    try:
+        with home.genesis_file.open("rb") as file:
+            data = file.read(MAX_DOCUMENT_BYTES + 1)
+    except FileNotFoundError:
+        return b""
+    except OSError as error:
+        raise ConfigError(f"cannot read {home.genesis_file}: {error.strerror}") from error
+    if not 1 <= len(data) <= MAX_DOCUMENT_BYTES:
+        raise ConfigError(f"{home.genesis_file} is no genesis: it is empty or too long")
+    return data
 
 
 def pin_marker_name(member: MemberConfig, mode: MemberMode) -> str | None:

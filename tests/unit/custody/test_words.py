@@ -5,7 +5,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fakes_custody import UNHURRIED, ask, begun, changed, person
+from fakes_custody import RULES, UNHURRIED, ask, begun, changed, person
 from strongroom.custody import (
     CUSTODY_VERBS,
     STANDING_VERB,
@@ -16,7 +16,7 @@ from strongroom.custody import (
     write_document,
 )
 
-STATE = begun().state
+STATE = begun(rules=RULES | {"RetireRoot": RULES["DestroyRoot"]}).state
 PARAMETERS = st.dictionaries(
     st.text(min_size=1, max_size=8),
     st.recursive(
@@ -31,14 +31,14 @@ PARAMETERS = st.dictionaries(
 def test_a_request_reads_as_words():
     request = ask(
         STATE,
-        "DestroyRoot",
+        "RetireRoot",
         {"root_id": "ab" * 16, "members": ["alpha", "beta"], "limits": {"s": 5}},
         requester="user/anna",
     )
     lines = describe_request(request, STATE)
-    assert lines[0].startswith("DESTROY a root key on every member")
+    assert lines[0].startswith("DESTROY an old root key on every member")
     assert [line.strip() for line in lines[2:13]] == [
-        "act          DestroyRoot",
+        "act          RetireRoot",
         "parameters",
         '"limits":', '"s": 5',
         '"members":', '- "alpha"', '- "beta"',

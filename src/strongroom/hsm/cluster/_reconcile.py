@@ -15,7 +15,7 @@ from typing import Final, NamedTuple, Self
 import msgspec
 
 from strongroom.core import KeySpec, RootId, WrapAlgorithm, root_object_ids
-from strongroom.hsm.wire import ObjectEntry
+from strongroom.hsm.wire import PIN_LABEL, ObjectEntry
 from strongroom.storage import (
     CopyState,
     HsmKeyCopyRecord,
@@ -212,7 +212,7 @@ def _strangers(inventory: Sequence[ObjectEntry], records: Records) -> list[Drift
             next_step="find out whose it is; destroy it with the vendor's tool if it is nobody's",
         )
         for entry in inventory
-        if not entry.is_ghost and entry.cka_id not in known
+        if not (entry.is_ghost or entry.cka_id in known or _is_pin(entry))
     ]
     ghosts = sum(entry.is_ghost for entry in inventory)
     if ghosts:
@@ -226,6 +226,11 @@ def _strangers(inventory: Sequence[ObjectEntry], records: Records) -> list[Drift
             )
         )
     return drifts
+
+
+def _is_pin(entry: ObjectEntry) -> bool:
+    """Whether it is the object in which a member remembers the genesis of its officers."""
+    return (entry.object_class, entry.cka_id, entry.label) == ("data", b"", PIN_LABEL)
 
 
 def _missing_transports(member: str, held: Mapping[bytes, Counter[str]], records: Records) -> list[Drift]:

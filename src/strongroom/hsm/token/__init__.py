@@ -23,6 +23,7 @@ for approvals or interrupt a call that hangs.
 from strongroom.hsm.token._batch import TokenBatch
 from strongroom.hsm.token._card import Card, CardKey, CardSelector
 from strongroom.hsm.token._counters import RecoveryCounters
+from strongroom.hsm.token._data_objects import DataVerbs
 from strongroom.hsm.token._direct import DirectVerbs
 from strongroom.hsm.token._initialise import initialise_token, make_token, set_user_pin
 from strongroom.hsm.token._pin import PinAttempts, UnkeptAttempts
@@ -51,6 +52,7 @@ __all__ = [
     "Card",
     "CardKey",
     "CardSelector",
+    "DataVerbs",
     "DirectVerbs",
     "KeyCheckValue",
     "ObjectSummary",

@@ -171,6 +171,14 @@ class AdminVerbs:
             lambda session: self._roots.check_value(session, self._found(session, root_id)),
         )
 
+    def holds_object(self, cka_id: bytes) -> bool:
+        """See ``Token.holds_object``."""
+        if not 1 <= len(cka_id) <= _MAX_CKA_ID_BYTES:
+            return False
+        return self._workshop.use(
+            "looking for an object", lambda session: self._finder.exists(session, cka_id)
+        )
+
     def list_objects(self) -> list[ObjectSummary]:
         """See ``Token.list_objects``."""
         return self._workshop.use("listing objects", self._finder.summaries)

@@ -109,6 +109,9 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     """CKA_ names that the token refuses in every template, or does not keep: they are left out, and not read back."""
     session_keys: bool = True
     """Whether keys can be made as session objects; otherwise the self-test makes token objects and destroys them."""
+    data_objects: bool = False
+    """Whether the token keeps private data objects (CKO_DATA): there it remembers the genesis of its officers. Otherwise a
+    file does, which whoever runs the service can change."""
     replication: Literal["trusted-wrapping", "vendor", "none"] = "trusted-wrapping"
     """How a root gets to another member. ``vendor``: a member is a whole cluster of the vendor, which copies
     inside itself. ``none``: what is made in a token stays there. Only with the first one are roots extractable."""

@@ -20,6 +20,7 @@ from strongroom.hsm.token._admin import AdminVerbs
 from strongroom.hsm.token._approved import ApprovedUse
 from strongroom.hsm.token._batch import BatchVerbs, TokenBatch
 from strongroom.hsm.token._counters import RecoveryCounters, Tally
+from strongroom.hsm.token._data_objects import DataVerbs
 from strongroom.hsm.token._direct import DirectVerbs
 from strongroom.hsm.token._keep_alive import KeepAlive
 from strongroom.hsm.token._link import Link
@@ -98,6 +99,7 @@ class Token:
         self._direct = DirectVerbs(
             module, finder, self._workshop, profile=profile, clock=clock, approved=approved
         )
+        self._data = DataVerbs(module, finder, self._workshop, profile=profile, role=role)
         self._batches = BatchVerbs(self._use, self._direct, self._workshop, clock=clock)
 
     @classmethod
@@ -294,6 +296,15 @@ class Token:
     def transport(self) -> TransportVerbs:
         """Transport keys, and the keys that travel under them."""
         return self._transport
+
+    @property
+    def data(self) -> DataVerbs:
+        """Small values that the token keeps, where its profile says that it can (``Profile.data_objects``)."""
+        return self._data
+
+    def holds_object(self, cka_id: bytes) -> bool:
+        """Ask the token whether any object has this CKA_ID, as far as this role sees them."""
+        return self._admin.holds_object(cka_id)
 
     def list_objects(self) -> list[ObjectSummary]:
         """List the token objects that this role may see; half-written ones are listed as ghosts."""

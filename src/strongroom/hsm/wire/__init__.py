@@ -21,6 +21,17 @@ from strongroom.hsm.wire._batch_messages import (
     item_of,
 )
 from strongroom.hsm.wire._client import WireClient, peer_pid, peer_uid
+from strongroom.hsm.wire._custody_messages import (
+    MAX_RECORDS,
+    PIN_APPLICATION,
+    PIN_LABEL,
+    AdmitAct,
+    CustodyCall,
+    CustodyPlace,
+    FollowChain,
+    PinCustody,
+    WhereInChain,
+)
 from strongroom.hsm.wire._direct_messages import (
     DestroyDirect,
     DirectDecrypt,
@@ -85,10 +96,16 @@ from strongroom.hsm.wire._transport_messages import (
 __all__ = [
     "MAX_BATCH_BYTES",
     "MAX_FRAME_BYTES",
+    "MAX_RECORDS",
+    "PIN_APPLICATION",
+    "PIN_LABEL",
     "AdminCall",
+    "AdmitAct",
     "Batch",
     "BatchCall",
     "Connection",
+    "CustodyCall",
+    "CustodyPlace",
     "DestroyDirect",
     "DestroyImportPair",
     "DestroyRoot",
@@ -105,6 +122,7 @@ __all__ = [
     "EndTransportOffer",
     "Failed",
     "Failure",
+    "FollowChain",
     "FrameBuffer",
     "FrameError",
     "FrameServer",
@@ -120,6 +138,7 @@ __all__ = [
     "MakeTransportKeys",
     "ObjectEntry",
     "OfferTransport",
+    "PinCustody",
     "Ping",
     "Pong",
     "Random",
@@ -136,6 +155,7 @@ __all__ = [
     "Unwrap",
     "UnwrapInRoot",
     "UseCall",
+    "WhereInChain",
     "WireClient",
     "Wrap",
     "WrapOut",

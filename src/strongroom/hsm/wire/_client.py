@@ -10,6 +10,13 @@ from typing import Any, Self, cast, overload
 import msgspec
 
 from strongroom.core import HsmError, HsmRequestError, MemberDeadlineError, MemberFailedError, WrappedBytes
+from strongroom.hsm.wire._custody_messages import (
+    AdmitAct,
+    CustodyPlace,
+    FollowChain,
+    PinCustody,
+    WhereInChain,
+)
 from strongroom.hsm.wire._direct_messages import (
     DestroyDirect,
     DirectDecrypt,
@@ -96,6 +103,10 @@ _RESULT_TYPES: dict[type, Any] = {
     DestroyDirect: None,
     HoldsDirect: bool,
     InspectDirect: list[str],
+    AdmitAct: None,
+    FollowChain: CustodyPlace,
+    PinCustody: CustodyPlace,
+    WhereInChain: CustodyPlace,
 }
 _PEER_CREDENTIALS = struct.Struct("3i")
 
@@ -215,6 +226,12 @@ class WireClient(asyncio.Protocol):
     ) -> None: ...
     @overload
     async def call(self, call: ListObjects, *, timeout_s: float) -> list[ObjectEntry]: ...
+    @overload
+    async def call(self, call: AdmitAct, *, timeout_s: float) -> None: ...
+    @overload
+    async def call(
+        self, call: FollowChain | PinCustody | WhereInChain, *, timeout_s: float
+    ) -> CustodyPlace: ...
     async def call(self, call: msgspec.Struct, *, timeout_s: float) -> object:
         """Send a call and wait for its answer, at most ``timeout_s`` seconds.
 

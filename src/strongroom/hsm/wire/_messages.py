@@ -9,6 +9,7 @@ from typing import Generic, TypeVar
 
 import msgspec
 
+from strongroom.hsm.wire._custody_messages import CustodyCall
 from strongroom.hsm.wire._direct_messages import (
     DirectAdminCall,
     DirectDecrypt,
@@ -161,6 +162,7 @@ AdminCall = (
     | ListObjects
     | TransportCall
     | DirectAdminCall
+    | CustodyCall
     | Ping
 )
 

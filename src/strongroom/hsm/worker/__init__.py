@@ -14,6 +14,7 @@ that does not even answer Ping is frozen as a whole.
 
 from strongroom.hsm.worker._admission import Admission
 from strongroom.hsm.worker._batch_job import SLICE_S, BatchRun
+from strongroom.hsm.worker._custody_performer import CustodyDoor, custody_calls
 from strongroom.hsm.worker._direct_performer import DirectKeys, direct_admin_calls, direct_use_calls
 from strongroom.hsm.worker._health import Health, WorkerHealth
 from strongroom.hsm.worker._performer import Performer, TokenPerformer
@@ -27,12 +28,14 @@ __all__ = [
     "Admission",
     "BatchRun",
     "CallRunner",
+    "CustodyDoor",
     "DirectKeys",
     "Health",
     "MemberWorker",
     "Performer",
     "TokenPerformer",
     "WorkerHealth",
+    "custody_calls",
     "direct_admin_calls",
     "direct_use_calls",
 ]

@@ -38,6 +38,7 @@ from strongroom.hsm.wire import (
     Wrapped,
 )
 from strongroom.hsm.worker._batch_job import BatchRun
+from strongroom.hsm.worker._custody_performer import CustodyDoor, custody_calls
 from strongroom.hsm.worker._direct_performer import direct_admin_calls, direct_use_calls
 from strongroom.hsm.worker._transport_performer import transport_calls
 
@@ -74,9 +75,19 @@ class Performer(Protocol):
 class TokenPerformer:
     """Performs calls on a token; admin calls pass the gate first."""
 
-    def __init__(self, token: Token, gate: ApprovalGate, *, use_limit_s: float, admin_limit_s: float) -> None:
+    def __init__(
+        self,
+        token: Token,
+        gate: ApprovalGate,
+        *,
+        use_limit_s: float,
+        admin_limit_s: float,
+        custody: CustodyDoor | None = None,
+    ) -> None:
+        """``custody`` is told what becomes of what the gate let through, and takes what the gate judges by."""
         self._token = token
         self._gate = gate
+        self._custody = custody
         self._admin_limit_s = admin_limit_s
         self._use: Mapping[type, Callable[[Any], object]] = {
             Wrap: self._wrap,
@@ -101,6 +112,7 @@ class TokenPerformer:
             **direct_admin_calls(token.direct),
             **transport_calls(token.transport),
         }
+        self._custody_calls = {} if custody is None else custody_calls(custody)
 
     @property
     def is_broken(self) -> bool:
@@ -122,11 +134,26 @@ class TokenPerformer:
         if use is not None:
             return use(call)
         admin = self._admin.get(type(call))
-        if admin is None:
+        if admin is not None:
+            return admin(call) if isinstance(call, READ_ONLY_ADMIN_CALLS) else self._gated(admin, call)
+        custody = self._custody_calls.get(type(call))
+        if custody is None:
             raise HsmRequestError(f"this worker does not perform {type(call).__name__}")
-        if not isinstance(call, READ_ONLY_ADMIN_CALLS):
-            self._gate.check(type(call).__name__, msgspec.structs.asdict(call))
-        return admin(call)
+        return custody(call)
+
+    def _gated(self, admin: Callable[[Any], object], call: msgspec.Struct) -> object:
+        """Do what the gate lets through, and say what became of it."""
+        name, parameters = type(call).__name__, msgspec.structs.asdict(call)
+        self._gate.check(name, parameters)
+        failure: Exception | None = None
+        try:
+            return admin(call)
+        except Exception as error:
+            failure = error
+            raise
+        finally:
+            if self._custody is not None:
+                self._custody.ended(name, parameters, failure)
 
     def batch(self, items: Sequence[BatchItem]) -> BatchRun:
         """Begin a batch; see ``Token.batch``."""
