@@ -3,8 +3,6 @@
 import json
 import re
 
-import msgspec
-
 from api_support import ACCOUNT, HOST, REGION, Health, send_request
 from fakes_service import ACCESS_KEYS, EVERYTHING
 from strongroom.api import Handler, sign_request
@@ -38,7 +36,7 @@ class AdminDoor:
         )
         self.health = Health()
         self.health.status = lambda: STATUS
-        self.health.roots = lambda: msgspec.to_builtins(root_status_of(bench.store, bench.clock))
+        self.health.roots = lambda: root_status_of(bench.store, bench.clock)
         self.handler = Handler(bench.service, self.health, clock=bench.clock, account_id=ACCOUNT)
 
     async def send(self, method, path, body=b"", *, by=EVERYTHING, query="", kind="application/json"):

@@ -14,7 +14,7 @@ from fakes_key_stores import FakeKeyStores
 from fakes_pairs import FakePairs
 from fakes_rotation import FakeRotation
 from strongroom.api import Handler, Request, sign_request
-from strongroom.core import AuditUnavailableError, Secret, encode_pairs, random_bytes
+from strongroom.core import AuditUnavailableError, RootStanding, Secret, encode_pairs, random_bytes
 from strongroom.keyring import (
     Connection,
     DataKey,
@@ -54,7 +54,7 @@ class Health:
         self.reasons = []
 
     def roots(self):
-        return {"roots": [], "rotation": None}
+        return RootStanding([], None)
 
     def readiness(self):
         return self.reasons

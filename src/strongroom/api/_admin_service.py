@@ -7,12 +7,10 @@ from strongroom.api._operation import Document
 from strongroom.api._status_answers import (
     HealthAnswer,
     MembersAnswer,
-    RootEntry,
-    RootRotation,
-    RootsAnswer,
     StatusAnswer,
     WorkerState,
 )
+from strongroom.core import RootStanding
 
 
 async def _read_status(call: AdminCall) -> Document:
@@ -33,14 +31,9 @@ async def _read_members(call: AdminCall) -> MembersAnswer:
     )
 
 
-async def _read_roots(call: AdminCall) -> RootsAnswer:
+async def _read_roots(call: AdminCall) -> RootStanding:
     await call.service.read_status(call.caller)
-    found = call.health.roots()
-    rotation = found["rotation"]
-    return RootsAnswer(
-        [RootEntry(**root) for root in found["roots"]],
-        None if rotation is None else RootRotation(**rotation),
-    )
+    return call.health.roots()
 
 
 async def _read_health(call: AdminCall) -> HealthAnswer:
@@ -84,6 +77,6 @@ SERVICE_ROUTES = (
         verbs=("ReadStatus",),
         summary="Tell the root KEKs, what hangs under each, and how far the newest rotation is.",
         call=_read_roots,
-        answer=RootsAnswer,
+        answer=RootStanding,
     ),
 )

@@ -1,7 +1,9 @@
 """``HealthSource``: what the api room asks about the health of the rest."""
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Protocol
+
+from strongroom.core import RootStanding
 
 
 class HealthSource(Protocol):
@@ -15,8 +17,8 @@ class HealthSource(Protocol):
         """Return the operator's view, of JSON types. Holds no secrets."""
         ...
 
-    def roots(self) -> Mapping[str, Any]:
-        """Return the roots and the newest rotation, of JSON types: the members of ``RootsAnswer``. Raises StorageError."""
+    def roots(self) -> RootStanding:
+        """Return the roots and the newest rotation. Raises StorageError."""
         ...
 
     def metrics(self) -> str:

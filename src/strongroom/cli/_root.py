@@ -13,10 +13,10 @@ from typing import Final
 import click
 
 from strongroom.cli._errors import NotDoneError, NotReadyError
-from strongroom.cli._output import Output, shown_time, visible
+from strongroom.cli._output import Output, plain, shown_time, visible
 from strongroom.cli._reporting import reporting
 from strongroom.config import Home, home_from_environment
-from strongroom.core import SystemClock
+from strongroom.core import RootStanding, RotationShown, SystemClock
 from strongroom.storage import RootState, RotationState
 from strongroom.wiring.home import require_complete
 from strongroom.wiring.members_door import MembersNotReachableError
@@ -28,7 +28,7 @@ from strongroom.wiring.root_door import (
     RootRequest,
     ask_root,
 )
-from strongroom.wiring.root_status import RootStatus, RotationShown, read_root_status
+from strongroom.wiring.root_status import read_root_status, retirable
 
 _MAKE_LIMIT_S: Final = 120.0
 _RETIRE_LIMIT_S: Final = 6 * 3600.0
@@ -93,7 +93,7 @@ def status(output: Output, *, waits: bool) -> None:
         _follow(output)
         return
     found = read_root_status(_home(), SystemClock())
-    output.document(found)
+    output.document(plain(found))
     _show(output, found)
     _complain(found)
 
@@ -120,7 +120,7 @@ def retire(output: Output, *, is_sure: bool) -> None:
     """
     home = _home()
     found = read_root_status(home, SystemClock())
-    old = [shown.root_id for shown in found.roots if shown.state is RootState.OLD]
+    old = [shown.root_id for shown in found.roots if shown.state == RootState.OLD]
     if not is_sure:
         _make_sure(output, old)
     output.progress("opening every domain KEK under the current root")
@@ -174,7 +174,7 @@ def _follow(output: Output) -> None:
             break
         show(rotation)
         time.sleep(_LOOK_EVERY_S)
-    output.document(found)
+    output.document(plain(found))
     _show(output, found)
     _complain(found)
 
@@ -200,7 +200,7 @@ def _progress_shown(output: Output) -> Callable[[RotationShown], None]:
 
 
 def _in_words(rotation: RotationShown, now: float) -> str:
-    if rotation.state is RotationState.MAKING:
+    if rotation.state == RotationState.MAKING:
         return "the new root is being made"
     text = f"{rotation.rewrapped} of {rotation.domains} domain KEKs are under the current root"
     if rotation.measured_per_s is not None and rotation.ends_at is not None:
@@ -208,7 +208,7 @@ def _in_words(rotation: RotationShown, now: float) -> str:
     return text
 
 
-def _show(output: Output, found: RootStatus) -> None:
+def _show(output: Output, found: RootStanding) -> None:
     output.table(
         ["ROOT", "STATE", "DOMAIN KEKS", "MADE", "DESTROYED"],
         [
@@ -234,15 +234,15 @@ def _show(output: Output, found: RootStatus) -> None:
     output.say(
         f"          {_in_words(rotation, SystemClock().now())}; {rotation.domains_per_s:g} a second at most"
     )
-    if found.retirable and not rotation.left:
+    if retirable(found) and not rotation.left:
         output.say("", "Nothing hangs under the old root. To destroy it: strongroom root retire")
 
 
-def _complain(found: RootStatus) -> None:
+def _complain(found: RootStanding) -> None:
     rotation = found.rotation
-    if rotation is None or not (rotation.trouble or rotation.state is RotationState.FAILED):
+    if rotation is None or not (rotation.trouble or rotation.state == RotationState.FAILED):
         return
     raise NotDoneError(
-        f"the rotation {'failed' if rotation.state is RotationState.FAILED else 'has trouble'}: {rotation.trouble}",
+        f"the rotation {'failed' if rotation.state == RotationState.FAILED else 'has trouble'}: {rotation.trouble}",
         next_step="see the log of the service, and docs/root-rotation.md",
     )

@@ -77,6 +77,7 @@ from strongroom.core._inventory import (
 from strongroom.core._managed import KeyOrigin, ManagedKeySpec, VersionMadeBy
 from strongroom.core._protocols import ApprovalGate, ClosedGate, EventSink, HsmMember, HsmUse
 from strongroom.core._random import RandomPool, random_bytes
+from strongroom.core._root_standing import RootShown, RootStanding, RotationShown
 from strongroom.core._secret import Secret
 from strongroom.core._transport import TransportKind, transport_kind
 from strongroom.core._values import (
@@ -146,6 +147,9 @@ __all__ = [
     "RandomPool",
     "RoleName",
     "RootId",
+    "RootShown",
+    "RootStanding",
+    "RotationShown",
     "Secret",
     "SigningAlgorithm",
     "StorageError",

@@ -1,17 +1,14 @@
 """What an API process tells about itself and the cluster: readiness, status, metrics."""
 
-from collections.abc import Callable, Mapping
-from typing import Any
-
-import msgspec
+from collections.abc import Callable
 
 from strongroom import __version__
 from strongroom.audit import AuditLog
+from strongroom.core import RootStanding
 from strongroom.hsm.cluster import HsmCluster, Worker
 from strongroom.keyring import Keyring
 from strongroom.service import Quotas, Service
 from strongroom.wiring.exposition import cluster_metrics, family
-from strongroom.wiring.root_status import RootStatus
 
 
 class DataPlaneHealth:
@@ -24,7 +21,7 @@ class DataPlaneHealth:
         cluster: HsmCluster,
         audit: AuditLog,
         keyring: Keyring,
-        roots: Callable[[], RootStatus],
+        roots: Callable[[], RootStanding],
         quotas: Quotas | None = None,
     ) -> None:
         """``roots`` reads how the roots stand. Raises StorageError."""
@@ -78,10 +75,9 @@ class DataPlaneHealth:
             "audit_failure": self._audit.failure,
         }
 
-    def roots(self) -> Mapping[str, Any]:
+    def roots(self) -> RootStanding:
         """The roots and the newest rotation. Raises StorageError."""
-        told: Mapping[str, Any] = msgspec.to_builtins(self._roots())
-        return told
+        return self._roots()
 
     def metrics(self) -> str:
         """Prometheus text (exposition format 0.0.4)."""

@@ -2,76 +2,26 @@
 
 from typing import Final
 
-import msgspec
-
 from strongroom.config import Home
-from strongroom.core import Clock
+from strongroom.core import Clock, RootShown, RootStanding, RotationShown
 from strongroom.storage import Reader, ReadOnlyStore, RootRotationRecord, RootState, RotationState
 
 _SHORTEST_S: Final = 2.0
 """A speed that was measured for less says nothing."""
 
 
-class RootShown(msgspec.Struct, frozen=True):
-    """One root."""
-
-    root_id: str
-    state: RootState
-    created_at: float
-    destroyed_at: float | None
-    domains: int
-    """How many domain KEKs hang under it."""
-    check_kind: str
-    check_value: str
+def retirable(standing: RootStanding) -> list[RootShown]:
+    """Return the old roots under which nothing hangs any more."""
+    return [root for root in standing.roots if root.state == RootState.OLD and not root.domains]
 
 
-class RotationShown(msgspec.Struct, frozen=True):
-    """The newest rotation."""
-
-    rotation_id: str
-    state: RotationState
-    asked_by: str
-    root_id: str
-    """The new root; empty until it is published."""
-    domains: int
-    """Domain KEKs that there are."""
-    rewrapped: int
-    """Those that hang under the current root, with those that were made under it."""
-    left: int
-    started_at: float
-    published_at: float | None
-    finished_at: float | None
-    last_at: float | None
-    """When domain KEKs were last rewrapped."""
-    domains_per_s: float
-    """The most that are rewrapped in a second."""
-    measured_per_s: float | None
-    """How many were so far, in a second; None before that can be told."""
-    ends_at: float | None
-    """About when nothing is left, at that speed; None when it is over, or cannot be told."""
-    trouble: str
-    """What went wrong last; empty: nothing."""
-
-
-class RootStatus(msgspec.Struct, frozen=True):
-    """The roots, those that were destroyed included, oldest first, and the newest rotation."""
-
-    roots: list[RootShown]
-    rotation: RotationShown | None
-
-    @property
-    def retirable(self) -> list[RootShown]:
-        """Old roots under which nothing hangs any more."""
-        return [root for root in self.roots if root.state is RootState.OLD and not root.domains]
-
-
-def read_root_status(home: Home, clock: Clock) -> RootStatus:
+def read_root_status(home: Home, clock: Clock) -> RootStanding:
     """Read how things stand. Raises StorageError."""
     with ReadOnlyStore.open(home.database) as store:
         return root_status_of(store, clock)
 
 
-def root_status_of(store: Reader, clock: Clock) -> RootStatus:
+def root_status_of(store: Reader, clock: Clock) -> RootStanding:
     """Read how things stand from a database that is open. Raises StorageError."""
     counts = store.count_domains_by_root()
     roots = [
@@ -87,12 +37,12 @@ def root_status_of(store: Reader, clock: Clock) -> RootStatus:
         for root in store.list_all_roots()
     ]
     last = store.get_last_root_rotation()
-    return RootStatus(roots, None if last is None else _shown(last, roots, clock.now()))
+    return RootStanding(roots, None if last is None else _shown(last, roots, clock.now()))
 
 
 def _shown(rotation: RootRotationRecord, roots: list[RootShown], now: float) -> RotationShown:
     total = sum(root.domains for root in roots)
-    done = sum(root.domains for root in roots if root.state is RootState.CURRENT)
+    done = sum(root.domains for root in roots if root.state == RootState.CURRENT)
     if rotation.state is RotationState.MAKING:
         done = 0
     left = total - done
