@@ -12,6 +12,7 @@ import sys
 import msgspec
 
 from strongroom.core import Secret, StrongroomError
+from strongroom.wiring.process_protection import protect_process
 
 _MAX_QUESTION_BYTES = 64 * 1024
 
@@ -103,6 +104,7 @@ def ask(question: CardQuestion) -> CardAnswer:
 
 def main() -> None:
     """Answer one question."""
+    protect_process()
     answer_fd = os.dup(1)
     os.dup2(2, 1)
     raw = sys.stdin.buffer.read(_MAX_QUESTION_BYTES)

@@ -47,12 +47,14 @@ def write_new(path: Path, data: bytes, *, mode: int) -> None:
         file.write(data)
 
 
-def ask_passphrase(source: Path | None, *, is_new: bool) -> Secret:
+def ask_passphrase(source: Path | None, *, is_new: bool, of: str = "") -> Secret:
     """Return a passphrase: the first line of a file (``-``: of standard input), or typed at the terminal.
 
-    Raises CliError when there is neither, or it is empty.
+    ``of``: the file that it opens, for whoever types it. Raises CliError when there is neither, or it is empty.
     """
-    return _ask_secret(source, "Passphrase", "passphrase", is_new=is_new)
+    return _ask_secret(
+        source, f"Passphrase of {visible(of)}" if of else "Passphrase", "passphrase", is_new=is_new
+    )
 
 
 def ask_card_pin(source: Path | None, card: str) -> Secret:

@@ -75,7 +75,7 @@ def _from_file(path: Path, passphrase_file: Path | None) -> "OfficerSigner":
     from strongroom.custody import MAX_KEY_FILE_BYTES, OfficerPrivateKey
 
     data = read_private(path, MAX_KEY_FILE_BYTES)
-    passphrase = ask_passphrase(passphrase_file, is_new=False)
+    passphrase = ask_passphrase(passphrase_file, is_new=False, of=str(path))
     try:
         return OfficerPrivateKey.from_file_bytes(data, passphrase)
     finally:

@@ -162,6 +162,21 @@ def test_what_names_no_one_key_is_refused_before_any_pin_is_asked_for(card, chan
     assert "1234" not in done.output
 
 
+@pytest.mark.parametrize(("program", "words"), [
+    ("import os; os.kill(os.getpid(), 11)", "took its process with it (SIGSEGV)"),
+    ("print('no json')", "took its process with it (status 0)"),
+    ("import time; time.sleep(60)", "hangs"),
+])  # fmt: skip
+def test_a_library_that_crashes_or_hangs_takes_its_own_process_only(tmp_path, monkeypatch, program, words):
+    (tmp_path / "broken_card.py").write_text(program)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setattr("strongroom.cli._card._PROGRAM", "broken_card")
+    monkeypatch.setattr("strongroom.cli._card._LIMIT_S", 1.5)
+    done = _sign("pkcs11:token=x?module-path=/nowhere.so")
+    assert done.exit_code == 1
+    assert words in done.stderr
+
+
 @pytest.mark.slow
 def test_the_pin_may_come_from_the_file_that_the_uri_names(card):
     _pin_file(card.pin)

@@ -2,6 +2,7 @@
 
 import json
 
+import pyrage
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -76,6 +77,22 @@ def test_what_is_no_recipient_is_refused(case):
         changed(begun(), "ChangeOfficerRecipient", {"officer": "anna", "recipient": NO_RECIPIENTS[case]})
 
 
+def _age_takes(text):
+    kind = pyrage.x25519 if text.startswith("age1") else pyrage.ssh
+    try:
+        return pyrage.encrypt(b"PIN", [kind.Recipient.from_str(text)])
+    except (pyrage.RecipientError, pyrage.EncryptError):
+        return None
+
+
+def test_what_is_taken_is_what_age_encrypts_to():
+    made = pyrage.x25519.Identity.generate()
+    check_recipient(str(made.to_public()))
+    assert pyrage.decrypt(_age_takes(str(made.to_public())), [made]) == b"PIN"
+    for text in (AGE, OTHER_AGE, key_of("anna").public.line):
+        assert _age_takes(text) is not None
+
+
 @UNHURRIED
 @given(st.text(max_size=80) | st.text(CHARSET, min_size=58, max_size=58).map("age1".__add__))
 def test_other_texts_are_refused_and_nothing_else_happens(text):
@@ -89,6 +106,7 @@ def test_other_texts_are_refused_and_nothing_else_happens(text):
 def test_every_key_is_taken_and_no_character_of_it_can_be_changed(raw):
     text = bech32(raw)
     check_recipient(text)
+    assert _age_takes(text) is not None
     at = raw[0] % 58 + 4
     with pytest.raises(StateRefusedError):
         check_recipient(text[:at] + ("q" if text[at] != "q" else "p") + text[at + 1 :])
