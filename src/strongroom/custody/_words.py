@@ -27,6 +27,7 @@ VERB_WORDS: Final[Mapping[str, str]] = MappingProxyType(
         "ReplaceHsmKey": "DESTROY keys on one member that are not the same there as on the others, so that they are copied anew.",
         "ResetMember": "ERASE a member: all keys on its token are destroyed.",
         "RestoreBackup": "Bring keys from a backup into the HSMs.",
+        "RetireKeyVersion": "Let an old version of a key be used no more, though it was in use of late. What only it can open is lost then.",
         "RetireRoot": "DESTROY an old root key on every member. What still hangs under it, and backups from before, are lost for good.",
         "RevokeOfficer": "Take all rights from an officer, for good.",
         "RevokeOfficerKey": "Let a key of an officer count no longer, for good.",

@@ -89,6 +89,10 @@ def test_a_genesis_signed_by_ours_and_by_ssh_keygen_is_put_together_and_verifies
     other = run("officers", "genesis", "verify", "genesis.json", "--sha256", "00" * 32)
     assert other.exit_code == 1
     assert "another than the one you know" in other.stderr
+    planned = run(
+        "init", "--script", "init.toml", "--genesis", "genesis.json", "--dry-run", STRONGROOM_HOME="home"
+    )
+    assert planned.exit_code == 0, planned.output
     shown = _ran("genesis", "show", "genesis.json").stdout
     assert shown == _ran("genesis", "show", BODY).stdout
 
