@@ -27,7 +27,8 @@ async def _read_members(call: AdminCall) -> MembersAnswer:
                 member.name, member.worker, member.state, member.priority, member.reason, member.breaker
             )
             for member in status.members
-        ]
+        ],
+        status.quarantined_keys,
     )
 
 

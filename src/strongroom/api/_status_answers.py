@@ -53,6 +53,8 @@ class MembersAnswer(AdminAnswer, frozen=True):
     """The members of the HSM cluster, by their workers."""
 
     members: list[WorkerState]
+    quarantined_keys: list[str]
+    """Direct keys (CKA_ID, in hex) that nobody may use, as ``/api/v1/status`` tells them."""
 
 
 class HealthAnswer(AdminAnswer, frozen=True):

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from admin_door import AdminDoor
+from admin_door import STATUS, AdminDoor
 from api_support import ACCOUNT
 from strongroom.service import Role
 from strongroom.storage import AccessKeyRecord
@@ -160,6 +160,14 @@ async def test_a_decision_is_told_with_what_it_rests_on(bench, door, key_id):
 async def test_a_case_that_is_none_is_refused(door, key_id, members):
     answer = await door.ask(f"keys/{key_id}/policy-check", members)
     assert (answer.status, answer.code) == (400, "ValidationException")
+
+
+async def test_members_tell_of_their_workers_and_of_keys_in_quarantine(door):
+    keys = ["00ff", "abcd"]
+    door.health.status = lambda: STATUS | {"quarantined_keys": keys}
+    told = (await door.ask("members", by="user/operator")).json
+    assert told["quarantinedKeys"] == keys
+    assert [worker["name"] for worker in told["members"]] == [one["name"] for one in STATUS["members"]]
 
 
 @pytest.mark.parametrize(
