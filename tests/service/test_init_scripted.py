@@ -3,10 +3,12 @@
 import base64
 import json
 import re
+import subprocess
+from typing import NamedTuple
 
 import pytest
 
-from running_service import configure, require_softhsm
+from running_service import copy_home, require_softhsm
 from scripted_homes import Prepared, prepared
 from strongroom.config import load_config
 from strongroom.custody import document_hash
@@ -14,17 +16,34 @@ from strongroom.hsm.token._softhsm_store import has_user_pin
 from strongroom.storage import ReadOnlyStore
 from strongroom.wiring.pin_sealing import read_pin
 
-pytestmark = pytest.mark.softhsm
+pytestmark = [pytest.mark.softhsm, pytest.mark.timeout(900)]
+
+
+POINTS = (
+    "before saving alpha=token-made",  # the token has its label and its security officer, and nobody noted it
+    "before saving alpha=user-set, beta=user-set",
+    "copying the root KEK to member beta",  # one of them has a root
+)
+"""Where the run that all tests here look at is cut off, one after the other."""
+
+
+class Made(NamedTuple):
+    """A home that init made of blank tokens, what the last run of the command said, and all runs before."""
+
+    ready: Prepared
+    done: subprocess.CompletedProcess[str]
+    killed: list[subprocess.CompletedProcess[str]]
+    refused: subprocess.CompletedProcess[str]
+    """``serve`` on the home before that last run."""
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """A home that init made of blank tokens, and what the command said."""
     require_softhsm()
     ready = prepared(tmp_path_factory.mktemp("scripted"))
-    done = ready.init()
-    assert done.returncode == 0, done.stderr
-    return ready, done
+    killed = [ready.init_killed_at(point) for point in POINTS]
+    refused = ready.strongroom("serve")
+    return Made(ready, ready.init(), killed, refused)
 
 
 def leaked(folder, secrets):
@@ -45,51 +64,6 @@ def secrets_of(ready: Prepared) -> list[bytes]:
     return users + officers
 
 
-def test_a_scripted_home_serves_boto3(made):
-    ready, done = made
-    answer = json.loads(done.stdout)
-    assert answer["made"] is True
-    assert answer["genesis_sha256"] == document_hash(ready.genesis.read_bytes())
-    assert load_config(ready.home.root).custody.genesis_sha256 == answer["genesis_sha256"]
-    with ReadOnlyStore.open(ready.home.database) as store:
-        assert [one.document for one in store.get_custody_documents()] == [ready.genesis.read_bytes()]
-    configure(ready.home, section="service", processes=1)
-    with ready.service() as service:
-        service.start()
-        key = ready.client(service, "user/cleo").create_key()["KeyMetadata"]["KeyId"]
-        user = ready.client(service, "user/app")
-        policy = {"KeyId": key, "EncryptionContext": {"tenant": "7"}}
-        sealed = user.encrypt(Plaintext=b"from blank tokens", **policy)["CiphertextBlob"]
-        assert user.decrypt(CiphertextBlob=sealed, **policy)["Plaintext"] == b"from blank tokens"
-        assert service.stop() == 0
-
-
-def test_nothing_that_the_run_wrote_or_said_holds_a_pin(made):
-    ready, done = made
-    secrets = secrets_of(ready)
-    assert leaked(ready.folder, secrets) == []
-    assert not any(secret.decode() in done.stdout + done.stderr for secret in secrets)
-    keys = [ready.access_key(name)["secret_access_key"].encode() for name in ("user/cleo", "user/app")]
-    assert sorted(leaked(ready.folder, keys)) == sorted(
-        str(ready.home.access_keys / f"user-{name}.json") for name in ("app", "cleo")
-    )
-    left = {path.name for path in ready.home.pins.iterdir()}
-    assert left == {"alpha.sealed", "beta.sealed", "sealing-key"}, "the security officers' PINs are gone"
-
-
-def test_init_on_a_complete_home_changes_nothing(made, tmp_path):
-    ready, _done = made
-    before = {path: path.read_bytes() for path in ready.home.root.rglob("*") if path.is_file()}
-    again = ready.init()
-    assert (again.returncode, json.loads(again.stdout)["made"]) == (0, False)
-    assert {path: path.read_bytes() for path in ready.home.root.rglob("*") if path.is_file()} == before
-    (tmp_path / "other").mkdir()
-    other = prepared(tmp_path / "other", ('name = "production" ', 'name = "another" '))
-    elsewhere = other._replace(home=ready.home).init()
-    assert elsewhere.returncode == 1
-    assert "another genesis" in elsewhere.stderr
-
-
 def require_whole(ready: Prepared) -> None:
     """Every token has the PINs that the home and the deliveries say, and holds the one root; nothing of the making is left."""
     assert not ready.home.unfinished_mark.exists()
@@ -101,23 +75,84 @@ def require_whole(ready: Prepared) -> None:
         assert has_user_pin((token / "token.object").read_bytes()), "one token, and it has a user"
 
 
-def test_init_killed_again_and_again_ends_in_a_whole_cluster(tmp_path):
-    require_softhsm()
-    ready = prepared(tmp_path / "ready")
-    points = (
-        "before saving alpha=token-made",  # the token has its label and its security officer, and nobody knows
-        "before saving alpha=user-set, beta=user-set",
-        "copying the root KEK to member beta",  # one of them has a root
+def test_init_killed_again_and_again_ends_in_a_whole_cluster(made):
+    assert [one.returncode for one in made.killed] == [-9] * len(POINTS), [one.stderr for one in made.killed]
+    assert (made.refused.returncode, "half initialised from a script" in made.refused.stderr) == (1, True)
+    assert made.done.returncode == 0, made.done.stderr
+    require_whole(made.ready)
+
+
+def test_a_scripted_home_serves_boto3_and_gets_a_third_member_later(made, tmp_path):
+    ready, done, *_ = made
+    answer = json.loads(done.stdout)
+    assert answer["made"] is True
+    assert answer["genesis_sha256"] == document_hash(ready.genesis.read_bytes())
+    assert load_config(ready.home.root).custody.genesis_sha256 == answer["genesis_sha256"]
+    with ReadOnlyStore.open(ready.home.database) as store:
+        assert [one.document for one in store.get_custody_documents()] == [ready.genesis.read_bytes()]
+    ready = ready._replace(home=copy_home(ready.home.root, tmp_path / "home"))
+    with ready.service() as service:
+        service.start()
+        key = ready.client(service, "user/cleo").create_key()["KeyMetadata"]["KeyId"]
+        user = ready.client(service, "user/app")
+        terms = {"KeyId": key, "EncryptionContext": {"tenant": "7"}}
+        sealed = user.encrypt(Plaintext=b"from blank tokens", **terms)["CiphertextBlob"]
+        assert user.decrypt(CiphertextBlob=sealed, **terms)["Plaintext"] == b"from blank tokens"
+
+        added = add_gamma(ready)  # while the others serve
+        assert added.returncode == 0, added.stderr
+        assert service.stop() == 0
+        assert leaked(tmp_path / "home", secrets_of(ready)) == []
+        service.start()
+        service.wait_for('"member": "gamma"', since=service.log().rfind("service.stopped"))
+        tested = ready.strongroom("members", "test", "--member", "gamma", "--json")
+        assert tested.returncode == 0, tested.stdout
+        assert user.decrypt(CiphertextBlob=sealed, **terms)["Plaintext"] == b"from blank tokens"
+        assert service.stop() == 0
+    assert {member.name for member in load_config(ready.home.root).cluster.members} == {
+        "alpha",
+        "beta",
+        "gamma",
+    }
+
+
+def add_gamma(ready: Prepared):
+    """Add a third member from a blank token, with the PINs of the others as their officer opens them."""
+    (ready.folder / "gamma.toml").write_text('[member]\nname = "gamma"\nprofile = "softhsm2"\n')
+    files = []
+    for name, pin in ready.so_pins().items():
+        path = ready.folder.with_name(f"{ready.folder.name}-{name}.pin")  # not where is looked for them
+        path.write_text(f"{pin}\n")
+        path.chmod(0o600)
+        files += ["--so-pin-file", f"{name}={path}"]
+    return ready.strongroom("members", "add", "gamma", "--member-file", ready.folder / "gamma.toml", *files)
+
+
+def test_nothing_that_the_run_wrote_or_said_holds_a_pin(made):
+    ready = made.ready
+    secrets = secrets_of(ready)
+    assert leaked(ready.folder, secrets) == []
+    said = "".join(one.stdout + one.stderr for one in (made.done, made.refused, *made.killed))
+    assert not any(secret.decode() in said for secret in secrets)
+    keys = [ready.access_key(name)["secret_access_key"].encode() for name in ("user/cleo", "user/app")]
+    assert sorted(leaked(ready.folder, keys)) == sorted(
+        str(ready.home.access_keys / f"user-{name}.json") for name in ("app", "cleo")
     )
-    for point in points:
-        killed = ready.init_killed_at(point)
-        assert killed.returncode == -9, killed.stdout + killed.stderr
-    refused = ready.strongroom("serve")
-    assert (refused.returncode, "half initialised from a script" in refused.stderr) == (1, True)
-    done = ready.init()
-    assert done.returncode == 0, done.stderr
-    require_whole(ready)
-    assert leaked(ready.folder, secrets_of(ready)) == []
+    left = {path.name for path in ready.home.pins.iterdir()}
+    assert left == {"alpha.sealed", "beta.sealed", "sealing-key"}, "the security officers' PINs are gone"
+
+
+def test_init_on_a_complete_home_changes_nothing(made, tmp_path):
+    ready = made.ready
+    before = {path: path.read_bytes() for path in ready.home.root.rglob("*") if path.is_file()}
+    again = ready.init()
+    assert (again.returncode, json.loads(again.stdout)["made"]) == (0, False)
+    assert {path: path.read_bytes() for path in ready.home.root.rglob("*") if path.is_file()} == before
+    (tmp_path / "other").mkdir()
+    other = prepared(tmp_path / "other", ('name = "production" ', 'name = "another" '))
+    elsewhere = other._replace(home=ready.home).init()
+    assert elsewhere.returncode == 1
+    assert "another genesis" in elsewhere.stderr
 
 
 @pytest.mark.slow

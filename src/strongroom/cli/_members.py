@@ -5,6 +5,7 @@ socket, which only the user that owns the home can reach: main alone has the doo
 """
 
 import asyncio
+from pathlib import Path
 
 import click
 
@@ -107,20 +108,43 @@ def reconcile(output: Output, *, member: str | None, repair: bool) -> None:
 
 @members.command("add")
 @click.argument("name")
+@click.option(
+    "--member-file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Describes NAME, whose blank token is initialised first: a table [member], as [[members]] of init's script.",
+)
+@click.option(
+    "--so-pin-file",
+    "so_pin_files",
+    multiple=True,
+    metavar="MEMBER=PATH",
+    help="The PIN of a member's security officer: the first line of a file that nobody else may read. Else it is asked for.",
+)
 @reporting
-def add(output: Output, *, name: str) -> None:
+def add(output: Output, *, name: str, member_file: Path | None, so_pin_files: tuple[str, ...]) -> None:
     """Give member NAME, whose token is new, replaced or emptied, what it needs to serve.
 
     All members get new keys for keys to travel under; then the root and the Direct keys are copied to NAME, and
-    proved. The PINs of all security officers must lie in the home for so long (pins/MEMBER-so, mode 0400). The
-    other members may serve meanwhile. After an interruption run it again. Ends with exit status 1 when something
-    could not be copied.
+    proved. The security officers of all other members present their PINs: from files, at the terminal, or from the home
+    (pins/MEMBER-so, mode 0400). In a home with officers they approve it first. The other members may serve
+    meanwhile. After an interruption run it again. Ends with exit status 1 when something could not be copied.
     """
+    from strongroom.cli._so_pins import so_pin_source
     from strongroom.wiring.member_addition import add_member
+    from strongroom.wiring.new_member import read_member_file
 
     home = Home(home_from_environment())
     require_complete(home)
-    work = add_member(home, name, events=_ReportTells(), clock=SystemClock(), progress=output.progress)
+    work = add_member(
+        home,
+        name,
+        events=_ReportTells(),
+        clock=SystemClock(),
+        progress=output.progress,
+        described=None if member_file is None else read_member_file(member_file),
+        so_pin=so_pin_source(home, so_pin_files),
+    )
     report = asyncio.run(work)
     output.document({"reports": [report]})
     output.say(*map(visible, report.in_words()))

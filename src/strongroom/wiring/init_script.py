@@ -79,7 +79,7 @@ def _check(script: InitScript) -> None:
     _once("token label", (member.label for member in script.members))
     _once("access key for", (key.principal for key in script.access_keys))
     for member in script.members:
-        _check_member(script, member)
+        check_member(member, is_alone=len(script.members) == 1)
     _check_genesis(script)
     _check_deliveries(script)
     _check_sealing_key(script)
@@ -159,14 +159,15 @@ def _once(what: str, names: Iterable[str]) -> None:
         raise ConfigError(f"{what} {twice[0]} stands twice")
 
 
-def _check_member(script: InitScript, member: ScriptMember) -> None:
+def check_member(member: ScriptMember, *, is_alone: bool) -> None:
+    """Refuse a member whose token cannot be initialised here, or cannot be one of several. Raises ConfigError."""
     profile = load_profile(member.profile, member.profile_changes)
     where = f"member {member.name}"
     if profile.pin_form != "password":
         raise ConfigError(
             f"{where}: tokens of profile {member.profile} cannot be initialised here: their users are made with the vendor's tools"
         )
-    if profile.replication != "trusted-wrapping" and len(script.members) > 1:
+    if profile.replication != "trusted-wrapping" and not is_alone:
         raise ConfigError(
             f"{where}: roots do not travel from or to tokens of profile {member.profile}, so it can only be a member alone"
         )

@@ -3,7 +3,7 @@
     transport keys for every member, made anew → in the records → the old ones destroyed → root and keys copied → proved
 
 Made anew on all, since the transport keys that there are cannot leave their members. So the security officers of all
-members must be at hand: their PINs lie in ``pins/<member>-so`` of the home for so long. The other members may serve
+members must be at hand: they present their PINs, or these lie in ``pins/<member>-so`` of the home for so long. The other members may serve
 meanwhile: the workers here are others than theirs, and what serves looks the transport keys up for each copy.
 
 Whatever interrupts it, it can be run again: keys that no record knows are destroyed first, and every later step does
@@ -13,10 +13,10 @@ only what is not done.
 import contextlib
 import fcntl
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
-from strongroom.config import Home, load_config, read_pin
+from strongroom.config import Home, MemberConfig, load_config
 from strongroom.core import (
     Clock,
     ConfigError,
@@ -24,6 +24,7 @@ from strongroom.core import (
     EventSink,
     HomeError,
     RootId,
+    Secret,
     WrapAlgorithm,
 )
 from strongroom.hsm.cluster import (
@@ -40,48 +41,126 @@ from strongroom.storage import RootRecord, Store, Transaction, TransportKeyRecor
 from strongroom.wiring.cluster_setup import (
     ROOT_LABEL,
     Doors,
+    PinAccess,
     Progress,
-    officer_pin,
     open_doors,
+    pins_of,
     transport_record,
 )
 from strongroom.wiring.home import restore_runtime_folder
+from strongroom.wiring.init_script_form import ScriptMember
+from strongroom.wiring.member_approval import ApprovedAddition, admit_addition, approve_addition, pin_member
+from strongroom.wiring.new_member import Joining, chain_of
 
 _PROOF_LIMIT_S: Final = 30.0
 
 
 async def add_member(
-    home: Home, name: str, *, events: EventSink, clock: Clock, progress: Progress
+    home: Home,
+    name: str,
+    *,
+    events: EventSink,
+    clock: Clock,
+    progress: Progress,
+    described: ScriptMember | None = None,
+    so_pin: Callable[[MemberConfig], Secret] | None = None,
 ) -> DriftReport:
     """Give a configured member what it needs; returns what was found and copied.
 
+    ``described``: a member that is new, whose blank token is initialised first. ``so_pin``: presents the PIN of a member's
+    security officer; else it lies in the home. In a home with officers it takes an approved ``AddMember``.
     Raises ConfigError for a member that is not configured or an officer's PIN that is not there, PinRefusedError for
-    a PIN that was refused, HomeError when another such command is at work, HsmIntegrityError when a member holds
-    another key than it should, and HsmError when one does not answer: all must.
+    a PIN that was refused, ApprovalRequiredError, HomeError when another such command is at work, HsmIntegrityError when a
+    member holds another key than it should, and HsmError when one does not answer: all must.
     """
-    members = load_config(home.root).cluster.members
-    if name not in {member.name for member in members}:
+    configured = load_config(home.root).cluster.members
+    if described is None and name not in {member.name for member in configured}:
         raise ConfigError(
             f"there is no member {name!r} in the configuration",
-            next_step=f"describe it in strongroom.toml; there are {', '.join(m.name for m in members)}",
+            next_step="describe it in a file (--member-file), or in strongroom.toml;"
+            f" there are {', '.join(m.name for m in configured)}",
         )
-    for member in members:
-        read_pin(officer_pin(member), home.root).zeroize()  # all are there before the first is sent
     with _alone(home), contextlib.closing(Store.open(home.database)) as store:
-        roots = store.list_roots()
-        algorithm = WrapAlgorithm(roots[-1].wrap_algorithm)
-        if algorithm is not WrapAlgorithm.HSM_AES_GCM:
-            raise ConfigError(
-                f"the cluster wraps by {algorithm.name}: roots of it do not travel, since no HSM is known that needs it and"
-                " keeps keys from leaving under any other key",
-                next_step="restore the member's token from its vendor's backup, or by its vendor's replication",
-            )
-        async with open_doors(home, members, algorithm, restore_runtime_folder(home)) as doors:
-            others = [replica for replica in doors.replicas if replica.name != name]
-            await _require_sources(others, roots, clock, progress)
-            await _renew_transports(doors, store, clock, progress)
-            (added,) = (replica for replica in doors.replicas if replica.name == name)
-            return await _make_whole(added, others, store, events=events, clock=clock, progress=progress)
+        joining = None
+        if described is not None:
+            joining = Joining(home, described, clock=clock, progress=progress)
+            _require_new(joining, name, configured)
+            await joining.prepare(chain_of(home, store).state)
+        others = [member for member in configured if joining is None or member.name != name]
+        members = others if joining is None else [*others, joining.config]
+        (added,) = (member for member in members if member.name == name)
+        approval = await approve_addition(home, store, added, joining, clock=clock, progress=progress)
+        pins = _presented(home, others, joining, so_pin)
+        report = await _add(
+            home,
+            members,
+            name,
+            pins,
+            approval=approval,
+            store=store,
+            events=events,
+            clock=clock,
+            progress=progress,
+        )
+        if joining is not None and report.is_clean:
+            await joining.join(store)
+        return report
+
+
+async def _add(
+    home: Home,
+    members: Sequence[MemberConfig],
+    name: str,
+    pins: PinAccess,
+    *,
+    approval: ApprovedAddition | None,
+    store: Store,
+    events: EventSink,
+    clock: Clock,
+    progress: Progress,
+) -> DriftReport:
+    roots = store.list_roots()
+    algorithm = WrapAlgorithm(roots[-1].wrap_algorithm)
+    if algorithm is not WrapAlgorithm.HSM_AES_GCM:
+        raise ConfigError(
+            f"the cluster wraps by {algorithm.name}: roots of it do not travel, since no HSM is known that needs it and"
+            " keeps keys from leaving under any other key",
+            next_step="restore the member's token from its vendor's backup, or by its vendor's replication",
+        )
+    async with open_doors(home, members, algorithm, restore_runtime_folder(home), pins) as doors:
+        await admit_addition(doors, approval, name)
+        others = [replica for replica in doors.replicas if replica.name != name]
+        await _require_sources(others, roots, clock, progress)
+        await _renew_transports(doors, store, clock, progress)
+        (added,) = (replica for replica in doors.replicas if replica.name == name)
+        report = await _make_whole(added, others, store, events=events, clock=clock, progress=progress)
+        await pin_member(doors, approval, name, progress)
+        return report
+
+
+def _require_new(joining: Joining, name: str, configured: Sequence[MemberConfig]) -> None:
+    if joining.name != name:
+        raise ConfigError(f"the file describes the member {joining.name}, and {name} is to be added")
+    if not joining.is_begun and name in {member.name for member in configured}:
+        raise ConfigError(
+            f"there is a member {name} already", next_step="leave --member-file out to make it whole again"
+        )
+
+
+def _presented(
+    home: Home,
+    others: Sequence[MemberConfig],
+    joining: Joining | None,
+    so_pin: Callable[[MemberConfig], Secret] | None,
+) -> PinAccess:
+    """Have all PINs of security officers presented before the first is sent."""
+    of_home = pins_of(home)
+    present = so_pin or of_home.security_officer
+    officers = {member.name: present(member) for member in others}
+    if joining is None:
+        return PinAccess(of_home.user, lambda member: officers[member.name])
+    officers[joining.name] = joining.so_pin()
+    return PinAccess(of_home.user, lambda member: officers[member.name])
 
 
 @contextlib.contextmanager
