@@ -45,7 +45,6 @@ from strongroom.wiring.init_finish import (
 )
 from strongroom.wiring.init_journal import Journal, JournalFile, MemberJournal, MemberStep
 from strongroom.wiring.init_members import NewMember, delivery_path
-from strongroom.wiring.init_pinning import pin_custody
 from strongroom.wiring.init_script import receivers_of, require_same_custody
 from strongroom.wiring.init_script_form import InitScript
 from strongroom.wiring.pin_sealing import SealingKey, make_sealing_key, read_pin, sealing_key
@@ -201,7 +200,7 @@ class _ScriptedInit:
             await self._make_records(members, doors)
             for door in doors.users:
                 self._progress(f"pinning the genesis in the token of member {door.name}")
-                await pin_custody(door, self._genesis)
+                await door.pin_custody(self._genesis)
         self._save(msgspec.structs.replace(self._journal, is_pinned=True))
 
     async def _make_root(self, doors: Doors) -> None:

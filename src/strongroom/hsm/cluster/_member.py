@@ -12,6 +12,7 @@ from strongroom.core import (
     WrappedBytes,
 )
 from strongroom.hsm.cluster._batch_member import RemoteBatchUse
+from strongroom.hsm.cluster._custody_admin import RemoteCustodyAdmin
 from strongroom.hsm.cluster._direct_member import RemoteDirectAdmin, RemoteDirectUse, seconds_left
 from strongroom.hsm.cluster._transport_exchange import RemoteTransportAdmin
 from strongroom.hsm.wire import (
@@ -145,7 +146,7 @@ def _algorithm(number: int) -> WrapAlgorithm:
         raise MemberFailedError(f"the member used wrap algorithm {number}, which is not known") from None
 
 
-class RemoteAdmin(RemoteDirectAdmin, RemoteTransportAdmin):
+class RemoteAdmin(RemoteDirectAdmin, RemoteTransportAdmin, RemoteCustodyAdmin):
     """The admin door of one member (``AdminDoor``), through its worker's admin socket."""
 
     def __init__(self, name: str, client: WireClient, *, timeout_s: float) -> None:
