@@ -35,7 +35,8 @@ class FakeAdmin:
         self._begin("ListPrincipals", caller)
         found = [
             PrincipalInfo(
-                known.principal, (AccessKeyInfo(known.access_key_id, ("operator",), ("operator",), True, 1.5, None),)
+                known.principal,
+                (AccessKeyInfo(known.access_key_id, ("operator",), ("operator",), True, 1.5, None),),
             )
             for known in self.credentials.values()
             if after is None or known.principal > after
