@@ -136,11 +136,7 @@ class Command(NamedTuple):
     @property
     def name(self):
         """Its words, without what it is about."""
-        return " ".join(
-            word
-            for word in self.arguments
-            if word.replace("-", "").isalpha() and word.islower() and word[0] != "-"
-        )
+        return " ".join(self.arguments[: 2 if self.arguments[0] in {"keys", "domains", "rewrap"} else 1])
 
 
 COMMANDS = (

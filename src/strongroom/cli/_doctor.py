@@ -15,6 +15,7 @@ from strongroom.cli._checks_home import (
 )
 from strongroom.cli._checks_hsm import check_member
 from strongroom.cli._checks_machine import check_clock, check_labels, check_memory, check_port
+from strongroom.cli._checks_roles import check_roles
 from strongroom.cli._errors import NotDoneError
 from strongroom.cli._output import Output, visible
 from strongroom.cli._reporting import reporting
@@ -80,6 +81,7 @@ def _examine_home(home: Home, config: Config, clock: Clock) -> Iterator[Finding]
     yield from findings_of("TLS", lambda: check_certificate(home, config, clock))
     yield from findings_of("token issuer", lambda: check_issuer(home, config, clock))
     yield from findings_of("database", lambda: check_database(home))
+    yield from findings_of("roles", lambda: check_roles(home, config))
     yield from findings_of("audit log", lambda: check_audit_log(home))
     yield from findings_of("port", lambda: check_port(home, config, clock))
     yield from findings_of("labels", lambda: check_labels(config))

@@ -33,6 +33,11 @@ class PrincipalDuties:
             *configured_callers(config),
         ]
 
+    @property
+    def is_sound(self) -> bool:
+        """Whether the chain of custody could be verified; also where there is none."""
+        return self._officers is None or self._officers.is_sound
+
     def counted(self) -> Mapping[str, Counted]:
         """Return which roles count of each active access key and each caller of the configuration."""
         return roles_that_count(self._held, self._officers)

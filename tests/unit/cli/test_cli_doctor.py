@@ -17,7 +17,8 @@ from strongroom.cli._checks_home import (
 )
 from strongroom.cli._checks_hsm import check_member
 from strongroom.cli._checks_machine import check_clock, check_labels, check_memory, check_port
-from strongroom.config import PinSource, load_config
+from strongroom.cli._checks_roles import check_roles
+from strongroom.config import CustodyConfig, PinSource, PolicyConfig, load_config
 from strongroom.core import StrongroomError, SystemClock
 from strongroom.hsm.token import load_profile
 from strongroom.wiring.profile_warnings import profile_warnings
@@ -323,3 +324,23 @@ def test_a_home_of_another_user_fails_and_the_machine_is_checked_all_the_same(ho
     first, *rest = json.loads(result.stdout)["checks"]
     assert first["message"] == f"cannot look at {home.config_file}: Permission denied"
     assert rest
+
+
+def test_a_development_home_is_said_to_separate_nothing(home):
+    [finding] = check_roles(home, _config(home))
+    assert (finding.name, finding.level) == ("roles", "note")
+    assert "nothing is separated" in finding.message
+
+
+def test_a_chain_of_custody_that_is_not_there_fails(home):
+    config = msgspec.structs.replace(_config(home), custody=CustodyConfig(genesis_sha256="00" * 32))
+    [finding] = check_roles(home, config)
+    assert finding.level == "fail"
+    assert "chain of custody" in finding.message
+
+
+def test_in_fips_mode_doctor_says_what_is_not_validated(home, tmp_path):
+    config = msgspec.structs.replace(_config(home), policy=PolicyConfig(fips=True))
+    _, mode, software = check_labels(config, tmp_path / "none")
+    assert (mode.name, mode.level) == ("FIPS mode", "ok")
+    assert "Envelope keys, data keys, verifying and RSA encryption are refused" in software.message
