@@ -239,7 +239,7 @@ def toml_value(value: object) -> str:
             return "true" if value else "false"
         case int() | float():
             return repr(value)
-        case list():
+        case list() | tuple():
             return "[" + ", ".join(map(toml_value, value)) + "]"
         case dict():
             return (
