@@ -62,7 +62,7 @@ class PolicyCheckRequest(AdminMembers, frozen=True):
     action: Annotated[str, Meta(pattern=r"^[A-Za-z]{1,64}$(?!\n)")]
     """Such as ``Encrypt``, ``ReEncryptTo``, ``PutKeyPolicy``."""
     access_key_id: Annotated[str, Meta(pattern=r"^[!-~]{1,300}$(?!\n)")] | None = None
-    """Or the identity of a certificate or token; each access key of the principal when left out."""
+    """Or the identity of a certificate or token; each of these that stands for the principal when left out."""
     context: dict[_Text, _Text] = msgspec.field(default_factory=dict)
     source_address: Annotated[str, Meta(max_length=64)] = ""
 

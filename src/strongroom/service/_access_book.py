@@ -127,6 +127,11 @@ class AccessBook:
         self.refresh()
         return roles_that_count([*self._held_now(), *self._clients], self._officers)
 
+    def credentials_of(self, principal: str) -> frozenset[str]:
+        """Return the active access keys of a principal, and the configured identities that stand for it. Raises StorageError."""
+        held = [*self._held_now(), *self._clients]
+        return frozenset(one.identity for one in held if one.principal == principal)
+
     def is_auditor(self, principal: str) -> bool:
         """Whether any credential of a principal has the role of an auditor: then the principal only reads."""
         return principal in self._auditors

@@ -16,6 +16,7 @@ from strongroom.service._admin_protocol import (
     PrincipalPage,
 )
 from strongroom.service._audited import AuditedVerbs
+from strongroom.service._authority import Decision, Ground
 from strongroom.service._caller import Caller
 
 _DESCRIBE: Final = "DescribeKey"
@@ -79,9 +80,12 @@ class AdminVerbs(AuditedVerbs):
             self._keyring.describe(key)
             authority = self._policy
             checks = []
-            for credential in self._credentials_of(case):
+            held = authority.book.credentials_of(case.principal)
+            for credential in [case.access_key_id] if case.access_key_id else sorted(held):
                 asked = Caller(case.principal, credential, case.source_address, caller.region, "-")
-                decision = authority.decide(asked, case.action, key, context=case.context)
+                decision = Decision(False, Ground.INACTIVE)  # also with a credential of another principal
+                if credential in held:
+                    decision = authority.decide(asked, case.action, key, context=case.context)
                 checks.append(PolicyCheck(credential, decision))
             return tuple(checks)
 
@@ -107,13 +111,6 @@ class AdminVerbs(AuditedVerbs):
             if after is None or principal > after:
                 keys = sorted(by_principal[principal], key=lambda known: known.created_at)
                 yield PrincipalInfo(principal, tuple(keys))
-
-    def _credentials_of(self, case: PolicyCase) -> list[str]:
-        """Return what the principal may come with: what the case names, else each access key that it has."""
-        if case.access_key_id:
-            return [case.access_key_id]
-        records = self._policy.book.store.list_access_keys()
-        return sorted(record.access_key_id for record in records if record.principal == case.principal)
 
 
 async def _nothing() -> None:

@@ -59,7 +59,7 @@ class PolicyCase(NamedTuple):
     action: str
     """Without ``kms:``."""
     access_key_id: str = ""
-    """Or the identity of a configured caller; empty for each access key that the principal has."""
+    """Or the identity of a configured caller; empty for each that the principal has."""
     context: Mapping[str, str] = NO_CONTEXT
     source_address: str = ""
 

@@ -35,7 +35,7 @@ class Ground(Enum):
     DENIED = "a statement of the key's policy denies it"
     TOO_COSTLY = "the key's policy cannot be decided quickly enough for this request"
     NO_SUCH_KEY = "there is no such key, and nothing allows it in general"
-    INACTIVE = "the access key is not active"
+    INACTIVE = "the principal has no such access key that is active"
     AUDITOR = "an auditor reads and does nothing else, whatever policies and grants say"
 
 

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 from strongroom.config import Config, Home
 from strongroom.core import SystemClock
 from strongroom.keyring import KeyByAlias, KeyById, KeyRecords, KeyRef
-from strongroom.service import AccessBook, Caller, Counted, Decision, Held, KeyAuthority
+from strongroom.service import AccessBook, Caller, Counted, Decision, Ground, Held, KeyAuthority
 from strongroom.storage import ReadOnlyStore
 from strongroom.wiring.configured_callers import configured_callers, officers_of
 
@@ -53,8 +53,7 @@ def check_policy_of(home: Home, config: Config, case: Case) -> list[Checked]:
         names |= {
             record.access_key_id for record in store.list_access_keys() if record.principal == case.principal
         }
-        if case.access_key_id:
-            names = {case.access_key_id}
+        asked = {case.access_key_id} if case.access_key_id else names or {_NO_ACCESS_KEY}
         book = AccessBook(
             store,
             KeyRecords(store, max_names=_MAX_NAMES, clock=SystemClock()),
@@ -66,7 +65,11 @@ def check_policy_of(home: Home, config: Config, case: Case) -> list[Checked]:
         counted = book.counted()
         return [
             _checked(name, counted.get(name, _NOTHING), _decide(authority, case, name))
-            for name in sorted(names or {_NO_ACCESS_KEY})
+            if name in names or name == _NO_ACCESS_KEY
+            else _checked(
+                name, _NOTHING, Decision(False, Ground.INACTIVE)
+            )  # another principal's, or nobody's
+            for name in sorted(asked)
         ]
 
 

@@ -152,6 +152,25 @@ async def test_a_decision_is_told_with_what_it_rests_on(bench, door, key_id):
     assert (await door.ask(f"keys/{ABSENT}/policy-check", case)).code == "NotFoundException"
 
 
+async def test_a_case_is_decided_for_each_credential_of_its_principal_and_for_no_other(bench, door, key_id):
+    # One that stands in the configuration, and one of the database.
+    await put_access_keys(
+        bench, AccessKeyRecord("AKIAOTHER", "user/crypto-user", ("crypto-officer",), b"wrapped", True, 0.0)
+    )
+    path, case = f"keys/{key_id}/policy-check", {"principal": "user/crypto-user", "action": "Encrypt"}
+
+    async def told(**members):
+        decisions = (await door.ask(path, {**case, **members})).json["decisions"]
+        return [(one["credential"], one["isAllowed"]) for one in decisions]
+
+    assert await told() == [("AKIA-crypto-user", True), ("AKIAOTHER", False)]
+    assert await told(accessKeyId="AKIA-crypto-user") == [("AKIA-crypto-user", True)]
+    # What another principal's credential allows is not what this one may.
+    assert await told(accessKeyId="AKIA-crypto-user", principal="user/operator") == [
+        ("AKIA-crypto-user", False)
+    ]
+
+
 @pytest.mark.parametrize("members", [
     {}, {"principal": "user/x"}, {"principal": "user/x", "action": "kms:Encrypt"}, {"principal": "", "action": "Encrypt"},
     {"principal": "user/x\n", "action": "Encrypt"}, {"principal": "user/x", "action": "Encrypt", "dryRun": True},

@@ -131,5 +131,7 @@ async def test_a_case_is_decided_for_each_access_key_of_the_principal(bench, hom
     assert found == {user: True, operator: False}
     (one,) = check_policy_of(home, config, case._replace(access_key_id=operator))
     assert (one.roles, one.decision.is_allowed) == (("operator",), False)
+    (other,) = check_policy_of(home, config, case._replace(principal="user/other", access_key_id=user))
+    assert (other.roles, other.decision.is_allowed) == ((), False)  # it is user/app's
     (nobody,) = check_policy_of(home, config, case._replace(principal="user/nobody"))
     assert (nobody.access_key_id, nobody.decision.is_allowed) == ("-", False)
