@@ -38,12 +38,35 @@ def check_recipient(text: str) -> None:
     if text.startswith(f"{_HRP}1"):
         _check_point(_age_bytes(text))
         return
+    _ssh_key(text)
+
+
+def opening_point(text: str) -> bytes:
+    """Return what tells whose secret opens what is encrypted to a recipient: y of its point of Ed25519, of either form.
+
+    Whoever has an Ed25519 key can make the recipient ``age1…`` of it (RFC 7748 section 4.1), and open what is encrypted to
+    that. Raises StateRefusedError.
+    """
+    if not text.startswith(f"{_HRP}1"):
+        return opening_point_of_key(_ssh_key(text))
+    u = int.from_bytes(_age_bytes(text), "little")
+    y = (u - 1) * pow(u + 1, -1, _X25519_P) % _X25519_P
+    return y.to_bytes(32, "little")
+
+
+def opening_point_of_key(key: OfficerKey) -> bytes:
+    """The same of a key that signs; another one for keys of P-256, which open nothing."""
+    return key.point[:-1] + bytes((key.point[-1] & 0x7F,))
+
+
+def _ssh_key(text: str) -> OfficerKey:
     try:
         key = OfficerKey.from_line(text)
     except CustodyError as error:
         raise _refused(error.message) from error
     if key.kind is not KeyKind.ED25519 or key.line != text:
         raise _refused("of SSH keys only ssh-ed25519 is one, and it stands without its comment")
+    return key
 
 
 def _age_bytes(text: str) -> bytes:

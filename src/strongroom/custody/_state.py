@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 from strongroom.custody._documents import GenesisBody, Person, QuorumRule, Role
 from strongroom.custody._errors import StateRefusedError
 from strongroom.custody._officer_keys import OfficerKey
-from strongroom.custody._recipients import check_recipient
+from strongroom.custody._recipients import check_recipient, opening_point, opening_point_of_key
 from strongroom.custody._standing_terms import STANDING_VERB
 
 INCOMPATIBLE: Final = frozenset(
@@ -175,14 +175,16 @@ def check_state(state: CustodyState, *, reachable: Iterable[str]) -> None:
 def _check_nothing_is_shared(officers: Iterable[Officer]) -> None:
     points: set[bytes] = set()
     principals: set[str] = set()
-    recipients: set[str] = set()
+    opening: set[bytes] = set()
     for officer in officers:
         theirs = officer.keys | officer.revoked_keys
         if points & officer.points or principals & officer.principals:
             raise StateRefusedError(f"{officer.id} shares a key or a principal with somebody else")
-        reads = {text for text in (officer.recipient,) if text} | {key.line for key in theirs}
-        if recipients & reads:
+        opens = {opening_point_of_key(key) for key in theirs}
+        if officer.recipient:
+            opens.add(opening_point(officer.recipient))
+        if opening & opens:
             raise StateRefusedError(f"deliveries to {officer.id} could be opened by somebody else")
         points |= officer.points
         principals |= officer.principals
-        recipients |= reads
+        opening |= opens

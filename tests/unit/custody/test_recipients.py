@@ -18,6 +18,7 @@ from strongroom.custody import (
     describe_request,
     write_document,
 )
+from strongroom.custody._recipients import opening_point
 
 AGE = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"
 """From the README of age."""
@@ -130,6 +131,25 @@ def test_a_recipient_is_in_the_genesis_and_changes_by_a_record():
     assert chain.state.officers["ivan"].recipient == AGE
 
 
+def _as_age(key):
+    """The recipient that ssh-to-age makes of a key: u = (1 + y) / (1 - y), RFC 7748 section 4.1."""
+    prime = 2**255 - 19
+    y = int.from_bytes(key.point, "little") % 2**255
+    return bech32(((1 + y) * pow(1 - y, -1, prime) % prime).to_bytes(32, "little"))
+
+
+def test_the_age_form_of_an_own_key_is_an_officer_s_own():
+    own = _as_age(key_of("anna").public)
+    chain = changed(begun(), "ChangeOfficerRecipient", {"officer": "anna", "recipient": own})
+    assert chain.state.officers["anna"].recipient == own
+
+
+def test_the_forms_of_a_key_are_that_of_the_example_in_the_rfc():
+    """RFC 7748 section 4.1: the base points, u = 9 and y = 4/5."""
+    base = (4 * pow(5, -1, 2**255 - 19) % (2**255 - 19)).to_bytes(32, "little")
+    assert opening_point(bech32((9).to_bytes(32, "little"))) == base
+
+
 def test_a_delivery_to_one_officer_is_not_opened_by_another():
     chain = changed(begun(), "ChangeOfficerRecipient", {"officer": "anna", "recipient": AGE})
     for verb, parameters in (
@@ -137,6 +157,8 @@ def test_a_delivery_to_one_officer_is_not_opened_by_another():
         ("ChangeOfficerRecipient", {"officer": "ben", "recipient": key_of("anna").public.line}),
         ("AddOfficer", _document_of(person("ivan", (CO,), recipient=AGE))),
         ("AddOfficer", _document_of(person("ivan", (CO,), recipient=key_of("gus").public.line))),
+        ("ChangeOfficerRecipient", {"officer": "ben", "recipient": _as_age(key_of("gus").public)}),
+        ("AddOfficer", _document_of(person("ivan", (CO,), recipient=_as_age(key_of("anna").public)))),
     ):
         with pytest.raises(ChainError, match="opened by somebody else"):
             changed(chain, verb, parameters)
