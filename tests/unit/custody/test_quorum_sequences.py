@@ -256,8 +256,8 @@ class MoreQuorums(Quorums):
     """The same, longer."""
 
 
-TestMoreQuorums = pytest.mark.slow(MoreQuorums.TestCase)
-TestMoreQuorums.settings = settings(UNHURRIED, max_examples=400, stateful_step_count=50)
+TestMoreQuorums = pytest.mark.slow(pytest.mark.timeout(900)(MoreQuorums.TestCase))
+TestMoreQuorums.settings = settings(UNHURRIED, max_examples=200, stateful_step_count=50)
 
 
 def test_the_reasons_of_refusals_are_words():
