@@ -155,6 +155,21 @@ async def test_a_blob_that_no_record_leads_to_keeps_the_old_kek_until_it_is_move
     await bench.open_keyring().encrypt(KeyById(key_id), Secret(b"data"), {})
 
 
+async def test_a_key_that_recognises_material_and_that_no_record_leads_to_keeps_the_old_kek_too(bench, keyring):
+    store = bench.stores[0]
+    old = await keyring.domains.create("tenant-7")
+    key_id = await in_domain(keyring, "tenant-7", IMPORTED)
+    await brought(keyring, key_id)
+    stray = store.get_import_digest_key(key_id)
+    await keyring.domains.move(key_id, "dedicated")
+    moved = store.get_import_digest_key(key_id)
+    await store.write(lambda tx: tx.rewrap_import_digest_key(key_id, was=moved, wrapped=stray))
+    await keyring.domains.rotate("tenant-7")
+    await finish_rotations(keyring)
+    assert store.get_domain(old.domain_id) is None
+    await brought(bench.open_keyring(), key_id)  # the same material is recognised
+
+
 async def test_secrets_of_access_keys_move_to_their_new_kek(bench, keyring):
     store = bench.stores[0]
     old = await keyring.ciphers.new_domain(bench.root_id, CREDENTIALS)
