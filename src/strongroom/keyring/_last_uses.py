@@ -6,6 +6,7 @@ minute of one process, which the audit log has.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Mapping, Sequence
 from functools import partial
 from itertools import islice
@@ -221,14 +222,18 @@ def _version_uses(
 def _join_samples(
     tx: Transaction, *, samples: Mapping[tuple[str, str], Sample]
 ) -> dict[tuple[str, str], bytes]:
-    """Store samples joined with what is there, and return up to which mark each goes."""
+    """Store samples joined with what is there, and return up to which mark each goes.
+
+    One that is damaged stays so, for whoever looks at its key to be told, and nothing more is noted for it: uses, by which
+    versions are judged, are written all the same.
+    """
     stored = tx.list_samples_of_keys({key_id for key_id, _ in samples})
-    joined = {
-        place: Sample.decode(stored[place]).joined(sample) if place in stored else sample
-        for place, sample in samples.items()
-    }
+    joined = {}
+    for place, sample in samples.items():
+        with contextlib.suppress(StorageError):  # of what cannot be decoded; the database was asked before
+            joined[place] = Sample.decode(stored[place]).joined(sample) if place in stored else sample
     tx.put_version_samples({place: sample.encode() for place, sample in joined.items()})
-    return {place: sample.below for place, sample in joined.items()}
+    return {place: joined[place].below if place in joined else b"" for place in samples}
 
 
 def _note(tx: Transaction, *, uses: Sequence[KeyUseRecord]) -> None:

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from strongroom.core import StorageError
-from strongroom.keyring import KeyNotFoundError, LastUses, VersionSamples, _last_uses
+from strongroom.core import Secret, StorageError
+from strongroom.keyring import KeyById, KeyNotFoundError, LastUses, VersionSamples, _last_uses
 from strongroom.storage import Store
 
 NOBODY = "00000000-0000-4000-8000-00000000dead"
@@ -129,3 +129,21 @@ async def test_each_version_tells_its_own_uses(bench, keyring, key):
     told = [(use.version, use.material_id, use.is_current, use.n_uses) for use in known.versions]
     assert told == [(1, key.material_id, False, 2), (2, second.material_id, True, 0)]
     assert known.versions[1].used_at is None
+
+
+async def test_one_damaged_sample_keeps_no_use_from_being_written(bench, keyring, key):
+    """Else versions would look less recently used than they are, and might be retired for that."""
+    ids = key.key_id, (await keyring.create_key("another")).key_id
+    store = bench.stores[0]
+    made = [await keyring.encrypt(KeyById(key_id), Secret(b"data"), {}) for key_id in ids]
+    damaged = {(ids[0], made[0].material_id): b"damaged"}
+    await store.write(lambda tx: tx.put_version_samples(damaged))
+    for one in made:
+        keyring.last_uses.note(one.key_id, one.material_id, "Encrypt", "r")
+    assert await keyring.last_uses.flush() == 2
+    assert [use.n_uses for key_id in ids for use in store.list_key_uses(key_id)] == [1, 1]
+    assert store.list_version_samples(ids[0]) == {made[0].material_id: b"damaged"}, "whoever looks is told"
+    assert list(store.list_version_samples(ids[1])) == [made[1].material_id]
+    again = await keyring.encrypt(KeyById(ids[0]), Secret(b"data"), {})
+    keyring.last_uses.note(again.key_id, again.material_id, "Encrypt", "r")
+    assert await keyring.last_uses.flush() == 1
