@@ -48,10 +48,10 @@ async def finish_rotations(keyring):
         assert done is None or done.is_done
 
 
-async def brought(keyring, key_id, material=bytes(32)):
+async def brought(keyring, key_id, material=bytes(32), *, kind=None):
     parameters = await keyring.imports.parameters(key_id, WrappingAlgorithm.RSAES_OAEP_SHA_256, 2048)
     wrapped = load_der_public_key(parameters.public_key).encrypt(material, OAEP)
-    await keyring.imports.bring(key_id, BroughtMaterial(parameters.token, wrapped, None))
+    await keyring.imports.bring(key_id, BroughtMaterial(parameters.token, wrapped, None, kind))
     return parameters, wrapped
 
 

@@ -155,7 +155,9 @@ async def test_a_blob_that_no_record_leads_to_keeps_the_old_kek_until_it_is_move
     await bench.open_keyring().encrypt(KeyById(key_id), Secret(b"data"), {})
 
 
-async def test_a_key_that_recognises_material_and_that_no_record_leads_to_keeps_the_old_kek_too(bench, keyring):
+async def test_a_key_that_recognises_material_and_that_no_record_leads_to_keeps_the_old_kek_too(
+    bench, keyring
+):
     store = bench.stores[0]
     old = await keyring.domains.create("tenant-7")
     key_id = await in_domain(keyring, "tenant-7", IMPORTED)

@@ -6,6 +6,7 @@ import pytest
 
 from strongroom.core import INVENTORY_FORMAT, Inventory, KeyOrigin, Secret, VersionFound
 from strongroom.keyring import (
+    ImportType,
     InvalidCiphertextError,
     InventoryUnfitError,
     KeyById,
@@ -16,6 +17,7 @@ from strongroom.keyring import (
     VersionStateError,
 )
 from strongroom.storage import HsmKeyState
+from unit.keyring.domain_checks import IMPORTED, brought
 
 DAY_S = 86_400.0
 WINDOW_S = 30 * DAY_S
@@ -221,3 +223,20 @@ async def test_a_key_whose_versions_were_retired_is_moved_rotated_and_destroyed_
     await keyring.lifecycle.schedule_destruction(key_id, days=7)
     bench.clock.advance(7 * DAY_S)
     assert (await keyring.lifecycle.destroy_due(key_id)).n_versions == 3
+
+
+async def test_the_current_version_is_no_former_one_because_another_waits_behind_it(bench, keyring):
+    key_id = (await keyring.create_key("k", {}, IMPORTED)).key_id
+    await brought(keyring, key_id)
+    await brought(keyring, key_id, b"another material of 32 bytes....", kind=ImportType.NEW)
+    assert [version.is_waiting for version in _versions(keyring, key_id)] == [False, True]
+    assert keyring.retirement.standings(key_id) == {}
+    for version in (1, 2):
+        with pytest.raises(VersionStateError):
+            await retire(keyring, key_id, version, allow=lambda _standing: None)
+    await keyring.rotations.rotate_on_demand(key_id)
+    assert list(keyring.retirement.standings(key_id)) == [1]
+
+
+def _versions(ring, key_id):
+    return ring.rotations.versions(key_id, limit=10, after=None, with_first=True).versions

@@ -72,6 +72,17 @@ def test_samples_join_in_any_order_and_any_number_of_times(parts, shuffle):
     assert joined(again) == joined(parts)
 
 
+def test_what_one_process_noted_beyond_the_end_of_the_others_sample_is_in_neither():
+    """Else it would stand for as many ciphertexts as those below, of which all are known."""
+    low, high = bytes(8), b"\x80" + bytes(7)
+    short, whole = (
+        Sample(b"\x40" + bytes(7), {low: Traced(1)}),
+        Sample(traced={low: Traced(2), high: Traced(3)}),
+    )
+    for joined in (short.joined(whole), whole.joined(short)):
+        assert joined == Sample(short.below, {low: Traced(1)})
+
+
 def test_a_few_are_known_exactly():
     clock = FakeClock()
     samples = VersionSamples(clock)
