@@ -6,18 +6,14 @@ from types import SimpleNamespace
 
 import pytest
 
-from fakes_replication import CLOCK, FakeCluster, soon
+from fakes_replication import CLOCK, FakeCluster
 from strongroom.audit import AuditLog, read_entries
 from strongroom.core import (
     ApprovalRequiredError,
-    BatchUnwrap,
-    BatchWrap,
     HsmIntegrityError,
     HsmRequestError,
     MemberFailedError,
-    NoMemberError,
     RootId,
-    Secret,
     StorageError,
 )
 from strongroom.hsm.cluster import TooFewCopiesError
@@ -388,20 +384,3 @@ async def _made(bench):
         while (rotation := bench.store.get_last_root_rotation()).state is RotationState.MAKING:
             await asyncio.sleep(0.005)
     return rotation
-
-
-async def test_batches_for_main_go_to_the_next_member_and_say_why_nobody_could(bench):
-    members = AnyMember(bench.cluster.replicas)
-    root_id = RootId(bench.store.get_current_root().root_id)
-    bench.cluster.hsms["alpha"].faults.fail_next(1)
-    items = [BatchWrap(root_id, Secret(b"a"), b""), BatchWrap(root_id, Secret(b"b"), b"")]
-    sealed = await members.batch(items, deadline=soon())
-    opened = await members.batch([BatchUnwrap(root_id, one, b"") for one in sealed], deadline=soon())
-    assert [secret.reveal() for secret in opened] == [b"a", b"b"]
-    (spoilt,) = await members.batch(
-        [BatchUnwrap(root_id, sealed[0]._replace(tag=bytes(16)), b"")], deadline=soon()
-    )
-    assert isinstance(spoilt, HsmIntegrityError)
-    bench.cluster.serving = []
-    (nobody,) = await members.batch(items[:1], deadline=soon(0.05))
-    assert isinstance(nobody, NoMemberError)
