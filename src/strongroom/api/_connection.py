@@ -1,19 +1,20 @@
 """One HTTP/1.1 connection: bytes in, requests to the handler one after the other, answers out in that order.
 
 What one read brought, or a request that came in several, goes to the express lane when nothing else is under way, and comes
-back from there unless it is usual; all else is read by ``RequestReader`` and answered by the handler. Requests of one connection are handled strictly in turn, so a pipelined request
-sees the effects of those before it and answers never mix. Everything that a peer can make us hold is bounded.
+back from there unless it is usual; all else is read by ``RequestReader`` and answered by the handler. Requests of one
+connection are handled strictly in turn, so a pipelined request sees the effects of those before it and answers never mix.
+Everything that a peer can make us hold is bounded.
 """
 
 import asyncio
 from collections import deque
-from typing import Protocol, cast
+from typing import cast
 
+from strongroom.api._connections_protocol import Connections
 from strongroom.api._errors import ApiError
 from strongroom.api._express import ExpressLane
 from strongroom.api._http import Request, RequestHandler, Response, closing_bytes, response_bytes
 from strongroom.api._identities import identity_of
-from strongroom.api._large_bodies import LargeBodies
 from strongroom.api._request_reader import Arrived, RequestReader
 from strongroom.api._timeouts import Timeouts
 
@@ -22,23 +23,6 @@ MAX_WAITING_REQUESTS = 64
 it, since one read brought that many, is not answered and the connection ends."""
 _STOP_READING_AT = MAX_WAITING_REQUESTS // 4
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-
-
-class Connections(Protocol):
-    """Who keeps count of connections."""
-
-    def opened(self, connection: "HttpConnection") -> bool:
-        """Take notice of a connection; False when there are too many, and it is to be closed at once."""
-        ...
-
-    def closed(self, connection: "HttpConnection") -> None:
-        """Take notice of its end."""
-        ...
-
-    @property
-    def large_bodies(self) -> LargeBodies:
-        """The places for large bodies."""
-        ...
 
 
 class HttpConnection(asyncio.Protocol):

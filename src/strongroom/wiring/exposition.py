@@ -1,10 +1,12 @@
 """Metrics of members as Prometheus text (exposition format 0.0.4): what callers see, and what main did about it."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from strongroom.hsm.cluster import BOUNDS_S, SERVING, BreakerState, HsmCluster
 
+_Family: TypeAlias = tuple[str, str, Mapping[str, int | float]]
+"""A metric of a kind that is known: its name, what it says, its samples."""
 _BREAKER_NUMBERS: dict[BreakerState, int] = {"closed": 0, "half-open": 1, "open": 2}
 
 
@@ -27,59 +29,64 @@ def family(name: str, kind: str, text: str, samples: Mapping[str, int | float]) 
 
 def cluster_metrics(cluster: HsmCluster) -> str:
     """What an API process sees of the members: states, breakers, latencies, and what it did beyond plain calls."""
-    workers, counted = cluster.workers(), cluster.statistics
-    entries = [
-        (_labels(member=worker.entry.member, worker=worker.entry.worker), worker) for worker in workers
-    ]
-    names = sorted({worker.entry.member for worker in workers})
-    families: list[tuple[str, str, str, Mapping[str, int | float]]] = [
-        ("hsm_failovers_total", "counter", "HSM attempts that moved on.", {"": cluster.failovers}),
+    counters = "".join(family(name, "counter", text, samples) for name, text, samples in _counters(cluster))
+    gauges = "".join(family(name, "gauge", text, samples) for name, text, samples in _gauges(cluster))
+    text = "How long a member took for a verb, seen from its caller."
+    return counters + gauges + family("hsm_call_seconds", "histogram", text, dict(_latencies(cluster)))
+
+
+def _counters(cluster: HsmCluster) -> Sequence[_Family]:
+    counted = cluster.statistics
+    names = sorted({worker.entry.member for worker in cluster.workers()})
+    return (
+        ("hsm_failovers_total", "HSM attempts that moved on.", {"": cluster.failovers}),
         (
             "hsm_member_failovers_total",
-            "counter",
             "HSM attempts that failed on a member and moved on.",
             _by_member(names, counted.failovers),
         ),
         (
             "hsm_member_busy_total",
-            "counter",
             "HSM attempts that a member refused since it had enough to do.",
             _by_member(names, counted.busy),
         ),
         (
             "hsm_hedges_total",
-            "counter",
             "Calls that were late on a member, so that another one was asked too.",
             _by_member(names, counted.hedges),
         ),
-        ("hsm_hedges_won_total", "counter", "Second members that answered first.", {"": counted.hedges_won}),
+        ("hsm_hedges_won_total", "Second members that answered first.", {"": counted.hedges_won}),
         (
             "hsm_hedges_refused_total",
-            "counter",
             "Late calls for which no second member was asked: the budget was spent.",
             {"": counted.hedges_refused},
         ),
         (
             "hsm_retries_delayed_total",
-            "counter",
             "Failed attempts that waited before they moved on: the budget was spent.",
             {"": counted.retries_delayed},
         ),
         (
             "hsm_probes_total",
-            "counter",
             "Calls that a doubtful member got besides a healthy one.",
             _by_member(names, counted.probes),
         ),
+    )
+
+
+def _gauges(cluster: HsmCluster) -> Sequence[_Family]:
+    workers = cluster.workers()
+    entries = [
+        (_labels(member=worker.entry.member, worker=worker.entry.worker), worker) for worker in workers
+    ]
+    return (
         (
             "hsm_member_active",
-            "gauge",
             "Whether a member's worker serves.",
             {labels: int(worker.entry.state in SERVING) for labels, worker in entries},
         ),
         (
             "hsm_member_state",
-            "gauge",
             "The state of a member's worker: 1 for the one that it is in.",
             {
                 _labels(member=worker.entry.member, worker=worker.entry.worker, state=worker.entry.state): 1
@@ -88,29 +95,20 @@ def cluster_metrics(cluster: HsmCluster) -> str:
         ),
         (
             "hsm_member_generation",
-            "gauge",
             "How often a member's worker was started.",
             {labels: worker.entry.generation for labels, worker in entries},
         ),
         (
             "hsm_breaker_state",
-            "gauge",
             "The breaker of a member's worker: 0 closed, 1 half-open, 2 open.",
             {labels: _BREAKER_NUMBERS[worker.breaker.state] for labels, worker in entries},
         ),
-        (
-            "hsm_call_seconds",
-            "histogram",
-            "How long a member took for a verb, seen from its caller.",
-            dict(_latencies(cluster)),
-        ),
-    ]
-    return "".join(family(*each) for each in families)
+    )
 
 
 def supervisor_metrics(counts: Mapping[str, MemberCounts]) -> str:
     """What main did for each member."""
-    columns: Sequence[tuple[str, str, Mapping[str, int | float]]] = [
+    columns: Sequence[_Family] = [
         (
             "hsm_worker_starts_total",
             "Worker processes started for a member.",
