@@ -1,7 +1,9 @@
 """Unwrapped KEKs for a short while: bounded, with a hard end of life, filled once for all who wait."""
 
+import heapq
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Hashable
+from itertools import count
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from strongroom.core import Clock, NoMemberError
@@ -48,6 +50,10 @@ class CipherCache(Generic[KeyT, EntryT]):
         self._grace_s = outage_grace_s
         self._outage = outage
         self._entries: OrderedDict[KeyT, EntryT] = OrderedDict()
+        self._ends: list[
+            tuple[float, int, KeyT]
+        ] = []  # a heap; also of entries that are gone, until they would end
+        self._numbers = count()  # keys need not be comparable
         self._fills: SharedWork[KeyT, EntryT] = SharedWork(clock)
 
     def __len__(self) -> int:
@@ -87,14 +93,18 @@ class CipherCache(Generic[KeyT, EntryT]):
         return await self._fills.result(key, lambda: self._fill(key, fill))
 
     def sweep(self) -> None:
-        """Drop every entry whose life, grace included, has ended."""
-        now = self._clock.monotonic()
-        for key in [key for key, entry in self._entries.items() if now >= entry.fresh_until + self._grace_s]:
-            del self._entries[key]
+        """Drop every entry whose life, grace included, has ended. Looks at these only, not at all there are."""
+        ended = self._clock.monotonic() - self._grace_s
+        while self._ends and self._ends[0][0] <= ended:
+            _, _, key = heapq.heappop(self._ends)
+            entry = self._entries.get(key)
+            if entry is not None and entry.fresh_until <= ended:  # else it was filled again since
+                del self._entries[key]
 
     def clear(self) -> None:
         """Drop everything."""
         self._entries.clear()
+        self._ends.clear()
 
     def _serving(self, key: KeyT) -> EntryT | None:
         entry = self._entries.get(key)
@@ -123,4 +133,13 @@ class CipherCache(Generic[KeyT, EntryT]):
             self._entries.move_to_end(key)
             while len(self._entries) > self._max_entries:
                 self._entries.popitem(last=False)
+            self._note_end(key, entry)
         return entry
+
+    def _note_end(self, key: KeyT, entry: EntryT) -> None:
+        heapq.heappush(self._ends, (entry.fresh_until, next(self._numbers), key))
+        if len(self._ends) > 2 * self._max_entries + 1_000:  # most are of entries that had to make room
+            self._ends = [
+                (held.fresh_until, next(self._numbers), name) for name, held in self._entries.items()
+            ]
+            heapq.heapify(self._ends)

@@ -18,8 +18,10 @@ from strongroom.keyring._version_samples import Outstanding, Sample, VersionSamp
 from strongroom.keyring._versions import NO_MATERIAL, all_versions
 from strongroom.storage import KeyRecord, KeyUseRecord, KeyVersionRecord, Store, Transaction
 
-_MAX_HELD: Final = 20_000
+_MAX_HELD: Final = 200_000
 _ROWS_A_WRITE: Final = 500
+_REST: Final = 4.0
+"""How many times as long as a write took a gentle flush rests after it: callers have their turn meanwhile."""
 _PROCESSING: Final = frozenset({"Decrypt", "Verify", "VerifyMac"})
 
 
@@ -70,7 +72,7 @@ class KeyVersionUses(NamedTuple):
 
 
 class LastUses:
-    """Notes uses of keys; belongs to one event loop. Between two flushes it knows 20,000 versions at most."""
+    """Notes uses of keys; belongs to one event loop. Between two flushes it knows 200,000 versions at most, 80 MB of them."""
 
     def __init__(self, store: Store, samples: VersionSamples, *, clock: Clock) -> None:
         """What ``samples`` note is written and told with the uses."""
@@ -78,8 +80,16 @@ class LastUses:
         self._store = store
         self._clock = clock
         self._held: dict[tuple[str, str], KeyUseRecord] = {}
+        self._writing: dict[tuple[str, str], KeyUseRecord] = {}
+        self._turn = asyncio.Lock()
+        self._n_hurried = 0  # flushes under way that are not gentle
         self.n_forgotten = 0
         """Uses that found no room. Their versions look less recently used than they are."""
+
+    @property
+    def is_filling(self) -> bool:
+        """Whether it should be written soon: uses of more versions will find no room."""
+        return len(self._held) >= _MAX_HELD // 2
 
     def note(
         self,
@@ -122,7 +132,7 @@ class LastUses:
         """
         record = read_key(self._store, key_id)
         uses = self._store.list_key_uses(key_id)
-        uses += [use for (held_id, _), use in self._held.items() if held_id == key_id]
+        uses += self._unwritten(key_id, all_versions(self._store, key_id))
         since = max(self._store.get_use_tracking_start(), record.created_at)
         known = LastUse(key_id, record.created_at, since)
         if not uses:
@@ -134,12 +144,12 @@ class LastUses:
         """Tell how each version of a key was used; as current as ``last_use``. Raises KeyNotFoundError."""
         record = read_key(self._store, key_id)
         uses = {use.material_id: use for use in self._store.list_key_uses(key_id)}
-        for (held_id, material_id), held in self._held.items():
-            if held_id == key_id:
-                known = uses.get(material_id)
-                uses[material_id] = held if known is None else known.joined(held)
+        versions = all_versions(self._store, key_id)
+        for held in self._unwritten(key_id, versions):
+            known = uses.get(held.material_id)
+            uses[held.material_id] = held if known is None else known.joined(held)
         since = max(self._store.get_use_tracking_start(), record.created_at)
-        outstanding = self._outstanding(key_id)
+        outstanding = self._outstanding(key_id, versions)
         return KeyVersionUses(
             key_id,
             since,
@@ -147,41 +157,63 @@ class LastUses:
                 _version_uses(
                     record, version, uses.get(version.material_id), outstanding.get(version.material_id)
                 )
-                for version in all_versions(self._store, key_id)
+                for version in versions
                 if version.material_id != NO_MATERIAL
             ),
             at_time(record, self._clock.now()).state,
         )
 
-    async def flush(self) -> int:
+    async def flush(self, *, gently: bool = False) -> int:
         """Write what was noted, and return how many versions that were. Raises StorageError: then it is kept for the next.
 
         So it is when this is cancelled; what was being written may then be counted twice, which is better than never.
+        A gentle one rests between its writes, until one comes that is not.
         """
-        await self._flush_samples()
-        held, self._held = self._held, {}
-        waiting = iter(list(held.values()))
+        self._n_hurried += not gently
+        try:
+            async with self._turn:
+                await self._flush_samples()
+                return await self._flush_uses()
+        finally:
+            self._n_hurried -= not gently
+
+    async def _flush_uses(self) -> int:
+        self._writing, self._held = self._held, {}
+        waiting = iter(list(self._writing.values()))
         n_written = 0
         try:
             while part := list(islice(waiting, _ROWS_A_WRITE)):
+                began = self._clock.monotonic()
                 await self._store.note(partial(_note, uses=part))
                 for use in part:
-                    del held[use.key_id, use.material_id]
+                    del self._writing[use.key_id, use.material_id]
                 n_written += len(part)
-        except (StorageError, asyncio.CancelledError):
-            for place, use in held.items():
+                await self._rest(began)
+        finally:  # nothing is left but after an error
+            for place, use in self._writing.items():
                 newer = self._held.get(place)
                 self._held[place] = use if newer is None else use.joined(newer)
-            raise
+            self._writing = {}
         return n_written
 
-    def _outstanding(self, key_id: str) -> dict[str, Outstanding]:
+    async def _rest(self, began: float) -> None:
+        if not self._n_hurried:
+            await asyncio.sleep(_REST * (self._clock.monotonic() - began))
+
+    def _unwritten(self, key_id: str, versions: Sequence[KeyVersionRecord]) -> list[KeyUseRecord]:
+        """Return what is noted of a key's versions and not written yet."""
+        places = [(key_id, version.material_id) for version in versions]
+        return [held[place] for held in (self._writing, self._held) for place in places if place in held]
+
+    def _outstanding(self, key_id: str, versions: Sequence[KeyVersionRecord]) -> dict[str, Outstanding]:
         """Return what is known of the ciphertexts of a key's versions, by material id."""
         samples = {
             material_id: Sample.decode(sample)
             for material_id, sample in self._store.list_version_samples(key_id).items()
         }
-        for material_id, noted in self._samples.noted_of(key_id).items():
+        for material_id, noted in self._samples.noted_of(
+            key_id, [version.material_id for version in versions]
+        ).items():
             known = samples.get(material_id)
             samples[material_id] = noted if known is None else known.joined(noted)
         now = self._clock.now()
@@ -191,6 +223,7 @@ class LastUses:
         """Join what was noted of ciphertexts with what the database has; what cannot be written is kept."""
         waiting = iter(self._samples.waiting())
         while part := list(islice(waiting, _ROWS_A_WRITE)):
+            began = self._clock.monotonic()
             taken = {place: self._samples.of(*place).take() for place in part}
             try:
                 below = await self._store.note(partial(_join_samples, samples=taken))
@@ -200,6 +233,7 @@ class LastUses:
                 raise
             for place, mark in below.items():
                 self._samples.of(*place).follow(mark)
+            await self._rest(began)
 
 
 def _version_uses(

@@ -11,7 +11,7 @@ A ciphertext that is not sampled costs one comparison of 8 bytes.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
@@ -26,7 +26,7 @@ _EVERY: Final = b"\xff" * 9
 _FORMAT: Final = 1
 _HEAD_BYTES: Final = 1 + 9
 _ENTRY_BYTES: Final = MARK_BYTES + 3 * 4
-_MAX_HELD: Final = 20_000
+_MAX_HELD: Final = 200_000
 _MAX_ENTRIES: Final = 200_000
 _LATEST: Final = 2**32 - 1
 
@@ -264,13 +264,10 @@ class VersionSamples:
         """Ciphertexts that found no room between two flushes."""
         return self._room.n_forgotten
 
-    def noted_of(self, key_id: str) -> dict[str, Sample]:
-        """Return what is noted of the versions of a key and not written yet, by material id."""
-        return {
-            material_id: held.peek()
-            for (of_key, material_id), held in self._held.items()
-            if of_key == key_id and len(held)
-        }
+    def noted_of(self, key_id: str, material_ids: Iterable[str]) -> dict[str, Sample]:
+        """Return what is noted of these versions of a key and not written yet, by material id."""
+        held = {material_id: self._held.get((key_id, material_id)) for material_id in material_ids}
+        return {material_id: one.peek() for material_id, one in held.items() if one}
 
     def waiting(self) -> list[tuple[str, str]]:
         """Return the versions of which something is noted; when there are many, the others are forgotten."""

@@ -40,6 +40,7 @@ _FIRST_WRITER = "api-0"
 _CREDENTIALS_RETRY_S = 0.5
 _FOLLOW_ACCESS_KEYS_S = 1.0
 _NOTE_USES_S = 60.0
+_LOOKS_A_NOTE = 30  # so often it is seen whether the uses of very many keys need to be written earlier
 _CREDENTIALS_WAIT_S = 3.0
 _BACKLOG = 2048
 _COLLECT_EVERY = 20_000  # objects made and not freed
@@ -243,10 +244,13 @@ async def _follow_access_keys(plane: DataPlane, events: LoggedEvents) -> None:
 
 async def _note_uses(plane: DataPlane, events: LoggedEvents) -> None:
     while True:
-        await asyncio.sleep(_NOTE_USES_S)
+        for _ in range(_LOOKS_A_NOTE):
+            await asyncio.sleep(_NOTE_USES_S / _LOOKS_A_NOTE)
+            if plane.keyring.last_uses.is_filling:
+                break
         try:
             await plane.access_keys.note_uses()
-            await plane.service.flush_key_uses()
+            await plane.service.flush_key_uses(gently=True)
             await plane.service.give_back_uses()
         except StrongroomError as error:
             events.emit("access_key.use_not_noted", cause=str(error))

@@ -16,6 +16,6 @@ class UsageVerbs(AuditedVerbs):
 
         return await self._use(caller, "GetKeyLastUsage", act(), key=KeyById(key_id))
 
-    async def flush_key_uses(self) -> int:
+    async def flush_key_uses(self, *, gently: bool = False) -> int:
         """Write what was noted of uses; to be called about once a minute, and at the end."""
-        return await self._keyring.last_uses.flush()
+        return await self._keyring.last_uses.flush(gently=gently)

@@ -4,6 +4,8 @@ import asyncio
 import gc
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from strongroom.core import NoMemberError, Secret
 from strongroom.envelope import Xaes256Gcm
@@ -66,6 +68,43 @@ async def test_an_entry_serves_until_its_end_and_no_longer(clock):
     assert cache.fresh("a") is None
     with pytest.raises(NoMemberError):
         await cache.filled("a", nobody)
+
+
+@given(
+    steps=st.lists(st.tuples(st.integers(0, 7), st.integers(1, 9), st.booleans()), max_size=60),
+    grace_s=st.sampled_from([0, 2]),
+)
+def test_a_sweep_leaves_just_what_has_not_ended_whatever_was_filled_and_evicted(steps, grace_s):
+    clock = FakeClock()
+    cache = CipherCache(clock=clock, max_entries=4, outage_grace_s=grace_s, outage=Outage(clock))
+    ends, cipher = {}, Xaes256Gcm(Secret(bytes(32)))
+
+    async def run():
+        for key, life_s, is_swept in steps:
+            if cache.fresh(key) is None:
+                ends[key] = clock.monotonic() + life_s
+                await put(cache, key, CachedCipher(cipher, ends[key]))
+            clock.advance(0.5)
+            if is_swept:
+                cache.sweep()
+                assert len(cache) <= sum(end + grace_s > clock.monotonic() for end in ends.values())
+
+    asyncio.run(run())
+    clock.advance(20)
+    cache.sweep()
+    assert len(cache) == 0
+
+
+async def test_what_is_remembered_of_evicted_entries_is_bounded(clock):
+    cache = CipherCache(clock=clock, max_entries=10, outage_grace_s=0, outage=Outage(clock))
+    entry = made(clock, 1_000)
+    for key in range(5_000):
+        await put(cache, key, entry)
+    assert len(cache) == 10
+    assert len(cache._ends) < 2_000
+    clock.advance(1_000)
+    cache.sweep()
+    assert len(cache) == 0
 
 
 async def test_in_the_grace_only_who_cannot_be_served_freshly_gets_the_old_one(clock):
