@@ -114,6 +114,9 @@ class Joining:
             came = self._took(self._member.make_pins())
         if came.step in {MemberStep.PINS_SEALED, MemberStep.TOKEN_BEGUN}:
             is_again = came.step is MemberStep.TOKEN_BEGUN
+            if not is_again:  # what a member of this name remembered was of another token
+                for folder in ("pins", "used"):
+                    (self._home.custody / folder / self.name).unlink(missing_ok=True)
             self._took(msgspec.structs.replace(came, step=MemberStep.TOKEN_BEGUN))
             came = self._took(await self._member.make_token(is_again=is_again))
         if came.step is MemberStep.TOKEN_MADE:

@@ -3,7 +3,15 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
-from strongroom.hsm.wire import MAX_RECORDS, AdmitAct, CustodyPlace, FollowChain, PinCustody, WireClient
+from strongroom.hsm.wire import (
+    MAX_RECORDS,
+    AdmitAct,
+    CustodyPlace,
+    FollowChain,
+    PinCustody,
+    WhereInChain,
+    WireClient,
+)
 
 
 class RemoteCustodyAdmin(ABC):
@@ -13,6 +21,11 @@ class RemoteCustodyAdmin(ABC):
         """Pin a genesis for good; without effect where it is pinned. Raises ApprovalRequiredError, HsmRequestError."""
         client, timeout_s = self._door()
         return await client.call(PinCustody(genesis), timeout_s=timeout_s)
+
+    async def is_pinned(self) -> bool:
+        """Whether it pinned a genesis."""
+        client, timeout_s = self._door()
+        return bool((await client.call(WhereInChain(), timeout_s=timeout_s)).genesis_sha256)
 
     async def follow_chain(self, records: Sequence[bytes]) -> None:
         """Show it every change of officers and rules, from the first on. Raises ApprovalRequiredError."""

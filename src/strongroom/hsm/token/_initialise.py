@@ -23,13 +23,14 @@ def make_token(module: Module, *, label: str, so_pin: Secret, may_exist: bool = 
     """Initialise the first empty token of the module (C_InitToken): it has a label, a security officer, and no user.
 
     Never touches one that is initialised. ``may_exist``: an earlier try may have made the token of this label, which is
-    then returned as it is. Raises HsmRequestError when a token of this label exists otherwise, TokenNotFoundError when no
+    then returned as it is, if it has no user. Raises HsmRequestError when a token of this label exists otherwise, TokenNotFoundError when no
     slot holds an empty token, PinRefusedError when the token does not take the PIN (SoftHSM wants 4 to 255 bytes).
     """
     tokens = initialised_tokens(module)
     if any(info.label == label for info in tokens.values()):
-        if may_exist:
-            return identity_of(select_token(module, TokenSelector(label=label))[1])
+        slot_and_info = select_token(module, TokenSelector(label=label)) if may_exist else None
+        if slot_and_info is not None and TokenFlag.USER_PIN_INITIALIZED not in slot_and_info[1].flags:
+            return identity_of(slot_and_info[1])
         raise HsmRequestError(
             f"a token labelled {label!r} exists already",
             next_step="an initialised token may hold keys, so it is never initialised anew by itself",
