@@ -184,6 +184,17 @@ async def test_a_root_that_is_destroyed_while_a_member_comes_back_is_destroyed_t
     assert holders(cluster, made.record.root_id) == set(cluster.hsms)
 
 
+async def test_no_tombstone_is_made_between_the_last_look_at_a_member_and_its_service(cluster):
+    before = cluster.root.root_id
+    await make(cluster)
+    async with cluster.roots._turns.alone():  # as ``Reconciler.catch_up`` is
+        destroying = asyncio.ensure_future(bury(cluster, before))
+        await asyncio.sleep(0.1)
+        assert states(cluster)[before] is RootState.OLD
+    await destroying
+    assert states(cluster)[before] is RootState.DESTROYED
+
+
 async def test_where_a_destruction_fails_is_told(cluster):
     before, _ = cluster.root, await make(cluster)
     record = await bury(cluster, before.root_id)
