@@ -166,7 +166,7 @@ class Cryptoperiods:
                 0,
             )  # before anybody else has them; if the write fails they are lost
             if n_left > 0:
-                await self._store.write(partial(_give_back, place=place, n_uses=n_left))
+                await self._store.note(partial(_give_back, place=place, n_uses=n_left))
 
     async def limit(self, key_id: str, *, days: int, max_uses: int) -> Cryptoperiod:
         """Limit the versions of a key to ``days`` (to 36,500) and to ``max_uses`` (to 2**53); 0 takes a limit away.
@@ -210,7 +210,7 @@ class Cryptoperiods:
             if lease.take(n_uses):
                 return True
             work = partial(_take, record=record, n_uses=n_uses - lease.left, now=self._clock.now())
-            lease.left += await self._store.write(work)
+            lease.left += await self._store.note(work)  # nobody has counts in memory
             return lease.take(n_uses)
 
     async def _rotate(self, key_id: str, n_uses: int) -> object:

@@ -335,3 +335,14 @@ async def test_a_key_inside_hsms_is_counted_and_made_anew(bench, keyring):
     assert [version_of(one) for one in made] == [1, 1, 1, 2, 2]
     batch = await keyring.batches.encrypt(KeyById(key_id), [PlainItem(b"data", {})] * 3)
     assert [version_of(one) for one in batch.results].count(2) == 1
+
+
+async def test_counting_uses_makes_no_process_forget_the_keys_that_it_has_in_memory(bench, keyring):
+    """A key of which few uses are left has them taken one by one."""
+    key_id = await limited(keyring, HMAC_KEY, max_uses=9)
+    before = bench.stores[0].generation()
+    for _ in range(5):
+        await mac(keyring, key_id)
+    await keyring.cryptoperiods.give_back(all_of_them=True)
+    assert bench.stores[0].get_taken_uses(key_id, 1) == 5
+    assert bench.stores[0].generation() == before
