@@ -29,7 +29,13 @@ MAX_PAGE: Final = 100
 _DOMAIN: Final = "[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?"  # a name, or an id
 _UUID: Final = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 PATH_PARAMETERS: Final[Mapping[str, str]] = MappingProxyType(
-    {"keyId": _UUID, "jobId": _UUID, "domain": _DOMAIN, "version": "[1-9][0-9]{0,9}"}
+    {
+        "keyId": _UUID,
+        "jobId": _UUID,
+        "domain": _DOMAIN,
+        "version": "[1-9][0-9]{0,9}",
+        "approval": "[0-9a-f]{8,64}",
+    }
 )
 """What may stand in braces in a path, and the pattern of its values: no part of one needs percent-encoding."""
 

@@ -5,6 +5,7 @@ from typing import Final
 from strongroom.api._admin import PREFIX, AdminCall, AdminRoute, AdminRouter
 from strongroom.api._admin_access import ACCESS_ROUTES
 from strongroom.api._admin_cryptoperiods import CRYPTOPERIOD_ROUTES
+from strongroom.api._admin_custody import CUSTODY_ROUTES
 from strongroom.api._admin_domains import DOMAIN_ROUTES
 from strongroom.api._admin_keys import KEY_ROUTES
 from strongroom.api._admin_service import SERVICE_ROUTES
@@ -35,6 +36,7 @@ ADMIN_ROUTES: Final = (
     *DOMAIN_ROUTES,
     *CRYPTOPERIOD_ROUTES,
     *VERSION_ROUTES,
+    *CUSTODY_ROUTES,
     *BATCH_ROUTES,
 )
 """Every route. To add a family: a module with its tuple, and a line here."""

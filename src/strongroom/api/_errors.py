@@ -20,6 +20,7 @@ from strongroom.core import (
     StrongroomError,
     TooFewMembersError,
 )
+from strongroom.custody import ApprovalRefusedError, CustodyError
 from strongroom.keyring import (
     AlgorithmError,
     AliasExistsError,
@@ -77,13 +78,21 @@ from strongroom.keyring import (
 from strongroom.policy import MalformedPolicyError
 from strongroom.service import (
     AccessDeniedError,
+    ApprovalLimitError,
+    ApprovalNotFoundError,
+    ApprovalOverError,
+    ApprovalPendingError,
+    CustodyBrokenError,
+    CustodyNotKeptError,
     GrantLimitError,
     GrantNotFoundError,
     InactiveAccessKeyError,
     InRecentUseError,
     InvalidGrantTokenError,
     LockoutError,
+    NoRuleError,
     NotApprovedError,
+    NotExecutedError,
     PoliciesNotKeptError,
     QuotaExceededError,
     UnfitGrantError,
@@ -132,6 +141,12 @@ def _not_allowed(error: AccessDeniedError, where: Where) -> str:
 def _sentence(error: StrongroomError) -> str:
     """Return what an error says, where it names nothing but what the caller did, as a sentence."""
     return f"{error.message[:1].upper()}{error.message[1:]}."
+
+
+def _told(error: StrongroomError) -> str:
+    """Return what an error says, with what to do next."""
+    step = error.next_step or ""
+    return f"{_sentence(error)} {step[:1].upper()}{step[1:]}."
 
 
 def _date(seconds: float) -> str:
@@ -247,8 +262,19 @@ ERROR_RULES: tuple[ErrorRule, ...] = (
     ErrorRule(UnfitGrantError, "ValidationException", 400, lambda error, _where: error.message),
     ErrorRule(NotApprovedError, "UnsupportedOperationException", 400, lambda error, _where: _sentence(error)),
     ErrorRule(PoliciesNotKeptError, "UnsupportedOperationException", 400, lambda error, _where: error.message),
+    ErrorRule(ApprovalPendingError, "AccessDeniedException", 400, lambda error, _where: _told(error)),
+    ErrorRule(NoRuleError, "AccessDeniedException", 400, lambda error, _where: _sentence(error)),
     ErrorRule(ApprovalRequiredError, "AccessDeniedException", 400, lambda _error, where:
               f"kms:{where.operation} needs an approval that this request does not have."),
+    ErrorRule(CustodyNotKeptError, "UnsupportedOperationException", 400, lambda error, _where: _sentence(error)),
+    ErrorRule(CustodyBrokenError, "KMSInternalException", 500, lambda _error, _where:
+              "What the database holds of officers and approvals is not what officers signed. The operator must look at the service log."),
+    ErrorRule(ApprovalNotFoundError, "NotFoundException", 400, lambda error, _where: _sentence(error)),
+    ErrorRule(NotExecutedError, "NotFoundException", 400, lambda error, _where: _sentence(error)),
+    ErrorRule(ApprovalLimitError, "LimitExceededException", 400, lambda error, _where: _sentence(error)),
+    ErrorRule(ApprovalOverError, "KMSInvalidStateException", 400, lambda error, _where: _sentence(error)),
+    ErrorRule(ApprovalRefusedError, "ApprovalRefusedException", 400, lambda error, _where: _sentence(error)),
+    ErrorRule(CustodyError, "ValidationException", 400, lambda error, _where: _sentence(error)),
     ErrorRule(HsmIntegrityError, "KMSInternalException", 500, lambda _error, _where:
               "Stored key material does not authenticate. The operator must look at the service log."),
     ErrorRule(HsmKeyLimitError, "LimitExceededException", 400, lambda error, _where: error.message),

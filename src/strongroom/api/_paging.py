@@ -24,6 +24,7 @@ class Paged(Enum):
     RETIRABLE_GRANTS = (b"E", re.compile(rb"[0-9a-f]{64}"))
     KEY_STORES = (b"S", re.compile(rb"cks-[0-9a-f]{17}"))
     PRINCIPALS = (b"P", re.compile(rb"[!-~]{1,128}"))
+    APPROVALS = (b"V", re.compile(rb"[0-9a-f]{64}"))
     TAGS = (b"T", re.compile(rb"[^\x00-\x1f\x7f]{1,512}"))
 
 

@@ -40,6 +40,7 @@ from strongroom.custody._canonical import (
 )
 from strongroom.custody._card_uri import CARD_SCHEME, CardUri
 from strongroom.custody._chain import Chain, check_genesis_body
+from strongroom.custody._changes import changed_state
 from strongroom.custody._default_rules import DEFAULT_RULES
 from strongroom.custody._documents import (
     MAX_APPROVALS,
@@ -74,7 +75,14 @@ from strongroom.custody._errors import (
     SignatureRefusedError,
     StateRefusedError,
 )
-from strongroom.custody._evidence import MAX_EVIDENCE_BYTES, VerifiedEvidence, make_evidence, verify_evidence
+from strongroom.custody._evidence import (
+    MAX_EVIDENCE_BYTES,
+    UseEvidence,
+    VerifiedEvidence,
+    make_evidence,
+    make_use_evidence,
+    verify_evidence,
+)
 from strongroom.custody._gate import MAX_ADMITTED, ActGate
 from strongroom.custody._genesis_words import (
     describe_enrolment,
@@ -126,8 +134,14 @@ from strongroom.custody._ssh_signatures import (
     signed_bytes,
     verify_signature,
 )
-from strongroom.custody._standing import StandingUses, use_standing
-from strongroom.custody._standing_terms import MAX_STANDING_S, STANDING_VERB, StandingTerms, UsesSoFar
+from strongroom.custody._standing import NO_USES, StandingUses, use_standing
+from strongroom.custody._standing_terms import (
+    MAX_STANDING_S,
+    STANDING_VERB,
+    StandingTerms,
+    UsesSoFar,
+    standing_terms,
+)
 from strongroom.custody._state import CUSTODY_VERBS, INCOMPATIBLE, CustodyState, Officer
 from strongroom.custody._used_lines import UsedLines, has_form, head_line, with_checksum
 from strongroom.custody._words import VERB_WORDS, describe_request, neutral
@@ -161,6 +175,7 @@ __all__ = [
     "NAMESPACE_ENROLMENT",
     "NAMESPACE_GENESIS",
     "NAMESPACE_REJECTION",
+    "NO_USES",
     "SESSION_S",
     "STANDING_VERB",
     "UNDO_S",
@@ -204,6 +219,7 @@ __all__ = [
     "StandingTerms",
     "StandingUses",
     "StateRefusedError",
+    "UseEvidence",
     "UsedLines",
     "UsedNonces",
     "UsesSoFar",
@@ -212,6 +228,7 @@ __all__ = [
     "agent_answer_bytes",
     "armour",
     "canonical_json",
+    "changed_state",
     "check_genesis_body",
     "check_recipient",
     "dearmour",
@@ -229,6 +246,7 @@ __all__ = [
     "key_of_signature",
     "make_enrolment",
     "make_evidence",
+    "make_use_evidence",
     "neutral",
     "new_request",
     "newest_pin",
@@ -250,6 +268,7 @@ __all__ = [
     "signature_to_base64",
     "signed_bytes",
     "spoken",
+    "standing_terms",
     "use_standing",
     "verify_enrolment",
     "verify_evidence",

@@ -7,7 +7,7 @@ it. Other changes do not.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 from strongroom.custody._canonical import Json
 from strongroom.custody._documents import ApprovalRequest
@@ -27,6 +27,16 @@ class StandingUses(Protocol):
         Also (ALREADY_USED) when the request was rejected after all: that is how a standing approval is taken back.
         """
         ...
+
+
+class _NoUses:
+    """``StandingUses`` that keeps nothing: for whoever looks whether a use would be covered, or was."""
+
+    def spend(self, nonce: str, terms: StandingTerms, *, now: int) -> None:
+        """Do nothing."""
+
+
+NO_USES: Final[StandingUses] = _NoUses()
 
 
 def use_standing(

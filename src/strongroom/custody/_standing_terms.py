@@ -13,7 +13,7 @@ from strongroom.custody._errors import ApprovalRefusedError, Refusal
 
 STANDING_VERB: Final = "AllowStanding"
 MAX_STANDING_S: Final = 400 * 86_400
-_MAX_USES: Final = 100_000
+MAX_USES: Final = 100_000
 _MAX_RATE: Final = 1_000
 
 
@@ -25,13 +25,18 @@ class StandingTerms(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Parameters that must have these values."""
     free: Annotated[tuple[str, ...], msgspec.Meta(max_length=50)]
     """Names of parameters that may have any value. A parameter that is in neither is refused."""
-    uses: Annotated[int, msgspec.Meta(ge=1, le=_MAX_USES)]
+    uses: Annotated[int, msgspec.Meta(ge=1, le=MAX_USES)]
     """How often in all."""
     rate_uses: Annotated[int, msgspec.Meta(ge=1, le=_MAX_RATE)]
     """How often within any ``rate_s`` seconds."""
     rate_s: Annotated[int, msgspec.Meta(ge=1, le=MAX_STANDING_S)]
     begins: Seconds
     ends: Seconds
+
+    def require_use(self, number: int) -> None:
+        """Refuse a use beyond the last one. ``number`` counts from 1. Raises ApprovalRefusedError."""
+        if number > self.uses:
+            raise ApprovalRefusedError(Refusal.USED_UP)
 
 
 class UsesSoFar(NamedTuple):

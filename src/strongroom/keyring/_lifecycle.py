@@ -98,14 +98,14 @@ class KeyLifecycle:
         """Return up to ``limit`` ids of keys whose date of destruction has come, the oldest date first."""
         return [record.key_id for record in self._store.list_keys_due(self._clock.now(), limit=limit)]
 
-    def direct_keys_of(self, key_id: str) -> list[str]:
-        """Return the ids, in hex and sorted, of the Direct keys that a key is; none for an Envelope key."""
+    def direct_keys_of(self, key_id: str, version: int | None = None) -> list[str]:
+        """Return the ids, in hex and sorted, of the Direct keys that a key (or one version) is; none for an Envelope key."""
         found = self._store.get_key(key_id)
         if found is None or found.origin is not KeyOrigin.AWS_CLOUDHSM:
             return []
-        return sorted(
-            version.hsm_key_id.hex() for version in all_versions(self._store, key_id) if version.hsm_key_id
-        )
+        versions = all_versions(self._store, key_id)
+        chosen = (one for one in versions if one.hsm_key_id and version in {None, one.version})
+        return sorted(one.hsm_key_id.hex() for one in chosen)
 
     async def destroy_due(self, key_id: str, *, approval: str = "") -> Destroyed | None:
         """Destroy a key if its date has come; None when it is not so, or no longer: nothing happens then.

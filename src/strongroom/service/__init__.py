@@ -21,7 +21,33 @@ from strongroom.service._admin_protocol import (
     PrincipalInfo,
     PrincipalPage,
 )
+from strongroom.service._approval_errors import (
+    SHOWN_ID,
+    ApprovalLimitError,
+    ApprovalNotFoundError,
+    ApprovalOverError,
+    ApprovalPendingError,
+    CustodyBrokenError,
+    CustodyNotKeptError,
+    NoRuleError,
+    NotExecutedError,
+)
+from strongroom.service._approval_signing import SignatureDesk, Taken
+from strongroom.service._approval_values import (
+    JOBS,
+    ApprovalInfo,
+    ApprovalPage,
+    ApprovalStanding,
+    ApprovalTicket,
+    Asker,
+    CustodyInfo,
+    EvidenceInfo,
+    SignatureInfo,
+)
+from strongroom.service._approvals import ApprovalDesk
 from strongroom.service._authority import FOR_EVERYBODY, Decision, Ground
+from strongroom.service._custody_book import CustodyBook
+from strongroom.service._custody_verbs import CustodyKeeping
 from strongroom.service._duties import OFFICERS_ALONE, Counted, Held, Officers, roles_that_count
 from strongroom.service._errors import (
     AccessDeniedError,
@@ -49,18 +75,36 @@ from strongroom.service._values import Caller, Credential, KeyService, Refusal
 
 __all__ = [
     "FOR_EVERYBODY",
+    "JOBS",
     "OFFICERS_ALONE",
     "READING",
     "ROLES_FOR",
+    "SHOWN_ID",
     "AccessBook",
     "AccessDeniedError",
     "AccessKeyInfo",
     "AccessWriter",
+    "ApprovalDesk",
+    "ApprovalInfo",
+    "ApprovalLimitError",
+    "ApprovalNotFoundError",
+    "ApprovalOverError",
+    "ApprovalPage",
+    "ApprovalPendingError",
+    "ApprovalStanding",
+    "ApprovalTicket",
+    "Asker",
     "Caller",
     "ChainDocuments",
     "Counted",
     "Credential",
+    "CustodyBook",
+    "CustodyBrokenError",
+    "CustodyInfo",
+    "CustodyKeeping",
+    "CustodyNotKeptError",
     "Decision",
+    "EvidenceInfo",
     "FollowedChain",
     "GrantInfo",
     "GrantLimitError",
@@ -80,7 +124,9 @@ __all__ = [
     "LockoutError",
     "MadeGrant",
     "NewGrant",
+    "NoRuleError",
     "NotApprovedError",
+    "NotExecutedError",
     "Now",
     "Officers",
     "PartitionPolicy",
@@ -98,6 +144,9 @@ __all__ = [
     "Role",
     "RootRewraps",
     "Service",
+    "SignatureDesk",
+    "SignatureInfo",
+    "Taken",
     "UnfitGrantError",
     "grant_of_token",
     "make_grant_token",

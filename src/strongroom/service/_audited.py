@@ -62,6 +62,13 @@ _NOT_OF_KMS: Final = {
     "RotateDomain": "strongroom.RotateDomain",
     "MoveKey": "strongroom.MoveKey",
     "GetKeyDomain": "strongroom.GetKeyDomain",
+    "DescribeCustody": "strongroom.DescribeCustody",
+    "ListApprovals": "strongroom.ListApprovals",
+    "DescribeApproval": "strongroom.DescribeApproval",
+    "RequestApproval": "strongroom.RequestApproval",
+    "ApproveRequest": "strongroom.ApproveRequest",
+    "RejectRequest": "strongroom.RejectRequest",
+    "GetEvidence": "strongroom.GetEvidence",
 }
 USES: Final = frozenset(
     (

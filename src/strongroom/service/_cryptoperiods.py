@@ -5,16 +5,15 @@ from typing import Final
 
 from strongroom.core import StrongroomError
 from strongroom.keyring import Cryptoperiod
-from strongroom.service._audited import AuditedVerbs
 from strongroom.service._caller import Caller
 from strongroom.service._due_work import Told, do_due_work
-from strongroom.service._rotation import ROTATE_EVENT, told_of_rotation
+from strongroom.service._rotation import ROTATE_EVENT, RotationVerbs, told_of_rotation
 
 WARN_EVENT: Final = "keyring.WarnOfCryptoperiod"
 _MOST_AT_ONCE: Final = 100
 
 
-class CryptoperiodVerbs(AuditedVerbs):
+class CryptoperiodVerbs(RotationVerbs):
     """See ``CryptoperiodService`` for what each verb promises."""
 
     async def set_cryptoperiod(
@@ -45,7 +44,7 @@ class CryptoperiodVerbs(AuditedVerbs):
 
         async def rotate(key_id: str) -> Told:
             try:
-                return told_of_rotation(await self._keyring.rotations.rotate_due(key_id, n_uses))
+                return told_of_rotation(await self.rotate_if_due(key_id, n_uses))
             except StrongroomError as error:
                 failures.append(error)
                 raise

@@ -2,30 +2,65 @@
 
 Called about once a minute by one process. Nothing is lost when it is not called for a while, or twice at once: the
 transaction that destroys a key looks whether it is still due. A crash leaves an intent without an outcome; the next
-call finds the key either still due, and destroys it, or destroyed already.
+call finds the key either still due, and destroys it, or destroyed already. Where the home has officers, keys inside HSMs wait
+for their approval.
 """
 
 from typing import Final
 
-from strongroom.audit import AuditLog
-from strongroom.keyring import Destroyed, KeyLifecycle
+from strongroom.custody import Json
+from strongroom.keyring import Destroyed
+from strongroom.service._approval_values import JOBS
+from strongroom.service._custody_verbs import CustodyVerbs
+from strongroom.service._direct_acts import DESTROY_HSM_KEY, destruction_parameters
 from strongroom.service._due_work import NOT_DUE, Told, do_due_work
 
 DESTROY_EVENT: Final = "keyring.DestroyKey"
 _MOST_AT_ONCE: Final = 100
+_MOST_LOOKED_AT: Final = 1_000
+"""More than are worked on at once: those that wait for officers keep no others from their turn."""
 
 
-async def destroy_due_keys(lifecycle: KeyLifecycle, audit: AuditLog) -> int:
-    """Destroy up to 100 keys whose date has come, and return how many were destroyed.
+class DestructionVerbs(CustodyVerbs):
+    """What the service does by itself; no caller can."""
 
-    For each the intent is durable before, and the outcome after it. A key that cannot be destroyed does not keep the
-    others from it. Raises AuditUnavailableError, and StorageError when the keys cannot be listed.
-    """
+    async def destroy_due_keys(self) -> int:
+        """Destroy up to 100 keys whose date has come, and return how many were destroyed.
 
-    async def destroy(key_id: str) -> Told:
-        return _told(await lifecycle.destroy_due(key_id))
+        For each the intent is durable before, and the outcome after it. A key that cannot be destroyed does not keep the
+        others from it. Raises AuditUnavailableError, and StorageError when the keys cannot be listed.
+        """
+        lifecycle = self._keyring.lifecycle
 
-    return await do_due_work(audit, DESTROY_EVENT, lifecycle.list_due(limit=_MOST_AT_ONCE), destroy)
+        async def destroy(key_id: str) -> Told:
+            parameters = self._direct_end_of(key_id)
+            if parameters is None:
+                return _told(await lifecycle.destroy_due(key_id))
+            gone = await self.approved(
+                DESTROY_HSM_KEY,
+                parameters,
+                JOBS,
+                lambda approval: lifecycle.destroy_due(key_id, approval=approval),
+                is_done=lambda destroyed: destroyed is not None,
+            )
+            return _told(gone)
+
+        due = lifecycle.list_due(limit=_MOST_LOOKED_AT)
+        due = [key_id for key_id in due if not self._waits_for_officers_to_end(key_id)]
+        return await do_due_work(self._audit, DESTROY_EVENT, due[:_MOST_AT_ONCE], destroy)
+
+    def _waits_for_officers_to_end(self, key_id: str) -> bool:
+        parameters = self._direct_end_of(key_id)
+        if parameters is None or self.custody is None:
+            return False
+        return self.custody.desk.must_wait(DESTROY_HSM_KEY, parameters, JOBS)
+
+    def _direct_end_of(self, key_id: str) -> dict[str, Json] | None:
+        """Return what officers approve before a key is destroyed; None where nobody need."""
+        if not self.has_officers:
+            return None
+        hsm_keys = self._keyring.lifecycle.direct_keys_of(key_id)
+        return destruction_parameters(key_id, hsm_keys) if hsm_keys else None
 
 
 def _told(gone: Destroyed | None) -> Told:

@@ -1,4 +1,4 @@
-"""What takes an approval in the life of keys, and who gives it."""
+"""What takes an approval in the life of keys. Where the home has officers they give it (``_approvals``); else the gate says."""
 
 from typing import NamedTuple
 
@@ -32,5 +32,5 @@ class LifecycleRules(NamedTuple):
         except ApprovalRequiredError as error:
             raise InRecentUseError(
                 f"{finding} within {self.recent_use_days} days, and no approval covers its end",
-                next_step="wait, or show by an inventory that nobody needs it; approvals by a quorum are not built yet",
+                next_step="wait, or show by an inventory that nobody needs it; this home has no officers who could approve it",
             ) from error

@@ -15,13 +15,15 @@ from strongroom.keyring import (
     TagPage,
 )
 from strongroom.policy import KeyFacts
-from strongroom.service._audited import AuditedVerbs
+from strongroom.service._approval_values import Asker
+from strongroom.service._custody_verbs import CustodyVerbs
+from strongroom.service._direct_acts import CREATE_HSM_KEY, creation_parameters
 from strongroom.service._facts import detail_of_request, names_list
 from strongroom.service._policy_checks import check_policy, detail_of_policy, lockout_key
 from strongroom.service._values import Caller
 
 
-class ManagementVerbs(AuditedVerbs):
+class ManagementVerbs(CustodyVerbs):
     """See ``KeyService`` for what each verb promises."""
 
     async def create_key(
@@ -55,7 +57,16 @@ class ManagementVerbs(AuditedVerbs):
                     detail,
                     skip_lockout_check=skip_lockout_check,
                 )
-            return await self._keyring.create_key(description, tags, kind)
+            if not kind.store_id:
+                return await self._keyring.create_key(description, tags, kind)
+            return await self.approved(
+                CREATE_HSM_KEY,
+                creation_parameters(kind.spec, kind.usage),
+                Asker.of(caller),
+                lambda approval: self._keyring.create_key(
+                    description, tags, kind._replace(approval=approval)
+                ),
+            )
 
         return await self._change(
             caller, "CreateKey", act, detail=detail, further=lockout_key(skip=skip_lockout_check)

@@ -38,8 +38,17 @@ _WATCHING: Final = frozenset({Role.SECURITY_OFFICER, Role.AUDITOR, Role.OPERATOR
 _CHECKING: Final = frozenset({Role.CRYPTO_OFFICER, Role.SECURITY_OFFICER, Role.AUDITOR})
 _OVERSEEING: Final = _WATCHING | {Role.CRYPTO_OFFICER}
 _LOOKING: Final = _OVERSEEING | {Role.CRYPTO_USER}
+_ASKING: Final = frozenset(Role) - {Role.AUDITOR, Role.CRYPTO_USER}
+"""An officer's signature proves itself, whoever brings it; these may ask, and bring it."""
 
 ROLES_FOR: Final = {
+    "DescribeCustody": _LOOKING | _ASKING,
+    "ListApprovals": _LOOKING | _ASKING,
+    "DescribeApproval": _LOOKING | _ASKING,
+    "GetEvidence": _LOOKING | _ASKING,
+    "RequestApproval": _ASKING,
+    "ApproveRequest": _ASKING,
+    "RejectRequest": _ASKING,
     "CreateKey": _MANAGING,
     "PutKeyPolicy": _MANAGING,
     "CreateGrant": _MANAGING,

@@ -7,17 +7,22 @@ due. A crash leaves an intent without an outcome; the next call finds the key ei
 
 from typing import Final
 
-from strongroom.audit import AuditLog
-from strongroom.keyring import KeyById, KeyInfo, KeyRotations, Rotated, RotationStatus, VersionPage
-from strongroom.service._audited import AuditedVerbs
+from strongroom.core import KeyOrigin
+from strongroom.custody import Json
+from strongroom.keyring import KeyById, KeyInfo, Rotated, RotationStatus, VersionPage
+from strongroom.service._approval_values import JOBS, Asker
+from strongroom.service._custody_verbs import CustodyVerbs
+from strongroom.service._direct_acts import CREATE_HSM_KEY, creation_parameters
 from strongroom.service._due_work import NOT_DUE, Told, do_due_work
 from strongroom.service._values import Caller
 
 ROTATE_EVENT: Final = "keyring.RotateKey"
 _MOST_AT_ONCE: Final = 100
+_MOST_LOOKED_AT: Final = 1_000
+"""More than are worked on at once: those that wait for officers keep no others from their turn."""
 
 
-class RotationVerbs(AuditedVerbs):
+class RotationVerbs(CustodyVerbs):
     """See ``RotationService`` for what each verb promises."""
 
     async def enable_key_rotation(self, caller: Caller, key_id: str, *, days: int) -> None:
@@ -58,12 +63,19 @@ class RotationVerbs(AuditedVerbs):
 
     async def rotate_key_on_demand(self, caller: Caller, key_id: str) -> KeyInfo:
         """Make a new version of a key; the entry of the outcome names it."""
-        return await self._change(
-            caller,
-            "RotateKeyOnDemand",
-            lambda: self._keyring.rotations.rotate_on_demand(key_id),
-            key_id=key_id,
-        )
+
+        async def act() -> KeyInfo:
+            parameters = self._direct_version_of(key_id)
+            if parameters is None:
+                return await self._keyring.rotations.rotate_on_demand(key_id)
+            return await self.approved(
+                CREATE_HSM_KEY,
+                parameters,
+                Asker.of(caller),
+                lambda approval: self._keyring.rotations.rotate_on_demand(key_id, approval=approval),
+            )
+
+        return await self._change(caller, "RotateKeyOnDemand", act, key_id=key_id)
 
     async def list_key_rotations(
         self, caller: Caller, key_id: str, *, limit: int, after: int | None, with_first: bool
@@ -76,21 +88,48 @@ class RotationVerbs(AuditedVerbs):
         return await self._use(caller, "ListKeyRotations", act(), key=KeyById(key_id))
 
     async def rotate_due_keys(self) -> int:
-        """Rotate the keys whose date has come."""
-        return await rotate_due_keys(self._keyring.rotations, self._audit)
+        """Rotate up to 100 keys whose date has come, and return how many were rotated.
 
+        For each the intent is durable before, and the outcome after it. A key that cannot be rotated does not keep the
+        others from it, and stays due; one that waits for officers is not tried before they decided. Raises
+        AuditUnavailableError, and StorageError when the keys cannot be listed.
+        """
 
-async def rotate_due_keys(rotations: KeyRotations, audit: AuditLog) -> int:
-    """Rotate up to 100 keys whose date has come, and return how many were rotated.
+        async def rotate(key_id: str) -> Told:
+            return told_of_rotation(await self.rotate_if_due(key_id))
 
-    For each the intent is durable before, and the outcome after it. A key that cannot be rotated does not keep the
-    others from it, and stays due. Raises AuditUnavailableError, and StorageError when the keys cannot be listed.
-    """
+        due = self._keyring.rotations.list_due(limit=_MOST_LOOKED_AT)
+        due = [key_id for key_id in due if not self._waits_for_officers(key_id)]
+        return await do_due_work(self._audit, ROTATE_EVENT, due[:_MOST_AT_ONCE], rotate)
 
-    async def rotate(key_id: str) -> Told:
-        return told_of_rotation(await rotations.rotate_due(key_id))
+    async def rotate_if_due(self, key_id: str, *n_uses: int) -> Rotated | None:
+        """Rotate a key as ``KeyRotations.rotate_due``; one inside HSMs if officers approved that."""
+        rotations = self._keyring.rotations
+        parameters = self._direct_version_of(key_id)
+        if parameters is None:
+            return await rotations.rotate_due(key_id, *n_uses)
+        return await self.approved(
+            CREATE_HSM_KEY,
+            parameters,
+            JOBS,
+            lambda approval: rotations.rotate_due(key_id, *n_uses, approval=approval),
+            is_done=lambda rotated: rotated is not None,
+        )
 
-    return await do_due_work(audit, ROTATE_EVENT, rotations.list_due(limit=_MOST_AT_ONCE), rotate)
+    def _waits_for_officers(self, key_id: str) -> bool:
+        parameters = self._direct_version_of(key_id)
+        if parameters is None or self.custody is None:
+            return False
+        return self.custody.desk.must_wait(CREATE_HSM_KEY, parameters, JOBS)
+
+    def _direct_version_of(self, key_id: str) -> dict[str, Json] | None:
+        """Return what officers approve before a key gets another version; None where nobody need."""
+        if not self.has_officers:
+            return None
+        info = self._keyring.describe(KeyById(key_id))
+        if info.origin is not KeyOrigin.AWS_CLOUDHSM:
+            return None
+        return creation_parameters(info.spec, info.usage)
 
 
 def told_of_rotation(rotated: Rotated | None) -> Told:

@@ -11,7 +11,7 @@ from strongroom.service._audited import event_of
 from strongroom.service._authority import Source
 from strongroom.service._batches import BatchVerbs
 from strongroom.service._cryptoperiods import CryptoperiodVerbs
-from strongroom.service._destruction import destroy_due_keys
+from strongroom.service._destruction import DestructionVerbs
 from strongroom.service._domains import DomainVerbs
 from strongroom.service._facts import detail_of_request
 from strongroom.service._grants import GrantVerbs
@@ -23,7 +23,6 @@ from strongroom.service._last_uses import UsageVerbs
 from strongroom.service._management import ManagementVerbs
 from strongroom.service._policies import PolicyVerbs
 from strongroom.service._quotas import Quotas
-from strongroom.service._rotation import RotationVerbs
 from strongroom.service._values import Caller, Credential, Refusal
 from strongroom.service._versions import VersionVerbs
 
@@ -33,14 +32,14 @@ class Service(
     BatchVerbs,
     AsymmetricVerbs,
     ImmediateVerbs,
-    RotationVerbs,
+    CryptoperiodVerbs,
     ImportVerbs,
     UsageVerbs,
-    CryptoperiodVerbs,
     VersionVerbs,
     PolicyVerbs,
     GrantVerbs,
     KeyStoreVerbs,
+    DestructionVerbs,
     DomainVerbs,
     AdminVerbs,
 ):
@@ -100,10 +99,6 @@ class Service(
             return None
 
         await self._use(caller, "GetCallerIdentity", act())
-
-    async def destroy_due_keys(self) -> int:
-        """Destroy the keys whose date has come; see ``strongroom.service._destruction``."""
-        return await destroy_due_keys(self._keyring.lifecycle, self._audit)
 
     async def generate_data_key(
         self, caller: Caller, key: KeyRef, *, n_bytes: int, context: Mapping[str, str]

@@ -23,6 +23,7 @@ from strongroom.service._asymmetric_protocol import AsymmetricService
 from strongroom.service._batch_protocol import BatchService
 from strongroom.service._caller import Caller
 from strongroom.service._cryptoperiods_protocol import CryptoperiodService
+from strongroom.service._custody_protocol import CustodyService
 from strongroom.service._domains_protocol import DomainService
 from strongroom.service._imports_protocol import ImportService
 from strongroom.service._key_stores_protocol import KeyStoreService
@@ -65,6 +66,7 @@ class KeyService(
     GrantService,
     DomainService,
     KeyStoreService,
+    CustodyService,
     AdminService,
     Protocol,
 ):

@@ -1,14 +1,24 @@
 """``VersionVerbs``: the end of single versions, and the inventories that show that nobody needs them."""
 
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Final
+
 from strongroom.core import Inventory
+from strongroom.custody import Json
 from strongroom.keyring import KeyById, KeyInfo, KeyVersionUses, Retired, Standing
-from strongroom.service._audited import AuditedVerbs
+from strongroom.service._approval_values import Asker
 from strongroom.service._caller import Caller
+from strongroom.service._custody_verbs import CustodyVerbs
+from strongroom.service._direct_acts import DESTROY_HSM_KEY, destruction_parameters
 from strongroom.service._lifecycle_rules import LifecycleRules
 from strongroom.storage import InventoryRecord
 
+RETIRE_KEY_VERSION: Final = "RetireKeyVersion"
+SCHEDULE_KEY_DELETION: Final = "ScheduleKeyDeletion"
 
-class VersionVerbs(AuditedVerbs):
+
+class VersionVerbs(CustodyVerbs):
     """See ``VersionService`` for what each verb promises."""
 
     rules = LifecycleRules()
@@ -17,21 +27,22 @@ class VersionVerbs(AuditedVerbs):
     async def retire_key_version(self, caller: Caller, key_id: str, *, version: int) -> Retired:
         """Destroy the material of a former version of a key."""
         detail = {"version": str(version)}
+        parameters: dict[str, Json] = {"key_id": key_id, "version": version}
+        in_use: list[Standing] = []
 
-        def allow(standing: Standing) -> None:
-            parameters: dict[str, object] = {"key_id": key_id, "version": standing.version}
+        def refuse(_standing: Standing) -> None:
             finding = f"version {version} of the key was in use"
-            self.rules.require_approval("RetireKeyVersion", parameters, finding)
+            self.rules.require_approval(RETIRE_KEY_VERSION, dict(parameters), finding)
 
         def authorise() -> str:
-            grant_id = self.authorise_now(caller, "RetireKeyVersion", KeyById(key_id))
+            grant_id = self.authorise_now(caller, RETIRE_KEY_VERSION, KeyById(key_id))
+            allow = in_use.append if self.has_officers else refuse
             self._keyring.retirement.require_retirable(
                 key_id, version, window_s=self.rules.window_s, allow=allow
             )
             return grant_id
 
-        async def act() -> Retired:
-            await self._keyring.last_uses.flush()  # what this process knows of uses counts
+        async def retire(allow: Callable[[Standing], None]) -> Retired:
             retired = await self._keyring.retirement.retire(
                 key_id, version, window_s=self.rules.window_s, allow=allow
             )
@@ -39,9 +50,32 @@ class VersionVerbs(AuditedVerbs):
                 detail["inventory"] = retired.closed_by
             return retired
 
+        async def act() -> Retired:
+            await self._keyring.last_uses.flush()  # what this process knows of uses counts
+            asker = Asker.of(caller)
+
+            async def end(allow: Callable[[Standing], None]) -> Retired:
+                return await self._with_direct_key(key_id, version, asker, partial(retire, allow))
+
+            if not in_use:
+                return await end(refuse)
+            return await self.approved(
+                RETIRE_KEY_VERSION, parameters, asker, lambda _approval: end(lambda _standing: None)
+            )
+
         return await self._change(
             caller, "RetireKeyVersion", act, key_id=key_id, detail=detail, authorise=authorise
         )
+
+    async def _with_direct_key(
+        self, key_id: str, version: int, asker: Asker, act: Callable[[], Awaitable[Retired]]
+    ) -> Retired:
+        """End a version; one that is a Direct key if officers approved that it is destroyed, which main does later."""
+        hsm_keys = self._keyring.lifecycle.direct_keys_of(key_id, version) if self.has_officers else []
+        if not hsm_keys:
+            return await act()
+        parameters = destruction_parameters(key_id, hsm_keys)
+        return await self.approved(DESTROY_HSM_KEY, parameters, asker, lambda _approval: act())
 
     async def record_inventory(self, caller: Caller, key_id: str, *, inventory: Inventory) -> InventoryRecord:
         """Keep an inventory of ciphertexts of a key."""
@@ -68,19 +102,31 @@ class VersionVerbs(AuditedVerbs):
 
     async def schedule_key_deletion(self, caller: Caller, key_id: str, *, days: int) -> KeyInfo:
         """Suspend a key and set the date of its destruction: from now on nobody can use it."""
+        parameters: dict[str, Json] = {"key_id": key_id, "days": days}
+        needs_approval = False
 
         def authorise() -> str:
-            grant_id = self.authorise_now(caller, "ScheduleKeyDeletion", KeyById(key_id))
+            nonlocal needs_approval
+            grant_id = self.authorise_now(caller, SCHEDULE_KEY_DELETION, KeyById(key_id))
             is_in_use = self._keyring.retirement.is_key_in_use
             if self.rules.deletion_needs_approval and is_in_use(key_id, self.rules.window_s):
-                parameters: dict[str, object] = {"key_id": key_id, "days": days}
-                self.rules.require_approval("ScheduleKeyDeletion", parameters, "the key was in use")
+                if not self.has_officers:
+                    self.rules.require_approval(SCHEDULE_KEY_DELETION, dict(parameters), "the key was in use")
+                needs_approval = self.has_officers
             return grant_id
+
+        async def schedule(_approval: str) -> KeyInfo:
+            return await self._keyring.lifecycle.schedule_destruction(key_id, days=days)
+
+        async def act() -> KeyInfo:
+            if not needs_approval:
+                return await schedule("")
+            return await self.approved(SCHEDULE_KEY_DELETION, parameters, Asker.of(caller), schedule)
 
         return await self._change(
             caller,
-            "ScheduleKeyDeletion",
-            lambda: self._keyring.lifecycle.schedule_destruction(key_id, days=days),
+            SCHEDULE_KEY_DELETION,
+            act,
             key_id=key_id,
             detail={"days": str(days)},
             authorise=authorise,

@@ -58,7 +58,7 @@ _ASKING_FOR: Final = (
     select(approvals)
     .where(
         approvals.c.act == bindparam("act"),
-        approvals.c.state == ApprovalState.OPEN.value,
+        approvals.c.state == bindparam("state"),
         approvals.c.expires_at > bindparam("now"),
     )
     .order_by(approvals.c.created_at.desc(), approvals.c.id.desc())
@@ -91,6 +91,11 @@ _MOVE: Final = (
         ended_by=bindparam("new_ended_by"),
     )
 )
+_VOID_OPEN: Final = (
+    update(approvals)
+    .where(approvals.c.state == ApprovalState.OPEN.value)
+    .values(state=ApprovalState.VOID.value, ended_by=bindparam("why"))
+)
 _CLAIM: Final = _MOVE.where(approvals.c.expires_at > bindparam("now"))
 
 
@@ -99,7 +104,7 @@ class CustodyReads(Queries):
 
     def get_custody_documents(self) -> list[CustodyDocumentRecord]:
         """Return the documents of the chain in order; none where the home has no custody. They prove nothing unverified."""
-        return [CustodyDocumentRecord(row[0], bytes(row[1])) for row in self._all(_DOCUMENTS, {})]
+        return [CustodyDocumentRecord(row[0], _bytes(row[1])) for row in self._all(_DOCUMENTS, {})]
 
     def get_last_custody_sequence(self) -> int | None:
         """Return the sequence of the last document of the chain; None where there is none."""
@@ -128,9 +133,12 @@ class CustodyReads(Queries):
             values |= {"before_at": after.created_at, "before_id": after.id}
         return [_approval(row) for row in self._all(statement, values)]
 
-    def list_approvals_asking_for(self, act: str, *, now: float) -> list[ApprovalRecord]:
-        """Return the open requests for one act that have not expired, the newest first; ten at most."""
-        return [_approval(row) for row in self._all(_ASKING_FOR, {"act": act, "now": now})]
+    def list_approvals_asking_for(
+        self, act: str, *, now: float, state: ApprovalState = ApprovalState.OPEN
+    ) -> list[ApprovalRecord]:
+        """Return the requests for one act that are in a state and have not expired, the newest first; ten at most."""
+        values = {"act": act, "now": now, "state": state.value}
+        return [_approval(row) for row in self._all(_ASKING_FOR, values)]
 
     def count_open_approvals(self, *, now: float, requester: str | None = None) -> int:
         """Return how many requests are open and not expired: of one requester, or of all."""
@@ -144,7 +152,7 @@ class CustodyReads(Queries):
         """Return the signatures on a request, approvals and rejections, in the order in which they came."""
         rows = self._all(_SIGNATURES, {"request_id": request_id})
         return [
-            ApprovalSignatureRecord(row[0], row[1], bytes(row[2]), row[3], SignatureKind(row[4]))
+            ApprovalSignatureRecord(row[0], row[1], _bytes(row[2]), row[3], SignatureKind(row[4]))
             for row in rows
         ]
 
@@ -206,6 +214,10 @@ class CustodyWrites(CustodyReads):
             self._moved(approval_id, was, state, by) for was in (ApprovalState.OPEN, ApprovalState.STANDING)
         )
 
+    def void_open_approvals(self, *, why: str) -> int:
+        """Make every open request void, and return how many there were: officers or rules have changed."""
+        return self._changed(_VOID_OPEN, {"why": why})
+
     def insert_standing_use(self, record: StandingUseRecord) -> None:
         """Note a use of a standing approval. Raises DuplicateError when that number is taken (somebody was faster)."""
         self._add(standing_uses, record)
@@ -224,6 +236,13 @@ class CustodyWrites(CustodyReads):
             raise translated(error) from error
 
 
+def _bytes(value: object) -> bytes:
+    """Return what a column of bytes holds; whoever edited the database may have left something else there."""
+    if not isinstance(value, bytes):
+        raise StorageError("a document or signature of custody in the database is not what was stored")
+    return value
+
+
 def _approval(row: AnyRow) -> ApprovalRecord:
     record = ApprovalRecord(*row)
-    return record._replace(state=ApprovalState(record.state), document=bytes(record.document))
+    return record._replace(state=ApprovalState(record.state), document=_bytes(record.document))

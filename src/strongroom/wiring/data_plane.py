@@ -10,6 +10,7 @@ from strongroom.keyring import CacheLimits, HsmAccess, Keyring, RootRewrapping, 
 from strongroom.service import (
     AccessBook,
     AccessWriter,
+    CustodyKeeping,
     KeyAuthority,
     LifecycleRules,
     PartitionPolicy,
@@ -92,6 +93,8 @@ def build_data_plane(
         service.rules = LifecycleRules(
             config.lifecycle.recent_use_days, config.lifecycle.deletion_needs_approval
         )
+        genesis_sha256 = None if config.custody is None else config.custody.genesis_sha256
+        service.custody = CustodyKeeping.opened(store, genesis_sha256, audit, clock=clock)
         access_keys = AccessKeys(store, keyring, service, authority.book, clock=clock)
         rewrapping = RootRewrapping(store, cluster, clock=clock, request_s=config.deadlines.request_s)
         root_rewraps = RootRewraps(rewrapping, audit, events=LoggedEvents(writer), clock=clock)

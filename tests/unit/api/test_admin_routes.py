@@ -15,7 +15,7 @@ from strongroom.api._errors import ApiError
 from strongroom.service import FOR_EVERYBODY, ROLES_FOR
 
 KEY = "12345678-1234-1234-1234-123456789012"
-VALUES = {"keyId": KEY, "jobId": KEY, "domain": "tenant-7", "version": "7"}
+VALUES = {"keyId": KEY, "jobId": KEY, "domain": "tenant-7", "version": "7", "approval": "ab" * 32}
 
 
 def path_of(route):

@@ -22,6 +22,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from admin_door import AdminDoor
+from custody_service import give_officers
 from strongroom.api._admin_routes import ADMIN_ROUTES
 from strongroom.api._json import encode_document
 from strongroom.api._openapi import openapi_document
@@ -51,7 +52,8 @@ SETTINGS = {"deadline": None, "suppress_health_check": list(HealthCheck)}
 
 
 @pytest.fixture
-def door(bench):
+async def door(bench):
+    await give_officers(bench)
     return AdminDoor(bench)
 
 
