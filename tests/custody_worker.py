@@ -8,11 +8,11 @@ from pathlib import Path
 
 import msgspec
 
-from fakes_custody import CO, NOW, RULES, SO, approve, begun, genesis_body, signed_genesis
+from fakes_custody import CO, NOW, PEOPLE, RULES, SO, approve, genesis_body, person, signed_genesis
 from running_service import copy_home
 from strongroom.config import load_config, read_pin
 from strongroom.core import HsmKey, HsmKeyId, KeySpec, KeyUsage
-from strongroom.custody import QuorumRule, new_request, write_document
+from strongroom.custody import Chain, QuorumRule, new_request, write_document
 from strongroom.hsm.wire import AdmitAct, FollowChain, ListObjects, PinCustody, WhereInChain, WireClient
 from strongroom.wiring.workers import member_bootstrap, member_environment, start_member
 
@@ -24,7 +24,13 @@ WORKER_RULES = {
     "RetireRoot": QuorumRule(m=2, role=SO, expires_s=3_600, standing=False),
     "AddMember": QuorumRule(m=2, role=SO, expires_s=3_600, standing=False),
 }
-BODY = genesis_body(rules=WORKER_RULES)
+WORKER_PEOPLE = tuple(
+    person(name, roles, keys=(name, f"{name}-2") if name == "dora" else None)
+    for name, roles in PEOPLE.items()
+)
+"""Dora has two keys."""
+BODY = genesis_body(rules=WORKER_RULES, people=PEOPLE)
+BODY = msgspec.structs.replace(BODY, people=WORKER_PEOPLE)
 SPEC, USAGE = KeySpec.AES_256, KeyUsage.ENCRYPT_DECRYPT
 CREATE = {"spec": str(SPEC), "usage": str(USAGE), "may_leave": True}
 
@@ -38,7 +44,7 @@ def genesis():
 
 
 def chain():
-    return begun(rules=WORKER_RULES)
+    return Chain.from_documents(genesis())
 
 
 def key_named(number):

@@ -5,6 +5,7 @@ key policy lets anybody do this. ``status`` reads the database alone, so it tell
 """
 
 import asyncio
+import re
 import sys
 import time
 from collections.abc import Callable
@@ -47,6 +48,21 @@ def root() -> None:
     """Rotate the root KEK, watch it, and destroy old ones."""
 
 
+def _approval_id(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
+    if value and not re.fullmatch("[0-9a-f]{8,64}", value):
+        raise click.BadParameter("an id of a request has 8 to 64 of the characters 0-9a-f")
+    return value
+
+
+_approval = click.option(
+    "--approval",
+    metavar="ID",
+    default="",
+    callback=_approval_id,
+    help="The request by which officers approved it (strongroom approvals list); where there are no officers, none.",
+)
+
+
 @root.command
 @click.option(
     "--rate",
@@ -56,9 +72,10 @@ def root() -> None:
     show_default=True,
     help="Domain KEKs to rewrap in a second, at most; each costs three HSM operations.",
 )
+@_approval
 @_wait
 @reporting
-def rotate(output: Output, *, domains_per_s: float, waits: bool) -> None:
+def rotate(output: Output, *, domains_per_s: float, approval: str, waits: bool) -> None:
     """Make a new root KEK on every member, and rewrap all domain KEKs under it.
 
     The new root is the current one when this returns; domain KEKs are rewrapped in the background, whatever is killed or
@@ -66,7 +83,7 @@ def rotate(output: Output, *, domains_per_s: float, waits: bool) -> None:
     status 1 when it could not be made (all is as before), 3 when the service does not answer.
     """
     output.progress("making a new root on every member that serves, and proving each copy")
-    answer = _ask(RootRequest("rotate", domains_per_s), _MAKE_LIMIT_S)
+    answer = _ask(RootRequest("rotate", domains_per_s, approval), _MAKE_LIMIT_S)
     output.say(
         f"root {answer.root_id} is the current one, on {', '.join(map(visible, answer.held_by))}.",
         f"{answer.n_domains} domain KEKs are rewrapped under it, {domains_per_s:g} a second at most.",
@@ -110,8 +127,9 @@ def rate(output: Output, *, domains_per_s: float) -> None:
 
 @root.command
 @click.option("--yes", "is_sure", is_flag=True, help="Do not ask.")
+@_approval
 @reporting
-def retire(output: Output, *, is_sure: bool) -> None:
+def retire(output: Output, *, is_sure: bool, approval: str) -> None:
     """Destroy the old roots for good, once nothing hangs under them.
 
     Every domain KEK is opened under the current root first. Backups of the database from before the rotation was finished
@@ -124,7 +142,7 @@ def retire(output: Output, *, is_sure: bool) -> None:
     if not is_sure:
         _make_sure(output, old)
     output.progress("opening every domain KEK under the current root")
-    answer = _ask(RootRequest("retire"), _RETIRE_LIMIT_S)
+    answer = _ask(RootRequest("retire", approval=approval), _RETIRE_LIMIT_S)
     output.document(answer)
     output.say(f"{answer.n_domains} domain KEKs opened under root {answer.root_id}.")
     for retired in answer.retired:

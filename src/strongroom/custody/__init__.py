@@ -134,7 +134,7 @@ from strongroom.custody._ssh_signatures import (
     signed_bytes,
     verify_signature,
 )
-from strongroom.custody._standing import NO_USES, StandingUses, use_standing
+from strongroom.custody._standing import NO_USES, StandingUses, require_covered, use_standing
 from strongroom.custody._standing_terms import (
     MAX_STANDING_S,
     STANDING_VERB,
@@ -258,6 +258,7 @@ __all__ = [
     "read_document",
     "read_identities",
     "read_pin_document",
+    "require_covered",
     "require_quorum",
     "require_standing",
     "rule_in_words",

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 from strongroom.core import (
+    ApprovalRequiredError,
     Clock,
     Deadline,
     EventSink,
@@ -27,8 +28,10 @@ from strongroom.core import (
     StrongroomError,
     TooFewMembersError,
 )
+from strongroom.custody import Json
 from strongroom.hsm.cluster import Destroyed, TooFewCopiesError
 from strongroom.keyring import end_due_key
+from strongroom.runtime._custody_keeping import ApprovedAct, CustodyKeeping
 from strongroom.runtime._key_requests import (
     DESTROY_LIMIT_S,
     MAKE_LIMIT_S,
@@ -39,6 +42,7 @@ from strongroom.runtime._key_requests import (
 )
 from strongroom.storage import HsmKeyRecord, HsmKeyState, Store, Transaction
 
+_ALL_VERSIONS: Final = 2**31
 _MOST_AT_ONCE: Final = 4
 _MOST_WAITING: Final = 64
 _CLAIM_LIMIT_S: Final = 30.0
@@ -75,9 +79,17 @@ class KeyMaking:
     """Makes and destroys Direct keys for whoever asks at the control socket. Belongs to the event loop of main."""
 
     def __init__(
-        self, store: Store, keys: HsmKeys, *, most_keys: int, events: EventSink, clock: Clock
+        self,
+        store: Store,
+        keys: HsmKeys,
+        *,
+        most_keys: int,
+        custody: CustodyKeeping | None = None,
+        events: EventSink,
+        clock: Clock,
     ) -> None:
-        """``most_keys`` are made in all; who wants more gets HsmKeyLimitError."""
+        """``most_keys`` are made in all; who wants more gets HsmKeyLimitError. ``custody``: where officers approve."""
+        self._custody = custody
         self._store = store
         self._keys = keys
         self._most_keys = most_keys
@@ -132,19 +144,27 @@ class KeyMaking:
         return KeyMade(request.call, record.key_id, record.public_key)
 
     async def destroy(self, request: DestroyKey) -> KeyDestroyed:
-        """Destroy a key of the service if its date has come by our clock. Raises StorageError."""
+        """Destroy a key of the service if its date has come by our clock. Raises StorageError, ApprovalRequiredError."""
         answer = KeyDestroyed(request.call)
+        hsm_keys = self._hsm_keys_of(request.key_id)
+        act = None
+        if self._custody is not None and hsm_keys:
+            parameters = {"key_id": request.key_id, "hsm_keys": hsm_keys}
+            act = self._custody.approved(request.approval, "DestroyHsmKey", parameters)
 
         def choose(tx: Transaction) -> Sequence[HsmKeyId]:
             nonlocal answer
             ended = end_due_key(tx, request.key_id, self._clock.now())
             if ended is None:
                 return ()
+            if act is not None and sorted(key_id.hex() for key_id in ended.hsm_key_ids) != hsm_keys:
+                raise ApprovalRequiredError("the key has got other Direct keys than those that were approved")
             answer = KeyDestroyed(request.call, True, ended.n_versions, ended.n_aliases)
             return ended.hsm_key_ids
 
         deadline = Deadline.after(self._clock, DESTROY_LIMIT_S)
-        destroyed = await self._keys.destroy_chosen(choose, deadline=deadline)
+        with self._carrying(act, "key", hsm_keys):
+            destroyed = await self._keys.destroy_chosen(choose, deadline=deadline)
         left_on = sorted({member for one in destroyed for member in one.left_on})
         if answer.was_due:
             self._events.emit("key.ended", service_key=request.key_id, left_on=", ".join(left_on))
@@ -166,11 +186,20 @@ class KeyMaking:
         if request.usage not in request.spec.usages:
             raise HsmRequestError(f"a key of {request.spec} cannot be made for {request.usage}")
         self._require_fitting(request)
+        act = None
+        if self._custody is not None:
+            kind: dict[str, Json] = {
+                "spec": str(request.spec),
+                "usage": str(request.usage),
+                "may_leave": True,
+            }
+            act = self._custody.approved(request.approval, "CreateHsmKey", kind)
         if self._n_asked >= _MOST_WAITING:
             raise MemberBusyError("too many Direct keys are being made at the moment")
         self._n_asked += 1
         try:
-            return await self._made(request, Deadline.after(self._clock, MAKE_LIMIT_S))
+            with self._carrying(act, "make", [_label(request)]):
+                return await self._made(request, Deadline.after(self._clock, MAKE_LIMIT_S))
         finally:
             self._n_asked -= 1
 
@@ -186,7 +215,7 @@ class KeyMaking:
                 made = await self._keys.create(
                     request.spec,
                     request.usage,
-                    f"kms {request.made_for}",
+                    _label(request),
                     may_leave=True,
                     deadline=deadline,
                     made_for=request.made_for,
@@ -197,6 +226,22 @@ class KeyMaking:
                 self._beginning.discard(request.made_for)
         self._events.emit("key.made", key=made.key_id.hex(), made_for=request.made_for)
         return made
+
+    def _carrying(
+        self, act: ApprovedAct | None, kind: str, names: Sequence[str]
+    ) -> contextlib.AbstractContextManager[None]:
+        if self._custody is None:
+            return contextlib.nullcontext()
+        return self._custody.carrying(act, kind, names)
+
+    def _hsm_keys_of(self, key_id: str) -> list[str]:
+        """Return the Direct keys of a key of the service: their ids in hex, sorted."""
+        versions = self._store.list_key_versions(key_id, after=0, limit=_ALL_VERSIONS)
+        return sorted(version.hsm_key_id.hex() for version in versions if version.hsm_key_id)
+
+    def _may_go(self, record: HsmKeyRecord) -> bool:
+        """Whether members will let a key be destroyed that belongs to no version: else it stays until officers approve."""
+        return self._custody is None or self._custody.lets_destroy(record)
 
     def _require_fitting(self, request: MakeKey) -> None:
         """Raise HsmRequestError unless it is the first version of a new key, or one of the kind that its key has."""
@@ -248,19 +293,32 @@ class KeyMaking:
         return {
             record.key_id
             for record in self._store.list_unclaimed_hsm_keys()
-            if record.created_at < before and record.key_id not in self._unclaimed
+            if record.created_at < before and record.key_id not in self._unclaimed and self._may_go(record)
         }
 
     async def _destroy_unclaimed(self, chosen: set[HsmKeyId] | None) -> None:
         """Destroy those of ``chosen`` (None: all) that belong to no version of a key."""
-        if not self._store.list_unclaimed_hsm_keys():
+        found = self._store.list_unclaimed_hsm_keys()
+        if not found:
             return  # a disk that is full is no reason not to start
+        stays = {record.key_id for record in found if not self._may_go(record)}
+        if stays and chosen is None:
+            self._events.emit(
+                "key.unclaimed_needs_approval", keys=", ".join(sorted(one.hex() for one in stays))
+            )
 
         def choose(tx: Transaction) -> Sequence[HsmKeyId]:
             unclaimed = [record.key_id for record in tx.list_unclaimed_hsm_keys()]
-            return [key_id for key_id in unclaimed if chosen is None or key_id in chosen]
+            return [
+                key_id for key_id in unclaimed if key_id not in stays and (chosen is None or key_id in chosen)
+            ]
 
         deadline = Deadline.after(self._clock, DESTROY_LIMIT_S)
         for destroyed in await self._keys.destroy_chosen(choose, deadline=deadline):
             record = destroyed.record
             self._events.emit("key.unclaimed", key=record.key_id.hex(), made_for=record.made_for)
+
+
+def _label(request: MakeKey) -> str:
+    """By which the token, and whoever hands the approval over, know what a key is made for."""
+    return f"kms {request.made_for}"

@@ -21,6 +21,7 @@ from strongroom.core import (
 from strongroom.hsm.cluster import (
     SERVING,
     Allowed,
+    BeforeCall,
     Destroyed,
     DriftReport,
     KeyReplication,
@@ -48,10 +49,10 @@ _LOOK_EVERY_S = 0.1
 class _Connected:
     """The two connections to one worker, and the replica that they make."""
 
-    def __init__(self, entry: WorkerEntry, refused: Callable[[str], None]) -> None:
+    def __init__(self, entry: WorkerEntry, refused: Callable[[str], None], before: BeforeCall | None) -> None:
         self.use = RemoteMember(entry.member, entry.use_path, entry.pid)
         admin_path = admin_path_beside(entry.use_path)
-        self.keys = RemoteKeys(entry.member, admin_path, entry.pid, refused=refused)
+        self.keys = RemoteKeys(entry.member, admin_path, entry.pid, refused=refused, before=before)
 
     def replica(self, *, takes_creations: bool) -> Replica:
         return Replica(self.use.name, self.keys, self.use, takes_creations)
@@ -81,19 +82,21 @@ class Reconciling:
         refused: Callable[[WorkerEntry, str], None],
         differs: Callable[[str, HsmError], None] = lambda _member, _error: None,
         changed: Callable[[], None] = lambda: None,
+        before: BeforeCall | None = None,
         events: EventSink,
         clock: Clock,
     ) -> None:
         """``revive`` has a member started again that was given up; ``refused`` is told who takes no changes.
 
         ``differs`` has a member that serves taken out of service, since it holds another key under some name, or lacks
-        a root. ``changed`` has ``quarantined`` published.
+        a root. ``changed`` has ``quarantined`` published. ``before`` hands members what officers approved.
         """
         self._store = store
         self._entries = entries
         self._revive = revive
         self._refused = refused
         self._differs = differs
+        self._before = before
         self._may_replace: set[str] = set()
         self._events = events
         self._clock = clock
@@ -138,12 +141,12 @@ class Reconciling:
         """
         allowed = Allowed(replace_different=member.name in self._may_replace)
         self._may_replace.discard(member.name)
-        with _replica_of(member) as replica:
+        with _replica_of(member, self._before) as replica:
             self._reconciler.require_same_keys(await self._reconciler.reconcile(replica, allowed))
 
     async def catch_up(self, member: RemoteMember) -> None:
         """Make good what was changed since ``check``; then the member serves without another await."""
-        with _replica_of(member) as replica:
+        with _replica_of(member, self._before) as replica:
             await self._reconciler.catch_up(replica)
 
     def must_come_back(self, member: str, error: HsmError) -> None:
@@ -284,14 +287,14 @@ class Reconciling:
     def _replica(self, entry: WorkerEntry) -> Replica:
         key = (entry.member, entry.use_path)
         if key not in self._connected:
-            self._connected[key] = _Connected(entry, partial(self._refused, entry))
+            self._connected[key] = _Connected(entry, partial(self._refused, entry), self._before)
         return self._connected[key].replica(takes_creations=entry.state is not MemberState.READ_ONLY)
 
 
 @contextmanager
-def _replica_of(member: RemoteMember) -> Iterator[Replica]:
+def _replica_of(member: RemoteMember, before: BeforeCall | None) -> Iterator[Replica]:
     """The replica of a worker that is not published yet."""
-    keys = RemoteKeys(member.name, admin_path_beside(member.use_path), member.pid)
+    keys = RemoteKeys(member.name, admin_path_beside(member.use_path), member.pid, before=before)
     try:
         yield Replica(member.name, keys, member)
     finally:

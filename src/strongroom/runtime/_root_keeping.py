@@ -9,14 +9,16 @@ A rotation that was killed while its root was made is taken up at the next start
 root is made. Destroying is a step of its own, since backups of the database from before the rotation can only be opened
 with the old root: a person decides when those are not needed any more.
 
-Nobody but the home's owner is heard: a process of our own user that is none of the API processes. When there are quorums,
-theirs is asked first (``wiring.standing_gate``).
+Nobody but the home's owner is heard: a process of our own user that is none of the API processes. Where there are officers,
+they approve each rotation and each end of a root, and every member counts their signatures (``custody``). An approval is spent when it is
+begun: a rotation that was interrupted needs another one.
 """
 
 import asyncio
 import os
 import uuid
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Final
 
 from strongroom.audit import AuditLog
@@ -31,6 +33,7 @@ from strongroom.core import (
     random_bytes,
 )
 from strongroom.hsm.cluster import MadeRootCopies
+from strongroom.runtime._custody_keeping import ApprovedAct, CustodyKeeping
 from strongroom.runtime._reconciling import Reconciling
 from strongroom.runtime._root_retiring import RootRetiring, RootRotationError
 from strongroom.storage import (
@@ -59,11 +62,16 @@ class RootKeeping:
         audit: AuditLog,
         *,
         api_pids: Callable[[], Collection[int]],
+        custody: CustodyKeeping | None = None,
         request_s: float,
         events: EventSink,
         clock: Clock,
     ) -> None:
-        """``request_s`` is how long a request may wait for HSMs: so long an old root may be in use after it was read of."""
+        """``custody``: where officers approve rotations; without it the home's owner is heard alone.
+
+        ``request_s`` is how long a request may wait for HSMs: so long an old root may be in use after it was read of.
+        """
+        self._custody = custody
         self._store = store
         self._keys = keys
         self._audit = audit
@@ -87,7 +95,7 @@ class RootKeeping:
     async def answer(self, request: RootRequest, pid: int) -> RootAnswer:
         """Do what the home's owner asks.
 
-        Raises ApprovalRequiredError for an API process, RootRotationError when it cannot be done now, HsmError,
+        Raises ApprovalRequiredError for an API process, or where officers have not approved it, RootRotationError when it cannot be done now, HsmError,
         StorageError and AuditUnavailableError.
         """
         if pid in self._api_pids():
@@ -98,21 +106,38 @@ class RootKeeping:
             )
         async with self._turn:
             if request.action == "rotate":
-                return await self._rotate(request.domains_per_s)
+                return await self._rotate(request.domains_per_s, request.approval)
             if request.action == "rate":
                 return await self._set_rate(request.domains_per_s)
-            return await self._retire()
+            return await self._retire(request.approval)
 
-    async def _rotate(self, domains_per_s: float) -> RootAnswer:
+    async def _claimed(self, approval: str, verb: str, root: RootRecord) -> ApprovedAct | None:
+        """Spend what officers approved of a root; None where there are no officers. Raises ApprovalRequiredError."""
+        if self._custody is None:
+            return None
+        return await self._custody.claimed(approval, verb, {"root_id": root.root_id.hex()}, _owner())
+
+    def _carrying(self, act: ApprovedAct | None, kind: str, name: str) -> AbstractContextManager[None]:
+        return nullcontext() if self._custody is None else self._custody.carrying(act, kind, [name])
+
+    def _told_of(self, act: ApprovedAct | None) -> dict[str, str]:
+        """Say in an entry under which approval it is done, and by which evidence that is proved."""
+        if act is None or self._custody is None:
+            return {}
+        return {"approval": act.approval, "evidence": self._custody.evidence_sha256(act)}
+
+    async def _rotate(self, domains_per_s: float, approval: str) -> RootAnswer:
         self._require_none_under_way()
+        act = await self._claimed(approval, "RotateRoot", self._store.get_current_root())
         now = self._clock.now()
         rotation_id = str(uuid.UUID(bytes=random_bytes(16), version=4))
         rotation = RootRotationRecord(rotation_id, RotationState.MAKING, _owner(), now, domains_per_s)
-        detail = {"rotation": rotation_id, "domains_per_s": f"{domains_per_s:g}"}
+        detail = {"rotation": rotation_id, "domains_per_s": f"{domains_per_s:g}", **self._told_of(act)}
         await self._audit.record("intent", "root.Rotate", principal=_owner(), detail=dict(detail))
         await self._store.write(lambda tx: tx.insert_root_rotation(rotation))
         try:
-            made = await self._make(rotation)
+            with self._carrying(act, "make-root", ""):
+                made = await self._make(rotation)
         except StrongroomError as error:
             try:
                 await self._give_up(rotation, error)
@@ -212,7 +237,7 @@ class RootKeeping:
                 return True
             try:
                 made = await self._make(rotation)
-            except HsmRequestError as error:
+            except (HsmRequestError, ApprovalRequiredError) as error:
                 await self._give_up(rotation, error)
                 return True
         except StrongroomError as error:
@@ -242,13 +267,22 @@ class RootKeeping:
         await self._audit.record("outcome", "root.SetRate", principal=_owner(), outcome="ok", detail=detail)
         return RootAnswer()
 
-    async def _retire(self) -> RootAnswer:
+    async def _retire(self, approval: str) -> RootAnswer:
         roots = self._store.list_roots()
         old = [root for root in roots if root.state is RootState.OLD]
         if not old:
             raise RootRotationError("there is no old root", next_step="see: strongroom root status")
         self._require_none_under_way()
-        detail = {"roots": " ".join(root.root_id.hex() for root in old)}
+        if self._custody is None:
+            return await self._retire_these(old, None)
+        named = self._custody.root_named(approval)
+        (root,) = [root for root in old if root.root_id.hex() == named] or old[:1]
+        act = await self._claimed(approval, "RetireRoot", root)
+        with self._carrying(act, "root", root.root_id.hex()):
+            return await self._retire_these([root], act)
+
+    async def _retire_these(self, old: Sequence[RootRecord], act: ApprovedAct | None) -> RootAnswer:
+        detail = {"roots": " ".join(root.root_id.hex() for root in old), **self._told_of(act)}
         await self._audit.record("intent", "root.Retire", principal=_owner(), detail=dict(detail))
         try:
             answer = await self._retiring.retire(old)

@@ -31,6 +31,7 @@ from strongroom.hsm.cluster import (
     quarantine_of,
 )
 from strongroom.runtime._control import ControlServer
+from strongroom.runtime._custody_keeping import CustodyKeeping, WorkerDoor
 from strongroom.runtime._keeper import MemberKeeper
 from strongroom.runtime._reconciling import Reconciling
 from strongroom.runtime._watch import StartedWorker
@@ -40,7 +41,13 @@ from strongroom.wiring.home import restore_runtime_folder
 from strongroom.wiring.members_door import MembersAnswer, MembersRequest
 from strongroom.wiring.pin_refusals import refuse_known_pin, remember_refused_pin
 from strongroom.wiring.pin_sealing import read_pin
-from strongroom.wiring.workers import Child, member_bootstrap, member_environment, start_member
+from strongroom.wiring.workers import (
+    Child,
+    admin_path_beside,
+    member_bootstrap,
+    member_environment,
+    start_member,
+)
 
 _CHECK_LIMIT_S = 20.0
 _PEER_LIMIT_S = 5.0
@@ -58,6 +65,7 @@ class Supervisor:
         self._is_fips = config.policy.fips
         self._first_roots = roots
         self._store: Store | None = None
+        self._custody: CustodyKeeping | None = None
         # All roots of a cluster have one; a worker refuses every other.
         self._wrap_algorithm = roots[-1].wrap_algorithm if roots else None
         self._events = events
@@ -71,12 +79,16 @@ class Supervisor:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._reviving: set[str] = set()  # members that are about to be started again
 
-    async def reconcile_by(self, store: Store, rules: Rules) -> Reconciling:
+    async def reconcile_by(
+        self, store: Store, rules: Rules, custody: CustodyKeeping | None = None
+    ) -> Reconciling:
         """Have members compared with the records before they serve; returns what also makes and destroys keys.
+
+        ``custody`` carries to them what officers decided; None where there are none.
 
         Call before ``start``. Raises StorageError.
         """
-        self._store = store
+        self._store, self._custody = store, custody
         self._reconciling = Reconciling(
             store,
             lambda: [keeper.entry for keeper in self._keepers.values()],
@@ -85,6 +97,7 @@ class Supervisor:
             refused=self._refused_write,
             differs=self._holds_other_keys,
             changed=self._publish,
+            before=None if custody is None else custody.before,
             events=self._events,
             clock=self._clock,
         )
@@ -94,6 +107,8 @@ class Supervisor:
     async def start(self) -> None:
         """Open the control socket and start every member. Raises ControlError and HomeError."""
         await self.restore_sockets()
+        if self._custody is not None:
+            self._custody.start(self._doors)
         self._tasks = {name: asyncio.ensure_future(keeper.run()) for name, keeper in self._keepers.items()}
 
     async def restore_sockets(self) -> Path:
@@ -123,6 +138,8 @@ class Supervisor:
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
         if self._reconciling is not None:
             self._reconciling.close()
+        if self._custody is not None:
+            self._custody.close()
         self.control.close()
 
     def _keeper(self, member: MemberConfig) -> MemberKeeper:
@@ -188,6 +205,8 @@ class Supervisor:
         Raises HsmIntegrityError when it holds another key, HsmKeyNotFoundError when it holds none, and other
         HsmErrors when it does not work.
         """
+        if self._custody is not None:
+            await self._custody.introduce(_door_of(member))
         roots = self._roots()  # one that is published from here on is given to it, and proved, by catch_up
         if self._reconciling is not None:
             await self._reconciling.check(member)
@@ -210,6 +229,11 @@ class Supervisor:
             except HsmKeyNotFoundError:
                 if self._is_in_use(root):  # else it was destroyed while it was proved
                     raise
+
+    def _doors(self) -> list[WorkerDoor]:
+        """Every worker that runs."""
+        members = [keeper.member for keeper in self._keepers.values()]
+        return [_door_of(member) for member in members if member is not None]
 
     def _roots(self) -> list[RootRecord]:
         """Return the roots that every member has to hold now: rotations change them."""
@@ -296,3 +320,7 @@ class Supervisor:
             self._reconciling.member_serves()
         self._changed.set()
         self._changed = asyncio.Event()
+
+
+def _door_of(member: RemoteMember) -> WorkerDoor:
+    return WorkerDoor(member.name, admin_path_beside(member.use_path), member.pid)

@@ -28,11 +28,13 @@ from strongroom.core import (
     TokenNotFoundError,
 )
 from strongroom.runtime._api_fleet import ApiFleet
+from strongroom.runtime._custody_keeping import CustodyKeeping
 from strongroom.runtime._key_door import KeyDoor
 from strongroom.runtime._key_making import KeyMaking
 from strongroom.runtime._root_keeping import RootKeeping
 from strongroom.runtime._supervisor import Supervisor
 from strongroom.storage import ReadOnlyStore, RootRecord, Store, upgrade_database
+from strongroom.wiring.custody_home import chain_of_home
 from strongroom.wiring.development_tls import renew_development_tls
 from strongroom.wiring.events import AuditedEvents, configure_logging
 from strongroom.wiring.home import locked_home, remove_runtime_folder, require_complete, runtime_folder
@@ -98,9 +100,16 @@ async def _run(
         events.emit("main.unprotected", what=refused)
     supervisor = Supervisor(config, home, roots, events=events, clock=SystemClock())
     api = ApiFleet(home, listeners, control=supervisor.restore_sockets, events=events, clock=SystemClock())
-    keys = await supervisor.reconcile_by(store, replication_rules(config.cluster))
+    chain = chain_of_home(home, config, store)
+    custody = None if chain is None else CustodyKeeping(store, chain, events=events, clock=SystemClock())
+    keys = await supervisor.reconcile_by(store, replication_rules(config.cluster), custody)
     making = KeyMaking(
-        store, keys, most_keys=config.cluster.max_direct_keys, events=events, clock=SystemClock()
+        store,
+        keys,
+        most_keys=config.cluster.max_direct_keys,
+        custody=custody,
+        events=events,
+        clock=SystemClock(),
     )
     await making.start()
     supervisor.control.keys = KeyDoor(making, api.pids, events=events)
@@ -109,6 +118,7 @@ async def _run(
         keys,
         audit,
         api_pids=api.pids,
+        custody=custody,
         request_s=config.deadlines.request_s,
         events=events,
         clock=SystemClock(),

@@ -22,6 +22,9 @@ class RootRequest(msgspec.Struct, frozen=True, array_like=True, tag=True):
     action: Literal["rotate", "rate", "retire"]
     domains_per_s: DomainsPerS = DEFAULT_DOMAINS_PER_S
     """Of ``rotate`` and ``rate``."""
+    approval: Annotated[str, msgspec.Meta(pattern=r"^([0-9a-f]{8,64})?\Z")] = ""
+    """Of ``rotate`` and ``retire``: the request by which officers approved it; empty where there are none.
+    The beginning of its id will do."""
 
 
 class RetiredRoot(msgspec.Struct, frozen=True):

@@ -14,7 +14,7 @@ here restarts a worker or decides that a member is fit to serve: the main proces
 from strongroom.hsm.cluster._breaker import BreakerState
 from strongroom.hsm.cluster._cluster import HsmCluster
 from strongroom.hsm.cluster._key_copies import KeyCopier
-from strongroom.hsm.cluster._key_door import KeyDoor, MemberUse, RemoteKeys, Replica
+from strongroom.hsm.cluster._key_door import BeforeCall, KeyDoor, MemberUse, RemoteKeys, Replica
 from strongroom.hsm.cluster._key_proof import prove_key
 from strongroom.hsm.cluster._key_removal import Destroyed
 from strongroom.hsm.cluster._key_replication import KeyReplication, Rules, TooFewCopiesError
@@ -50,6 +50,7 @@ __all__ = [
     "SERVING",
     "AdminDoor",
     "Allowed",
+    "BeforeCall",
     "BreakerState",
     "Canary",
     "ClusterTable",

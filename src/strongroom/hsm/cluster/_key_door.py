@@ -1,10 +1,13 @@
 """Main's way to the keys of a member: list, make, destroy, and copy under transport keys."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple, Protocol
 
+import msgspec
+
 from strongroom.core import (
+    ApprovalRequiredError,
     Deadline,
     HsmBatchUse,
     HsmDirectUse,
@@ -113,6 +116,10 @@ class Replica(NamedTuple):
     """False for one that may be used only (``MemberState.READ_ONLY``)."""
 
 
+BeforeCall = Callable[[WireClient, str, msgspec.Struct], Awaitable[None]]
+"""Told of a call that makes or destroys a key, and of the member, before it is sent: to hand over what officers approved."""
+
+
 class RemoteKeys:
     """The ``KeyDoor`` of a member through its worker's admin socket, which only main may use.
 
@@ -126,6 +133,7 @@ class RemoteKeys:
         pid: int = 0,
         *,
         refused: Callable[[str], None] = lambda _reason: None,
+        before: BeforeCall | None = None,
     ) -> None:
         """``refused`` is told when the member takes no changes at the moment, and in what words it said so.
 
@@ -135,6 +143,7 @@ class RemoteKeys:
         self._admin_path = admin_path
         self._pid = pid
         self._refused = refused
+        self._before = before
         self._client: WireClient | None = None
 
     @property
@@ -157,14 +166,18 @@ class RemoteKeys:
     async def generate_direct(self, key: HsmKey, label: str, *, may_leave: bool, deadline: Deadline) -> bytes:
         """Make a Direct key (``KeyDoor.generate_direct``)."""
         client = await self._connected(deadline)
+        call = GenerateDirect(key, label, may_leave)
+        await self._hand_over(client, call)
         with self._telling():
-            return await client.call(GenerateDirect(key, label, may_leave), timeout_s=seconds_left(deadline))
+            return await client.call(call, timeout_s=seconds_left(deadline))
 
     async def destroy_direct(self, key: HsmKey, *, deadline: Deadline) -> None:
         """Destroy a Direct key (``KeyDoor.destroy_direct``)."""
         client = await self._connected(deadline)
-        with self._telling():
-            await client.call(DestroyDirect(key), timeout_s=seconds_left(deadline))
+        call = DestroyDirect(key)
+        with self._telling(), _unapproved_is_left():
+            await self._hand_over(client, call)
+            await client.call(call, timeout_s=seconds_left(deadline))
 
     async def inspect_direct(self, key: HsmKey, *, may_leave: bool, deadline: Deadline) -> list[str]:
         """Name the attributes that changed (``KeyDoor.inspect_direct``)."""
@@ -181,14 +194,18 @@ class RemoteKeys:
     async def generate_root(self, root_id: RootId, label: str, *, deadline: Deadline) -> KeyCheck:
         """Make a root KEK (``KeyDoor.generate_root``)."""
         client = await self._connected(deadline)
+        call = GenerateRoot(root_id, label)
+        await self._hand_over(client, call)
         with self._telling():
-            return await client.call(GenerateRoot(root_id, label), timeout_s=seconds_left(deadline))
+            return await client.call(call, timeout_s=seconds_left(deadline))
 
     async def destroy_root(self, root_id: RootId, *, deadline: Deadline) -> None:
         """Destroy a root KEK (``KeyDoor.destroy_root``)."""
         client = await self._connected(deadline)
-        with self._telling():
-            await client.call(DestroyRoot(root_id), timeout_s=seconds_left(deadline))
+        call = DestroyRoot(root_id)
+        with self._telling(), _unapproved_is_left():
+            await self._hand_over(client, call)
+            await client.call(call, timeout_s=seconds_left(deadline))
 
     async def take_in_root(
         self,
@@ -228,6 +245,10 @@ class RemoteKeys:
         if client is not None:
             client.close()
 
+    async def _hand_over(self, client: WireClient, call: msgspec.Struct) -> None:
+        if self._before is not None:
+            await self._before(client, self._name, call)
+
     @contextmanager
     def _telling(self) -> Iterator[None]:
         try:
@@ -242,3 +263,12 @@ class RemoteKeys:
         if self._client is None or self._client.is_lost:
             self._client = await WireClient.connect(self._admin_path, only_pid=self._pid)
         return self._client
+
+
+@contextmanager
+def _unapproved_is_left() -> Iterator[None]:
+    """Make of a destruction that no approval covers one that failed: the key stays on that member, and it is said why."""
+    try:
+        yield
+    except ApprovalRequiredError as error:
+        raise HsmError(error.message, next_step=error.next_step) from error

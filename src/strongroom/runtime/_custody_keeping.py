@@ -1,0 +1,309 @@
+"""Main's part in custody: it carries the chain and approved acts to the members, which judge for themselves.
+
+Nothing here lets anything be done. Main looks at an approval too, before it writes a tombstone or begins to make a key, so that
+nothing is begun that members would refuse; but what counts is what each member worker finds. When a worker starts, and when
+officers or rules have changed, it is shown the records of the chain that it lacks; right before a call that needs an approval it
+is handed the approved act. A member that was away when a key was destroyed is handed the act of then.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Final, NamedTuple
+
+import msgspec
+
+from strongroom.core import ApprovalRequiredError, Clock, EventSink, HsmError, StorageError
+from strongroom.custody import (
+    STANDING_VERB,
+    UNDO_S,
+    ApprovalRefusedError,
+    ApprovalRequest,
+    Chain,
+    CustodyError,
+    Json,
+    Refusal,
+    canonical_json,
+    document_hash,
+    make_evidence,
+    read_document,
+    require_covered,
+    require_quorum,
+    require_standing,
+    write_document,
+)
+from strongroom.hsm.wire import (
+    MAX_RECORDS,
+    AdmitAct,
+    CustodyPlace,
+    DestroyDirect,
+    DestroyRoot,
+    FollowChain,
+    GenerateDirect,
+    GenerateRoot,
+    WhereInChain,
+    WireClient,
+)
+from strongroom.runtime._late_acts import LateActs
+from strongroom.storage import ApprovalRecord, ApprovalState, HsmKeyRecord, SignatureKind, Store
+
+_ID_LEN: Final = 64
+_LOOK_EVERY_S: Final = 3.0
+_STEP_LIMIT_S: Final = 15.0
+_MOST_BYTES: Final = 700_000
+"""Of records in one frame."""
+_OVER: Final = frozenset({ApprovalState.REJECTED, ApprovalState.VOID})
+
+
+class WorkerDoor(NamedTuple):
+    """Where main speaks to a worker of its own."""
+
+    member: str
+    admin_path: str
+    pid: int
+
+
+class ApprovedAct(NamedTuple):
+    """An act as members are handed it."""
+
+    approval: str
+    """Id of its request."""
+    admission: AdmitAct
+
+
+class CustodyKeeping:
+    """Carries custody to the workers. Belongs to the event loop of main."""
+
+    def __init__(self, store: Store, chain: Chain, *, events: EventSink, clock: Clock) -> None:
+        """``chain``: verified from the genesis that the home names, up to any record."""
+        self._store = store
+        self._chain = chain
+        self._events = events
+        self._clock = clock
+        self._late = LateActs(store, clock=clock)
+        self._trouble = ""
+        self._under_way: dict[tuple[str, str], ApprovedAct] = {}
+        self._telling: asyncio.Task[None] | None = None
+
+    @property
+    def chain(self) -> Chain:
+        """The chain as it was last verified."""
+        return self._chain
+
+    def start(self, doors: Callable[[], Iterable[WorkerDoor]]) -> None:
+        """Begin to show the workers that run (``doors()``) each change of officers and rules."""
+        self._telling = asyncio.ensure_future(self._tell(doors))
+
+    def close(self) -> None:
+        """End."""
+        if self._telling is not None:
+            self._telling.cancel()
+
+    async def introduce(self, door: WorkerDoor) -> None:
+        """Show a worker the chain as far as it lacks it. Raises HsmError when it does not answer.
+
+        One that remembers a later record than the database has, or another, lets nothing be done that needs an approval; it
+        is told as an event, and may serve otherwise.
+        """
+        self._follow_database()
+        client = await WireClient.connect(door.admin_path, only_pid=door.pid)
+        try:
+            await self._show(client, door.member)
+        finally:
+            client.close()
+
+    async def before(self, client: WireClient, member: str, call: msgspec.Struct) -> None:
+        """Hand a worker what it has to know before a call. Raises ApprovalRequiredError where that does not suffice, HsmError."""
+        act = self._act_of(call)
+        if act is None:
+            return  # it may need none: what was just made is undone
+        self._follow_database()
+        await self._show(client, member)
+        await client.call(act.admission, timeout_s=_STEP_LIMIT_S)
+
+    def approved(self, approval: str, verb: str, parameters: Mapping[str, Json]) -> ApprovedAct:
+        """Return an act as members are to be handed it, if officers approved just this and it can still be done.
+
+        Raises ApprovalRequiredError, and StorageError.
+        """
+        record = self._record(approval)
+        if record is None:
+            raise ApprovalRequiredError(
+                f"{verb} needs the approval of officers, and there is none",
+                next_step="have it approved: strongroom approvals list",
+            )
+        self._follow_database()
+        try:
+            return self._checked(record, verb, parameters)
+        except CustodyError as error:
+            raise ApprovalRequiredError(f"{verb}: {error.message}", next_step=error.next_step) from error
+
+    async def claimed(self, approval: str, verb: str, parameters: Mapping[str, Json], by: str) -> ApprovedAct:
+        """Do what ``approved`` does and spend the request, where nobody did before: for who asks main itself.
+
+        Raises ApprovalRequiredError, also when another was faster, and StorageError.
+        """
+        act = self.approved(approval, verb, parameters)
+        if not act.admission.parameters:
+            now = self._clock.now()
+            if not await self._store.write(
+                lambda tx: tx.claim_approval(act.approval, executed_at=now, by=by)
+            ):
+                raise ApprovalRequiredError(f"{verb}: {Refusal.ALREADY_USED.value}")
+        return act
+
+    def root_named(self, approval: str) -> str:
+        """Return the root that a request is about, in hex, as far as it says; nothing is judged by it. Raises StorageError."""
+        record = self._record(approval)
+        try:
+            request = None if record is None else read_document(record.document, ApprovalRequest)
+        except CustodyError:
+            return ""
+        return "" if request is None else str(request.parameters.get("root_id", ""))
+
+    async def release(self, act: ApprovedAct) -> None:
+        """Let a request be used again whose act had no effect. A member that spent it refuses it all the same."""
+        if not act.admission.parameters:
+            await self._store.write(lambda tx: tx.release_approval(act.approval))
+
+    def evidence_sha256(self, act: ApprovedAct) -> str:
+        """Return the hash of the evidence of an act that begins now; empty for one under a standing approval."""
+        if act.admission.parameters:
+            return ""
+        request = read_document(act.admission.request, ApprovalRequest)
+        executed = int(self._clock.now())
+        return document_hash(make_evidence(self._chain, request, act.admission.signatures, executed=executed))
+
+    @contextlib.contextmanager
+    def carrying(self, act: ApprovedAct | None, kind: str, names: Iterable[str]) -> Iterator[None]:
+        """Hand an act to members before calls that concern these objects, while the block runs. None: there is none.
+
+        ``kind`` and names: ``make`` and the label of a new key, ``make-root`` and nothing, ``key`` or ``root`` and its id in hex.
+        """
+        keys = [(kind, name) for name in names]
+        if act is not None:
+            self._under_way.update(dict.fromkeys(keys, act))
+        try:
+            yield
+        finally:
+            for key in keys if act is not None else ():
+                self._under_way.pop(key, None)
+
+    def lets_destroy(self, record: HsmKeyRecord) -> bool:
+        """Whether members will let a Direct key be destroyed that belongs to no version. Raises StorageError."""
+        is_young = self._clock.now() - record.created_at < UNDO_S / 2
+        return is_young or self._late.find("DestroyHsmKey", record.key_id.hex()) is not None
+
+    def _record(self, approval: str) -> ApprovalRecord | None:
+        """Return a request by its id, or by the beginning of it, if that is of one alone."""
+        if len(approval) in {0, _ID_LEN}:
+            return self._store.get_approval(approval) if approval else None
+        found = self._store.find_approvals(approval, limit=2)
+        return found[0] if len(found) == 1 else None
+
+    def _checked(self, record: ApprovalRecord, verb: str, parameters: Mapping[str, Json]) -> ApprovedAct:
+        request = read_document(record.document, ApprovalRequest)
+        signatures = self._signatures(record.id)
+        state, now = self._chain.state, int(self._clock.now())
+        if record.state in _OVER:
+            raise ApprovalRefusedError(Refusal.REJECTED, record.ended_by)
+        if request.verb == STANDING_VERB:
+            _, terms = require_standing(state, request, signatures)
+            require_covered(terms, verb, parameters, now=now)
+            admission = AdmitAct(record.document, signatures, 0, canonical_json(parameters))
+            return ApprovedAct(record.id, admission)
+        if request.verb != verb:
+            raise ApprovalRefusedError(Refusal.OTHER_VERB, request.verb)
+        if canonical_json(request.parameters) != canonical_json(parameters):
+            raise ApprovalRefusedError(Refusal.OTHER_PARAMETERS)
+        require_quorum(state, request, signatures, now=now)
+        return ApprovedAct(record.id, AdmitAct(record.document, signatures))
+
+    def _signatures(self, approval: str) -> list[bytes]:
+        rows = self._store.list_approval_signatures(approval)
+        return [row.signature for row in rows if row.kind is SignatureKind.APPROVAL]
+
+    def _act_of(self, call: msgspec.Struct) -> ApprovedAct | None:
+        """Return the act that a call is part of: one under way, or of before."""
+        if isinstance(call, GenerateDirect):
+            return self._under_way.get(("make", call.label))
+        if isinstance(call, GenerateRoot):
+            return self._under_way.get(("make-root", ""))
+        if isinstance(call, DestroyDirect):
+            return self._destruction("key", "DestroyHsmKey", call.key.key_id.hex())
+        if isinstance(call, DestroyRoot):
+            return self._destruction("root", "RetireRoot", call.root_id.hex())
+        return None
+
+    def _destruction(self, kind: str, verb: str, name: str) -> ApprovedAct | None:
+        under_way = self._under_way.get((kind, name))
+        if under_way is not None:
+            return under_way
+        record = self._late.find(verb, name)
+        if record is None or record.executed_at is None:
+            return None
+        signatures = self._signatures(record.id)
+        return ApprovedAct(record.id, AdmitAct(record.document, signatures, int(record.executed_at)))
+
+    async def _tell(self, doors: Callable[[], Iterable[WorkerDoor]]) -> None:
+        while True:
+            await asyncio.sleep(_LOOK_EVERY_S)
+            before = self._chain.state.head
+            with contextlib.suppress(StorageError):  # the next look finds it
+                self._follow_database()
+            if self._chain.state.head == before:
+                continue
+            for door in list(doors()):
+                try:
+                    await self.introduce(door)
+                except (
+                    HsmError,
+                    StorageError,
+                ) as error:  # it is shown when it starts again, and before it is asked
+                    self._events.emit("custody.not_told", member=door.member, cause=error.message)
+
+    async def _show(self, client: WireClient, member: str) -> None:
+        place = await client.call(WhereInChain(), timeout_s=_STEP_LIMIT_S)
+        try:
+            for records in _portions(self._chain, place):
+                place = await client.call(FollowChain(records), timeout_s=_STEP_LIMIT_S)
+        except ApprovalRequiredError as error:
+            self._events.emit("custody.not_followed", member=member, cause=error.message)
+            return
+        if place.sequence < place.pinned_sequence:
+            self._events.emit(
+                "custody.rolled_back", member=member, record=place.sequence, remembers=place.pinned_sequence
+            )
+
+    def _follow_database(self) -> None:
+        """Take in what was added to the chain. What does not hold together is told once. Raises StorageError."""
+        last = self._store.get_last_custody_sequence()
+        if last is not None and last == self._chain.state.sequence:
+            return
+        try:
+            documents = self._store.get_custody_documents()[self._chain.state.sequence + 1 :]
+            chain = self._chain
+            for record in documents:
+                chain = chain.extended(record.document)
+            if not documents:
+                raise ApprovalRefusedError(Refusal.BEHIND)
+        except CustodyError as error:
+            if error.message != self._trouble:
+                self._trouble = error.message
+                self._events.emit("custody.broken", cause=error.message)
+            return
+        self._chain, self._trouble = chain, ""
+        self._events.emit("custody.changed", record=chain.state.sequence, head=chain.state.head)
+
+
+def _portions(chain: Chain, place: CustodyPlace) -> Iterator[list[bytes]]:
+    """Give the records that a worker lacks, in frames that are not too long; none where it is elsewhere or ahead."""
+    portion: list[bytes] = []
+    for record in chain.records[place.sequence :]:
+        data = write_document(record)
+        if portion and (len(portion) == MAX_RECORDS or sum(map(len, portion)) + len(data) > _MOST_BYTES):
+            yield portion
+            portion = []
+        portion.append(data)
+    if portion:
+        yield portion
