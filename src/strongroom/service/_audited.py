@@ -173,45 +173,61 @@ class AuditedVerbs:
         ``source`` are for the decision, which ``authorise`` takes where it is not the usual one. ``weight``: what the call
         counts in quotas.
         """
-        detail = {} if detail is None else detail
-        try:
-            if authorise is not None:
-                grant_id = authorise()
-            else:
-                grant_id = self.authorise_now(
-                    caller,
-                    verb,
-                    key,
-                    ciphertext=ciphertext,
-                    context=context,
-                    further=further,
-                    source=source,
+        said, named = {} if detail is None else detail, Source(key, ciphertext, context)
+
+        def admit() -> None:
+            grant_id = (
+                authorise()
+                if authorise is not None
+                else self.authorise_now(
+                    caller, verb, key, ciphertext=ciphertext, context=context, further=further, source=source
                 )
+            )
             if grant_id:
-                detail["by_grant"] = grant_id
-            if self._quotas is not None:
-                keys = [self._keyring.identify(key, ciphertext)]
-                if source is not None:
-                    keys.append(self._keyring.identify(source.key, source.ciphertext))
-                self._quotas.take(caller.principal, verb, tuple(filter(None, keys)), weight=weight)
+                said["by_grant"] = grant_id
+            self._count(caller, verb, named, source, weight)
+
+        facts, result = await self._recorded(caller, verb, work, named=named, detail=said, admit=admit)
+        if verb in USES and facts.key_version:
+            self._note_uses(verb, facts, caller.request_id, result)
+        return result
+
+    def _count(self, caller: Caller, verb: str, named: Source, source: Source | None, weight: int) -> None:
+        """Count a call in the quotas of its caller and of the keys that it names. Raises QuotaExceededError."""
+        if self._quotas is not None:
+            abouts = (named,) if source is None else (named, source)
+            keys = [self._keyring.identify(about.key, about.ciphertext) for about in abouts]
+            self._quotas.take(caller.principal, verb, tuple(filter(None, keys)), weight=weight)
+
+    async def _recorded(
+        self,
+        caller: Caller,
+        verb: str,
+        work: Coroutine[object, None, T],
+        *,
+        named: Source,
+        detail: dict[str, str],
+        admit: Callable[[], None],
+    ) -> tuple[Facts, T]:
+        """Do what is admitted, and return what came of it once the outcome, a refusal too, is durable."""
+        try:
+            admit()
             result = await work
         except asyncio.CancelledError as error:
             # Nobody waits for an answer, so nobody waits for the entry; but no intent stays without an outcome.
-            facts = self._facts_of_error(key, ciphertext, detail, error)
+            facts = self._facts_of_error(named, detail, error)
             with contextlib.suppress(AuditUnavailableError):
                 self._audit.append("outcome", event_of(verb), **_fields(caller, CANCELLED, facts))
             raise
         except Exception as error:
-            facts = self._facts_of_error(key, ciphertext, detail, error)
+            facts = self._facts_of_error(named, detail, error)
             await self._record("outcome", caller, verb, outcome_of_error(error), facts)
             raise
         finally:
             work.close()  # does nothing, unless the caller was refused: then the work never began
-        facts = facts_of_result(key, detail, result)
+        facts = facts_of_result(named.key, detail, result)
         await self._record("outcome", caller, verb, OK, facts)
-        if verb in USES and facts.key_version:
-            self._note_uses(verb, facts, caller.request_id, result)
-        return result
+        return facts, result
 
     def _note_uses(self, verb: str, facts: Facts, request_id: str, result: object) -> None:
         """Note which versions were used, and how often: each item of a batch is a use of the version that it is under."""
@@ -229,14 +245,12 @@ class AuditedVerbs:
             source = (result.source_key_id, result.source_material_id)
             note(*source, verb, request_id, is_processing=True)
 
-    def _facts_of_error(
-        self, key: KeyRef | None, ciphertext: bytes | None, detail: dict[str, str], error: BaseException
-    ) -> Facts:
-        facts = facts_of_error(key, detail, error)
+    def _facts_of_error(self, named: Source, detail: dict[str, str], error: BaseException) -> Facts:
+        facts = facts_of_error(named.key, detail, error)
         if facts.key_id or isinstance(error, KeyringError):
             return facts
         # A refusal, an outage, a cancellation: the error knows of no key, but the request names one.
-        return facts._replace(key_id=self._keyring.identify(key, ciphertext) or "")
+        return facts._replace(key_id=self._keyring.identify(named.key, named.ciphertext) or "")
 
     def _record(self, kind: Kind, caller: Caller, verb: str, outcome: str, facts: Facts) -> Awaitable[None]:
         return self._audit.record(kind, event_of(verb), **_fields(caller, outcome, facts))
