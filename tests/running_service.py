@@ -30,7 +30,7 @@ from strongroom.wiring.home import remove_runtime_folder
 from strongroom.wiring.initialise import initialise_development
 
 START_LIMIT_S = 60.0
-_PASSED_ON = ("STRONGROOM_SOFTHSM_MODULE", "XDG_RUNTIME_DIR", "TMPDIR")
+_PASSED_ON = ("STRONGROOM_SOFTHSM_MODULE", "XDG_RUNTIME_DIR", "TMPDIR", "PYTHONPATH")
 """So that tests and service agree on where the socket folder is."""
 
 

@@ -20,7 +20,10 @@ _RENEWAL = "restart the service: it renews a development certificate; bring a ne
 
 def check_private_files(home: Home, config: Config) -> Iterator[Finding]:
     """PIN files, the development access key and the TLS key: there, ours, and nobody else's to read."""
-    secret_files = [home.root / m.pin.file for m in config.cluster.members if m.pin.file is not None]
+    named = [m.pin.file or m.pin.sealed for m in config.cluster.members]
+    if config.pins.sealing_key is not None:
+        named.append(config.pins.sealing_key.file)
+    secret_files = [home.root / one for one in named if one is not None]
     if home.pins.is_dir():
         secret_files += sorted(path for path in home.pins.iterdir() if path not in secret_files)
     if config.service.tls:
@@ -33,6 +36,19 @@ def check_private_files(home: Home, config: Config) -> Iterator[Finding]:
         if member.pin.credential is not None:
             what = f"the PIN of {member.name} is the systemd credential {member.pin.credential!r}: seen at start only"
             yield Finding("secret files", "note", what)
+
+
+def check_pins(home: Home, config: Config, clock: Clock) -> Iterator[Finding]:
+    """How old PINs are, and whether changes of them go on."""
+    from strongroom.wiring.pin_status import pin_warnings, read_pin_status
+
+    found = read_pin_status(home, config.cluster.members, config.pins, now=clock.now())
+    warnings = pin_warnings(found)
+    for warning in warnings:
+        yield Finding("PINs", "warn", warning, "see docs/pins.md")
+    sealed = [status for status in found if status.source == "sealed"]
+    if sealed and not warnings:
+        yield Finding("PINs", "ok", f"{len(sealed)} sealed PINs, none due to be changed")
 
 
 def _look_at_secret(path: Path) -> Iterator[Finding]:

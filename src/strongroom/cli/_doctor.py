@@ -11,6 +11,7 @@ from strongroom.cli._checks_home import (
     check_certificate,
     check_database,
     check_issuer,
+    check_pins,
     check_private_files,
     recorded_serials,
 )
@@ -79,6 +80,7 @@ def _examine_home(home: Home, config: Config, clock: Clock) -> Iterator[Finding]
             f"member {member.name}",
             lambda member=member: check_member(home, member, recorded_serial=serials.get(member.name)),  # type: ignore[misc]
         )
+    yield from findings_of("PINs", lambda: check_pins(home, config, clock))
     yield from findings_of("TLS", lambda: check_certificate(home, config, clock))
     yield from findings_of("token issuer", lambda: check_issuer(home, config, clock))
     yield from findings_of("database", lambda: check_database(home))

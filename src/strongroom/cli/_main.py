@@ -30,6 +30,7 @@ COMMANDS: Mapping[str, _Entry] = MappingProxyType(
         "principals": _Entry("_principals", "principals", "Make, list and change access keys and roles."),
         "keys": _Entry("_keys", "keys", "List, create and show keys; tell who may use them."),
         "root": _Entry("_root", "root", "Rotate the root KEK, watch it, and destroy old ones."),
+        "pin": _Entry("_pin", "pin", "Change PINs of the members' tokens, see how old they are."),
         "domains": _Entry("_domains", "domains", "List, make, show and rotate the domains of keys."),
         "officers": _Entry(
             "_officers", "officers", "Keys and enrolment of officers; the genesis of a cluster."

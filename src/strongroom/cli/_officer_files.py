@@ -62,6 +62,11 @@ def ask_card_pin(source: Path | None, card: str) -> Secret:
     return _ask_secret(source, f"PIN of the card {visible(card)}", "pin", is_new=False)
 
 
+def ask_token_pin(source: Path | None, whose: str) -> Secret:
+    """Return the PIN of a member's token: the first line of a file (``-``: of standard input), or typed. Raises CliError."""
+    return _ask_secret(source, whose, "pin", is_new=False)
+
+
 def _ask_secret(source: Path | None, prompt: str, option: str, *, is_new: bool) -> Secret:
     what = "PIN" if option == "pin" else option
     if source is not None:

@@ -60,11 +60,18 @@ def read_status(client: ServiceClient) -> StatusDocument:
 
 
 def _warnings(home: Home) -> list[str]:
-    """What the profiles of the members say of their validation; nothing where this home has no readable configuration."""
+    """What the profiles of the members say of their validation, and PINs that a person has to look after.
+
+    Nothing where this home has no readable configuration.
+    """
+    from strongroom.wiring.pin_status import pin_warnings, read_pin_status
     from strongroom.wiring.profile_warnings import profile_warnings
 
     try:
-        return profile_warnings(load_config(home.root).cluster.members)
+        config = load_config(home.root)
+        members = config.cluster.members
+        pins = read_pin_status(home, members, config.pins, now=SystemClock().now())
+        return [*profile_warnings(members), *pin_warnings(pins)]
     except ConfigError:
         return []
 

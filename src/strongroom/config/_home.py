@@ -40,6 +40,11 @@ class Home(NamedTuple):
         return self.root / "pin-refused"
 
     @property
+    def pin_changes(self) -> Path:
+        """What is known of each member's last change of a PIN (``wiring.pin_changes``)."""
+        return self.root / "pin-changes"
+
+    @property
     def tokens(self) -> Path:
         """SoftHSM tokens of development, a folder each."""
         return self.root / "tokens"

@@ -3,8 +3,10 @@
 import asyncio
 import contextlib
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
+from typing import Final
 
 import msgspec
 
@@ -30,8 +32,10 @@ from strongroom.runtime._key_requests import (
     MakeKey,
 )
 from strongroom.runtime._metrics import add_expositions
+from strongroom.runtime._pin_keeping import PinKeeping
 from strongroom.runtime._root_keeping import RootKeeping
 from strongroom.wiring.members_door import MembersAnswer, MembersRequest
+from strongroom.wiring.pin_door import PinAnswer, PinRequest
 from strongroom.wiring.root_door import RootAnswer, RootRequest
 
 _READ_BYTES = 1 << 16
@@ -59,8 +63,13 @@ class PublishedTable(msgspec.Struct, frozen=True, array_like=True, tag=True):
     table: ClusterTable
 
 
-_FROM_API = ReportedSuspicion | ProcessMetrics | MembersRequest | RootRequest | MakeKey | DestroyKey
+_FROM_API = (
+    ReportedSuspicion | ProcessMetrics | MembersRequest | RootRequest | PinRequest | MakeKey | DestroyKey
+)
 _FROM_MAIN = PublishedTable | ProcessMetrics | KeyMade | KeyDestroyed
+_ANSWERS: Final[Mapping[type, Callable[..., MembersAnswer | RootAnswer | PinAnswer]]] = MappingProxyType(
+    {MembersRequest: MembersAnswer, RootRequest: RootAnswer, PinRequest: PinAnswer}
+)
 
 
 class ControlServer:
@@ -88,6 +97,8 @@ class ControlServer:
         """Who makes and destroys Direct keys for API processes; None: nobody does."""
         self.roots: RootKeeping | None = None
         """Who rotates the root for the home's owner; None: nobody does."""
+        self.pins: PinKeeping | None = None
+        """Who changes PINs for the home's owner; None: nobody does."""
 
     async def listen(self, path: Path) -> None:
         """Open the socket, or open it again where it was removed; connections stay. Raises ControlError."""
@@ -120,7 +131,7 @@ class ControlServer:
         if isinstance(message, ReportedSuspicion):
             self._suspect(message.suspicion)
             return
-        if isinstance(message, MembersRequest | RootRequest):
+        if isinstance(message, MembersRequest | RootRequest | PinRequest):
             task = asyncio.ensure_future(self._answer(connection, message))
             self._answering.add(task)
             task.add_done_callback(self._answering.discard)
@@ -137,17 +148,26 @@ class ControlServer:
         with contextlib.suppress(FrameError):  # one tells too much: no reason to cut the others off
             connection.send(ProcessMetrics(add_expositions(others)))
 
-    async def _answer(self, connection: Connection, request: MembersRequest | RootRequest) -> None:
-        answer: MembersAnswer | RootAnswer
+    async def _answer(
+        self, connection: Connection, request: MembersRequest | RootRequest | PinRequest
+    ) -> None:
+        answer: MembersAnswer | RootAnswer | PinAnswer
         try:
-            if isinstance(request, MembersRequest):
-                answer = await self._answer_about_members(request)
-            else:
-                answer = await self._answer_about_root(connection, request)
+            match request:
+                case MembersRequest():
+                    answer = await self._answer_about_members(request)
+                case RootRequest():
+                    answer = await self._answer_about_root(connection, request)
+                case PinRequest():
+                    answer = await self._answer_about_pins(connection, request)
         except Exception as error:  # noqa: BLE001  # whoever asks gets words
-            kind = MembersAnswer if isinstance(request, MembersRequest) else RootAnswer
-            answer = kind(failure=failure_from(error))
+            answer = _ANSWERS[type(request)](failure=failure_from(error))
         connection.send(answer)
+
+    async def _answer_about_pins(self, connection: Connection, request: PinRequest) -> PinAnswer:
+        if self.pins is None:
+            raise ControlError("this process changes no PIN")
+        return await self.pins.answer(request, connection.pid)
 
     async def _answer_about_members(self, request: MembersRequest) -> MembersAnswer:
         if self._members is None:
@@ -171,6 +191,8 @@ class ControlServer:
             self.keys.close()
         if self.roots is not None:
             self.roots.close()
+        if self.pins is not None:
+            self.pins.close()
         if self._server is not None:
             self._server.close()
         for task in self._answering:

@@ -6,12 +6,14 @@ person can help.
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
 
 from strongroom.core import (
     Clock,
     EventSink,
     HsmError,
     HsmIntegrityError,
+    MemberFailedError,
     PinRefusedError,
     StrongroomError,
 )
@@ -23,6 +25,8 @@ from strongroom.runtime._standing import Standing
 from strongroom.runtime._tally import MemberTally
 from strongroom.runtime._watch import Prove, StartedWorker, WorkerWatch
 from strongroom.wiring.exposition import MemberCounts
+
+T = TypeVar("T")
 
 _FIRST_PAUSE_S = 0.05
 _LONGEST_PAUSE_S = 15.0
@@ -75,11 +79,11 @@ class MemberKeeper:
         self._lives = Lives(name, start=start, check=check, clock=clock)
         self._serving: Life | None = None
         self._successor: Life | None = None
-        self._background: set[asyncio.Task[None]] = set()
+        self._background: set[asyncio.Future[Any]] = set()
         self._watch: WorkerWatch | None = None
         self._tally = MemberTally(clock)
         self._recycle_not_before = 0.0
-        self._is_recycling = False
+        self._recycling: asyncio.Future[StrongroomError | None] | None = None
         self._mismatches = 0
         self._entry = self._entry_of(MemberState.STARTING)
 
@@ -198,13 +202,23 @@ class MemberKeeper:
         self._tally.recovered(pong.recoveries)
         self._publish_standing()
         now = self._clock.monotonic()
-        if pong.recycle and not self._is_recycling and now >= self._recycle_not_before:
-            self._is_recycling = True
+        if pong.recycle and self._recycling is None and now >= self._recycle_not_before:
             self._recycle_not_before = now + _RECYCLE_AGAIN_S
-            self._in_background(self._recycle(pong.recycle))
+            self._recycling = self._in_background(self._recycle(pong.recycle))
 
-    async def _recycle(self, reason: str) -> None:
-        """Have the next worker ready, then let the present one hand over to it. That it cannot start is no outage."""
+    async def renew(self, reason: str) -> StrongroomError | None:
+        """Have another worker take over without an outage; returns why it did not. A member that does not serve hurries."""
+        while self._recycling is not None:  # it may have been started before what we are to be renewed for
+            await asyncio.wait({self._recycling})
+        if self._serving is None:
+            self.hurry()
+            return MemberFailedError(f"member {self.name} does not serve at the moment")
+        task = self._recycling = self._in_background(self._recycle(reason))
+        await asyncio.wait({task})
+        return MemberFailedError("its worker failed meanwhile") if task.cancelled() else task.result()
+
+    async def _recycle(self, reason: str) -> StrongroomError | None:
+        """Have the next worker ready, then let the present one hand over to it; returns why not. That it cannot start is no outage."""
         old, watch = self._serving, self._watch
         generation = self._generation = self._generation + 1
         try:
@@ -213,11 +227,11 @@ class MemberKeeper:
             failure = as_failure(error)
             self._events.emit("member.not_recycled", member=self.name, cause=failure.message)
             await self._lives.end_generation(generation)
-            return
+            return failure
         finally:
-            self._is_recycling = False
+            self._recycling = None
         if old is None or watch is None or self._serving is not old:
-            return  # it failed meanwhile, and run ends every life
+            return MemberFailedError("its worker failed meanwhile")  # and run ends every life
         self._successor = successor
         self._tally.recycled()
         watch.retire()
@@ -228,6 +242,7 @@ class MemberKeeper:
             before=old.generation,
             cause=reason[:_MAX_REASON],
         )
+        return None
 
     def _handed_over_to(self) -> Life:
         successor, self._successor = self._successor, None
@@ -285,10 +300,11 @@ class MemberKeeper:
             priority=self._priority,
         )
 
-    def _in_background(self, work: Awaitable[None]) -> None:
+    def _in_background(self, work: Awaitable[T]) -> asyncio.Future[T]:
         task = asyncio.ensure_future(work)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
+        return task
 
     async def _discard(self, *, grace_s: float | None = None) -> None:
         """Let go of every worker: kill it, or ask it to log out and end within ``grace_s``."""

@@ -33,6 +33,7 @@ from strongroom.hsm.cluster import (
 from strongroom.runtime._control import ControlServer
 from strongroom.runtime._custody_keeping import CustodyKeeping, WorkerDoor
 from strongroom.runtime._keeper import MemberKeeper
+from strongroom.runtime._pin_changing import PinChanging
 from strongroom.runtime._reconciling import Reconciling
 from strongroom.runtime._watch import StartedWorker
 from strongroom.storage import RootRecord, Store
@@ -40,7 +41,6 @@ from strongroom.wiring.exposition import supervisor_metrics
 from strongroom.wiring.home import restore_runtime_folder
 from strongroom.wiring.members_door import MembersAnswer, MembersRequest
 from strongroom.wiring.pin_refusals import refuse_known_pin, remember_refused_pin
-from strongroom.wiring.pin_sealing import read_pin
 from strongroom.wiring.workers import (
     Child,
     admin_path_beside,
@@ -58,11 +58,19 @@ class Supervisor:
     """Starts and keeps a worker for each member, and publishes what state they are in."""
 
     def __init__(
-        self, config: Config, home: Home, roots: list[RootRecord], *, events: EventSink, clock: Clock
+        self,
+        config: Config,
+        home: Home,
+        roots: list[RootRecord],
+        *,
+        events: EventSink,
+        clock: Clock,
+        pins: PinChanging | None = None,
     ) -> None:
+        """``pins`` gives each worker its PIN, once what is to be done about the PIN was done."""
         self._home = home
-        self._pins = config.pins
         self._is_fips = config.policy.fips
+        self._pins = pins or PinChanging(home, config.pins, events=events, clock=clock)
         self._first_roots = roots
         self._store: Store | None = None
         self._custody: CustodyKeeping | None = None
@@ -144,7 +152,7 @@ class Supervisor:
 
     def _keeper(self, member: MemberConfig) -> MemberKeeper:
         async def start(generation: int) -> StartedWorker:
-            pin = read_pin(member, self._home, self._pins)
+            pin = await self._pins.ready_pin(member)
             try:
                 return await self._start(member, pin, generation)
             finally:
@@ -268,6 +276,14 @@ class Supervisor:
         if suspicion.kind == "slow" and not any(other.entry.state in _FULLY_FIT for other in others):
             return  # slow is better than none
         keeper.suspect(suspicion.generation, suspicion.reason, suspicion.kind)
+
+    async def renew(self, name: str, reason: str) -> StrongroomError | None:
+        """Have another worker of a member take over without an outage; returns why it did not."""
+        return await self._keepers[name].renew(reason)
+
+    def serves(self, name: str) -> bool:
+        """Whether a member serves at this moment."""
+        return self._keepers[name].entry.state in SERVING
 
     def _nobody_serves(self) -> bool:
         return not any(keeper.entry.state in SERVING for keeper in self._keepers.values())

@@ -31,6 +31,8 @@ from strongroom.runtime._api_fleet import ApiFleet
 from strongroom.runtime._custody_keeping import CustodyKeeping
 from strongroom.runtime._key_door import KeyDoor
 from strongroom.runtime._key_making import KeyMaking
+from strongroom.runtime._pin_changing import PinChanging
+from strongroom.runtime._pin_keeping import PinKeeping
 from strongroom.runtime._root_keeping import RootKeeping
 from strongroom.runtime._supervisor import Supervisor
 from strongroom.storage import ReadOnlyStore, RootRecord, Store, upgrade_database
@@ -98,7 +100,8 @@ async def _run(
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to reload
     for refused in protect_process():
         events.emit("main.unprotected", what=refused)
-    supervisor = Supervisor(config, home, roots, events=events, clock=SystemClock())
+    pins = PinChanging(home, config.pins, events=events, clock=SystemClock(), audit=audit)
+    supervisor = Supervisor(config, home, roots, events=events, clock=SystemClock(), pins=pins)
     api = ApiFleet(home, listeners, control=supervisor.restore_sockets, events=events, clock=SystemClock())
     chain = chain_of_home(home, config, store)
     custody = None if chain is None else CustodyKeeping(store, chain, events=events, clock=SystemClock())
@@ -124,6 +127,16 @@ async def _run(
         clock=SystemClock(),
     )
     supervisor.control.roots.start()
+    supervisor.control.pins = PinKeeping(
+        {member.name: member for member in config.cluster.members},
+        pins,
+        renew=supervisor.renew,
+        serves=supervisor.serves,
+        audit=audit,
+        api_pids=api.pids,
+        events=events,
+    )
+    supervisor.control.pins.start()
     await supervisor.start()
     serving: asyncio.Task[None] | None = None
     try:
@@ -146,6 +159,7 @@ async def _run(
             await api.stop()
         finally:
             await supervisor.stop()
+            await pins.close()
         events.emit("service.stopped")
 
 

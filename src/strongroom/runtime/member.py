@@ -14,6 +14,7 @@ from pathlib import Path
 from strongroom.core import MemberFailedError, StrongroomError
 from strongroom.wiring.bootstrap import (
     ONCE_MODES,
+    PIN_MODES,
     MemberBootstrap,
     Started,
     failed_frame,
@@ -23,6 +24,7 @@ from strongroom.wiring.bootstrap import (
 from strongroom.wiring.events import LoggedEvents, configure_logging
 from strongroom.wiring.member import BuiltMember, build_member
 from strongroom.wiring.member_tokens import sync_store, work_once
+from strongroom.wiring.pin_work import work_on_pin
 from strongroom.wiring.process_protection import die_with_parent, protect_process
 from strongroom.wiring.softhsm_home import keep_softhsm_config
 
@@ -42,7 +44,11 @@ def main() -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     try:
         _prepare_store(bootstrap)
-        if bootstrap.mode in ONCE_MODES:
+        if bootstrap.mode in PIN_MODES:
+            token = work_on_pin(bootstrap)
+            _answer(answer_fd, started_frame(Started(token=token)))
+            status = 0
+        elif bootstrap.mode in ONCE_MODES:
             made = work_once(bootstrap)
             _answer(answer_fd, started_frame(Started(token=made.token, wrapping=made.wrapping)))
             status = 0

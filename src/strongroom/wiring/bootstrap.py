@@ -12,11 +12,23 @@ from strongroom.hsm.wire import MAX_FRAME_BYTES, Failure, FrameError, failure_fr
 
 T = TypeVar("T")
 
-MemberMode = Literal["serve", "administer", "officer", "initialise", "probe", "make-token", "set-user-pin"]
+MemberMode = Literal[
+    "serve",
+    "administer",
+    "officer",
+    "initialise",
+    "probe",
+    "make-token",
+    "set-user-pin",
+    "change-pin",
+    "prove-pin",
+]
 """``serve``: logged in as user, admin verbs refused. ``administer`` and ``officer`` (logged in as user and as
 security officer) accept admin verbs and are used by ``init`` only. ``initialise`` initialises a blank token and ends.
 ``probe`` tries what the token can do, as user, and ends. ``make-token`` and ``set-user-pin`` are the two halves of
-``initialise``, each of which may be repeated after an interruption."""
+``initialise``, each of which may be repeated after an interruption. ``change-pin`` logs in and sets another PIN,
+``prove-pin`` logs in with it (``wiring.pin_work``)."""
+PIN_MODES: Final = frozenset({"change-pin", "prove-pin"})
 ONCE_MODES: Final = frozenset({"initialise", "probe", "make-token", "set-user-pin"})
 """The modes of a worker that does one thing and ends (``wiring.member_tokens``)."""
 
@@ -57,6 +69,12 @@ class MemberBootstrap(msgspec.Struct, frozen=True):
     """Whether the home is in FIPS mode: the token refuses what is not approved (``hsm.token``), whoever asks."""
     so_pin: bytearray = bytearray()
     """Of the modes that initialise only; overwritten too."""
+    new_pin: bytearray = bytearray()
+    """Of the mode ``change-pin``: what ``pin`` is replaced by; overwritten too."""
+    pin_role: Literal["user", "so"] = "user"
+    """Of the modes ``change-pin`` and ``prove-pin``: whose PIN it is."""
+    pin_change_path: str | None = None
+    """The record of the PIN's last change (``wiring.pin_changes``)."""
     token_may_exist: bool = False
     """Of the mode ``make-token``: whether an earlier try may have made the token."""
 

@@ -43,10 +43,29 @@ def write_new_durably(path: Path, content: bytes, *, mode: int) -> None:
     sync_folder(folder.parent)
 
 
+def replace_and_overwrite(path: Path, content: bytes, *, mode: int) -> None:
+    """Do what ``write_durably`` does, and then fill the file that was there before with zeros, on disk. Raises OSError.
+
+    What a file system or a disk keeps of earlier contents elsewhere, that does not reach.
+    """
+    try:
+        path.chmod(mode | 0o200)  # it may be read-only, to its owner too
+        before = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        write_durably(path, content, mode=mode)
+        return
+    try:
+        write_durably(path, content, mode=mode)
+        os.pwrite(before, bytes(os.fstat(before).st_size), 0)
+        os.fsync(before)
+    finally:
+        os.close(before)
+
+
 def overwrite_and_remove(path: Path) -> None:
     """Fill a file with zeros, on disk, and remove it; without effect where it is not there. Raises OSError.
 
-    What a file system or a disk keeps of earlier contents elsewhere, it does not reach.
+    What a file system or a disk keeps of earlier contents elsewhere, that does not reach.
     """
     try:
         path.chmod(0o600)

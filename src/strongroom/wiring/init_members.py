@@ -19,12 +19,12 @@ from strongroom.wiring.durable_files import overwrite_and_remove
 from strongroom.wiring.home import runtime_folder_path
 from strongroom.wiring.init_journal import MemberJournal, MemberStep
 from strongroom.wiring.init_script_form import ScriptMember
+from strongroom.wiring.pin_changes import PinRole
 from strongroom.wiring.pin_delivery import deliver, pin_letter
 from strongroom.wiring.pin_making import generate_pin
 from strongroom.wiring.pin_refusals import SaltedPin, leave_marker, refuse_known_pin
 from strongroom.wiring.pin_sealing import (
     PinBinding,
-    PinRole,
     SealingKey,
     read_sealed_pin,
     seal_pin,

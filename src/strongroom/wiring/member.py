@@ -99,6 +99,7 @@ def _attempts(bootstrap: MemberBootstrap) -> PinAttemptFile | None:
         token_serial=bootstrap.token_serial,
         token_label=bootstrap.token_label,
         not_kept=not_kept,
+        change_path=None if bootstrap.pin_change_path is None else Path(bootstrap.pin_change_path),
     )
 
 

@@ -20,8 +20,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from strongroom.core import MemberFailedError, PinRefusedError, Secret
+from strongroom.core import ConfigError, MemberFailedError, PinRefusedError, Secret
+from strongroom.wiring.pin_changes import read_change
 from strongroom.wiring.pin_refusals import SaltedPin, leave_marker, write_private_line
+from strongroom.wiring.pin_turns import PinTurn
 
 _MAX_BYTES: Final = 256
 _FORM: Final = re.compile(rb"strongroom-pin-attempt-v1 ([0-9a-f]{32}) ([0-9a-f]{64}) ([0-9]) ([01])\n")
@@ -41,8 +43,9 @@ class PinAttemptFile:
         token_serial: str | None,
         token_label: str | None,
         not_kept: Callable[[str], None],
+        change_path: Path | None = None,
     ) -> None:
-        """``not_kept`` is told why the outcome of a try could not be kept."""
+        """``not_kept`` is told why the outcome of a try could not be kept; ``change_path`` is the record of the PIN's last change."""
         self._path = path
         self._refusal_path = refusal_path
         self._serial, self._label = token_serial, token_label
@@ -50,9 +53,21 @@ class PinAttemptFile:
         self._pin: SaltedPin | None = None
         self._unknown = 0  # before the try that is under way
         self._is_accepted = False
+        self._change_path = change_path
+        self._turn = None if change_path is None else PinTurn(change_path)
 
     def begin(self, pin: Secret, *, is_count_low: bool) -> None:
         """Note the try. Raises PinRefusedError and MemberFailedError (``hsm.token.PinAttempts.begin``)."""
+        if self._turn is not None:
+            self._turn.share()
+        try:
+            self._begin(pin, is_count_low=is_count_low)
+        except BaseException:
+            self._end_turn()
+            raise
+
+    def _begin(self, pin: Secret, *, is_count_low: bool) -> None:
+        self._require_current(pin)
         salted = self._pin or self._recall(pin)
         most = _MOST_UNKNOWN_OF_ACCEPTED if self._is_accepted else _MOST_UNKNOWN
         if self._unknown and (is_count_low or self._unknown >= most):
@@ -67,15 +82,18 @@ class PinAttemptFile:
 
     def accepted(self) -> None:
         """The token took the PIN."""
+        self._end_turn()
         self._unknown, self._is_accepted = 0, True
         self._settle()
 
     def not_tried(self) -> None:
         """The token did not look at the PIN."""
+        self._end_turn()
         self._settle()
 
     def refused(self, pin: Secret) -> None:
         """Leave the marker of a refusal, by the hash that was made before the PIN was sent."""
+        self._end_turn()
         salted = self._pin or SaltedPin.of(pin, token_serial=self._serial, token_label=self._label)
         try:
             leave_marker(self._refusal_path, salted)
@@ -83,6 +101,33 @@ class PinAttemptFile:
             self._path.unlink(missing_ok=True)
         except OSError as error:
             self._not_kept(error.strerror or "unknown")
+
+    def unknown_tries(self, pin: Secret) -> int:
+        """Count the tries of this PIN in a row whose outcome nobody knows. Slow: some 0.1 s."""
+        self._recall(pin)
+        return self._unknown
+
+    def _end_turn(self) -> None:
+        if self._turn is not None:
+            self._turn.end()
+
+    def _require_current(self, pin: Secret) -> None:
+        """Refuse to send a PIN that was replaced, or may have been: a new worker is given the other one."""
+        if self._change_path is None:
+            return
+        try:
+            change = read_change(self._change_path)
+        except ConfigError as error:
+            raise MemberFailedError(error.message, next_step=error.next_step) from error
+        if change is None or change.phase in {"pending", "failed"} or not change.replaced:
+            return
+        if SaltedPin.from_text(change.replaced).is_of(
+            pin, token_serial=self._serial, token_label=self._label
+        ):
+            raise MemberFailedError(
+                "this PIN was replaced by another one, so it was not sent",
+                next_step="see: strongroom pin status",
+            )
 
     def _recall(self, pin: Secret) -> SaltedPin:
         """Read what is known of this PIN; what is damaged counts as one try without an outcome."""

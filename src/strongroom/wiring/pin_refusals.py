@@ -41,6 +41,16 @@ class SaltedPin(NamedTuple):
         salt = random_bytes(_SALT_BYTES)
         return cls(salt, _hash(pin, salt, token_serial=token_serial, token_label=token_label))
 
+    @classmethod
+    def from_text(cls, text: str) -> Self:
+        """Read what ``to_text`` wrote. Raises ValueError on anything else."""
+        salt, _, hashed = text.partition(":")
+        return cls(bytes.fromhex(salt), bytes.fromhex(hashed))
+
+    def to_text(self) -> str:
+        """Return both as hex digits, with a colon between."""
+        return f"{self.salt.hex()}:{self.hashed.hex()}"
+
     def is_of(self, pin: Secret, *, token_serial: str | None, token_label: str | None) -> bool:
         """Whether this was made of that PIN and token. As slow."""
         tried = _hash(pin, self.salt, token_serial=token_serial, token_label=token_label)

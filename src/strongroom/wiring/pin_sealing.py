@@ -24,10 +24,8 @@ from strongroom.config import Home, MemberConfig, PinsConfig, load_config, read_
 from strongroom.config import read_pin as read_clear_pin
 from strongroom.core import ConfigError, Secret, encode_fields, random_bytes
 from strongroom.envelope import EnvelopeIntegrityError, Xaes256Gcm
-from strongroom.wiring.durable_files import write_durably, write_new_durably
-
-PinRole = Literal["user", "so"]
-"""Whose PIN: the crypto user's, or the security officer's."""
+from strongroom.wiring.durable_files import replace_and_overwrite, write_new_durably
+from strongroom.wiring.pin_changes import PinRole, read_change, record_name
 
 LONGEST_PIN_BYTES: Final = 255
 _MAX_BYTES: Final = 2_048
@@ -123,8 +121,11 @@ def seal_pin(key: SealingKey, pin: Secret, binding: PinBinding, *, at: float) ->
 
 
 def write_sealed_pin(path: Path, line: bytes) -> None:
-    """Store a sealed PIN (mode 0400), in the place of an earlier one; it is on disk when this returns. Raises OSError."""
-    write_durably(path, line, mode=0o400)
+    """Store a sealed PIN (mode 0400) in the place of an earlier one, which is then overwritten. Raises OSError.
+
+    It is on disk when this returns.
+    """
+    replace_and_overwrite(path, line, mode=0o400)
 
 
 def read_sealed_pin(path: Path) -> bytes:
@@ -170,8 +171,15 @@ def make_sealing_key(path: Path) -> SealingKey:
 def read_pin(member: MemberConfig, home: Home, pins: PinsConfig | None = None) -> Secret:
     """Fetch the user PIN of a member, from wherever it lies.
 
-    ``pins`` is ``[pins]`` of the configuration; None: it is read from the home's, where it is needed. Raises ConfigError.
+    ``pins`` is ``[pins]`` of the configuration; None: it is read from the home's, where it is needed. Raises ConfigError,
+    also while a change of the PIN is under way, so that nobody knows whether this is still the token's.
     """
+    change = read_change(home.pin_changes / record_name(member.name, "user"))
+    if change is not None and change.is_open:
+        raise ConfigError(
+            f"a change of the PIN of member {member.name} was interrupted: which one its token has is to be found out first",
+            next_step="start the service, which finishes it; see: strongroom pin status",
+        )
     if member.pin.sealed is None:
         return read_clear_pin(member.pin, home.root)
     line = read_sealed_pin(home.root / member.pin.sealed)

@@ -17,6 +17,7 @@ from strongroom.custody import MAX_DOCUMENT_BYTES
 from strongroom.hsm.cluster import RemoteAdmin
 from strongroom.hsm.wire import MAX_FRAME_BYTES, WireClient, frame, raise_failure
 from strongroom.wiring.bootstrap import MemberBootstrap, MemberMode, Started
+from strongroom.wiring.pin_changes import PinRole, record_name
 
 _START_LIMIT_S = 60.0
 _END_LIMIT_S = 5.0
@@ -151,6 +152,8 @@ def member_bootstrap(
     sockets: Path,
     generation: int,
     so_pin: bytes = b"",
+    new_pin: bytes = b"",
+    pin_role: PinRole = "user",
     wrap_algorithm: int | None = None,
     approved_only: bool = False,
 ) -> MemberBootstrap:
@@ -181,6 +184,11 @@ def member_bootstrap(
         custody_folder=str(home.custody),
         calls_per_s=member.calls_per_s,
         so_pin=bytearray(so_pin),
+        new_pin=bytearray(new_pin),
+        pin_role=pin_role,
+        pin_change_path=str(
+            home.pin_changes / record_name(member.name, "so" if mode == "officer" else pin_role)
+        ),
     )
 
 

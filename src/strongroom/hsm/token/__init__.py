@@ -26,7 +26,8 @@ from strongroom.hsm.token._counters import RecoveryCounters
 from strongroom.hsm.token._data_objects import DataVerbs
 from strongroom.hsm.token._direct import DirectVerbs
 from strongroom.hsm.token._initialise import initialise_token, make_token, set_user_pin
-from strongroom.hsm.token._pin import PinAttempts, UnkeptAttempts
+from strongroom.hsm.token._pin import PinAttempts, PinTry, UnkeptAttempts
+from strongroom.hsm.token._pin_change import PinNotChangedError, change_pin, prove_pin
 from strongroom.hsm.token._profile import WRAP_PREFERENCE, Profile, known_profiles, load_profile
 from strongroom.hsm.token._self_test import WrapAbility
 from strongroom.hsm.token._softhsm_store import (
@@ -57,6 +58,8 @@ __all__ = [
     "KeyCheckValue",
     "ObjectSummary",
     "PinAttempts",
+    "PinNotChangedError",
+    "PinTry",
     "Profile",
     "RecoveryCounters",
     "Role",
@@ -70,6 +73,7 @@ __all__ = [
     "UnkeptAttempts",
     "VendorDuties",
     "WrapAbility",
+    "change_pin",
     "initialise_token",
     "known_duties",
     "known_profiles",
@@ -77,6 +81,7 @@ __all__ = [
     "load_profile",
     "make_token",
     "protect_softhsm_store",
+    "prove_pin",
     "set_user_pin",
     "sync_softhsm_store",
     "write_softhsm_config",

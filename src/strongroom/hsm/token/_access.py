@@ -1,6 +1,7 @@
 """The way to a token: select exactly one, look at its flags, and spend exactly one login try."""
 
 from contextlib import suppress
+from typing import Final
 
 from strongroom.core import HsmError, PinRefusedError, Secret, TokenNotFoundError
 from strongroom.hsm.cryptoki import (
@@ -34,6 +35,11 @@ LOGGED_IN_STATES = {
     Role.SECURITY_OFFICER: frozenset({SessionState.RW_SO_FUNCTIONS}),
 }
 """The session states in which a role is logged in."""
+COUNT_LOW: Final = {
+    Role.USER: TokenFlag.USER_PIN_COUNT_LOW,
+    Role.SECURITY_OFFICER: TokenFlag.SO_PIN_COUNT_LOW,
+}
+"""Set by the token when a wrong PIN came since the last login; never set by one that does not tell (PKCS#11 2.40, 3.2)."""
 _REFUSING_FLAGS = {
     Role.USER: (TokenFlag.USER_PIN_LOCKED, TokenFlag.USER_PIN_FINAL_TRY),
     Role.SECURITY_OFFICER: (TokenFlag.SO_PIN_LOCKED, TokenFlag.SO_PIN_FINAL_TRY),

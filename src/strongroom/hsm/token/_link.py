@@ -1,11 +1,12 @@
 """The link of this process to one token: the initialised module, the slot, and the pinned session with the login."""
 
 from contextlib import suppress
-from typing import Final, Self
+from typing import Self
 
 from strongroom.core import HsmError, PinRefusedError, TokenNotFoundError
-from strongroom.hsm.cryptoki import CryptokiError, Module, TokenFlag, TokenInfo
+from strongroom.hsm.cryptoki import CryptokiError, Module, TokenInfo
 from strongroom.hsm.token._access import (
+    COUNT_LOW,
     LOGGED_IN_STATES,
     identity_of,
     log_in,
@@ -14,12 +15,6 @@ from strongroom.hsm.token._access import (
 )
 from strongroom.hsm.token._pin import Pin
 from strongroom.hsm.token._values import Role, TokenIdentity, TokenSelector
-
-_COUNT_LOW: Final = {
-    Role.USER: TokenFlag.USER_PIN_COUNT_LOW,
-    Role.SECURITY_OFFICER: TokenFlag.SO_PIN_COUNT_LOW,
-}
-"""Set by the token when a wrong PIN came since the last login; never set by one that does not tell (PKCS#11 2.40, 3.2)."""
 
 
 class Link:
@@ -124,7 +119,7 @@ class Link:
     def _log_in(self, info: TokenInfo | None = None) -> None:
         info = info or self.info
         refuse_risky_login(info, self.role)
-        pin = self._pin.lend(is_count_low=_COUNT_LOW[self.role] in info.flags)
+        pin = self._pin.lend(is_count_low=COUNT_LOW[self.role] in info.flags)
         try:
             self._pinned = log_in(self.module, self.slot, info, pin, self.role)
         except PinRefusedError:

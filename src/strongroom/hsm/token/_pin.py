@@ -30,6 +30,26 @@ class PinAttempts(Protocol):
         ...
 
 
+class PinTry(Protocol):
+    """Notes one try of one PIN of a change, and how it ended (``change_pin``)."""
+
+    def begin(self, *, is_count_low: bool) -> None:
+        """Note, durably, that the PIN is sent now. Raises as ``PinAttempts.begin``."""
+        ...
+
+    def accepted(self) -> None:
+        """The token took the PIN."""
+        ...
+
+    def not_tried(self) -> None:
+        """The try failed before the token looked at the PIN."""
+        ...
+
+    def refused(self) -> None:
+        """The token looked at the PIN and did not take it."""
+        ...
+
+
 class UnkeptAttempts:
     """Keeps nothing: for those who open a token once and end."""
 

@@ -1,0 +1,140 @@
+"""Rotations of PINs at the request of the home's owner: one member after the other, while all of them serve.
+
+    pending PIN sealed, on disk → a worker is begun that is to take over; before it is, ``PinChanging`` sets and proves the PIN →
+    it takes over → the next member
+
+A member that is away keeps its pending PIN, and gets it when it is back. Nobody but the home's owner is heard: a process
+of our own user that is none of the API processes.
+"""
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from typing import Final
+
+import msgspec
+
+from strongroom.audit import AuditLog
+from strongroom.config import MemberConfig
+from strongroom.core import ApprovalRequiredError, EventSink, StrongroomError
+from strongroom.hsm.wire import failure_from
+from strongroom.runtime._pin_changing import PinChanging, PinRotationError
+from strongroom.wiring.pin_changes import PinChange
+from strongroom.wiring.pin_door import PinAnswer, PinOutcome, PinRequest
+
+Renew = Callable[[str, str], Awaitable[StrongroomError | None]]
+"""Replaces a member's worker while it serves, for a reason; returns why it did not."""
+_CATCH_UP_EVERY_S: Final = 20.0
+
+
+class PinKeeping:
+    """Rotates PINs. Belongs to the event loop of main."""
+
+    def __init__(
+        self,
+        members: Mapping[str, MemberConfig],
+        changing: PinChanging,
+        *,
+        renew: Renew,
+        serves: Callable[[str], bool],
+        audit: AuditLog,
+        api_pids: Callable[[], Collection[int]],
+        events: EventSink,
+    ) -> None:
+        """``serves`` says whether a member serves at this moment."""
+        self._members = members
+        self._changing = changing
+        self._renew = renew
+        self._serves = serves
+        self._audit = audit
+        self._api_pids = api_pids
+        self._events = events
+        self._turn = asyncio.Lock()
+        self._catching_up: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Have members that serve finish changes which were put off, now and then."""
+        self._catching_up = asyncio.ensure_future(self._catch_up())
+
+    def close(self) -> None:
+        """End; what is under way is finished at the next start."""
+        if self._catching_up is not None:
+            self._catching_up.cancel()
+
+    async def answer(self, request: PinRequest, pid: int) -> PinAnswer:
+        """Do what the home's owner asks.
+
+        Raises ApprovalRequiredError for an API process, and PinRotationError when nothing can be done.
+        """
+        if pid in self._api_pids():
+            raise ApprovalRequiredError("API processes change no PIN")
+        if self._turn.locked():
+            raise PinRotationError("PINs are being changed already", next_step="see: strongroom pin status")
+        async with self._turn:
+            return await self._rotate_users(request)
+
+    async def _rotate_users(self, request: PinRequest) -> PinAnswer:
+        outcomes: list[PinOutcome] = []
+        for member in self._asked_for(request):
+            try:
+                outcome = await self._rotate_user(member, request.approval)
+            except StrongroomError as error:
+                return PinAnswer(outcomes, failure_from(error))
+            outcomes.append(outcome)
+            if outcome.state == "failed":  # what is wrong with one may be wrong with all
+                break
+        return PinAnswer(outcomes)
+
+    async def _rotate_user(self, member: MemberConfig, approval: str) -> PinOutcome:
+        asked_by = _owner()
+        detail = {"member": member.name, "role": "user"} | ({"approval": approval} if approval else {})
+        await self._audit.record("intent", "pin.Rotate", principal=asked_by, detail=detail)
+        change = await self._changing.begin(member, asked_by=asked_by, approval=approval)
+        self._events.emit("pin.change_began", member=member.name, role="user", change=change.change_id)
+        error = await self._renew(member.name, "its PIN is being changed")
+        return self._outcome(member, change, error)
+
+    def _outcome(self, member: MemberConfig, began: PinChange, error: StrongroomError | None) -> PinOutcome:
+        change = self._changing.change_of(member)
+        if change is None or change.change_id != began.change_id:
+            raise PinRotationError(f"the record of the change of member {member.name} is gone")
+        outcome = PinOutcome(member.name, "user", "pending", change.change_id)
+        if change.phase == "done":
+            return _with(outcome, state="changed", cause="" if error is None else error.message)
+        if change.phase == "failed":
+            return _with(outcome, state="failed", cause=change.trouble)
+        return _with(outcome, cause=change.trouble or ("" if error is None else error.message))
+
+    def _asked_for(self, request: PinRequest) -> list[MemberConfig]:
+        if request.member is None:
+            return list(self._members.values())
+        member = self._members.get(request.member)
+        if member is None:
+            raise PinRotationError(
+                f"there is no member {request.member!r}",
+                next_step=f"the members are: {', '.join(self._members)}",
+            )
+        return [member]
+
+    async def _catch_up(self) -> None:
+        """A change that was put off, since the token did not answer while its member went on serving, is tried again."""
+        while True:
+            await asyncio.sleep(_CATCH_UP_EVERY_S)
+            if self._turn.locked():
+                continue
+            async with self._turn:
+                for name, member in self._members.items():
+                    try:
+                        change = self._changing.change_of(member)
+                    except StrongroomError:
+                        continue  # the member's next start says so
+                    if change is not None and not change.has_ended and self._serves(name):
+                        await self._renew(name, "a change of its PIN is to be finished")
+
+
+def _with(outcome: PinOutcome, **fields: str) -> PinOutcome:
+    return msgspec.structs.replace(outcome, **fields)
+
+
+def _owner() -> str:
+    return f"local/{os.geteuid()}"

@@ -1,0 +1,181 @@
+"""What a worker does that changes or proves a PIN: one login, noted before and after in the record of the change, then it ends."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, Literal
+
+import msgspec
+
+from strongroom.core import ApprovalGate, MemberFailedError, PinRefusedError
+from strongroom.hsm.cryptoki import Module
+from strongroom.hsm.token import (
+    PinNotChangedError,
+    Profile,
+    Role,
+    TokenSelector,
+    change_pin,
+    load_profile,
+    protect_softhsm_store,
+    prove_pin,
+)
+from strongroom.wiring.bootstrap import MemberBootstrap, TokenFound
+from strongroom.wiring.member_tokens import lent_once, load_module, sync_store, token_found
+from strongroom.wiring.pin_changes import (
+    PinChange,
+    PinRecordError,
+    in_words,
+    logged_in,
+    may_try,
+    not_tried,
+    read_change,
+    refused,
+    tried,
+    write_change,
+)
+from strongroom.wiring.pin_turns import PinTurn
+
+_ROLES: Final = {"user": Role.USER, "so": Role.SECURITY_OFFICER}
+
+
+LoadModule = Callable[[MemberBootstrap, Profile], Module]
+
+
+def work_on_pin(bootstrap: MemberBootstrap) -> TokenFound:
+    """Do what the mode says. Raises as ``change_member_pin``."""
+    if bootstrap.mode == "change-pin":
+        return change_member_pin(bootstrap, _NobodyAskedGate())
+    return prove_member_pin(bootstrap)
+
+
+def change_member_pin(
+    bootstrap: MemberBootstrap, gate: ApprovalGate, *, load: LoadModule = load_module
+) -> TokenFound:
+    """Log in with the old PIN, set the new one, and note that it was set. Both are overwritten then.
+
+    Where the record says that an earlier C_SetPIN may have taken effect, the old PIN tells: refused, it is over. Raises
+    ApprovalRequiredError, PinRefusedError, HsmOutcomeUnknownError and other HsmErrors; the record says what is known.
+    """
+    gate.check("SetPin", {"member": bootstrap.name, "role": bootstrap.pin_role})
+    profile = load_profile(bootstrap.profile, bootstrap.profile_changes)
+    record = _Record(bootstrap, profile)
+    attempt = _Try(record, "old")
+    with lent_once(bootstrap.pin) as old, lent_once(bootstrap.new_pin) as new, _alone(record.path):
+        module = load(bootstrap, profile)
+        try:
+            identity = change_pin(
+                module,
+                _selector(bootstrap),
+                _ROLES[bootstrap.pin_role],
+                old=old,
+                new=new,
+                tries=attempt,
+                setting=lambda: record.note(phase="setting"),
+            )
+        except PinNotChangedError as error:
+            if attempt.was_accepted or record.read().phase == "pending":
+                record.note(phase="failed", trouble=in_words(str(error)), sealed="")
+            raise
+        # Before it is noted: else a power cut could leave the record of a change that the token's files forgot.
+        sync_store(bootstrap)
+        if bootstrap.token_store is not None:
+            protect_softhsm_store(Path(bootstrap.token_store))
+        record.note(phase="set")
+    return token_found(identity)
+
+
+def prove_member_pin(bootstrap: MemberBootstrap, *, load: LoadModule = load_module) -> TokenFound:
+    """Log in with the new PIN, and note that the token took it. The PIN is overwritten then. Raises as ``change_member_pin``."""
+    profile = load_profile(bootstrap.profile, bootstrap.profile_changes)
+    record = _Record(bootstrap, profile)
+    with lent_once(bootstrap.pin) as pin, _alone(record.path):
+        module = load(bootstrap, profile)
+        tries = _Try(record, "new")
+        identity = prove_pin(module, _selector(bootstrap), _ROLES[bootstrap.pin_role], pin, tries=tries)
+        sync_store(bootstrap)
+        record.note(phase="proved")
+    return token_found(identity)
+
+
+def _selector(bootstrap: MemberBootstrap) -> TokenSelector:
+    return TokenSelector(serial=bootstrap.token_serial, label=bootstrap.token_label)
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    turn = PinTurn(path)
+    turn.take()
+    try:
+        yield
+    finally:
+        turn.end()
+
+
+class _NobodyAskedGate:
+    """Of a home without officers: nobody's approval is needed."""
+
+    def check(self, verb: str, parameters: Mapping[str, object]) -> None:
+        """Allow."""
+
+
+class _Record:
+    """The record of the change, which this process alone writes while it lives."""
+
+    def __init__(self, bootstrap: MemberBootstrap, profile: Profile) -> None:
+        self.path = Path(bootstrap.pin_change_path or "")
+        self.profile = profile
+
+    def read(self) -> PinChange:
+        change = read_change(self.path)
+        if change is None or change.has_ended:
+            raise PinRecordError(f"{self.path} says of no change that is under way")
+        return change
+
+    def note(self, **fields: object) -> None:
+        self.write(msgspec.structs.replace(self.read(), **fields))
+
+    def write(self, change: PinChange) -> None:
+        try:
+            write_change(self.path, change)
+        except OSError as error:
+            raise MemberFailedError(
+                f"the change of the PIN cannot be noted in {self.path} ({error.strerror})",
+                next_step="look at the disk of the home: free space, owner and mode of the folder",
+            ) from error
+
+
+class _Try:
+    """``hsm.token.PinTry`` in the record."""
+
+    def __init__(self, record: _Record, which: Literal["old", "new"]) -> None:
+        self._record = record
+        self._which = which
+        self.was_accepted = False
+
+    def begin(self, *, is_count_low: bool) -> None:
+        """Count the try, or refuse it where it could be the one that locks the token."""
+        change = self._record.read()
+        if self._record.profile.pin_count_flags and not is_count_low:
+            change = logged_in(change)
+        if not may_try(change, most_tries=self._record.profile.pin_tries):
+            raise PinRefusedError(
+                f"no PIN was tried: {change.refusals} were refused since the last login, and of"
+                f" {change.old.unknown + change.new.unknown} tries nobody knows the outcome; the token may lock after"
+                f" {self._record.profile.pin_tries} wrong ones",
+                next_step="have the token's counter of wrong PINs checked and reset by a login with the vendor's tool, then:"
+                f" strongroom pin retry --member {change.member}",
+            )
+        self._record.write(tried(change, self._which))
+
+    def accepted(self) -> None:
+        """The token took the PIN."""
+        self.was_accepted = True
+        self._record.write(logged_in(self._record.read()))
+
+    def not_tried(self) -> None:
+        """The try failed before the token looked at the PIN."""
+        self._record.write(not_tried(self._record.read(), self._which))
+
+    def refused(self) -> None:
+        """The token did not take the PIN: it is never sent again."""
+        self._record.write(refused(self._record.read(), self._which))

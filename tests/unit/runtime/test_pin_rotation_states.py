@@ -1,0 +1,167 @@
+"""Whatever is killed between any two steps, and whatever the token answers: no token locks, no PIN that was refused is sent
+again, every member's PIN is on disk, and once nothing is killed any more the change comes to its end."""
+
+import contextlib
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+
+from fakes_pins import FIRST_PIN, Killed, RotatingHome, killable_writes
+from strongroom.core import HsmError, PinRefusedError
+from strongroom.wiring import pin_refusals
+from strongroom.wiring.home import remove_runtime_folder
+from strongroom.wiring.pin_upkeep import allow_tries
+
+kills = st.none() | st.integers(0, 24)
+failures = st.sampled_from([None, "C_Login", "late:C_Login", "C_SetPIN", "late:C_SetPIN"])
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick_hashes_and_disks():
+    """The hash of a PIN and the way to the disk are slow, and nothing here depends on either."""
+    patch = pytest.MonkeyPatch()
+    patch.setattr(pin_refusals, "_COST", 2)
+    patch.setattr("os.fsync", lambda _descriptor: None)
+    yield
+    patch.undo()
+
+
+class Rotations(RuleBasedStateMachine):
+    @initialize(tries=st.sampled_from([3, 4, 10]), tells=st.booleans())
+    def a_member_is_there(self, tries, tells):
+        self.root = Path(tempfile.mkdtemp(prefix="strongroom-pins-"))
+        self.it = RotatingHome(self.root, tries=tries, tells=tells)
+        self.writes = killable_writes(self.it.fate)
+        self.writes.__enter__()
+
+    def teardown(self):
+        if not hasattr(self, "root"):
+            return
+        try:
+            self.it.fate.left, self.it.token.fails = None, None
+            self.ends_well()
+        finally:
+            self.writes.__exit__(None, None, None)
+            remove_runtime_folder(self.it.home)
+            shutil.rmtree(self.root)
+
+    @rule(kill_after=kills)
+    def somebody_rotates(self, kill_after):
+        self.survive(self.it.begin, kill_after)
+
+    @rule(kill_after=kills, failure=failures)
+    def the_member_starts(self, kill_after, failure):
+        self.it.token.fails = failure
+        pin = self.survive(self.it.start, kill_after)
+        self.it.token.fails = None
+        if pin is not None:
+            assert pin == self.it.token.pin
+
+    def survive(self, work, kill_after):
+        self.it.fate.left = kill_after
+        try:
+            return work()
+        except (Killed, HsmError):
+            return None
+        finally:
+            self.it.fate.left = None
+
+    def ends_well(self):
+        for looked_at in (False, True):
+            for _ in range(3):
+                try:
+                    pin = self.it.start()
+                except PinRefusedError:
+                    break
+                except HsmError:
+                    continue
+                assert pin == self.it.token.pin
+                assert self.it.change is None or self.it.change.has_ended
+                return
+            assert not looked_at, "a person looked after the token, and still the change has no end"
+            self.it.token.unlock_by_hand()
+            allow_tries(self.it.home, self.it.member)
+
+    @invariant()
+    def no_token_is_locked(self):
+        if hasattr(self, "it"):
+            assert not self.it.token.is_locked
+
+    @invariant()
+    def no_pin_that_was_refused_is_sent_again(self):
+        if hasattr(self, "it"):
+            assert len(set(self.it.token.refused)) == len(self.it.token.refused)
+
+    @invariant()
+    def the_pin_of_the_token_is_on_disk(self):
+        if hasattr(self, "it"):
+            assert self.it.token.pin in self.it.known_pins()
+
+
+def test_no_sequence_of_kills_and_failures_loses_a_pin_or_locks_a_token():
+    rules = settings(
+        max_examples=12,
+        stateful_step_count=10,
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow],
+        print_blob=True,
+    )
+    run_state_machine_as_test(Rotations, settings=rules)
+
+
+@pytest.mark.slow
+def test_nor_does_any_of_many_more():
+    rules = settings(
+        max_examples=500, stateful_step_count=25, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    )
+    run_state_machine_as_test(Rotations, settings=rules)
+
+
+@pytest.mark.parametrize("tries", [3, 4, 10])
+def test_a_process_that_is_killed_after_each_refusal_again_and_again_does_not_lock_the_token(tmp_path, tries):
+    it = RotatingHome(tmp_path, tries=tries, tells=False)
+    with killable_writes(it.fate):
+        it.begin()
+        it.token.fails = "late:C_SetPIN"  # nobody knows that it took effect
+        with pytest.raises(HsmError):
+            it.start()
+        it.fate.kills_after = "before C_Login"  # and nobody hears what the token says
+        for _ in range(12):
+            with contextlib.suppress(Killed, HsmError):
+                it.start()
+            assert not it.token.is_locked
+        it.fate.kills_after = None
+        assert 1 <= len(it.token.refused) < tries
+        assert it.token.pin in it.known_pins()
+        it.token.unlock_by_hand()
+        assert allow_tries(it.home, it.member)
+        assert it.start() == it.token.pin != FIRST_PIN
+    remove_runtime_folder(it.home)
+
+
+@pytest.mark.parametrize("tells", [pytest.param(True, marks=pytest.mark.slow), False])
+def test_one_kill_anywhere_is_made_good_by_the_next_start(tmp_path, tells):
+    for step in range(100):
+        it = RotatingHome(tmp_path / f"{tells}-{step}", tries=3, tells=tells)
+        with killable_writes(it.fate):
+            it.begin()
+            it.fate.left = step
+            try:
+                it.start()
+                break
+            except Killed:
+                pass
+            it.fate.left = None
+            assert it.token.pin in it.known_pins()
+            assert it.start() == it.token.pin
+            assert it.token.pin != FIRST_PIN
+            assert it.change.phase == "done"
+            assert it.known_pins() == {it.token.pin}
+            assert len(it.token.refused) <= 1
+        remove_runtime_folder(it.home)
+    assert step > 12, "there are fewer steps than a change has"
