@@ -95,11 +95,12 @@ class PinChanging:
         Raises PinRefusedError when only a person can tell which, ConfigError when a file is not as it should be, and
         MemberFailedError and other HsmErrors when the token did not answer: then it is tried again at the next start.
         """
-        # Whoever waits may be told to stop: that must not kill a worker in the middle of C_SetPIN.
-        settling = asyncio.ensure_future(self._settle(member))
-        self._under_way.add(settling)
-        settling.add_done_callback(self._under_way.discard)
-        await asyncio.shield(settling)
+        if self._turn(member).locked() or self._is_under_way(member):
+            # Whoever waits may be told to stop: that must not kill a worker in the middle of C_SetPIN.
+            settling = asyncio.ensure_future(self._settle(member))
+            self._under_way.add(settling)
+            settling.add_done_callback(self._under_way.discard)
+            await asyncio.shield(settling)
         return read_pin(member, self._home, self._pins)
 
     async def close(self) -> None:
@@ -159,6 +160,10 @@ class PinChanging:
             old.zeroize()
         self._write(member, change)
         return change
+
+    def _is_under_way(self, member: MemberConfig) -> bool:
+        change = self.change_of(member)
+        return change is not None and not change.has_ended
 
     async def _settle(self, member: MemberConfig) -> None:
         async with self._turn(member):
