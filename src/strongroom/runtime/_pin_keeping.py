@@ -8,6 +8,7 @@ of our own user that is none of the API processes.
 """
 
 import asyncio
+import contextlib
 import os
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Final
@@ -25,6 +26,8 @@ from strongroom.wiring.pin_door import PinAnswer, PinOutcome, PinRequest
 Renew = Callable[[str, str], Awaitable[StrongroomError | None]]
 """Replaces a member's worker while it serves, for a reason; returns why it did not."""
 _CATCH_UP_EVERY_S: Final = 20.0
+_BACK_LIMIT_S: Final = 30.0
+_LOOK_EVERY_S: Final = 0.2
 
 
 class PinKeeping:
@@ -92,7 +95,19 @@ class PinKeeping:
         change = await self._changing.begin(member, asked_by=asked_by, approval=approval)
         self._events.emit("pin.change_began", member=member.name, role="user", change=change.change_id)
         error = await self._renew(member.name, "its PIN is being changed")
+        if error is not None:
+            await self._until_it_is_back(member)
         return self._outcome(member, change, error)
+
+    async def _until_it_is_back(self, member: MemberConfig) -> None:
+        """Wait a while for a member that failed in the middle: its next start finishes the change, before it serves."""
+        with contextlib.suppress(TimeoutError, StrongroomError):
+            async with asyncio.timeout(_BACK_LIMIT_S):
+                while True:
+                    change = self._changing.change_of(member)
+                    if change is None or change.trouble or (change.has_ended and self._serves(member.name)):
+                        return
+                    await asyncio.sleep(_LOOK_EVERY_S)
 
     def _outcome(self, member: MemberConfig, began: PinChange, error: StrongroomError | None) -> PinOutcome:
         change = self._changing.change_of(member)

@@ -1,0 +1,79 @@
+"""PINs rotate under load, with a member killed in the middle: no call fails, every member ends on its new PIN, the old ones
+are refused and were never sent again, and no PIN is written anywhere in clear."""
+
+import asyncio
+import signal
+import threading
+import time
+
+import pytest
+
+from fixtures_sealed_pins import login_says, pins_of, sealed_home, written_with
+from running_service import RunningService, configure
+from service_load import Load
+from strongroom.wiring.pin_changes import read_change
+from strongroom.wiring.pin_door import PinRequest, ask_pins
+
+pytestmark = pytest.mark.softhsm
+
+
+@pytest.fixture
+def service(initialised_home, tmp_path):
+    home = sealed_home(initialised_home, tmp_path / "home")
+    configure(home, section="cache", ttl_s=0.0)  # every call needs the HSM
+    with RunningService(home) as running:
+        running.start()
+        yield running
+
+
+class Rotation(threading.Thread):
+    """``strongroom pin rotate``, without the command around it."""
+
+    def __init__(self, home):
+        super().__init__(daemon=True)
+        self._home = home
+        self.answer = None
+
+    def run(self):
+        self.answer = asyncio.run(ask_pins(self._home, PinRequest("user"), timeout_s=180))
+
+
+def phase_of(service, name):
+    change = read_change(service.home.pin_changes / name)
+    return None if change is None else change.phase
+
+
+def wait_until(condition, service, limit_s=90.0):
+    until = time.monotonic() + limit_s
+    while not condition():
+        assert time.monotonic() < until, service.log()
+        time.sleep(0.02)
+
+
+@pytest.mark.timeout(300)
+def test_pins_rotate_under_load_with_a_member_killed_in_the_middle_and_no_call_fails(service):
+    home, before = service.home, pins_of(service.home)
+    with Load(service) as load:
+        load.run_on(0.5)
+        rotation = Rotation(home)
+        rotation.start()
+        wait_until(lambda: phase_of(service, "alpha") is not None, service)
+        service.signal("alpha", signal.SIGKILL)  # the one that serves, while its PIN is being changed
+        rotation.join(200)
+        assert rotation.answer is not None, service.log()
+        load.run_on(0.5)
+    assert load.failures == []
+    assert [(one.member, one.state) for one in rotation.answer.outcomes] == [
+        ("alpha", "changed"),
+        ("beta", "changed"),
+    ]
+    after = pins_of(home)
+    service.stop()
+    for name, old in before.items():
+        assert after[name] != old
+        # No wrong PIN came since the last login: the old one was not sent after it was replaced.
+        assert login_says(home, name, old) == "after a right one: refused"
+        assert login_says(home, name, after[name]) == "after a wrong one: taken"
+    assert not list(home.pin_refused.glob("*"))
+    officers = {path for path in home.pins.iterdir() if path.name.endswith("-so")}
+    assert set(written_with({*before.values(), *after.values()}, home.root, service.log_path)) <= officers
