@@ -2,7 +2,8 @@
 
     python init_program.py HOME SCRIPT GENESIS POINT
 
-POINT is a number, or a part of what the point is called; empty: it is not killed, and how many there were is printed last.
+POINT is a part of what the point is called; or @FILE, which lists points: it is killed at the first that is not listed yet, and lists it.
+Empty: it is not killed.
 """
 
 import asyncio
@@ -18,18 +19,25 @@ from strongroom.wiring.initialise_scripted import initialise_scripted
 
 
 class Points:
-    """Counts points, says what each is, and ends the process at one of them as a power cut would."""
+    """Says what each point is, and ends the process at one of them as a power cut would."""
 
     def __init__(self, last: str) -> None:
         self._last = last
-        self.n_points = 0
+        self._seen = Path(last[1:]) if last.startswith("@") else None
 
     def pass_one(self, what: str) -> None:
-        self.n_points += 1
-        print(f"{self.n_points} {what}", flush=True)
-        is_last = what.find(self._last) >= 0 if not self._last.isdigit() else self.n_points == int(self._last)
-        if self._last and is_last:
+        print(what, flush=True)
+        if self._is_last(what):
             os.kill(os.getpid(), signal.SIGKILL)
+
+    def _is_last(self, what: str) -> bool:
+        if self._seen is None:
+            return bool(self._last) and self._last in what
+        seen = self._seen.read_text().splitlines() if self._seen.exists() else []
+        if what in seen:
+            return False
+        self._seen.write_text("\n".join([*seen, what]))
+        return True
 
 
 def main() -> None:
@@ -38,7 +46,10 @@ def main() -> None:
     save = JournalFile.save
 
     def save_between_points(self, journal):  # type: ignore[no-untyped-def]
-        state = ", ".join(f"{name}={member.step.value}" for name, member in journal.members.items())
+        states = [f"{name}={member.step.value}" for name, member in journal.members.items()]
+        states += ["root"] * (journal.root is not None) + ["recorded"] * journal.is_recorded
+        states += ["pinned"] * journal.is_pinned + ["configured"] * journal.is_configured
+        state = ", ".join(states)
         points.pass_one(f"before saving {state}")
         save(self, journal)
         points.pass_one(f"after saving {state}")
@@ -47,8 +58,8 @@ def main() -> None:
     work = initialise_scripted(
         root, read_init_script(script), genesis.read_bytes(), clock=SystemClock(), progress=points.pass_one
     )
-    made = asyncio.run(work)
-    print(f"done {points.n_points} {made.was_made}", flush=True)
+    asyncio.run(work)
+    print("done", flush=True)
 
 
 if __name__ == "__main__":

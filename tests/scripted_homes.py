@@ -18,7 +18,7 @@ from strongroom.config import Home
 from strongroom.wiring.init_script import genesis_body_of, parse_init_script
 
 PROGRAM = Path(__file__).with_name("init_program.py")
-LIMIT_S = 110
+LIMIT_S = 600
 _KEPT = ("PATH", "STRONGROOM_SOFTHSM_MODULE", "XDG_RUNTIME_DIR", "TMPDIR", "LANG", "PYTHONPATH")
 
 
