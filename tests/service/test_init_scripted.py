@@ -1,5 +1,6 @@
 """``strongroom init --script``: from two blank SoftHSM tokens to a cluster that serves, unattended, whatever interrupts it."""
 
+import asyncio
 import base64
 import json
 import subprocess
@@ -7,12 +8,13 @@ from typing import NamedTuple
 
 import pytest
 
+from fakes_custody import key_of
 from running_service import copy_home, require_softhsm
 from scripted_homes import Prepared, prepared
 from strongroom.config import load_config
 from strongroom.custody import document_hash
 from strongroom.hsm.token._softhsm_store import has_user_pin
-from strongroom.storage import ReadOnlyStore
+from strongroom.storage import ApprovalSignatureRecord, ApprovalState, ReadOnlyStore, Store
 from strongroom.wiring.pin_sealing import read_pin
 
 pytestmark = [pytest.mark.softhsm, pytest.mark.timeout(900)]
@@ -81,7 +83,7 @@ def test_init_killed_again_and_again_ends_in_a_whole_cluster(made):
     require_whole(made.ready)
 
 
-def test_a_scripted_home_serves_boto3(made, tmp_path):
+def test_a_scripted_home_serves_boto3_and_gets_a_third_member_later(made, tmp_path):
     ready, done, *_ = made
     answer = json.loads(done.stdout)
     assert answer["made"] is True
@@ -98,7 +100,50 @@ def test_a_scripted_home_serves_boto3(made, tmp_path):
         sealed = user.encrypt(Plaintext=b"from blank tokens", **terms)["CiphertextBlob"]
         assert user.decrypt(CiphertextBlob=sealed, **terms)["Plaintext"] == b"from blank tokens"
 
+        waiting = add_gamma(ready)
+        assert waiting.returncode == 1
+        assert "AddMember needs an approval" in waiting.stderr
+        asyncio.run(approve_all(ready.home, "anna", "ben"))
+        added = add_gamma(ready)  # while the others serve
+        assert added.returncode == 0, added.stderr
         assert service.stop() == 0
+        assert leaked(tmp_path / "home", secrets_of(ready)) == []
+        service.start()
+        service.wait_for('"member": "gamma"', since=service.log().rfind("service.stopped"))
+        tested = ready.strongroom("members", "test", "--member", "gamma", "--json")
+        assert tested.returncode == 0, tested.stdout
+        assert user.decrypt(CiphertextBlob=sealed, **terms)["Plaintext"] == b"from blank tokens"
+        assert service.stop() == 0
+    assert {member.name for member in load_config(ready.home.root).cluster.members} == {
+        "alpha",
+        "beta",
+        "gamma",
+    }
+
+
+def add_gamma(ready: Prepared):
+    """Add a third member from a blank token, with the PINs of the others as their officer opens them."""
+    (ready.folder / "gamma.toml").write_text('[member]\nname = "gamma"\nprofile = "softhsm2"\n')
+    files = []
+    for name, pin in ready.so_pins().items():
+        path = ready.folder.with_name(f"{ready.folder.name}-{name}.pin")  # not where is looked for them
+        path.write_text(f"{pin}\n")
+        path.chmod(0o600)
+        files += ["--so-pin-file", f"{name}={path}"]
+    return ready.strongroom("members", "add", "gamma", "--member-file", ready.folder / "gamma.toml", *files)
+
+
+async def approve_all(home, *officers):
+    """Have officers sign every request that waits, as the service keeps their signatures."""
+    store = Store.open(home.database)
+    try:
+        for record in store.list_approvals(state=ApprovalState.OPEN, limit=10):
+            for officer in officers:
+                signature = key_of(officer).sign(record.document, "approval@strongroom")
+                row = ApprovalSignatureRecord(record.id, officer, signature, record.created_at)
+                await store.write(lambda tx, row=row: tx.insert_approval_signature(row))
+    finally:
+        store.close()
 
 
 def test_nothing_that_the_run_wrote_or_said_holds_a_pin(made):

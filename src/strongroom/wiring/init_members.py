@@ -106,6 +106,9 @@ class NewMember:
     def make_pins(self) -> MemberJournal:
         """Make both PINs and seal them. Whatever was there was never set on a token."""
         self._progress(f"making the PINs of member {self._member.name}, and sealing them")
+        earlier = self._home.root / delivery_path(self._member.name)
+        if earlier.exists():  # of another token, which may still be somewhere
+            earlier.rename(earlier.with_suffix(f".before-{int(self._clock.now())}.age"))
         for role in ("user", "so"):
             pin = generate_pin(self._profile)
             try:
@@ -178,7 +181,7 @@ class NewMember:
             bootstrap = msgspec.structs.replace(bootstrap, token_may_exist=is_again)
             child = await start_member(bootstrap, member_environment(config, self._home))
         except PinRefusedError as error:
-            if error.ckr in _PIN_FORM:
+            if error.ckr is None or error.ckr in _PIN_FORM:
                 raise
             salted = SaltedPin.of(
                 pins.security_officer, token_serial=config.token_serial, token_label=config.token_label

@@ -74,7 +74,6 @@ async def initialise_scripted(
     of the script, HomeError for a folder that holds other things or an initialisation by another script, and HsmError
     when a token refuses.
     """
-    protect_process()
     home = Home(root)
     chain = Chain.from_documents(genesis)
     require_same_custody(script, chain.genesis.body)
@@ -90,6 +89,7 @@ async def initialise_scripted(
         if home.config_file.exists() and not home.unfinished_mark.exists() and not journal_file.exists:
             _require_this_genesis(home, digest)
             return _told(script, digest, was_made=False)
+        protect_process()  # from here on there are PINs in it
         work = _ScriptedInit(home, script, genesis, journal_file, clock=clock, progress=progress)
         work.begin(Journal(_VERSION, _meaning_of(script), digest), config.pins)
         try:

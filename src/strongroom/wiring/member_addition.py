@@ -47,10 +47,11 @@ from strongroom.wiring.cluster_setup import (
     pins_of,
     transport_record,
 )
+from strongroom.wiring.custody_home import chain_of_home
 from strongroom.wiring.home import restore_runtime_folder
 from strongroom.wiring.init_script_form import ScriptMember
 from strongroom.wiring.member_approval import ApprovedAddition, admit_addition, approve_addition, pin_member
-from strongroom.wiring.new_member import Joining, chain_of
+from strongroom.wiring.new_member import Joining
 
 _PROOF_LIMIT_S: Final = 30.0
 
@@ -73,7 +74,8 @@ async def add_member(
     a PIN that was refused, ApprovalRequiredError, HomeError when another such command is at work, HsmIntegrityError when a
     member holds another key than it should, and HsmError when one does not answer: all must.
     """
-    configured = load_config(home.root).cluster.members
+    config = load_config(home.root)
+    configured = config.cluster.members
     if described is None and name not in {member.name for member in configured}:
         raise ConfigError(
             f"there is no member {name!r} in the configuration",
@@ -81,15 +83,18 @@ async def add_member(
             f" there are {', '.join(m.name for m in configured)}",
         )
     with _alone(home), contextlib.closing(Store.open(home.database)) as store:
-        joining = None
+        joining, chain = None, chain_of_home(home, config, store)
         if described is not None:
             joining = Joining(home, described, clock=clock, progress=progress)
             _require_new(joining, name, configured)
-            await joining.prepare(chain_of(home, store).state)
+            if joining.is_joined:
+                joining.end()
+                return DriftReport(name, clock.now(), 0)
+            await joining.prepare(chain)
         others = [member for member in configured if joining is None or member.name != name]
         members = others if joining is None else [*others, joining.config]
         (added,) = (member for member in members if member.name == name)
-        approval = await approve_addition(home, store, added, joining, clock=clock, progress=progress)
+        approval = await approve_addition(home, config, store, added, joining, clock=clock, progress=progress)
         pins = _presented(home, others, joining, so_pin)
         report = await _add(
             home,

@@ -40,6 +40,8 @@ class _Journal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     came: MemberJournal
     approval: str = ""
     """The request under which it is added, once that was claimed."""
+    is_joined: bool = False
+    """It is in the records and the configuration: all that is left to do is to remove what nobody needs any more."""
 
 
 def read_member_file(path: Path) -> ScriptMember:
@@ -58,22 +60,6 @@ def read_member_file(path: Path) -> ScriptMember:
         raise ConfigError(f"{path}: {error}") from error
     check_member(member, is_alone=False)
     return member
-
-
-def chain_of(home: Home, store: Store) -> Chain:
-    """Return the chain of custody of a home. Raises HomeError where it has none, and ChainError."""
-    documents = store.get_custody_documents()
-    custody = load_config(home.root).custody
-    if custody is None or not documents:
-        raise HomeError(
-            f"{home.root} has no officers, so nobody could be given the PIN of the new token's security officer",
-            next_step="describe the member in strongroom.toml, and initialise its token with the vendor's tool",
-        )
-    genesis, *records = (one.document for one in documents)
-    chain = Chain.from_documents(genesis, records)
-    if chain.states[0].head != custody.genesis_sha256:
-        raise HomeError("the database begins with another genesis than the configuration names")
-    return chain
 
 
 class Joining:
@@ -106,9 +92,14 @@ class Joining:
             raise HomeError(f"the journal does not say which token member {self._described.name} has")
         return found
 
-    async def prepare(self, state: CustodyState) -> None:
+    async def prepare(self, chain: Chain | None) -> None:
         """Initialise its token, unless that is done. Touches no token but a blank one. Raises as the steps of ``init``."""
-        recipients = _receivers(state, self._described)
+        if chain is None:
+            raise HomeError(
+                f"{self._home.root} has no officers, so nobody could be given the PIN of the new token's security officer",
+                next_step="describe the member in strongroom.toml, and initialise its token with the vendor's tool",
+            )
+        recipients = _receivers(chain.state, self._described)
         came = None if self._journal is None else self._journal.came
         if came is None:
             came = self._took(self._member.make_pins())
@@ -128,7 +119,7 @@ class Joining:
         self._save(msgspec.structs.replace(self._there(), approval=approval))
 
     async def join(self, store: Store) -> None:
-        """Put it into the records and the configuration, and remove its security officer's PIN. May be repeated."""
+        """Put it into the records and the configuration, and ``end``. May be repeated."""
         name = self._described.name
         position = len(store.list_members())
         record = MemberRecord(name, self._described.profile, self.token.serial, self.token.label, position)
@@ -136,6 +127,16 @@ class Joining:
             await store.write(lambda tx: tx.insert_member(record))
         if name not in {member.name for member in load_config(self._home.root).cluster.members}:
             self._configure()
+        self._save(msgspec.structs.replace(self._there(), is_joined=True))
+        self.end()
+
+    @property
+    def is_joined(self) -> bool:
+        """Whether it has everything, and an earlier run was cut off before its very end (``end``)."""
+        return self._journal is not None and self._journal.is_joined
+
+    def end(self) -> None:
+        """Remove the PIN of its security officer from this host, and the journal. May be repeated."""
         self._member.forget()
         self._path.unlink(missing_ok=True)
         sync_folder(self._home.root)
