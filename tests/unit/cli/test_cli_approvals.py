@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from cli_support import run
-from fakes_custody import approve, ask, begun, change, signed_genesis
+from fakes_custody import RULES, approve, ask, begun, change, signed_genesis
 from strongroom.core import Secret
 from strongroom.custody import (
     NAMESPACE_APPROVAL,
@@ -25,6 +25,7 @@ from strongroom.custody import (
 )
 
 PASSPHRASE = "correct horse battery"
+STATE = begun(rules=RULES | {"RetireRoot": RULES["DestroyRoot"]}).state
 
 
 @pytest.fixture(autouse=True)
@@ -39,9 +40,7 @@ def _work_in_an_empty_folder(tmp_path, monkeypatch):
 @pytest.fixture
 def request_file():
     path = Path("request.json")
-    path.write_bytes(
-        write_document(ask(begun().state, "DestroyRoot", {"root_id": "ab" * 16, "why": "\x1b[2J"}))
-    )
+    path.write_bytes(write_document(ask(STATE, "RetireRoot", {"root_id": "ab" * 16, "why": "\x1b[2J"})))
     return path
 
 
@@ -111,11 +110,11 @@ def test_a_passphrase_that_others_can_read_that_is_short_or_absent_is_refused():
 def test_show_tells_in_words_and_escapes_what_could_drive_the_terminal(request_file):
     result = run("approvals", "show", request_file)
     assert result.exit_code == 0
-    assert result.stdout.startswith("DESTROY a root key on every member")
+    assert result.stdout.startswith("DESTROY an old root key on every member")
     assert '"why": "\\x1b[2J"' in result.stdout
     assert "\x1b" not in result.stdout
     shown = json.loads(run("approvals", "show", request_file, "--json").stdout)
-    assert shown["request"]["verb"] == "DestroyRoot"
+    assert shown["request"]["verb"] == "RetireRoot"
     assert shown["words"][0].startswith("DESTROY")
 
 
@@ -139,7 +138,7 @@ def test_a_signature_lies_beside_the_request_and_is_for_one_purpose(
         "approvals", command, request_file, "--key", key_file, "--passphrase-file", "passphrase", "--yes"
     )
     assert result.exit_code == 0, result.output
-    assert "DESTROY a root key" in result.stdout
+    assert "DESTROY an old root key" in result.stdout
     blob = dearmour(Path(f"request.json.{suffix}").read_bytes())
     assert verify_signature(blob, request_file.read_bytes(), namespace) == _public(key_file)
     again = run(

@@ -20,8 +20,6 @@ from strongroom.custody import (
     write_document,
 )
 
-WORDS = "DESTROY a root key"
-
 
 @pytest.fixture(scope="module")
 def agent(tmp_path_factory):
