@@ -13,11 +13,12 @@ from strongroom.api._admin import PREFIX
 from strongroom.api._admin_routes import ADMIN_ROUTES
 from strongroom.api._kms import OPERATIONS
 from strongroom.core import Inventory
+from strongroom.custody import NAMESPACE_APPROVAL, OfficerPrivateKey, armour
 from strongroom.service import FOR_EVERYBODY, ROLES_FOR
 
 ABSENT = "12345678-1234-1234-1234-123456789012"
 _X = "eA=="
-_NAMES = {"keyId": ABSENT, "jobId": ABSENT, "domain": "no-such-domain", "version": "7"}
+_NAMES = {"keyId": ABSENT, "jobId": ABSENT, "domain": "no-such-domain", "version": "7", "approval": "0" * 64}
 _GRANTEE = "arn:aws:iam::123456789012:user/grantee"
 _STORE = "cks-1234567890abcdef0"
 _POLICY = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"kms:*","Resource":"*"}]}'
@@ -70,6 +71,8 @@ INVENTORY = Inventory(
     format="strongroom-inventory-1", key_id=ABSENT, kind="lines", store="nowhere", began_at=1.0, finished_at=2.0,
     scanned=0, unreadable=0, complete=True, versions=[],
 )  # fmt: skip
+_SIGNATURE = armour(OfficerPrivateKey.generate().sign(b"x", NAMESPACE_APPROVAL)).decode()
+"""Of nobody who is an officer of anything."""
 _ITEMS = {
     "plain": [{"plaintext": _X}],
     "sealed": [{"ciphertext": _X}],
@@ -83,6 +86,9 @@ ADMIN_BODIES = {
     "SetCryptoperiod": {"days": 30},
     "SetActivationDate": {},
     "RecordInventory": {"inventory": msgspec.to_builtins(INVENTORY), "sha256": INVENTORY.digest},
+    "RequestApproval": {"verb": "RotateRoot", "parameters": {}},
+    "ApproveRequest": {"signature": _SIGNATURE},
+    "RejectRequest": {"signature": _SIGNATURE},
     "BatchEncrypt": {"items": _ITEMS["plain"]},
     "BatchDecrypt": {"items": _ITEMS["sealed"]},
     "BatchRewrap": {"items": _ITEMS["sealed"]},

@@ -143,8 +143,8 @@ def test_each_role_may_at_each_operation_and_route_what_the_table_says(table):
                     wrong.append((caller.role, request.door, request.operation, code, message))
     assert not wrong, "\n".join(map(str, wrong))
     everybody = sum(may(NOBODY, request.verbs) for request in requests)
-    assert told[NOBODY] == told["custodian"] == told["witness"] == len(requests) - everybody
-    assert 0 < told["crypto-officer"] < told["auditor"]
+    assert told[NOBODY] == len(requests) - everybody
+    assert 0 < told["crypto-officer"] < told["auditor"] < told[NOBODY]
     assert table.recorded() == table.told
 
 
