@@ -7,6 +7,7 @@ from cryptography.exceptions import InvalidTag
 
 from fakes_access import FakeAccess
 from fakes_admin import FakeAdmin
+from fakes_custody_service import FakeCustody
 from fakes_domains import FakeDomains
 from fakes_imports import FakeImports
 from fakes_key_management import FakeKeyManagement
@@ -67,8 +68,8 @@ class Health:
 
 
 class FakeKeyService(
-    FakeAdmin, FakeAccess, FakePairs, FakeKeyManagement, FakeRotation, FakeImports, FakeKeyStores, FakeDomains
-):
+    FakeAdmin, FakeAccess, FakePairs, FakeKeyManagement, FakeRotation, FakeImports, FakeKeyStores, FakeDomains, FakeCustody
+):  # fmt: skip
     """A KeyService in memory with real encryption. ``outcomes`` and ``refusals`` are its audit log."""
 
     def __init__(self, clock):
@@ -82,6 +83,8 @@ class FakeKeyService(
         self.credentials = {ACCESS_KEY: Credential(ACCESS_KEY, "user/developer", Secret(SECRET_KEY.encode()))}
         self.refusals = []
         self.audit_broken = False
+        self.custody = None
+        self.custody_folder = None
 
     def _made(self, info):
         if not info.spec.is_symmetric:

@@ -1,10 +1,12 @@
-"""``strongroom approvals``: read, sign, reject and verify, offline: from files alone, without a home and a service."""
+"""``strongroom approvals``: read, sign, reject and verify from files alone, without a home and a service; by id, with one."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from strongroom.cli._approval_calls import is_approval_id
+from strongroom.cli._approvals_online import evidence, list_command, request, rules, show_by_id, sign_by_id
 from strongroom.cli._confirmation import confirm_read
 from strongroom.cli._output import Output, shown_time, visible
 from strongroom.cli._reporting import reporting
@@ -28,45 +30,63 @@ def _signing_options(command: Any) -> Any:
 
 @click.group
 def approvals() -> None:
-    """Read, sign, reject and verify approvals, offline."""
+    """Ask for approvals, read, sign and reject them; offline, from files, too."""
+
+
+for _command in (list_command, request, evidence, rules):
+    approvals.add_command(_command)
 
 
 @approvals.command
-@click.argument("file", type=_PATH)
+@click.argument("request", metavar="REQUEST")
 @reporting
-def show(output: Output, *, file: Path) -> None:
-    """Show in plain words what a request asks for. FILE is the request, byte for byte as it was made."""
-    request = _read_request(file)
-    output.document({"request": _plain(request), "words": _words(request)})
-    output.say(*_words(request))
+def show(output: Output, *, request: str) -> None:
+    """Show in plain words what a request asks for.
+
+    REQUEST is its id, or the first digits of it; or a file, byte for byte as it was made, for which nothing else is needed.
+    """
+    if is_approval_id(request):
+        show_by_id(output, request)
+        return
+    found = _read_request(Path(request))
+    output.document({"request": _plain(found), "words": _words(found)})
+    output.say(*_words(found))
 
 
 @approvals.command
-@click.argument("file", type=_PATH)
+@click.argument("request", metavar="REQUEST")
 @_signing_options
 @reporting
-def sign(output: Output, *, file: Path, **options: Any) -> None:
+def sign(output: Output, *, request: str, is_sure: bool, **options: Any) -> None:
     """Approve a request: show it, and sign it with your key.
 
-    FILE is the request. The signature goes to FILE.sig, as from: ssh-keygen -Y sign -n approval@strongroom -f KEY FILE
+    REQUEST is its id, and the signature is sent to the service; or a file, and the signature goes to FILE.sig, as from:
+    ssh-keygen -Y sign -n approval@strongroom -f KEY FILE
     """
     from strongroom.custody import NAMESPACE_APPROVAL
 
-    _sign(output, file, NAMESPACE_APPROVAL, "sig", "Approve", **options)
+    if is_approval_id(request):
+        sign_by_id(output, request, is_approval=True, is_sure=is_sure, options=options)
+        return
+    _sign(output, Path(request), NAMESPACE_APPROVAL, "sig", "Approve", is_sure=is_sure, **options)
 
 
 @approvals.command
-@click.argument("file", type=_PATH)
+@click.argument("request", metavar="REQUEST")
 @_signing_options
 @reporting
-def reject(output: Output, *, file: Path, **options: Any) -> None:
-    """Reject a request: show it, and sign that it shall not be done.
+def reject(output: Output, *, request: str, is_sure: bool, **options: Any) -> None:
+    """Reject a request, or take a standing approval back: show it, and sign that it shall not be done.
 
-    FILE is the request. The signature goes to FILE.rejection.sig; a rejection is no approval and cannot become one.
+    REQUEST is its id, and the signature is sent to the service; or a file, and the signature goes to FILE.rejection.sig. A
+    rejection is no approval and cannot become one.
     """
     from strongroom.custody import NAMESPACE_REJECTION
 
-    _sign(output, file, NAMESPACE_REJECTION, "rejection.sig", "Reject", **options)
+    if is_approval_id(request):
+        sign_by_id(output, request, is_approval=False, is_sure=is_sure, options=options)
+        return
+    _sign(output, Path(request), NAMESPACE_REJECTION, "rejection.sig", "Reject", is_sure=is_sure, **options)
 
 
 @approvals.command
@@ -95,6 +115,8 @@ def verify(output: Output, *, file: Path, genesis_sha256: str | None) -> None:
             "request": _plain(proved.request),
             "approvers": [one._asdict() for one in proved.approvers],
             "executed": proved.executed,
+            "use": proved.use,
+            "parameters": proved.request.parameters if proved.parameters is None else proved.parameters,
         }
     )
     _say_proved(output, proved, is_expected=expected is not None)
@@ -103,7 +125,10 @@ def verify(output: Output, *, file: Path, genesis_sha256: str | None) -> None:
 def _say_proved(output: Output, proved: "VerifiedEvidence", *, is_expected: bool) -> None:
     from strongroom.custody import describe_request
 
-    output.say(*describe_request(proved.request, proved.state), "", "Approved by")
+    output.say(*describe_request(proved.request, proved.state))
+    if proved.parameters is not None:
+        output.say(f"  this is use  {proved.use}, with the parameters", *_parameters_of(proved))
+    output.say("", "Approved by")
     for one in proved.approvers:
         output.say(f"  {visible(one.name)} ({one.officer}), {one.role}, with {one.key}")
     output.say(
@@ -142,6 +167,19 @@ def _sign(
         fingerprint = key.public.fingerprint
     output.document({"signature_file": str(target), "namespace": namespace, "fingerprint": fingerprint})
     output.say("", f"Signed with {fingerprint}: {visible(str(target))}")
+
+
+def _parameters_of(proved: "VerifiedEvidence") -> list[str]:
+    """Return the lines about the parameters of a use: those that a request for them would have."""
+    import msgspec
+
+    from strongroom.custody import describe_request
+
+    act = msgspec.structs.replace(proved.request, parameters=dict(proved.parameters or {}))
+    lines = describe_request(act)
+    first = next(at for at, line in enumerate(lines) if line.startswith("  parameters"))
+    last = next(at for at, line in enumerate(lines) if line.startswith("  asked for by"))
+    return lines[first + 1 : last]
 
 
 def _read_request(file: Path) -> "ApprovalRequest":

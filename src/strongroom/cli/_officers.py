@@ -1,4 +1,4 @@
-"""``strongroom officers``: what an officer needs before anything can be approved, offline."""
+"""``strongroom officers``: what an officer needs before anything can be approved, offline; and changes of officers, online."""
 
 from pathlib import Path
 
@@ -7,6 +7,7 @@ import click
 from strongroom.cli._enrolment import enrol, enrolment
 from strongroom.cli._genesis import genesis
 from strongroom.cli._officer_keys import keys
+from strongroom.cli._officers_online import ONLINE
 from strongroom.cli._output import Output, visible
 from strongroom.cli._reporting import reporting
 
@@ -15,13 +16,15 @@ _KINDS = {"ed25519": "ssh-ed25519", "p256": "ecdsa-sha2-nistp256"}
 
 @click.group
 def officers() -> None:
-    """Make keys for officers, enrol them, and make the genesis of a cluster, offline."""
+    """List and change officers; offline, make their keys, enrol them, and make the genesis of a cluster."""
 
 
 officers.add_command(keys)
 officers.add_command(enrol)
 officers.add_command(enrolment)
 officers.add_command(genesis)
+for _command in ONLINE:
+    officers.add_command(_command)
 
 
 @officers.command
