@@ -80,11 +80,10 @@ class FakeKeyService(
         self._start_access()
         self.start_key_stores()
         self.start_domains()
+        self.start_custody()
         self.credentials = {ACCESS_KEY: Credential(ACCESS_KEY, "user/developer", Secret(SECRET_KEY.encode()))}
         self.refusals = []
         self.audit_broken = False
-        self.custody = None
-        self.custody_folder = None
 
     def _made(self, info):
         if not info.spec.is_symmetric:

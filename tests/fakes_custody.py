@@ -34,6 +34,7 @@ PEOPLE = {
 }  # fmt: skip
 RULES = {
     **dict.fromkeys(CUSTODY_VERBS, QuorumRule(m=2, role=SO, expires_s=86_400, standing=False)),
+    "RetireRoot": QuorumRule(m=2, role=SO, expires_s=3_600, standing=False),
     "DestroyRoot": QuorumRule(m=2, role=SO, expires_s=3_600, standing=False),
     "GenerateDirect": QuorumRule(m=2, role=CO, expires_s=3_600, standing=True),
     "Backup": QuorumRule(m=1, role=CO, expires_s=3_600, standing=False),

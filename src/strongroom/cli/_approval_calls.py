@@ -3,6 +3,7 @@
 import hashlib
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
@@ -10,8 +11,8 @@ from urllib.parse import quote
 import msgspec
 
 from strongroom.cli._endpoint import find_service
-from strongroom.cli._errors import CliError
-from strongroom.client import ForeignAnswerError, Outgoing, ServiceClient, read_answer
+from strongroom.cli._errors import CliError, NotDoneError
+from strongroom.client import ForeignAnswerError, Outgoing, RequestRefusedError, ServiceClient, read_answer
 from strongroom.config import Home, home_from_environment
 from strongroom.core import SystemClock
 
@@ -116,9 +117,20 @@ class Evidence(msgspec.Struct, frozen=True, rename="camel"):
     sha256: str
 
 
-def connect() -> ServiceClient:
-    """Open a client of the service. Raises as ``find_service``."""
-    return ServiceClient(find_service(Home(home_from_environment())), clock=SystemClock())
+@contextmanager
+def connect() -> Iterator[ServiceClient]:
+    """Lend a client of the service. Raises as ``find_service``, and NotDoneError for a request that there is not."""
+    with ServiceClient(find_service(Home(home_from_environment())), clock=SystemClock()) as client:
+        try:
+            yield client
+        except RequestRefusedError as error:
+            if error.code != "NotFoundException":
+                raise
+            said = error.message.partition(": ")[2].removesuffix(f" [{error.code}]").rstrip(".")
+            raise NotDoneError(
+                f"{said[:1].lower()}{said[1:]}" or "there is no such request",
+                next_step="see: strongroom approvals list",
+            ) from error
 
 
 def is_approval_id(text: str) -> bool:

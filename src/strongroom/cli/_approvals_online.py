@@ -1,5 +1,6 @@
 """``strongroom approvals``, by the running service: list, request, evidence, rules; and show, sign and reject by id."""
 
+import re
 from collections.abc import MutableMapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -28,6 +29,7 @@ if TYPE_CHECKING:  # the library behind it is slow to load
 
 _STANDS: Final = ("open", "approved", "expired", "void", "rejected", "executed", "standing", "ended")
 _ROLES: Final = ("security-officer", "crypto-officer", "operator", "custodian", "witness")
+_JSON: Final = re.compile(r'[\[{"]|(?:true|false|0|-?[1-9][0-9]{0,14})\Z')
 _DID: Final = {
     "counted": "It counts; more officers must sign.",
     "decided": "Enough officers have approved: whoever asked repeats what they wanted.",
@@ -61,7 +63,7 @@ def list_command(output: Output, *, stands: str | None) -> None:
     "parameters",
     multiple=True,
     metavar="NAME=VALUE",
-    help="A parameter; VALUE is JSON, or text where it is none. May stand several times.",
+    help="A parameter: text, a whole number of up to 15 digits, true, false, or JSON in brackets. May stand several times.",
 )
 @click.option(
     "--parameters-file",
@@ -232,7 +234,10 @@ def _parameters(given: tuple[str, ...], file: Path | None) -> dict[str, Any]:
 
 
 def _value(text: str) -> Any:
+    """Return a value: text, unless it can be meant for nothing but JSON. Digits in a row, such as of an id, are text."""
+    if _JSON.match(text) is None:
+        return text
     try:
         return msgspec.json.decode(text)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return text
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise CliError(f"{text} begins like JSON and is none") from error

@@ -33,9 +33,11 @@ COMMANDS: Mapping[str, _Entry] = MappingProxyType(
         "pin": _Entry("_pin", "pin", "Change PINs of the members' tokens, see how old they are."),
         "domains": _Entry("_domains", "domains", "List, make, show and rotate the domains of keys."),
         "officers": _Entry(
-            "_officers", "officers", "Keys and enrolment of officers; the genesis of a cluster."
+            "_officers", "officers", "Officers: list, change; their keys; the genesis of a cluster."
         ),
-        "approvals": _Entry("_approvals", "approvals", "Read, sign, reject and verify approvals, offline."),
+        "approvals": _Entry(
+            "_approvals", "approvals", "Ask for approvals, sign, reject, prove and verify them."
+        ),
         "encrypt": _Entry("_files", "encrypt", "Encrypt a file or a pipe of any size."),
         "decrypt": _Entry("_files", "decrypt", "Decrypt it, or a range of it."),
         "rewrap": _Entry("_rewrap", "rewrap", "Encrypt stored ciphertexts anew: JSON lines, SQL tables."),

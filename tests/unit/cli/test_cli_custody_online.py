@@ -9,8 +9,7 @@ from cli_support import run
 from fakes_custody import key_of
 from strongroom.core import Secret
 from strongroom.custody import OfficerPrivateKey, verify_evidence
-from strongroom.service import ApprovalStanding
-from strongroom.service._approval_values import Asker
+from strongroom.service import ApprovalStanding, Asker
 
 PASSPHRASE = "correct horse battery"
 
@@ -111,7 +110,7 @@ def test_evidence_of_a_use_of_a_standing_approval_is_told_with_its_parameters(cu
     document("approvals", "evidence", made["id"], "--use", "1", "--output", "use.json")
     proved = document("approvals", "verify", "use.json")
     assert (proved["use"], proved["parameters"]["spec"]) == (1, "AES_256")
-    assert 'spec: "AES_256"' in run("approvals", "verify", "use.json").stdout
+    assert '"spec": "AES_256"' in run("approvals", "verify", "use.json").stdout
 
 
 def use_once(custody):
@@ -124,12 +123,34 @@ def use_once(custody):
 
     async def use():
         with Store.open(custody.service.custody_folder / "custody.db") as store:
-            sha256 = custody.service.custody.desk.book._genesis_sha256
+            sha256 = custody.service.genesis_sha256
             desk = CustodyKeeping.opened(store, sha256, NoLog(), clock=custody.service._clock).desk
             parameters = {"spec": "AES_256", "usage": "ENCRYPT_DECRYPT", "may_leave": True}
             return await desk.require("CreateHsmKey", parameters, Asker("strongroom/jobs"))
 
     assert asyncio.run(use()).use == 1
+
+
+def test_a_parameter_is_text_unless_it_can_only_be_json(custody):
+    given = {
+        "a": "11" * 16,
+        "b": "12",
+        "c": "1e5",
+        "d": "true",
+        "e": '["x"]',
+        "f": "x=y",
+        "g": '"12"',
+        "h": "-5",
+        "i": "007",
+    }
+    parameters = [word for name, value in given.items() for word in ("--parameter", f"{name}={value}")]
+    made = asked("Backup", *parameters)
+    assert json.loads(made["document"])["parameters"] == {
+        "a": "11" * 16, "b": 12, "c": "1e5", "d": True, "e": ["x"], "f": "x=y", "g": "12", "h": -5, "i": "007",
+    }  # fmt: skip
+    for wrong in ("a", "=x", "a=[1"):
+        assert run("approvals", "request", "Backup", "--parameter", wrong).exit_code == 1
+    assert run("approvals", "request", "Backup", "--parameter", "a=1", "--parameter", "a=2").exit_code == 1
 
 
 def test_a_rejection_ends_it_and_who_comes_late_is_told(custody):
