@@ -83,7 +83,7 @@ def test_public_halves_are_shown_without_a_login_and_other_kinds_not_at_all(toke
     ("selector", "words"),
     [
         (CardSelector(token="another"), "no cards fit; the library shows: 'token 1'"),
-        (CardSelector(), "2 cards fit"),
+        (CardSelector(), r"^\d cards fit"),
         (CardSelector(token="token 1", serial="00"), "no cards fit"),
         (CardSelector(token="token 1", model="x"), "no cards fit"),
         (CardSelector(token="token 1", manufacturer="x"), "no cards fit"),
