@@ -1,0 +1,127 @@
+"""A whole service whose members pinned a genesis: keys inside the HSMs and roots are made when officers approved it, and not before."""
+
+import asyncio
+import contextlib
+import os
+import re
+import subprocess
+import sys
+import uuid
+
+import msgspec
+import pytest
+from botocore.exceptions import ClientError
+
+from custody_worker import Asking, CustodyHome, chain, genesis
+from fakes_custody import approve
+from running_service import RunningService
+from strongroom.config import CustodyConfig, load_config, render_config
+from strongroom.custody import ApprovalRequest, document_hash, read_document, write_document
+from strongroom.hsm.wire import PinCustody
+from strongroom.storage import (
+    ApprovalRecord,
+    ApprovalSignatureRecord,
+    CustodyDocumentRecord,
+    ReadOnlyStore,
+    Store,
+)
+
+CLUSTER = "cluster-strongroomhsms"
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings(
+        "ignore:unclosed:ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
+    ),
+]
+
+
+async def pin_all(custody):
+    custody.put_genesis()
+    for member in load_config(custody.home.root).cluster.members:
+        custody.member = member
+        async with custody.worker("administer") as door:
+            await door.call(PinCustody(genesis()))
+
+
+def write(home, work):
+    async def written():
+        with contextlib.closing(Store.open(home.database)) as store:
+            await store.write(work)
+
+    asyncio.run(written())
+
+
+def sign(home, approval, *names):
+    """Officers approve a request that waits: what the approval desk does with a signature that it was sent."""
+    with ReadOnlyStore.open(home.database) as store:
+        (record,) = store.find_approvals(approval, limit=2)
+    request = read_document(record.document, ApprovalRequest)
+    rows = [
+        ApprovalSignatureRecord(record.id, name, signature, request.created)
+        for name, signature in zip(names, approve(request, *names), strict=True)
+    ]
+    write(home, lambda tx: [tx.insert_approval_signature(row) for row in rows])
+
+
+@pytest.fixture
+def service(initialised_home, tmp_path):
+    custody = CustodyHome(initialised_home, tmp_path)
+    try:
+        asyncio.run(pin_all(custody))
+        home = custody.home
+        write(home, lambda tx: tx.append_custody_document(CustodyDocumentRecord(0, genesis())))
+        config = load_config(home.root)
+        named = msgspec.structs.replace(config, custody=CustodyConfig(document_hash(genesis())))
+        home.config_file.write_text(render_config(named))
+        with RunningService(home) as running:
+            running.start()
+            yield running
+    finally:
+        custody.close()
+
+
+def command(service, *arguments):
+    environment = {**os.environ, "STRONGROOM_HOME": str(service.home.root)}
+    argv = [sys.executable, "-m", "strongroom", *arguments]
+    return subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=120, check=False)
+
+
+def test_a_key_inside_the_hsms_and_a_new_root_wait_for_officers(service):
+    kms = service.client()
+    store = kms.create_custom_key_store(CustomKeyStoreName="hsm", CloudHsmClusterId=CLUSTER)[
+        "CustomKeyStoreId"
+    ]
+    kms.connect_custom_key_store(CustomKeyStoreId=store)
+
+    def create():
+        return kms.create_key(Origin="AWS_CLOUDHSM", CustomKeyStoreId=store)["KeyMetadata"]["KeyId"]
+
+    with pytest.raises(ClientError) as caught:
+        create()
+    error = caught.value.response["Error"]
+    assert error["Code"] == "AccessDeniedException"
+    (approval,) = set(re.findall("[0-9a-f]{12,64}", error["Message"]))
+    sign(service.home, approval, "dora", "emil")
+    key_id = create()
+    sealed = kms.encrypt(KeyId=key_id, Plaintext=b"inside")["CiphertextBlob"]
+    assert kms.decrypt(CiphertextBlob=sealed)["Plaintext"] == b"inside"
+    with pytest.raises(ClientError):
+        create()
+
+    assert "needs the approval of officers" in command(service, "root", "rotate").stderr
+    with ReadOnlyStore.open(service.home.database) as reader:
+        root = reader.get_current_root().root_id.hex()
+    request = Asking(chain().state)("RotateRoot", {"root_id": root}, requester=f"user/{uuid.uuid4()}")
+    data = write_document(request)
+    name = document_hash(data)
+    record = ApprovalRecord(
+        name, "RotateRoot", request.requester, data, "ac" * 32, request.created, request.expires
+    )
+    write(service.home, lambda tx: tx.insert_approval(record))
+    assert "not enough officers" in command(service, "root", "rotate", "--approval", name[:12]).stderr
+    sign(service.home, name, "anna", "ben")
+    done = command(service, "root", "rotate", "--approval", name[:12])
+    assert done.returncode == 0, done.stderr
+    with ReadOnlyStore.open(service.home.database) as reader:
+        assert reader.get_current_root().root_id.hex() != root
+    assert kms.decrypt(CiphertextBlob=sealed)["Plaintext"] == b"inside"
