@@ -9,6 +9,7 @@ A worker whose member pinned a genesis does not run at all without that very gen
 the file away. The security officer sees no private object, so workers with that login go by the copy of the pin.
 """
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -73,6 +74,7 @@ class MemberCustody:
         self._pinned = pins.read()
         self._gate = None if self._pinned is None else make_gate(self._pinned, genesis)
         self._judge: ActGate | None = self._gate
+        self._lock = threading.Lock()  # for what is pinned
 
     @property
     def pinned(self) -> Pin | None:
@@ -98,12 +100,13 @@ class MemberCustody:
     def follow(self, records: Sequence[bytes]) -> CustodyPlace:
         """Take changes of officers and rules in, and pin the newest. Raises ApprovalRequiredError and HsmError."""
         gate = self._with_officers()
-        try:
-            gate.follow(records)
-        except CustodyError as error:
-            raise ApprovalRequiredError(error.message, next_step=error.next_step) from error
-        finally:
-            self._remember(gate.reached)
+        with self._lock:
+            try:
+                gate.follow(records)
+            except CustodyError as error:
+                raise ApprovalRequiredError(error.message, next_step=error.next_step) from error
+            finally:
+                self._remember(gate.reached)
         return self.place()
 
     def admit(self, request: bytes, signatures: Sequence[bytes], *, executed: int, parameters: bytes) -> None:
@@ -128,14 +131,15 @@ class MemberCustody:
         except CustodyError as error:
             raise ApprovalRequiredError(error.message, next_step=error.next_step) from error
         name = chain.states[0].head
-        if self._pinned is None:
-            UsedActs.begin(self._used_path)
-            pin = Pin(name, 0, name)
-            self._pins.write(pin)
-            self._gate = self._make_gate(pin, genesis)
-            self._pinned = pin
-        elif self._pinned.genesis_sha256 != name:
-            raise ApprovalRequiredError("the member pinned another genesis, which it keeps for good")
+        with self._lock:
+            if self._pinned is None:
+                UsedActs.begin(self._used_path)
+                pin = Pin(name, 0, name)
+                self._pins.write(pin)
+                self._gate = self._make_gate(pin, genesis)
+                self._pinned = pin
+            elif self._pinned.genesis_sha256 != name:
+                raise ApprovalRequiredError("the member pinned another genesis, which it keeps for good")
         return self.place()
 
     def _remember(self, reached: Pin) -> None:
@@ -166,6 +170,7 @@ def member_custody(
             name,
             folder / "pins" / name if bootstrap.custody_folder else None,
             token.data if keeps_data else None,
+            is_new=bootstrap.mode == "administer",
         ),
         used_path=used_path,
         may_pin=bootstrap.mode == "administer" and bool(bootstrap.custody_folder),

@@ -12,8 +12,10 @@ from strongroom.core import HsmError, HsmIntegrityError, HsmRequestError
 from strongroom.custody import (
     MAX_PIN_BYTES,
     ChainError,
+    CustodyError,
     Pin,
     newest_pin,
+    read_pin_document,
     write_pin,
 )
 from strongroom.hsm.token import DataVerbs
@@ -26,19 +28,24 @@ _STEP: Final = "find out who changed the token or the home; docs/custody.md tell
 class MemberPins:
     """The pin of one member."""
 
-    def __init__(self, name: str, path: Path | None, data: DataVerbs | None) -> None:
-        """``data``: of the token, if it keeps data objects and the user is logged in; else None."""
+    def __init__(self, name: str, path: Path | None, data: DataVerbs | None, *, is_new: bool = False) -> None:
+        """``is_new``: whether the member may be in the middle of its initialisation. ``data``: of the token, if it keeps data objects and the user is logged in; else None."""
         self._name = name
         self._path = path
         self._data = data
+        self._is_new = is_new
 
     def read(self) -> Pin | None:
         """Return what is pinned, as the token says, or, without ``data``, the copy; None if nothing is.
 
-        Raises HsmIntegrityError when that is damaged or contradicts itself, and HsmError.
+        Raises HsmIntegrityError when that is damaged or contradicts itself, and HsmError. While the member is initialised
+        two things are no damage: a first pin that was cut in the middle, and a copy beside a token that is new.
         """
         copies = self._copy()
         kept = copies if self._data is None else self._data.values(PIN_APPLICATION, PIN_LABEL)
+        if self._is_new and self._data is not None:
+            kept = [data for data in kept if _is_whole(data)]
+            copies = []
         try:
             pin = newest_pin(kept)
         except ChainError as error:
@@ -51,7 +58,17 @@ class MemberPins:
         return pin
 
     def write(self, pin: Pin) -> None:
-        """Pin: in the token first. Raises HsmError, also when the copy cannot be written."""
+        """Pin: in the token first. Another process of the member may have pinned a later record already: that one stays.
+
+        Raises HsmError, also when the copy cannot be written.
+        """
+        pinned = self.read()
+        if (
+            pinned is not None
+            and pinned.sequence >= pin.sequence
+            and pinned.genesis_sha256 == pin.genesis_sha256
+        ):
+            return
         data = write_pin(pin)
         if self._data is not None:
             self._data.put(PIN_APPLICATION, PIN_LABEL, data)
@@ -73,3 +90,11 @@ class MemberPins:
             return []
         except OSError as error:
             raise HsmRequestError(f"cannot read {self._path}: {error.strerror}") from error
+
+
+def _is_whole(data: bytes) -> bool:
+    try:
+        read_pin_document(data)
+    except CustodyError:
+        return False
+    return True
