@@ -19,14 +19,16 @@ ROOT = Asker("user/root")
 
 async def found_custody(store, clock, **changes):
     """Put a genesis into a database, and return its hash."""
-    genesis = signed_genesis(genesis_body(rules=OFFICERS_RULES, created=int(clock.now()), **changes))
+    genesis = signed_genesis(
+        genesis_body(**({"rules": OFFICERS_RULES, "created": int(clock.now())} | changes))
+    )
     await store.write(lambda tx: tx.append_custody_document(CustodyDocumentRecord(0, genesis)))
     return document_hash(genesis)
 
 
-async def give_officers(bench):
+async def give_officers(bench, **changes):
     """Give the service of a ``ServiceBench`` officers, and return what it keeps of custody."""
-    genesis_sha256 = await found_custody(bench.store, bench.clock)
+    genesis_sha256 = await found_custody(bench.store, bench.clock, **changes)
     bench.service.custody = CustodyKeeping.opened(bench.store, genesis_sha256, bench.audit, clock=bench.clock)
     return bench.service.custody
 
