@@ -1,0 +1,111 @@
+"""Two processes, as two API processes are: officers who bring the deciding signature at the same moment, and an act, once."""
+
+import asyncio
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from custody_service import give_officers, sign, signatures
+from strongroom.service import ApprovalPendingError, Asker
+
+TESTS = Path(__file__).parents[2]
+PROGRAM = """
+import asyncio, json, sys
+from pathlib import Path
+from strongroom.audit import AuditLog
+from strongroom.core import StrongroomError
+from strongroom.service import Asker, CustodyKeeping
+from strongroom.storage import Store
+from strongroom.testing import FakeClock
+
+async def main():
+    asked = json.loads(sys.argv[1])
+    clock = FakeClock()
+    clock.advance(asked["now"] - clock.now())
+    audit = AuditLog.open(Path(asked["audit"]), asked["writer"], clock=clock)
+    with Store.open(Path(asked["database"])) as store:
+        keeping = CustodyKeeping.opened(store, asked["genesis"], audit, clock=clock)
+        print("ready", flush=True)
+        sys.stdin.readline()
+        outcomes = []
+        for approval, signature in asked["signatures"]:
+            try:
+                taken = await keeping.signatures.approve(approval, bytes.fromhex(signature), Asker("user/x"))
+                outcomes.append(taken.did)
+            except StrongroomError as error:
+                outcomes.append(type(error).__name__)
+        for parameters in asked["acts"]:
+            try:
+                ticket = await keeping.desk.require("CreateHsmKey", parameters, Asker("user/carl"))
+                outcomes.append(ticket.approval)
+            except StrongroomError as error:
+                outcomes.append(type(error).__name__)
+    audit.close()
+    print(json.dumps(outcomes), flush=True)
+
+asyncio.run(main())
+"""
+N_ACTS = 5
+
+
+def start(bench, custody, number, signed, acts):
+    asked = {
+        "now": bench.clock.now(), "audit": str(bench.directory), "writer": f"racer-{number}", "database": str(bench.path),
+        "genesis": custody.desk.book._genesis_sha256, "signatures": signed, "acts": acts,
+    }  # fmt: skip
+    return subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, json.dumps(asked)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={"PYTHONPATH": str(TESTS)},
+    )
+
+
+async def race(racers):
+    """Let all go at the same moment, and return what each came to."""
+    try:
+        for racer in racers:
+            assert await asyncio.to_thread(racer.stdout.readline) == "ready\n"
+        for racer in racers:
+            racer.stdin.write("go\n")
+            racer.stdin.flush()
+        answers = await asyncio.gather(*(asyncio.to_thread(racer.communicate) for racer in racers))
+    finally:
+        for racer in racers:
+            racer.kill()
+            racer.wait()
+    return [json.loads(out) for out, _ in answers]
+
+
+async def test_two_officers_who_race_in_two_processes_decide_once(bench):
+    custody = await give_officers(bench)
+    ask = custody.desk.ask
+    approval = await ask("RevokeOfficer", {"officer": "hana", "reason": "left"}, Asker("user/carl"))
+    await sign(custody, approval, "anna")
+    racers = [
+        start(bench, custody, number, [(approval, signature.hex())], [])
+        for number, signature in enumerate(signatures(bench.store, approval, "ben", "cleo"))
+    ]
+    outcomes = await race(racers)
+    assert sorted(outcomes) == [["ApprovalOverError"], ["changed"]]
+    assert len(bench.store.get_custody_documents()) == 2
+    assert len(bench.store.list_approval_signatures(approval)) == 2
+
+
+@pytest.mark.slow
+async def test_approved_acts_that_two_processes_want_are_each_let_through_once(bench):
+    custody = await give_officers(bench)
+    acts = [{"spec": str(number), "usage": "SIGN_VERIFY", "may_leave": True} for number in range(N_ACTS)]
+    approved = []
+    for parameters in acts:
+        with pytest.raises(ApprovalPendingError) as waits:
+            await custody.desk.require("CreateHsmKey", parameters, Asker("user/carl"))
+        approved.append(waits.value.approval)
+        await sign(custody, waits.value.approval, "dora", "emil")
+    outcomes = await race([start(bench, custody, number, [], acts) for number in range(2)])
+    for approval, both in zip(approved, zip(*outcomes, strict=True), strict=True):
+        assert sorted(both) == sorted([approval, "ApprovalPendingError"])
