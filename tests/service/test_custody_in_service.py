@@ -63,6 +63,16 @@ def sign(home, approval, *names):
     write(home, lambda tx: [tx.insert_approval_signature(row) for row in rows])
 
 
+def asked(service, verb, parameters):
+    """Put a request where the approval desk keeps them; returns its id."""
+    request = Asking(chain().state)(verb, parameters, requester=f"user/{uuid.uuid4()}")
+    data = write_document(request)
+    name = document_hash(data)
+    record = ApprovalRecord(name, verb, request.requester, data, "ac" * 32, request.created, request.expires)
+    write(service.home, lambda tx: tx.insert_approval(record))
+    return name
+
+
 @pytest.fixture
 def service(initialised_home, tmp_path):
     custody = CustodyHome(initialised_home, tmp_path)
@@ -111,17 +121,23 @@ def test_a_key_inside_the_hsms_and_a_new_root_wait_for_officers(service):
     assert "needs the approval of officers" in command(service, "root", "rotate").stderr
     with ReadOnlyStore.open(service.home.database) as reader:
         root = reader.get_current_root().root_id.hex()
-    request = Asking(chain().state)("RotateRoot", {"root_id": root}, requester=f"user/{uuid.uuid4()}")
-    data = write_document(request)
-    name = document_hash(data)
-    record = ApprovalRecord(
-        name, "RotateRoot", request.requester, data, "ac" * 32, request.created, request.expires
-    )
-    write(service.home, lambda tx: tx.insert_approval(record))
+    name = asked(service, "RotateRoot", {"root_id": root})
     assert "not enough officers" in command(service, "root", "rotate", "--approval", name[:12]).stderr
     sign(service.home, name, "anna", "ben")
-    done = command(service, "root", "rotate", "--approval", name[:12])
+    done = command(service, "root", "rotate", "--approval", name[:12], "--wait")
     assert done.returncode == 0, done.stderr
     with ReadOnlyStore.open(service.home.database) as reader:
-        assert reader.get_current_root().root_id.hex() != root
+        current = reader.get_current_root().root_id.hex()
+    assert current != root
     assert kms.decrypt(CiphertextBlob=sealed)["Plaintext"] == b"inside"
+
+    name = asked(service, "RetireRoot", {"root_id": current})
+    sign(service.home, name, "anna", "ben")
+    assert "other parameters" in command(service, "root", "retire", "--yes", "--approval", name).stderr
+    name = asked(service, "RetireRoot", {"root_id": root})
+    sign(service.home, name, "anna", "ben")
+    done = command(service, "root", "retire", "--yes", "--approval", name)
+    assert done.returncode == 0, done.stderr
+    assert "still to be destroyed" not in done.stdout
+    again = command(service, "members", "reconcile")
+    assert [line for line in again.stdout.splitlines() if "holds what it should" not in line] == []
