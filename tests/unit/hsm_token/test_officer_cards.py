@@ -75,7 +75,6 @@ def test_public_halves_are_shown_without_a_login_and_other_kinds_not_at_all(toke
     card = Card(tokens.module, CardSelector(token="token 1"))
     assert [key.label for key in card.keys(None, logs_in=False)] == ["sign", "edwards", "each-time"]
     assert not card.has_pin_pad
-    assert not card.was_pin_wrong
     assert card.identity.label == "token 1"
 
 
@@ -121,12 +120,17 @@ def test_a_login_that_could_lock_the_card_is_not_tried(tokens, flag, without):
         card.check_login()
 
 
-def test_a_wrong_pin_and_none_are_refused(tokens):
-    card = Card(tokens.module, CardSelector(token="token 1", key_label="sign"))
+def test_a_wrong_pin_and_none_are_refused_and_the_card_tells_of_it_later(tokens):
+    token = tokens.new()
+    make_card_keys(tokens.module, token)
+    selector = CardSelector(token=token.label, key_label="sign")
+    card = Card(tokens.module, selector)
+    assert not card.was_pin_wrong
     with pytest.raises(PinRefusedError, match="CKR_PIN_INCORRECT"):
         card.sign(Secret(b"wrong-pin"), DATA)
     with pytest.raises(PinRefusedError, match="wants a PIN"):
         card.sign(None, DATA)
+    assert Card(tokens.module, selector).was_pin_wrong
 
 
 def test_at_a_pin_pad_no_pin_is_given(tokens):
