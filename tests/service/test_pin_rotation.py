@@ -6,12 +6,14 @@ import signal
 import threading
 import time
 
+import pyrage
 import pytest
 
 from fixtures_sealed_pins import login_says, pins_of, sealed_home, written_with
 from running_service import RunningService, configure
 from service_load import Load
 from strongroom.wiring.pin_changes import read_change
+from strongroom.wiring.pin_delivery import open_delivery
 from strongroom.wiring.pin_door import PinRequest, ask_pins
 
 pytestmark = pytest.mark.softhsm
@@ -77,3 +79,23 @@ def test_pins_rotate_under_load_with_a_member_killed_in_the_middle_and_no_call_f
     assert not list(home.pin_refused.glob("*"))
     officers = {path for path in home.pins.iterdir() if path.name.endswith("-so")}
     assert set(written_with({*before.values(), *after.values()}, home.root, service.log_path)) <= officers
+
+
+def officer_pin(service, name):
+    return (service.home.pins / f"{name}-so").read_bytes()
+
+
+def test_a_security_officer_s_pin_is_delivered_before_it_is_set_and_stays_nowhere_in_clear(service):
+    home, old = service.home, officer_pin(service, "alpha")
+    identity = pyrage.x25519.Identity.generate()
+    wanted = PinRequest("so", "alpha", so_pin=old, recipients=[str(identity.to_public())])
+    answer = asyncio.run(ask_pins(home, wanted, timeout_s=120))
+    (outcome,) = answer.outcomes
+    assert (outcome.state, answer.failure) == ("changed", None)
+    letter = open_delivery(home.root / outcome.delivery, str(identity).encode())
+    new = letter.pin.encode()
+    assert (letter.member, letter.role) == ("alpha", "so")
+    service.stop()
+    assert login_says(home, "alpha", old, role="so") == "after a right one: refused"
+    assert login_says(home, "alpha", new, role="so") == "after a wrong one: taken"
+    assert written_with({old, new}, home.root, service.log_path) == []

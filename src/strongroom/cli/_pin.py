@@ -2,7 +2,7 @@
 
 import asyncio
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import click
 
@@ -30,18 +30,57 @@ def pin() -> None:
 @pin.command
 @_member
 @click.option(
+    "--role",
+    type=click.Choice(["user", "so"]),
+    default="user",
+    show_default=True,
+    help="so: the security officer.",
+)
+@click.option(
     "--approval", default="", metavar="ID", help="The approved request, where the home has officers."
 )
+@click.option(
+    "--so-pin-file",
+    type=click.Path(path_type=Path),
+    metavar="PATH",
+    help="Take the security officer's present PIN from the first line of this file; - is standard input.",
+)
+@click.option(
+    "--recipient",
+    "recipients",
+    multiple=True,
+    metavar="RECIPIENT",
+    help="Whom the security officer's new PIN is delivered to (age1…, ssh-ed25519 …); else the security officers of the home.",
+)
 @reporting
-def rotate(output: Output, *, member: str | None, approval: str) -> None:
-    """Give members new user PINs, one after the other, while all of them serve.
+def rotate(
+    output: Output,
+    *,
+    member: str | None,
+    role: Literal["user", "so"],
+    approval: str,
+    so_pin_file: Path | None,
+    recipients: tuple[str, ...],
+) -> None:
+    """Give members new user PINs, one after the other, while all of them serve; or one its security officer's.
 
-    A new PIN is sealed and stored before it is set, proved by a login of its own, and only then the current one; callers
-    notice nothing. A member that is away gets its new PIN when it is back. Ends with exit status 1 when a PIN could not be
+    A new user PIN is sealed and stored before it is set, proved by a login of its own, and only then the current one; callers
+    notice nothing. A member that is away gets its new PIN when it is back. With --role so, the present PIN is asked for, and the
+    new one delivered by age before it is set: it never stays here in clear. Ends with exit status 1 when a PIN could not be
     changed, or is still to be (see 'strongroom pin status'), 3 when the service does not answer.
     """
-    output.progress("changing user PINs, member by member")
-    answer = _ask(PinRequest("user", member, approval))
+    if role == "so":
+        if member is None:
+            raise NotDoneError(
+                "a security officer's PIN is of one member", next_step="name it: --member NAME"
+            )
+        present = ask_token_pin(so_pin_file, f"Present PIN of the security officer of {visible(member)}")
+        request = PinRequest("so", member, approval, present.reveal(), list(recipients))
+        present.zeroize()
+    else:
+        request = PinRequest("user", member, approval)
+    output.progress("changing PINs")
+    answer = _ask(request)
     output.document(answer)
     _tell(output, answer.outcomes)
     if answer.failure is not None:
@@ -169,6 +208,8 @@ def _tell(output: Output, outcomes: list[PinOutcome]) -> None:
     for outcome in outcomes:
         name = visible(outcome.member)
         cause = f": {visible(outcome.cause)}" if outcome.cause else ""
+        if outcome.delivery:
+            cause += f"; delivered in {visible(outcome.delivery)}"
         output.say(
             {
                 "changed": f"{name}: changed{cause}",

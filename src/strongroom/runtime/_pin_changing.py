@@ -123,7 +123,8 @@ class PinChanging:
                 return change
             return await asyncio.to_thread(self._begin, member, asked_by, approval)
 
-    def _begin(self, member: MemberConfig, asked_by: str, approval: str) -> PinChange:
+    def require_changeable(self, member: MemberConfig) -> None:
+        """Raise PinRotationError when this PIN is not changed by Strongroom."""
         profile = load_profile(member.profile, member.profile_changes)
         if profile.pin_changed_by == "vendor":
             raise PinRotationError(
@@ -135,6 +136,9 @@ class PinChanging:
                 f"the PIN of member {member.name} is not sealed, so Strongroom does not change it",
                 next_step="seal it: strongroom pin seal",
             )
+
+    def _begin(self, member: MemberConfig, asked_by: str, approval: str) -> PinChange:
+        self.require_changeable(member)
         old = read_pin(member, self._home, self._pins)
         try:
             refuse_known_pin(self._home, member, old)

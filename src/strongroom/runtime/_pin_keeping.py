@@ -17,10 +17,13 @@ import msgspec
 
 from strongroom.audit import AuditLog
 from strongroom.config import MemberConfig
-from strongroom.core import ApprovalRequiredError, EventSink, StrongroomError
+from strongroom.core import ApprovalRequiredError, EventSink, Secret, StrongroomError
+from strongroom.custody import Role
 from strongroom.hsm.wire import failure_from
+from strongroom.runtime._custody_keeping import CustodyKeeping
 from strongroom.runtime._pin_changing import PinChanging, PinRotationError
-from strongroom.wiring.pin_changes import PinChange
+from strongroom.runtime._pin_officers import OfficerPins
+from strongroom.wiring.pin_changes import PinChange, PinRole
 from strongroom.wiring.pin_door import PinAnswer, PinOutcome, PinRequest
 
 Renew = Callable[[str, str], Awaitable[StrongroomError | None]]
@@ -40,6 +43,8 @@ class PinKeeping:
         *,
         renew: Renew,
         serves: Callable[[str], bool],
+        officers: OfficerPins,
+        custody: CustodyKeeping | None,
         audit: AuditLog,
         api_pids: Callable[[], Collection[int]],
         events: EventSink,
@@ -49,6 +54,8 @@ class PinKeeping:
         self._changing = changing
         self._renew = renew
         self._serves = serves
+        self._officers = officers
+        self._custody = custody
         self._audit = audit
         self._api_pids = api_pids
         self._events = events
@@ -67,14 +74,69 @@ class PinKeeping:
     async def answer(self, request: PinRequest, pid: int) -> PinAnswer:
         """Do what the home's owner asks.
 
-        Raises ApprovalRequiredError for an API process, and PinRotationError when nothing can be done.
+        Raises ApprovalRequiredError for an API process, and where officers have not approved it, PinRotationError when
+        nothing can be done, DeliveryError, HsmError, StorageError and AuditUnavailableError.
         """
         if pid in self._api_pids():
             raise ApprovalRequiredError("API processes change no PIN")
         if self._turn.locked():
             raise PinRotationError("PINs are being changed already", next_step="see: strongroom pin status")
         async with self._turn:
+            if request.role == "so":
+                return PinAnswer([await self._rotate_officer(request)])
             return await self._rotate_users(request)
+
+    async def _rotate_officer(self, request: PinRequest) -> PinOutcome:
+        if request.member is None or not request.so_pin:
+            raise PinRotationError(
+                "a security officer's PIN is changed member by member, and the present one is presented"
+            )
+        (member,) = self._asked_for(request)
+        recipients = request.recipients or self._recipients()
+        if not recipients:
+            raise PinRotationError(
+                "nobody would get the new PIN",
+                next_step="name recipients: --recipient age1…, or have security officers enrol one",
+            )
+        detail = await self._approved(member, "so", request.approval)
+        present = Secret(request.so_pin)
+        try:
+            change = await self._officers.change(
+                member, present, recipients, asked_by=_owner(), approval=detail.get("approval", "")
+            )
+        except StrongroomError as error:
+            await self._tell(detail, type(error).__name__)
+            raise
+        finally:
+            present.zeroize()
+        await self._tell({**detail, "change": change.change_id, "delivery": change.delivery}, "ok")
+        return PinOutcome(member.name, "so", "changed", change.change_id, change.delivery)
+
+    def _recipients(self) -> list[str]:
+        """Where the security officers of the chain have what is for them delivered to."""
+        if self._custody is None:
+            return []
+        officers = self._custody.chain.state.officers.values()
+        return [
+            one.recipient
+            for one in officers
+            if one.recipient and not one.is_revoked and Role.SECURITY_OFFICER in one.roles
+        ]
+
+    async def _approved(self, member: MemberConfig, role: PinRole, approval: str) -> dict[str, str]:
+        """Spend the officers' approval, where the home has officers; returns what entries of the audit log say of it.
+
+        The worker that calls C_SetPIN has both PINs from main, as every worker has its PIN, so this is main's own check.
+        """
+        detail = {"member": member.name, "role": role}
+        if self._custody is not None:
+            act = await self._custody.claimed(approval, "RotatePin", dict(detail), _owner())
+            detail |= {"approval": act.approval, "evidence": self._custody.evidence_sha256(act)}
+        await self._audit.record("intent", "pin.Rotate", principal=_owner(), detail=dict(detail))
+        return detail
+
+    async def _tell(self, detail: dict[str, str], outcome: str) -> None:
+        await self._audit.record("outcome", "pin.Rotate", principal=_owner(), outcome=outcome, detail=detail)
 
     async def _rotate_users(self, request: PinRequest) -> PinAnswer:
         outcomes: list[PinOutcome] = []
@@ -89,10 +151,13 @@ class PinKeeping:
         return PinAnswer(outcomes)
 
     async def _rotate_user(self, member: MemberConfig, approval: str) -> PinOutcome:
-        asked_by = _owner()
-        detail = {"member": member.name, "role": "user"} | ({"approval": approval} if approval else {})
-        await self._audit.record("intent", "pin.Rotate", principal=asked_by, detail=detail)
-        change = await self._changing.begin(member, asked_by=asked_by, approval=approval)
+        change = self._changing.change_of(member)
+        if change is None or change.has_ended:  # one that is under way was approved when it began
+            self._changing.require_changeable(member)
+            detail = await self._approved(member, "user", approval)
+            change = await self._changing.begin(
+                member, asked_by=_owner(), approval=detail.get("approval", "")
+            )
         self._events.emit("pin.change_began", member=member.name, role="user", change=change.change_id)
         error = await self._renew(member.name, "its PIN is being changed")
         if error is not None:

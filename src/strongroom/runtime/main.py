@@ -33,6 +33,7 @@ from strongroom.runtime._key_door import KeyDoor
 from strongroom.runtime._key_making import KeyMaking
 from strongroom.runtime._pin_changing import PinChanging
 from strongroom.runtime._pin_keeping import PinKeeping
+from strongroom.runtime._pin_officers import OfficerPins
 from strongroom.runtime._root_keeping import RootKeeping
 from strongroom.runtime._supervisor import Supervisor
 from strongroom.storage import ReadOnlyStore, RootRecord, Store, upgrade_database
@@ -132,6 +133,8 @@ async def _run(
         pins,
         renew=supervisor.renew,
         serves=supervisor.serves,
+        officers=OfficerPins(home, events=events, clock=SystemClock()),
+        custody=custody,
         audit=audit,
         api_pids=api.pids,
         events=events,

@@ -73,6 +73,8 @@ class MemberBootstrap(msgspec.Struct, frozen=True):
     """Of the mode ``change-pin``: what ``pin`` is replaced by; overwritten too."""
     pin_role: Literal["user", "so"] = "user"
     """Of the modes ``change-pin`` and ``prove-pin``: whose PIN it is."""
+    pin_tried_as: Literal["old", "new"] = "new"
+    """Of the mode ``prove-pin``: which of the two PINs of the change it is."""
     pin_change_path: str | None = None
     """The record of the PIN's last change (``wiring.pin_changes``)."""
     token_may_exist: bool = False

@@ -85,15 +85,16 @@ def change_member_pin(
 
 
 def prove_member_pin(bootstrap: MemberBootstrap, *, load: LoadModule = load_module) -> TokenFound:
-    """Log in with the new PIN, and note that the token took it. The PIN is overwritten then. Raises as ``change_member_pin``."""
+    """Log in with one PIN of the change, and note that the token took it. The PIN is overwritten then. Raises as ``change_member_pin``."""
     profile = load_profile(bootstrap.profile, bootstrap.profile_changes)
     record = _Record(bootstrap, profile)
     with lent_once(bootstrap.pin) as pin, _alone(record.path):
         module = load(bootstrap, profile)
-        tries = _Try(record, "new")
+        tries = _Try(record, bootstrap.pin_tried_as)
         identity = prove_pin(module, _selector(bootstrap), _ROLES[bootstrap.pin_role], pin, tries=tries)
         sync_store(bootstrap)
-        record.note(phase="proved")
+        if bootstrap.pin_tried_as == "new":
+            record.note(phase="proved")
     return token_found(identity)
 
 
