@@ -40,9 +40,11 @@ def check_private_files(home: Home, config: Config) -> Iterator[Finding]:
 
 def check_pins(home: Home, config: Config, clock: Clock) -> Iterator[Finding]:
     """How old PINs are, and whether changes of them go on."""
-    from strongroom.wiring.pin_status import pin_warnings, read_pin_status
+    from strongroom.wiring.pin_status import last_departure, pin_warnings, read_pin_status
 
-    found = read_pin_status(home, config.cluster.members, config.pins, now=clock.now())
+    found = read_pin_status(
+        home, config.cluster.members, config.pins, now=clock.now(), departed_at=last_departure(home)
+    )
     warnings = pin_warnings(found)
     for warning in warnings:
         yield Finding("PINs", "warn", warning, "see docs/pins.md")

@@ -15,7 +15,7 @@ from strongroom.core import SystemClock
 from strongroom.wiring.home import locked_home, require_complete
 from strongroom.wiring.members_door import MembersNotReachableError
 from strongroom.wiring.pin_door import PinAnswer, PinOutcome, PinRequest, ask_pins
-from strongroom.wiring.pin_status import PinStatus, read_pin_status
+from strongroom.wiring.pin_status import PinStatus, last_departure, read_pin_status
 
 _ROTATE_LIMIT_S: Final = 3600.0
 _MAX_KEY_BYTES: Final = 65_536
@@ -98,7 +98,9 @@ def status(output: Output) -> None:
     """
     home = _home()
     config = load_config(home.root)
-    found = read_pin_status(home, config.cluster.members, config.pins, now=SystemClock().now())
+    found = read_pin_status(
+        home, config.cluster.members, config.pins, now=SystemClock().now(), departed_at=last_departure(home)
+    )
     output.document(found)
     output.table(
         ["MEMBER", "PIN OF", "FROM", "STATE", "CHANGED", "DUE", "DETAIL"], [_row(status) for status in found]

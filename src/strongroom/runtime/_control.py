@@ -33,6 +33,7 @@ from strongroom.runtime._key_requests import (
 )
 from strongroom.runtime._metrics import add_expositions
 from strongroom.runtime._pin_keeping import PinKeeping
+from strongroom.runtime._pin_reminders import PinReminders
 from strongroom.runtime._root_keeping import RootKeeping
 from strongroom.wiring.members_door import MembersAnswer, MembersRequest
 from strongroom.wiring.pin_door import PinAnswer, PinRequest
@@ -99,6 +100,8 @@ class ControlServer:
         """Who rotates the root for the home's owner; None: nobody does."""
         self.pins: PinKeeping | None = None
         """Who changes PINs for the home's owner; None: nobody does."""
+        self.reminders: PinReminders | None = None
+        """Who tells how old PINs are."""
 
     async def listen(self, path: Path) -> None:
         """Open the socket, or open it again where it was removed; connections stay. Raises ControlError."""
@@ -145,6 +148,8 @@ class ControlServer:
         self._connections[connection] = message.text
         others = [text for other, text in self._connections.items() if other is not connection]
         others.append(self._own_metrics())
+        if self.reminders is not None:
+            others.append(self.reminders.metrics())
         with contextlib.suppress(FrameError):  # one tells too much: no reason to cut the others off
             connection.send(ProcessMetrics(add_expositions(others)))
 
@@ -193,6 +198,8 @@ class ControlServer:
             self.roots.close()
         if self.pins is not None:
             self.pins.close()
+        if self.reminders is not None:
+            self.reminders.close()
         if self._server is not None:
             self._server.close()
         for task in self._answering:

@@ -34,6 +34,7 @@ from strongroom.runtime._key_making import KeyMaking
 from strongroom.runtime._pin_changing import PinChanging
 from strongroom.runtime._pin_keeping import PinKeeping
 from strongroom.runtime._pin_officers import OfficerPins
+from strongroom.runtime._pin_reminders import PinReminders
 from strongroom.runtime._root_keeping import RootKeeping
 from strongroom.runtime._supervisor import Supervisor
 from strongroom.storage import ReadOnlyStore, RootRecord, Store, upgrade_database
@@ -140,6 +141,10 @@ async def _run(
         events=events,
     )
     supervisor.control.pins.start()
+    supervisor.control.reminders = PinReminders(
+        home, config.cluster.members, config.pins, events=events, clock=SystemClock()
+    )
+    supervisor.control.reminders.start()
     await supervisor.start()
     serving: asyncio.Task[None] | None = None
     try:

@@ -7,6 +7,8 @@ import msgspec
 
 from strongroom.config import Home, MemberConfig, PinsConfig
 from strongroom.core import ConfigError
+from strongroom.custody import CustodyError, Record, read_document
+from strongroom.storage import ReadOnlyStore
 from strongroom.wiring.pin_changes import PinChange, PinRole, read_change, record_name
 from strongroom.wiring.pin_sealing import read_sealed_pin, sealed_at
 
@@ -51,6 +53,24 @@ def read_pin_status(
         if officer is not None:
             found.append(_officer_status(member, officer))
     return [_with_due_date(status, pins, now, departed_at) for status in found]
+
+
+def last_departure(home: Home) -> float:
+    """When an officer was revoked last, by the chain in the database, which nobody has verified here; 0.0: none ever was.
+
+    Raises StorageError.
+    """
+    with ReadOnlyStore.open(home.database) as store:
+        documents = store.get_custody_documents()
+    departed_at = 0.0
+    for row in documents[1:]:  # the first is the genesis
+        try:
+            record = read_document(row.document, Record)
+        except CustodyError:
+            continue
+        if record.request.verb == "RevokeOfficer":
+            departed_at = max(departed_at, float(record.at))
+    return departed_at
 
 
 def pin_warnings(found: Sequence[PinStatus]) -> list[str]:
