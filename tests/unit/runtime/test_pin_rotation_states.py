@@ -122,7 +122,9 @@ def test_nor_does_any_of_many_more():
     run_state_machine_as_test(Rotations, settings=rules)
 
 
-@pytest.mark.parametrize("tries", [3, 4, 10])
+@pytest.mark.parametrize(
+    "tries", [3, pytest.param(4, marks=pytest.mark.slow), pytest.param(10, marks=pytest.mark.slow)]
+)
 def test_a_process_that_is_killed_after_each_refusal_again_and_again_does_not_lock_the_token(tmp_path, tries):
     it = RotatingHome(tmp_path, tries=tries, tells=False)
     with killable_writes(it.fate):
