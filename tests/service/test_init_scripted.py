@@ -12,9 +12,13 @@ from fakes_custody import key_of
 from running_service import copy_home, require_softhsm
 from scripted_homes import Prepared, prepared
 from strongroom.config import load_config
+from strongroom.core import ApprovalRequiredError, Secret, SystemClock
 from strongroom.custody import document_hash
 from strongroom.hsm.token._softhsm_store import has_user_pin
 from strongroom.storage import ApprovalSignatureRecord, ApprovalState, ReadOnlyStore, Store
+from strongroom.testing import RecordingEvents
+from strongroom.wiring.init_script_form import ScriptMember
+from strongroom.wiring.member_addition import add_member
 from strongroom.wiring.pin_sealing import read_pin
 
 pytestmark = [pytest.mark.softhsm, pytest.mark.timeout(900)]
@@ -192,3 +196,49 @@ def test_init_can_be_killed_at_every_point_one_after_the_other(tmp_path):
         assert any(step in point for point in points), step
     require_whole(ready)
     assert leaked(ready.folder, secrets_of(ready)) == []
+
+
+class CutOffError(Exception):
+    """A step of the addition of a member was not taken."""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3_600)
+def test_a_member_that_joins_can_be_cut_off_at_every_step(made, tmp_path):
+    ready = made.ready._replace(home=copy_home(made.ready.home.root, tmp_path / "home"))
+    pins = ready.so_pins()
+    gamma = ScriptMember(name="gamma", profile="softhsm2")
+
+    def add(progress):
+        work = add_member(
+            ready.home, "gamma", events=RecordingEvents(), clock=SystemClock(), progress=progress, described=gamma,
+            so_pin=lambda member: Secret(pins[member.name].encode()),
+        )  # fmt: skip
+        return asyncio.run(work)
+
+    seen = set()
+
+    def until_a_new_step(step):
+        if step not in seen:
+            seen.add(step)
+            raise CutOffError(step)
+
+    while True:
+        try:
+            report = add(until_a_new_step)
+            break
+        except CutOffError:
+            continue
+        except ApprovalRequiredError:
+            asyncio.run(approve_all(ready.home, "anna", "ben"))
+    assert report.is_clean
+    assert len(seen) > 9
+    members = [member.name for member in load_config(ready.home.root).cluster.members]
+    assert members == ["alpha", "beta", "gamma"]
+    assert not list(ready.home.root.glob("member-*"))
+    assert not list(ready.home.pins.glob("*.first.sealed"))
+    with ready.service() as service:
+        service.start()
+        service.wait_for('"member": "gamma"')
+        assert ready.strongroom("members", "test", "--json").returncode == 0
+        assert service.stop() == 0
