@@ -9,11 +9,14 @@ from typing import NamedTuple
 import pytest
 
 from fakes_custody import key_of
+from fixtures_token import softhsm_module
 from running_service import copy_home, require_softhsm
 from scripted_homes import Prepared, prepared
 from strongroom.config import load_config
 from strongroom.core import ApprovalRequiredError, Secret, SystemClock
 from strongroom.custody import document_hash
+from strongroom.hsm.cryptoki import Attribute, ObjectClass, UserType
+from strongroom.hsm.token import initialise_token
 from strongroom.hsm.token._softhsm_store import has_user_pin
 from strongroom.storage import ApprovalSignatureRecord, ApprovalState, ReadOnlyStore, Store
 from strongroom.testing import RecordingEvents
@@ -142,7 +145,8 @@ async def approve_all(home, *officers):
     store = Store.open(home.database)
     try:
         for record in store.list_approvals(state=ApprovalState.OPEN, limit=10):
-            for officer in officers:
+            signed = {row.officer for row in store.list_approval_signatures(record.id)}
+            for officer in set(officers) - signed:
                 signature = key_of(officer).sign(record.document, "approval@strongroom")
                 row = ApprovalSignatureRecord(record.id, officer, signature, record.created_at)
                 await store.write(lambda tx, row=row: tx.insert_approval_signature(row))
@@ -242,3 +246,60 @@ def test_a_member_that_joins_can_be_cut_off_at_every_step(made, tmp_path):
         service.wait_for('"member": "gamma"')
         assert ready.strongroom("members", "test", "--json").returncode == 0
         assert service.stop() == 0
+
+
+def a_token_in_use(home, folder):
+    """Initialise a token labelled as gamma's, with an object on it; returns its serial number."""
+    (home.tokens / "gamma").mkdir()
+    folder.mkdir()
+    (folder / "tokens").symlink_to(home.tokens / "gamma")
+    with softhsm_module(folder) as module:
+        so_pin, user_pin = Secret(b"officer-of-before"), Secret(b"user-of-before")
+        serial = initialise_token(module, label="strongroom-gamma", so_pin=so_pin, user_pin=user_pin).serial
+        (slot,) = [one for one in module.slots() if module.token_info(one).serial == serial]
+        session = module.open_session(slot, read_write=True)
+        module.login(session, UserType.USER, user_pin.reveal())
+        template = {
+            Attribute.CLASS: ObjectClass.DATA,
+            Attribute.TOKEN: True,
+            Attribute.PRIVATE: False,
+            Attribute.VALUE: b"of somebody",
+        }
+        module.create_object(session, template)
+    return serial
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1_800)
+def test_a_token_in_use_is_erased_under_an_approval_alone(made, tmp_path):
+    ready = made.ready._replace(home=copy_home(made.ready.home.root, tmp_path / "home"))
+    pins = {**ready.so_pins(), "gamma": "officer-of-before"}
+    serial = a_token_in_use(ready.home, tmp_path / "before")
+    content = {path: path.read_bytes() for path in (ready.home.tokens / "gamma").rglob("*.object")}
+
+    def add(name="gamma", **more):
+        work = add_member(
+            ready.home, name, events=RecordingEvents(), clock=SystemClock(), progress=steps.append,
+            described=ScriptMember(name=name, profile="softhsm2"), **more,
+            so_pin=lambda member: Secret(pins[member.name].encode()),
+        )  # fmt: skip
+        return asyncio.run(work)
+
+    steps: list[str] = []
+    with pytest.raises(ApprovalRequiredError, match="ResetMember needs an approval"):
+        add(reset_serial=serial)
+    assert {path: path.read_bytes() for path in (ready.home.tokens / "gamma").rglob("*.object")} == content
+    asyncio.run(approve_all(ready.home, "anna"))
+    with pytest.raises(ApprovalRequiredError, match="ResetMember needs an approval"):
+        add(reset_serial=serial)
+    assert not any("ERASING" in step for step in steps)
+    asyncio.run(approve_all(ready.home, "ben"))
+    with pytest.raises(ApprovalRequiredError, match="AddMember needs an approval"):
+        add(reset_serial=serial)
+    assert any("ERASING" in step for step in steps)
+    asyncio.run(approve_all(ready.home, "anna", "ben"))
+    assert add(reset_serial=serial).is_clean
+    assert not any(
+        b"of somebody" in path.read_bytes() for path in (ready.home.tokens / "gamma").rglob("*.object")
+    )
+    assert ready.so_pins()["gamma"] == "officer-of-before", "the PIN of its security officer stays"

@@ -121,8 +121,16 @@ def reconcile(output: Output, *, member: str | None, repair: bool) -> None:
     metavar="MEMBER=PATH",
     help="The PIN of a member's security officer: the first line of a file that nobody else may read. Else it is asked for.",
 )
+@click.option(
+    "--reset",
+    default="",
+    metavar="SERIAL",
+    help="With --member-file: ERASE the token with this serial number, with all its keys, and take it in place of a blank one.",
+)
 @reporting
-def add(output: Output, *, name: str, member_file: Path | None, so_pin_files: tuple[str, ...]) -> None:
+def add(
+    output: Output, *, name: str, member_file: Path | None, so_pin_files: tuple[str, ...], reset: str
+) -> None:
     """Give member NAME, whose token is new, replaced or emptied, what it needs to serve.
 
     All members get new keys for keys to travel under; then the root and the Direct keys are copied to NAME, and
@@ -134,6 +142,8 @@ def add(output: Output, *, name: str, member_file: Path | None, so_pin_files: tu
     from strongroom.wiring.member_addition import add_member
     from strongroom.wiring.new_member import read_member_file
 
+    if reset and member_file is None:
+        raise click.UsageError("--reset goes with --member-file: it erases the token of a member that is new")
     home = Home(home_from_environment())
     require_complete(home)
     work = add_member(
@@ -144,6 +154,7 @@ def add(output: Output, *, name: str, member_file: Path | None, so_pin_files: tu
         progress=output.progress,
         described=None if member_file is None else read_member_file(member_file),
         so_pin=so_pin_source(home, so_pin_files),
+        reset_serial=reset,
     )
     report = asyncio.run(work)
     output.document({"reports": [report]})

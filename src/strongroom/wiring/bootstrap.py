@@ -20,6 +20,7 @@ MemberMode = Literal[
     "probe",
     "make-token",
     "set-user-pin",
+    "reset-token",
     "change-pin",
     "prove-pin",
 ]
@@ -27,10 +28,20 @@ MemberMode = Literal[
 security officer) accept admin verbs and are used by ``init`` only. ``initialise`` initialises a blank token and ends.
 ``probe`` tries what the token can do, as user, and ends. ``make-token`` and ``set-user-pin`` are the two halves of
 ``initialise``, each of which may be repeated after an interruption. ``change-pin`` logs in and sets another PIN,
-``prove-pin`` logs in with it (``wiring.pin_work``)."""
+``prove-pin`` logs in with it (``wiring.pin_work``). ``reset-token`` erases a token under an approval."""
 PIN_MODES: Final = frozenset({"change-pin", "prove-pin"})
-ONCE_MODES: Final = frozenset({"initialise", "probe", "make-token", "set-user-pin"})
+ONCE_MODES: Final = frozenset({"initialise", "probe", "make-token", "set-user-pin", "reset-token"})
 """The modes of a worker that does one thing and ends (``wiring.member_tokens``)."""
+
+
+class ApprovedReset(msgspec.Struct, frozen=True):
+    """Which token is to be erased, and what proves that officers approved it."""
+
+    token_serial: str
+    records: list[bytes]
+    """The chain behind the genesis."""
+    request: bytes
+    signatures: list[bytes]
 
 
 class MemberBootstrap(msgspec.Struct, frozen=True):
@@ -79,6 +90,8 @@ class MemberBootstrap(msgspec.Struct, frozen=True):
     """The record of the PIN's last change (``wiring.pin_changes``)."""
     token_may_exist: bool = False
     """Of the mode ``make-token``: whether an earlier try may have made the token."""
+    reset: ApprovedReset | None = None
+    """Of the mode ``reset-token``."""
 
     def __repr__(self) -> str:
         return f"MemberBootstrap({self.mode} {self.name})"

@@ -13,7 +13,7 @@ import msgspec
 from strongroom.config import Home, MemberConfig, PinSource
 from strongroom.core import Clock, HomeError, PinRefusedError, Secret
 from strongroom.hsm.token import Profile, load_profile, write_softhsm_config
-from strongroom.wiring.bootstrap import Started
+from strongroom.wiring.bootstrap import ApprovedReset, MemberMode, Started
 from strongroom.wiring.cluster_setup import Progress, SetUpMember
 from strongroom.wiring.durable_files import overwrite_and_remove
 from strongroom.wiring.home import runtime_folder_path
@@ -103,14 +103,17 @@ class NewMember:
             raise HomeError(f"the journal does not say which token member {config.name} has")
         return SetUpMember(config, journal.token, journal.wrapping)
 
-    def make_pins(self) -> MemberJournal:
-        """Make both PINs and seal them. Whatever was there was never set on a token."""
+    def make_pins(self, so_pin: Secret | None = None) -> MemberJournal:
+        """Make both PINs and seal them. Whatever was there was never set on a token.
+
+        ``so_pin``: of a token that is to be erased, whose security officer's PIN stays.
+        """
         self._progress(f"making the PINs of member {self._member.name}, and sealing them")
         earlier = self._home.root / delivery_path(self._member.name)
         if earlier.exists():  # of another token, which may still be somewhere
             earlier.rename(earlier.with_suffix(f".before-{int(self._clock.now())}.age"))
         for role in ("user", "so"):
-            pin = generate_pin(self._profile)
+            pin = so_pin if role == "so" and so_pin is not None else generate_pin(self._profile)
             try:
                 self._seal(pin, role)
             finally:
@@ -124,6 +127,16 @@ class NewMember:
         if self._member.profile == _SOFTHSM:
             write_softhsm_config(self._home.tokens / f"{name}.conf", self._home.tokens / name)
         started = await self._work("make-token", self.blank_config, is_again=is_again)
+        return MemberJournal(MemberStep.TOKEN_MADE, started.token)
+
+    async def reset_token(self, order: ApprovedReset) -> MemberJournal:
+        """Erase the token that officers approved, and give it the member's label. May be repeated under the approval."""
+        self._progress(f"ERASING the token {order.token_serial} for member {self._member.name}")
+        if self._member.profile == _SOFTHSM:
+            write_softhsm_config(
+                self._home.tokens / f"{self._member.name}.conf", self._home.tokens / self._member.name
+            )
+        started = await self._work("reset-token", self.blank_config, is_again=False, reset=order)
         return MemberJournal(MemberStep.TOKEN_MADE, started.token)
 
     def deliver_so_pin(self, journal: MemberJournal, recipients: tuple[str, ...]) -> None:
@@ -164,7 +177,9 @@ class NewMember:
         for role in ("user", "so"):
             overwrite_and_remove(self._home.root / self._path(role))
 
-    async def _work(self, mode: str, config: MemberConfig, *, is_again: bool) -> Started:
+    async def _work(
+        self, mode: MemberMode, config: MemberConfig, *, is_again: bool, reset: ApprovedReset | None = None
+    ) -> Started:
         pins = Pins(self._open("user"), self._open("so"))
         marker = f"{config.name}{_SO_MARKER}"
         try:
@@ -172,13 +187,13 @@ class NewMember:
             bootstrap = member_bootstrap(
                 config,
                 self._home,
-                "make-token" if mode == "make-token" else "set-user-pin",
+                mode,
                 pin=pins.user.reveal(),
                 so_pin=pins.security_officer.reveal(),
                 sockets=runtime_folder_path(self._home),
                 generation=0,
             )
-            bootstrap = msgspec.structs.replace(bootstrap, token_may_exist=is_again)
+            bootstrap = msgspec.structs.replace(bootstrap, token_may_exist=is_again, reset=reset)
             child = await start_member(bootstrap, member_environment(config, self._home))
         except PinRefusedError as error:
             if error.ckr is None or error.ckr in _PIN_FORM:

@@ -14,6 +14,7 @@ import contextlib
 import fcntl
 import os
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Final
 
 from strongroom.config import Home, MemberConfig, load_config
@@ -50,8 +51,14 @@ from strongroom.wiring.cluster_setup import (
 from strongroom.wiring.custody_home import chain_of_home
 from strongroom.wiring.home import restore_runtime_folder
 from strongroom.wiring.init_script_form import ScriptMember
-from strongroom.wiring.member_approval import ApprovedAddition, admit_addition, approve_addition, pin_member
-from strongroom.wiring.new_member import Joining
+from strongroom.wiring.member_approval import (
+    ApprovedAddition,
+    admit_addition,
+    approve_addition,
+    approve_reset,
+    pin_member,
+)
+from strongroom.wiring.new_member import Joining, Resetting
 
 _PROOF_LIMIT_S: Final = 30.0
 
@@ -65,11 +72,13 @@ async def add_member(
     progress: Progress,
     described: ScriptMember | None = None,
     so_pin: Callable[[MemberConfig], Secret] | None = None,
+    reset_serial: str = "",
 ) -> DriftReport:
     """Give a configured member what it needs; returns what was found and copied.
 
     ``described``: a member that is new, whose blank token is initialised first. ``so_pin``: presents the PIN of a member's
-    security officer; else it lies in the home. In a home with officers it takes an approved ``AddMember``.
+    security officer; else it lies in the home. In a home with officers it takes an approved ``AddMember``. ``reset_serial``: a
+    token with keys that the new member is to have, which is ERASED first, under an approved ``ResetMember``.
     Raises ConfigError for a member that is not configured or an officer's PIN that is not there, PinRefusedError for
     a PIN that was refused, ApprovalRequiredError, HomeError when another such command is at work, HsmIntegrityError when a
     member holds another key than it should, and HsmError when one does not answer: all must.
@@ -90,7 +99,9 @@ async def add_member(
             if joining.is_joined:
                 joining.end()
                 return DriftReport(name, clock.now(), 0)
-            await joining.prepare(chain)
+            present = so_pin or pins_of(home).security_officer
+            approved = partial(approve_reset, home, config, store, serial=reset_serial, clock=clock)
+            await joining.prepare(chain, Resetting(approved, present) if reset_serial else None)
         others = [member for member in configured if joining is None or member.name != name]
         members = others if joining is None else [*others, joining.config]
         (added,) = (member for member in members if member.name == name)

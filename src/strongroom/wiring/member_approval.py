@@ -6,12 +6,14 @@ from typing import Final, NamedTuple
 
 from strongroom.audit import AuditLog
 from strongroom.config import Config, Home, MemberConfig
-from strongroom.core import Clock
+from strongroom.core import ApprovalRequiredError, Clock
 from strongroom.custody import SESSION_S
 from strongroom.service import ApprovalDesk, Asker, CustodyBook
 from strongroom.storage import SignatureKind, Store
+from strongroom.wiring.bootstrap import ApprovedReset
 from strongroom.wiring.cluster_setup import Doors, Progress
-from strongroom.wiring.new_member import Joining
+from strongroom.wiring.new_member import Joining, ResetOrder
+from strongroom.wiring.reset_approval import RESET_MEMBER
 
 _VERB: Final = "AddMember"
 _WRITER: Final = "members"
@@ -53,11 +55,30 @@ async def approve_addition(
             f"asking whether the officers approved that member {added.name} is added, with the token {token}"
         )
         request_id = await _claimed(
-            home, store, book, {"member": added.name, "token_serial": token}, clock=clock
+            home, store, book, _VERB, {"member": added.name, "token_serial": token}, clock=clock
         )
         if joining is not None:
             joining.claimed(request_id)
     return _read(store, request_id)
+
+
+async def approve_reset(
+    home: Home, config: Config, store: Store, member: str, claimed: str, *, serial: str, clock: Clock
+) -> ResetOrder:
+    """Return what lets a member's token be erased. ``claimed``: the request that an interrupted run claimed, or empty.
+
+    Raises ApprovalRequiredError, which names the request that officers are to sign, and makes it if there is none.
+    """
+    book = CustodyBook(store, None if config.custody is None else config.custody.genesis_sha256)
+    record = store.get_approval(claimed) if claimed else None
+    if record is None or record.expires_at <= clock.now():
+        parameters = {"member": member, "token_serial": serial}
+        claimed = await _claimed(home, store, book, RESET_MEMBER, parameters, clock=clock)
+    found = _read(store, claimed)
+    if found is None:
+        raise ApprovalRequiredError(f"{RESET_MEMBER} needs officers, and this home has none")
+    reset = ApprovedReset(serial, list(found.records), found.request, list(found.signatures))
+    return ResetOrder(claimed, reset)
 
 
 async def admit_addition(doors: Doors, approval: ApprovedAddition | None, name: str) -> None:
@@ -81,12 +102,12 @@ async def pin_member(doors: Doors, approval: ApprovedAddition | None, name: str,
 
 
 async def _claimed(
-    home: Home, store: Store, book: CustodyBook, parameters: dict[str, str], *, clock: Clock
+    home: Home, store: Store, book: CustodyBook, verb: str, parameters: dict[str, str], *, clock: Clock
 ) -> str:
     audit = AuditLog.open(home.audit, _WRITER, clock=clock)
     try:
         desk = ApprovalDesk(store, book, audit, clock=clock)
-        ticket = await desk.require(_VERB, dict(parameters), Asker(f"local/{os.geteuid()}"))
+        ticket = await desk.require(verb, dict(parameters), Asker(f"local/{os.geteuid()}"))
     finally:
         audit.close()
     return "" if ticket is None else ticket.approval

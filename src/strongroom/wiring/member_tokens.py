@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from strongroom.core import Secret, TokenNotFoundError
+from strongroom.core import Secret, SystemClock, TokenNotFoundError
 from strongroom.hsm.cryptoki import Module, ModuleLoadError
 from strongroom.hsm.token import (
     Profile,
@@ -17,11 +17,13 @@ from strongroom.hsm.token import (
     load_profile,
     make_token,
     protect_softhsm_store,
+    reset_token,
     set_user_pin,
     sync_softhsm_store,
 )
 from strongroom.wiring.bootstrap import MemberBootstrap, TokenFound, WrapTried
 from strongroom.wiring.events import LoggedEvents
+from strongroom.wiring.reset_approval import require_approved_reset
 
 
 class MadeToken(NamedTuple):
@@ -40,6 +42,8 @@ def work_once(bootstrap: MemberBootstrap) -> MadeToken:
             return make_member_token(bootstrap)
         case "set-user-pin":
             return set_member_pin(bootstrap)
+        case "reset-token":
+            return reset_member_token(bootstrap)
         case _:
             return probe_member(bootstrap)
 
@@ -76,6 +80,19 @@ def make_member_token(bootstrap: MemberBootstrap) -> MadeToken:
         identity = make_token(
             module, label=bootstrap.token_label or "", so_pin=so_pin, may_exist=bootstrap.token_may_exist
         )
+    module.finalize()
+    sync_store(bootstrap)
+    return MadeToken(token_found(identity), [])
+
+
+def reset_member_token(bootstrap: MemberBootstrap) -> MadeToken:
+    """Erase a token, if the officers of the home approved just that. Raises ApprovalRequiredError, PinRefusedError, HsmError."""
+    require_approved_reset(bootstrap, now=int(SystemClock().now()))
+    profile = load_profile(bootstrap.profile, bootstrap.profile_changes)
+    module = load_module(bootstrap, profile)
+    serial = "" if bootstrap.reset is None else bootstrap.reset.token_serial
+    with lent_once(bootstrap.so_pin) as so_pin:
+        identity = reset_token(module, serial, label=bootstrap.token_label or "", so_pin=so_pin)
     module.finalize()
     sync_store(bootstrap)
     return MadeToken(token_found(identity), [])

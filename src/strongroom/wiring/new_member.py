@@ -5,8 +5,9 @@ interrupted ``strongroom members add`` goes on. What comes then, the exchange of
 """
 
 import tomllib
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -14,7 +15,7 @@ from strongroom.config import Home, MemberConfig, load_config, toml_value
 from strongroom.core import Clock, ConfigError, HomeError, Secret
 from strongroom.custody import Chain, CustodyState, Role
 from strongroom.storage import MemberRecord, Store
-from strongroom.wiring.bootstrap import TokenFound
+from strongroom.wiring.bootstrap import ApprovedReset, TokenFound
 from strongroom.wiring.cluster_setup import Progress
 from strongroom.wiring.durable_files import sync_folder, write_durably
 from strongroom.wiring.init_journal import MemberJournal, MemberStep
@@ -40,6 +41,8 @@ class _Journal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     came: MemberJournal
     approval: str = ""
     """The request under which it is added, once that was claimed."""
+    reset_approval: str = ""
+    """The request under which its token is erased, once that was claimed."""
     is_joined: bool = False
     """It is in the records and the configuration: all that is left to do is to remove what nobody needs any more."""
 
@@ -60,6 +63,22 @@ def read_member_file(path: Path) -> ScriptMember:
         raise ConfigError(f"{path}: {error}") from error
     check_member(member, is_alone=False)
     return member
+
+
+class ResetOrder(NamedTuple):
+    """What lets a token be erased, and by which request."""
+
+    approval: str
+    reset: ApprovedReset
+
+
+class Resetting(NamedTuple):
+    """How the leave to erase a token is come by."""
+
+    approved: Callable[[str, str], Awaitable[ResetOrder]]
+    """Claims the approval for a member, or goes on with the one that was claimed. Raises ApprovalRequiredError."""
+    so_pin: Callable[[MemberConfig], Secret]
+    """Presents the PIN of the token's security officer."""
 
 
 class Joining:
@@ -92,8 +111,11 @@ class Joining:
             raise HomeError(f"the journal does not say which token member {self._described.name} has")
         return found
 
-    async def prepare(self, chain: Chain | None) -> None:
-        """Initialise its token, unless that is done. Touches no token but a blank one. Raises as the steps of ``init``."""
+    async def prepare(self, chain: Chain | None, reset: Resetting | None = None) -> None:
+        """Initialise its token, unless that is done. Touches no token but a blank one, or the one that ``reset`` names.
+
+        Raises as the steps of ``init``, and ApprovalRequiredError for a token that officers have not let be erased.
+        """
         if chain is None:
             raise HomeError(
                 f"{self._home.root} has no officers, so nobody could be given the PIN of the new token's security officer",
@@ -101,6 +123,10 @@ class Joining:
             )
         recipients = _receivers(chain.state, self._described)
         came = None if self._journal is None else self._journal.came
+        if reset is not None and (
+            came is None or came.step in {MemberStep.PINS_SEALED, MemberStep.TOKEN_BEGUN}
+        ):
+            came = await self._reset(reset)
         if came is None:
             came = self._took(self._member.make_pins())
         if came.step in {MemberStep.PINS_SEALED, MemberStep.TOKEN_BEGUN}:
@@ -113,6 +139,16 @@ class Joining:
         if came.step is MemberStep.TOKEN_MADE:
             self._member.deliver_so_pin(came, recipients)
             self._took(await self._member.set_user_pin(came))
+
+    async def _reset(self, reset: Resetting) -> MemberJournal:
+        so_pin = reset.so_pin(self._member.blank_config)  # anew each time: it may have been the wrong one
+        came = self._took(self._member.make_pins(so_pin))
+        order = await reset.approved(self._described.name, self._there().reset_approval)
+        self._save(msgspec.structs.replace(self._there(), reset_approval=order.approval))
+        for folder in ("pins", "used"):
+            (self._home.custody / folder / self.name).unlink(missing_ok=True)
+        self._took(msgspec.structs.replace(came, step=MemberStep.TOKEN_BEGUN))
+        return self._took(await self._member.reset_token(order.reset))
 
     def claimed(self, approval: str) -> None:
         """Note under which request it is added, before anything is done under it."""
@@ -164,8 +200,8 @@ class Joining:
         )
 
     def _took(self, came: MemberJournal) -> MemberJournal:
-        approval = self.approval
-        self._save(_Journal(1, self._described, came, approval))
+        there = self._journal or _Journal(1, self._described, came)
+        self._save(msgspec.structs.replace(there, came=came))
         return came
 
     def _save(self, journal: _Journal) -> None:

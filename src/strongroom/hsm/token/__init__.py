@@ -25,7 +25,7 @@ from strongroom.hsm.token._card import Card, CardKey, CardSelector
 from strongroom.hsm.token._counters import RecoveryCounters
 from strongroom.hsm.token._data_objects import DataVerbs
 from strongroom.hsm.token._direct import DirectVerbs
-from strongroom.hsm.token._initialise import initialise_token, make_token, set_user_pin
+from strongroom.hsm.token._initialise import initialise_token, make_token, reset_token, set_user_pin
 from strongroom.hsm.token._pin import PinAttempts, PinTry, UnkeptAttempts
 from strongroom.hsm.token._pin_change import PinNotChangedError, change_pin, prove_pin
 from strongroom.hsm.token._profile import WRAP_PREFERENCE, Profile, known_profiles, load_profile
@@ -82,6 +82,7 @@ __all__ = [
     "make_token",
     "protect_softhsm_store",
     "prove_pin",
+    "reset_token",
     "set_user_pin",
     "sync_softhsm_store",
     "write_softhsm_config",

@@ -4,7 +4,13 @@ from collections.abc import Iterable
 
 from strongroom.core import HsmRequestError, Secret, TokenNotFoundError
 from strongroom.hsm.cryptoki import Module, TokenFlag, TokenInfo
-from strongroom.hsm.token._access import identity_of, initialised_tokens, log_in, select_token
+from strongroom.hsm.token._access import (
+    identity_of,
+    initialised_tokens,
+    log_in,
+    refuse_risky_login,
+    select_token,
+)
 from strongroom.hsm.token._classification import translated
 from strongroom.hsm.token._values import Role, TokenIdentity, TokenSelector
 
@@ -38,6 +44,21 @@ def make_token(module: Module, *, label: str, so_pin: Secret, may_exist: bool = 
     with translated("initialising the token"):
         module.init_token(_empty_slot(module, tokens.values()), so_pin.reveal(), label)
     # C_InitToken may move the token to another slot.
+    return identity_of(select_token(module, TokenSelector(label=label))[1])
+
+
+def reset_token(module: Module, serial: str, *, label: str, so_pin: Secret) -> TokenIdentity:
+    """Initialise a token anew (C_InitToken), which ERASES it; its security officer's PIN is the present one and stays.
+
+    Whether it may be done is the caller's to know. Raises TokenNotFoundError, PinRefusedError, HsmRequestError when another
+    token has the label, HsmError.
+    """
+    slot, info = select_token(module, TokenSelector(serial=serial))
+    refuse_risky_login(info, Role.SECURITY_OFFICER)
+    if any(other.label == label and other.serial != serial for other in initialised_tokens(module).values()):
+        raise HsmRequestError(f"another token is labelled {label!r}")
+    with translated("erasing the token"):
+        module.init_token(slot, so_pin.reveal(), label)
     return identity_of(select_token(module, TokenSelector(label=label))[1])
 
 
