@@ -37,7 +37,7 @@ def test_two_officers_let_the_token_be_erased_that_they_named():
 @pytest.mark.parametrize(
     ("tried", "now"),
     [
-        (lambda: bootstrap(), NOW),
+        (bootstrap, NOW),
         (lambda: bootstrap(asked(), "anna"), NOW),
         (lambda: bootstrap(asked(), "anna", "anna"), NOW),
         (lambda: bootstrap(asked(requester="user/anna"), "anna", "ben"), NOW),
