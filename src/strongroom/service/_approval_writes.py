@@ -44,11 +44,12 @@ def keep(tx: Transaction, *, record: ApprovalRecord, now: int) -> ApprovalRecord
     """
     if found := tx.list_approvals_asking_for(record.act, now=now):
         return found[0]
-    if record.requester == JOBS.requester:
+    is_ours = record.requester == JOBS.requester
+    if is_ours:
         rejected = tx.list_approvals_asking_for(record.act, now=now, state=ApprovalState.REJECTED)
         if rejected:
             return rejected[0]
-    if tx.count_open_approvals(now=now) >= MAX_OPEN:
+    if not is_ours and tx.count_open_approvals(now=now) >= MAX_OPEN:
         raise ApprovalLimitError(MAX_OPEN, "of everybody")
     if tx.count_open_approvals(now=now, requester=record.requester) >= MAX_OPEN_OF_ONE:
         raise ApprovalLimitError(MAX_OPEN_OF_ONE, f"of {record.requester}")

@@ -1,15 +1,17 @@
 """``CustodyVerbs``: officers, rules, requests for approval and signatures; and acts of other verbs that need an approval."""
 
-from collections.abc import Awaitable, Callable, Mapping
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Self, TypeVar
 
 from strongroom.audit import AuditLog
 from strongroom.core import Clock
 from strongroom.custody import CUSTODY_VERBS, Json, changed_state, document_hash, write_document
 from strongroom.service._approval_errors import CustodyNotKeptError
-from strongroom.service._approval_reading import evidence_of, find, opened, shown
+from strongroom.service._approval_reading import act_digest, evidence_of, find, opened, shown
 from strongroom.service._approval_signing import SignatureDesk, Taken
 from strongroom.service._approval_values import (
+    JOBS,
     ApprovalInfo,
     ApprovalPage,
     ApprovalStanding,
@@ -72,6 +74,26 @@ class CustodyVerbs(AuditedVerbs):
             return await act("")
         return await self.custody.desk.run(verb, parameters, asker, act, is_done=is_done)
 
+    async def not_waiting(
+        self, verb: str, key_ids: Iterable[str], parameters_of: Callable[[str], dict[str, Json] | None]
+    ) -> list[str]:
+        """Return the keys on which the service itself can work now: officers were not asked, or have decided.
+
+        ``parameters_of``: what they approve of a key; None where nobody need. Others have their turn meanwhile: it may be many.
+        """
+        ready, waits = [], dict[str, bool]()
+        for key_id in key_ids:
+            parameters = parameters_of(key_id)
+            if parameters is not None and self.custody is not None:
+                act = act_digest(verb, parameters, JOBS.requester)
+                if act not in waits:
+                    await asyncio.sleep(0)
+                    waits[act] = self.custody.desk.must_wait(verb, parameters, JOBS)
+                if waits[act]:
+                    continue
+            ready.append(key_id)
+        return ready
+
     @property
     def has_officers(self) -> bool:
         """Whether anything is approved by anybody here. Raises CustodyBrokenError, StorageError."""
@@ -96,7 +118,10 @@ class CustodyVerbs(AuditedVerbs):
             state = None if stands is None else _STATES.get(stands)
             behind = None if after is None else find(reader, after)
             found = reader.list_approvals(state=state, after=behind, limit=limit + 1)
-            infos = [self._info(record) for record in found[:limit]]
+            infos = []
+            for record in found[:limit]:
+                infos.append(self._info(record))
+                await asyncio.sleep(0)  # each counts signatures: others have their turn
             fitting = tuple(info for info in infos if stands in {None, info.stands})
             return ApprovalPage(fitting, found[limit - 1].id if len(found) > limit else None)
 

@@ -46,14 +46,8 @@ class DestructionVerbs(CustodyVerbs):
             return _told(gone)
 
         due = lifecycle.list_due(limit=_MOST_LOOKED_AT)
-        due = [key_id for key_id in due if not self._waits_for_officers_to_end(key_id)]
+        due = await self.not_waiting(DESTROY_HSM_KEY, due, self._direct_end_of)
         return await do_due_work(self._audit, DESTROY_EVENT, due[:_MOST_AT_ONCE], destroy)
-
-    def _waits_for_officers_to_end(self, key_id: str) -> bool:
-        parameters = self._direct_end_of(key_id)
-        if parameters is None or self.custody is None:
-            return False
-        return self.custody.desk.must_wait(DESTROY_HSM_KEY, parameters, JOBS)
 
     def _direct_end_of(self, key_id: str) -> dict[str, Json] | None:
         """Return what officers approve before a key is destroyed; None where nobody need."""

@@ -99,7 +99,7 @@ class RotationVerbs(CustodyVerbs):
             return told_of_rotation(await self.rotate_if_due(key_id))
 
         due = self._keyring.rotations.list_due(limit=_MOST_LOOKED_AT)
-        due = [key_id for key_id in due if not self._waits_for_officers(key_id)]
+        due = await self.not_waiting(CREATE_HSM_KEY, due, self._direct_version_of)
         return await do_due_work(self._audit, ROTATE_EVENT, due[:_MOST_AT_ONCE], rotate)
 
     async def rotate_if_due(self, key_id: str, *n_uses: int) -> Rotated | None:
@@ -115,12 +115,6 @@ class RotationVerbs(CustodyVerbs):
             lambda approval: rotations.rotate_due(key_id, *n_uses, approval=approval),
             is_done=lambda rotated: rotated is not None,
         )
-
-    def _waits_for_officers(self, key_id: str) -> bool:
-        parameters = self._direct_version_of(key_id)
-        if parameters is None or self.custody is None:
-            return False
-        return self.custody.desk.must_wait(CREATE_HSM_KEY, parameters, JOBS)
 
     def _direct_version_of(self, key_id: str) -> dict[str, Json] | None:
         """Return what officers approve before a key gets another version; None where nobody need."""
