@@ -1,6 +1,7 @@
 """``doctor`` on custody: configuration, genesis and database must tell of one chain, and its rules must be ones that can be met."""
 
 import asyncio
+import shutil
 
 import msgspec
 import pytest
@@ -9,14 +10,19 @@ from cli_support import make_home
 from fakes_custody import PEOPLE, change, genesis_body, signed_genesis
 from strongroom.cli._checks import findings_of
 from strongroom.cli._checks_custody import check_custody
-from strongroom.config import CustodyConfig, load_config
+from strongroom.config import CustodyConfig, Home, load_config
 from strongroom.custody import DEFAULT_RULES, Chain, document_hash
 from strongroom.storage import CustodyDocumentRecord, Store
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    return make_home(tmp_path_factory.mktemp("made") / "home")
+
+
 @pytest.fixture
-def home(tmp_path):
-    return make_home(tmp_path / "home")
+def home(made, tmp_path):
+    return Home(shutil.copytree(made.root, tmp_path / "home"))
 
 
 def _with_custody(home, genesis, *records, in_file=None):

@@ -1,27 +1,30 @@
 """``doctor`` on users: what a token shows without a login, against what its profile expects; and what it says it cannot see."""
 
-import msgspec
 import pytest
 
 from cli_support import make_home, record_cluster
 from strongroom.cli._checks_duties import check_duties
 from strongroom.cli._checks_home import recorded_serials
 from strongroom.cli._token_probe import FoundToken
-from strongroom.config import PinSource, load_config
+from strongroom.config import Home, MemberConfig, PinSource
 
 USABLE = ["LOGIN_REQUIRED", "USER_PIN_INITIALIZED", "TOKEN_INITIALIZED"]
 
 
 @pytest.fixture
 def home(tmp_path):
-    return make_home(tmp_path / "home")
+    """As much of a home as these checks look at."""
+    home = Home(tmp_path)
+    home.pins.mkdir()
+    (home.pins / "alpha").write_bytes(b"secret")
+    return home
 
 
 def _found(home, flags, profile="softhsm2", *, pin_form="password", pin=None, serial=None, source=None):
-    member = load_config(home.root).cluster.members[0]
-    member = msgspec.structs.replace(member, profile=profile, pin=source or member.pin)
+    member = MemberConfig(
+        name="alpha", profile=profile, pin=source or PinSource(file="pins/alpha"), token_label="alpha"
+    )
     if pin is not None:
-        (home.pins / "alpha").chmod(0o600)
         (home.pins / "alpha").write_bytes(pin)
     token = FoundToken("0123", "alpha", list(flags))
     found = list(check_duties(home, member, token, pin_form=pin_form, recorded_serial=serial))
@@ -79,6 +82,10 @@ def test_another_token_than_the_one_that_was_taken_in_fails(home):
     first, *_ = _found(home, USABLE, serial="9999")
     assert first.level == "fail"
     assert "it is another token" in first.message
+
+
+def test_the_serials_of_members_are_those_of_the_database(tmp_path):
+    home = make_home(tmp_path / "home")
     record_cluster(home)
     assert recorded_serials(home) == {"alpha": "0" * 16, "beta": "0" * 15 + "1"}
     home.database.unlink()
