@@ -35,6 +35,7 @@ from strongroom.wiring.home import (
     runtime_folder,
     sync_tree,
 )
+from strongroom.wiring.init_audit import record_initialised
 from strongroom.wiring.init_clearing import clear_tokens
 from strongroom.wiring.init_finish import (
     access_key_paths,
@@ -160,6 +161,7 @@ class _ScriptedInit:
                 genesis_sha256=self._journal.genesis_sha256,
             )
             finish_home(self._home, self._script, config, clock=self._clock, progress=self._progress)
+            await self._tell(members)
             self._save(msgspec.structs.replace(self._journal, is_configured=True))
         self._progress("removing what only init needed: the security officers' PINs are no longer here")
         for member in self._members.values():
@@ -167,6 +169,18 @@ class _ScriptedInit:
         self._home.unfinished_mark.unlink(missing_ok=True)
         sync_tree(self._home.root)
         self._file.remove()
+
+    async def _tell(self, members: list[SetUpMember]) -> None:
+        """Put it into the audit log; once more where an earlier run was cut off right here."""
+        root = self._journal.root
+        await record_initialised(
+            self._home,
+            {member.config.name: member.token for member in members},
+            cluster=self._script.cluster.name,
+            genesis_sha256=self._journal.genesis_sha256,
+            root_id=b"" if root is None else root.root_id,
+            clock=self._clock,
+        )
 
     async def _make_member(self, name: str) -> SetUpMember:
         member = self._members[name]

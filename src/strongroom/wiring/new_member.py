@@ -18,6 +18,7 @@ from strongroom.storage import MemberRecord, Store
 from strongroom.wiring.bootstrap import ApprovedReset, TokenFound
 from strongroom.wiring.cluster_setup import Progress
 from strongroom.wiring.durable_files import sync_folder, write_durably
+from strongroom.wiring.init_audit import record_joined
 from strongroom.wiring.init_journal import MemberJournal, MemberStep
 from strongroom.wiring.init_members import NewMember
 from strongroom.wiring.init_script import check_member
@@ -88,6 +89,7 @@ class Joining:
         """Raises ConfigError for a home that seals no PINs, or another description than the one that was begun."""
         self._home = home
         self._described = described
+        self._clock = clock
         self._path = home.root / f"member-{described.name}-journal.json"
         key = sealing_key(load_config(home.root).pins, home)
         self._member = NewMember(home, described, key, clock=clock, progress=progress)
@@ -163,6 +165,7 @@ class Joining:
             await store.write(lambda tx: tx.insert_member(record))
         if name not in {member.name for member in load_config(self._home.root).cluster.members}:
             self._configure()
+        await record_joined(self._home, name, self.token, approval=self.approval, clock=self._clock)
         self._save(msgspec.structs.replace(self._there(), is_joined=True))
         self.end()
 
