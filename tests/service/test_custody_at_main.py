@@ -7,7 +7,18 @@ import contextlib
 import msgspec
 import pytest
 
-from custody_worker import CREATE, SPEC, USAGE, Asking, CustodyHome, chain, genesis, key_named, seconds
+from custody_worker import (
+    CREATE,
+    SPEC,
+    USAGE,
+    Asking,
+    CustodyHome,
+    admission,
+    chain,
+    genesis,
+    key_named,
+    seconds,
+)
 from fakes_custody import approve, change
 from strongroom.config import load_config
 from strongroom.config._config import CustodyConfig
@@ -15,7 +26,8 @@ from strongroom.core import ApprovalRequiredError, ConfigError, Deadline, System
 from strongroom.custody import Chain, document_hash, write_document
 from strongroom.hsm.cluster import MemberState, Rules, WorkerEntry
 from strongroom.hsm.wire import GenerateDirect, PinCustody
-from strongroom.runtime._custody_keeping import CustodyKeeping, WorkerDoor
+from strongroom.runtime._custody_keeping import CustodyKeeping
+from strongroom.runtime._custody_telling import CustodyTelling, WorkerDoor
 from strongroom.runtime._key_making import KeyMaking
 from strongroom.runtime._key_requests import MakeKey
 from strongroom.runtime._reconciling import Reconciling
@@ -28,6 +40,7 @@ from strongroom.storage import (
     HsmKeyCopyRecord,
     HsmKeyRecord,
     HsmKeyState,
+    SignatureKind,
     Store,
 )
 from strongroom.testing import RecordingEvents
@@ -164,6 +177,14 @@ async def test_a_change_of_officers_reaches_the_members_that_serve(main):
         while (await main.door.place()).pinned_sequence != 1:
             await asyncio.sleep(0.1)
     assert main.custody.chain.state.officers["emil"].is_revoked
+    request = Asking(main.custody.chain.state)("CreateHsmKey", CREATE)
+    (signature,) = approve(request, "finn", kind="rejection")
+    rejected = await main.approved("CreateHsmKey", CREATE, state=ApprovalState.REJECTED, request=request)
+    row = ApprovalSignatureRecord(rejected, "finn", signature, 2.0, SignatureKind.REJECTION)
+    await main.store.write(lambda tx: tx.insert_approval_signature(row))
+    await CustodyTelling(main.store, main.custody, events=main.events).look([main.worker])
+    with pytest.raises(ApprovalRequiredError, match="executed or rejected already"):
+        await main.door.call(admission(request, "dora", "finn"))
     with pytest.raises(ApprovalRequiredError, match="have changed"):
         main.custody.approved(await main.approved("CreateHsmKey", CREATE), "CreateHsmKey", CREATE)
 

@@ -23,14 +23,31 @@ from strongroom.custody._acts import (
 from strongroom.custody._admitted import ENDS, MAKES, Admitted, CalledObject, act_of, object_of
 from strongroom.custody._canonical import canonical_json
 from strongroom.custody._chain import Chain
-from strongroom.custody._documents import Record, document_hash, read_document
+from strongroom.custody._documents import (
+    MAX_REQUEST_BYTES,
+    ApprovalRequest,
+    Record,
+    document_hash,
+    read_document,
+)
 from strongroom.custody._errors import ApprovalRefusedError, ChainError, CustodyError, Refusal
 from strongroom.custody._pin import Pin
 from strongroom.custody._quorum import MAX_CLOCK_SKEW_S, require_quorum, require_standing
+from strongroom.custody._requests import OpenRequest
 from strongroom.custody._spent_acts import SpentActs
 from strongroom.custody._standing import require_covered, use_standing
 
 MAX_ADMITTED: Final = 64
+
+
+class _WholeRequests:
+    """``UsedNonces`` by what a member remembers."""
+
+    def __init__(self, used: SpentActs) -> None:
+        self._used = used
+
+    def spend(self, nonce: str, *, until: int) -> None:
+        self._used.spend_part(nonce, "", until=until)
 
 
 class ActGate:
@@ -96,13 +113,28 @@ class ActGate:
         with self._lock:
             now = int(self._clock.now())
             self._verify(act, now)
-            if not act.is_standing:
-                self._used.require_unspent(act.request.nonce, "")
+            self._used.require_unspent(act.request.nonce, "")
             self._admitted = {k: one for k, one in self._admitted.items() if one.executed or one.ends > now}
             self._admitted.pop(key, None)
             while len(self._admitted) >= MAX_ADMITTED:
                 del self._admitted[next(iter(self._admitted))]  # the oldest: whoever sent it sends it again
             self._admitted[key] = act
+
+    def reject(self, request: bytes, signature: bytes) -> None:
+        """Remember that a request was rejected, or a standing approval taken back (``OpenRequest.rejected``).
+
+        Raises ApprovalRefusedError for a rejection that does not count, or of what was spent before, MalformedDocumentError.
+        """
+        rejected = read_document(request, ApprovalRequest, max_bytes=MAX_REQUEST_BYTES)
+        with self._lock:
+            self._require_reached()
+            now = int(self._clock.now())
+            OpenRequest(rejected).rejected(
+                self._chain.state, signature, now=now, used=_WholeRequests(self._used)
+            )
+            self._admitted = {
+                key: act for key, act in self._admitted.items() if act.request.nonce != rejected.nonce
+            }
 
     def check(self, verb: str, parameters: Mapping[str, object]) -> None:
         """Return if the call may run, and spend its approval. Raises ApprovalRequiredError.

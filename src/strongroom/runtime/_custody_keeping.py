@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from strongroom.core import ApprovalRequiredError, Clock, EventSink, HsmError, StorageError
+from strongroom.core import ApprovalRequiredError, Clock, EventSink
 from strongroom.custody import (
     STANDING_VERB,
     UNDO_S,
@@ -41,26 +41,19 @@ from strongroom.hsm.wire import (
     FollowChain,
     GenerateDirect,
     GenerateRoot,
+    RejectAct,
     WhereInChain,
     WireClient,
 )
+from strongroom.runtime._custody_telling import CustodyTelling, WorkerDoor
 from strongroom.runtime._late_acts import LateActs
 from strongroom.storage import ApprovalRecord, ApprovalState, HsmKeyRecord, SignatureKind, Store
 
 _ID_LEN: Final = 64
-_LOOK_EVERY_S: Final = 3.0
 _STEP_LIMIT_S: Final = 15.0
 _MOST_BYTES: Final = 700_000
 """Of records in one frame."""
 _OVER: Final = frozenset({ApprovalState.REJECTED, ApprovalState.VOID})
-
-
-class WorkerDoor(NamedTuple):
-    """Where main speaks to a worker of its own."""
-
-    member: str
-    admin_path: str
-    pid: int
 
 
 class ApprovedAct(NamedTuple):
@@ -91,16 +84,22 @@ class CustodyKeeping:
         return self._chain
 
     def start(self, doors: Callable[[], Iterable[WorkerDoor]]) -> None:
-        """Begin to show the workers that run (``doors()``) each change of officers and rules."""
-        self._telling = asyncio.ensure_future(self._tell(doors))
+        """Begin to show the workers that run (``doors()``) each change of officers and rules, and what was rejected."""
+        telling = CustodyTelling(self._store, self, events=self._events)
+        self._telling = asyncio.ensure_future(telling.run(doors))
 
     def close(self) -> None:
         """End."""
         if self._telling is not None:
             self._telling.cancel()
 
-    async def introduce(self, door: WorkerDoor) -> None:
-        """Show a worker the chain as far as it lacks it. Raises HsmError when it does not answer.
+    def head(self) -> str:
+        """Return the hash of the newest document, as the database has it now. Raises StorageError."""
+        self._follow_database()
+        return self._chain.state.head
+
+    async def introduce(self, door: WorkerDoor, rejections: Iterable[RejectAct] = ()) -> None:
+        """Show a worker the chain as far as it lacks it, and what was rejected. Raises HsmError when it does not answer.
 
         One that remembers a later record than the database has, or another, lets nothing be done that needs an approval; it
         is told as an event, and may serve otherwise.
@@ -109,6 +108,9 @@ class CustodyKeeping:
         client = await WireClient.connect(door.admin_path, only_pid=door.pid)
         try:
             await self._show(client, door.member)
+            for rejection in rejections:
+                with contextlib.suppress(ApprovalRequiredError):  # it is over anyway, or was told before
+                    await client.call(rejection, timeout_s=_STEP_LIMIT_S)
         finally:
             client.close()
 
@@ -244,23 +246,6 @@ class CustodyKeeping:
             return None
         signatures = self._signatures(record.id)
         return ApprovedAct(record.id, AdmitAct(record.document, signatures, int(record.executed_at)))
-
-    async def _tell(self, doors: Callable[[], Iterable[WorkerDoor]]) -> None:
-        while True:
-            await asyncio.sleep(_LOOK_EVERY_S)
-            before = self._chain.state.head
-            with contextlib.suppress(StorageError):  # the next look finds it
-                self._follow_database()
-            if self._chain.state.head == before:
-                continue
-            for door in list(doors()):
-                try:
-                    await self.introduce(door)
-                except (
-                    HsmError,
-                    StorageError,
-                ) as error:  # it is shown when it starts again, and before it is asked
-                    self._events.emit("custody.not_told", member=door.member, cause=error.message)
 
     async def _show(self, client: WireClient, member: str) -> None:
         place = await client.call(WhereInChain(), timeout_s=_STEP_LIMIT_S)

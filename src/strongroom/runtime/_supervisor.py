@@ -31,7 +31,8 @@ from strongroom.hsm.cluster import (
     quarantine_of,
 )
 from strongroom.runtime._control import ControlServer
-from strongroom.runtime._custody_keeping import CustodyKeeping, WorkerDoor
+from strongroom.runtime._custody_keeping import CustodyKeeping
+from strongroom.runtime._custody_telling import WorkerDoor
 from strongroom.runtime._keeper import MemberKeeper
 from strongroom.runtime._pin_changing import PinChanging
 from strongroom.runtime._reconciling import Reconciling

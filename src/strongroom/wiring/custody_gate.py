@@ -117,6 +117,14 @@ class MemberCustody:
         except CustodyError as error:
             raise ApprovalRequiredError(error.message, next_step=error.next_step) from error
 
+    def reject(self, request: bytes, signature: bytes) -> None:
+        """Remember that a request was rejected. Raises ApprovalRequiredError, also for one that was spent before."""
+        gate = self._with_officers()
+        try:
+            gate.reject(request, signature)
+        except CustodyError as error:
+            raise ApprovalRequiredError(error.message, next_step=error.next_step) from error
+
     def pin(self, genesis: bytes) -> CustodyPlace:
         """Pin a genesis for good. Raises ApprovalRequiredError for one that its officers did not sign, or another one.
 

@@ -102,6 +102,25 @@ def test_a_standing_approval_ends_with_its_officers(member):
         member.gate.admit(*parts, parameters=canonical_json(CREATE))
 
 
+def test_what_was_rejected_is_done_no_more_also_after_a_restart(member):
+    request = member.ask("AllowStanding", STANDING)
+    data, signatures = write_document(request), approve(request, "dora", "emil")
+    member.gate.admit(data, signatures, parameters=canonical_json(CREATE))
+    member.run(generate(1))
+    with pytest.raises(ApprovalRefusedError, match="is no crypto-officer"):
+        member.gate.reject(data, approve(request, "anna", kind="rejection")[0])
+    with pytest.raises(ApprovalRefusedError, match="does not verify"):
+        member.gate.reject(data, signatures[0])
+    member.gate.reject(data, approve(request, "finn", kind="rejection")[0])
+    member.refused(generate(2), "no approval covers it")
+    for one in (member, Member(used=member.used)):
+        with pytest.raises(ApprovalRefusedError, match="executed or rejected already"):
+            one.gate.admit(data, signatures, parameters=canonical_json(CREATE))
+    request = member.approved("DestroyHsmKey", destroying(1, 5))
+    member.gate.reject(write_document(request), approve(request, "finn", kind="rejection")[0])
+    member.refused(destroy(5), "no approval covers it")
+
+
 def test_a_session_is_for_workers_that_serve_nobody_and_lasts_an_hour():
     parameters = {"member": "gamma", "token_serial": "1234"}
     serving = Member()

@@ -30,6 +30,7 @@ from strongroom.hsm.wire._custody_messages import (
     CustodyPlace,
     FollowChain,
     PinCustody,
+    RejectAct,
     WhereInChain,
 )
 from strongroom.hsm.wire._direct_messages import (
@@ -142,6 +143,7 @@ __all__ = [
     "Ping",
     "Pong",
     "Random",
+    "RejectAct",
     "Reply",
     "Request",
     "RootCheck",

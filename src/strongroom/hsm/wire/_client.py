@@ -15,6 +15,7 @@ from strongroom.hsm.wire._custody_messages import (
     CustodyPlace,
     FollowChain,
     PinCustody,
+    RejectAct,
     WhereInChain,
 )
 from strongroom.hsm.wire._direct_messages import (
@@ -104,6 +105,7 @@ _RESULT_TYPES: dict[type, Any] = {
     HoldsDirect: bool,
     InspectDirect: list[str],
     AdmitAct: None,
+    RejectAct: None,
     FollowChain: CustodyPlace,
     PinCustody: CustodyPlace,
     WhereInChain: CustodyPlace,
@@ -227,7 +229,7 @@ class WireClient(asyncio.Protocol):
     @overload
     async def call(self, call: ListObjects, *, timeout_s: float) -> list[ObjectEntry]: ...
     @overload
-    async def call(self, call: AdmitAct, *, timeout_s: float) -> None: ...
+    async def call(self, call: AdmitAct | RejectAct, *, timeout_s: float) -> None: ...
     @overload
     async def call(
         self, call: FollowChain | PinCustody | WhereInChain, *, timeout_s: float

@@ -62,6 +62,14 @@ class AdmitAct(_Message, frozen=True, array_like=True, tag="admit-act"):
     """Canonical JSON: the parameters of the act, where ``request`` is a standing approval for acts of its kind."""
 
 
+class RejectAct(_Message, frozen=True, array_like=True, tag="reject-act"):
+    """Remember that a request was rejected, or a standing approval taken back. Answered by None."""
+
+    request: _RequestBytes
+    signature: _Signature
+    """Of the officer who rejected it."""
+
+
 class PinCustody(_Message, frozen=True, array_like=True, tag="pin-custody"):
     """Pin a genesis in the token, for good; during initialisation only. Answered by CustodyPlace.
 
@@ -71,4 +79,4 @@ class PinCustody(_Message, frozen=True, array_like=True, tag="pin-custody"):
     genesis: _Document
 
 
-CustodyCall = FollowChain | AdmitAct | PinCustody | WhereInChain
+CustodyCall = FollowChain | AdmitAct | RejectAct | PinCustody | WhereInChain

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-from strongroom.hsm.wire import AdmitAct, CustodyPlace, FollowChain, PinCustody, WhereInChain
+from strongroom.hsm.wire import AdmitAct, CustodyPlace, FollowChain, PinCustody, RejectAct, WhereInChain
 
 
 class CustodyDoor(Protocol):
@@ -24,6 +24,10 @@ class CustodyDoor(Protocol):
         """Hold an approved act ready."""
         ...
 
+    def reject(self, request: bytes, signature: bytes) -> None:
+        """Remember that a request was rejected."""
+        ...
+
     def pin(self, genesis: bytes) -> CustodyPlace:
         """Pin a genesis for good."""
         ...
@@ -39,6 +43,9 @@ def custody_calls(custody: CustodyDoor) -> Mapping[type, Callable[[Any], object]
     def admit(call: AdmitAct) -> None:
         custody.admit(call.request, call.signatures, executed=call.executed, parameters=call.parameters)
 
+    def reject(call: RejectAct) -> None:
+        custody.reject(call.request, call.signature)
+
     def follow(call: FollowChain) -> CustodyPlace:
         return custody.follow(call.records)
 
@@ -48,4 +55,4 @@ def custody_calls(custody: CustodyDoor) -> Mapping[type, Callable[[Any], object]
     def where(_call: WhereInChain) -> CustodyPlace:
         return custody.place()
 
-    return {AdmitAct: admit, FollowChain: follow, PinCustody: pin, WhereInChain: where}
+    return {AdmitAct: admit, RejectAct: reject, FollowChain: follow, PinCustody: pin, WhereInChain: where}

@@ -1,0 +1,75 @@
+"""What the members that serve are told of officers without being asked: changes of the chain, and what was rejected."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterable
+from typing import Final, NamedTuple, Protocol
+
+from strongroom.core import EventSink, HsmError, StorageError
+from strongroom.hsm.wire import RejectAct
+from strongroom.storage import ApprovalState, SignatureKind, Store
+
+_LOOK_EVERY_S: Final = 3.0
+_MOST_REJECTIONS: Final = 20
+
+
+class WorkerDoor(NamedTuple):
+    """Where main speaks to a worker of its own."""
+
+    member: str
+    admin_path: str
+    pid: int
+
+
+class Shows(Protocol):
+    """Whoever shows a worker the chain (``CustodyKeeping``)."""
+
+    def head(self) -> str:
+        """Return the hash of the newest document, as the database has it now. Raises StorageError."""
+        ...
+
+    async def introduce(self, door: WorkerDoor, rejections: Iterable[RejectAct] = ()) -> None:
+        """Show a worker what it lacks of the chain, and what was rejected. Raises HsmError and StorageError."""
+        ...
+
+
+class CustodyTelling:
+    """Tells every worker once. Belongs to the event loop of main."""
+
+    def __init__(self, store: Store, shows: Shows, *, events: EventSink) -> None:
+        self._store = store
+        self._shows = shows
+        self._events = events
+        self._told: set[tuple[WorkerDoor, str]] = set()
+
+    async def run(self, doors: Callable[[], Iterable[WorkerDoor]]) -> None:
+        """Look every few seconds, until cancelled."""
+        while True:
+            await asyncio.sleep(_LOOK_EVERY_S)
+            with contextlib.suppress(StorageError):  # the next look finds it
+                await self.look(list(doors()))
+
+    async def look(self, doors: Iterable[WorkerDoor]) -> None:
+        """Tell these workers what they were not told. Raises StorageError."""
+        head, rejections = self._shows.head(), self._rejections()
+        news = {head, *rejections}
+        self._told = {(door, name) for door, name in self._told if name in news}
+        for door in doors:
+            untold = [name for name in news if (door, name) not in self._told]
+            if not untold:
+                continue
+            try:
+                await self._shows.introduce(door, [rejections[name] for name in untold if name in rejections])
+            except HsmError as error:  # it is shown when it starts again, and before it is asked
+                self._events.emit("custody.not_told", member=door.member, cause=error.message)
+            else:
+                self._told |= {(door, name) for name in untold}
+
+    def _rejections(self) -> dict[str, RejectAct]:
+        """Return the newest rejections by the ids of their requests: members keep on disk what they were told."""
+        found = {}
+        for record in self._store.list_approvals(state=ApprovalState.REJECTED, limit=_MOST_REJECTIONS):
+            for row in self._store.list_approval_signatures(record.id):
+                if row.kind is SignatureKind.REJECTION:
+                    found[record.id] = RejectAct(record.document, row.signature)
+        return found
