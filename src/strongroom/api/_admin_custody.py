@@ -154,7 +154,7 @@ def _read_signature(armoured: str) -> bytes:
 
 
 _OF_ONE = ("NotFoundException", "UnsupportedOperationException")
-_OF_SIGNATURES = (*_OF_ONE, "KMSInvalidStateException", "ApprovalRefusedException")
+_OF_SIGNATURES = (*_OF_ONE, "KMSInvalidStateException", "KMSInvalidSignatureException")
 
 CUSTODY_ROUTES = (
     AdminRoute(

@@ -273,7 +273,7 @@ ERROR_RULES: tuple[ErrorRule, ...] = (
     ErrorRule(NotExecutedError, "NotFoundException", 400, lambda error, _where: _sentence(error)),
     ErrorRule(ApprovalLimitError, "LimitExceededException", 400, lambda error, _where: _sentence(error)),
     ErrorRule(ApprovalOverError, "KMSInvalidStateException", 400, lambda error, _where: _sentence(error)),
-    ErrorRule(ApprovalRefusedError, "ApprovalRefusedException", 400, lambda error, _where: _sentence(error)),
+    ErrorRule(ApprovalRefusedError, "KMSInvalidSignatureException", 400, lambda error, _where: _sentence(error)),
     ErrorRule(CustodyError, "ValidationException", 400, lambda error, _where: _sentence(error)),
     ErrorRule(HsmIntegrityError, "KMSInternalException", 500, lambda _error, _where:
               "Stored key material does not authenticate. The operator must look at the service log."),

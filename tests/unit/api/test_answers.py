@@ -76,6 +76,7 @@ from strongroom.service import (
     PoliciesNotKeptError,
     UnfitGrantError,
 )
+from unit.api.custody_answers import CUSTODY_ERRORS
 from unit.api.key_store_answers import KEY_STORE_ERRORS
 from unit.api.served_answers import PLAINTEXT, served_answers
 from unit.api.version_answers import VERSION_ERRORS
@@ -144,6 +145,7 @@ ERRORS = [
     (StorageError("disk I/O error"), 500, "KMSInternalException", "The service refuses the request because its database cannot be read or written."),
     (ConfigError("/etc/strongroom"), 500, "KMSInternalException", "The service failed to handle the request."),
     *((error, 400, code, message) for error, code, message in KEY_STORE_ERRORS + VERSION_ERRORS),
+    *CUSTODY_ERRORS,
     (KeyError(PLAINTEXT), 500, "KMSInternalException", "The service failed to handle the request."),
 ]  # fmt: skip
 

@@ -141,7 +141,7 @@ async def test_attacks_by_signatures_are_refused_in_words(bench, door, custody):
     }
     for case, signature in cases.items():
         answer = await door.ask(f"approvals/{made['id']}/approve", {"signature": signature})
-        assert (answer.status, answer.code) == (400, "ApprovalRefusedException"), case
+        assert (answer.status, answer.code) == (400, "KMSInvalidSignatureException"), case
     good = armoured(bench.store, made["id"], "dora")
     for case in (good[:-40], good.replace("SSH SIGNATURE", "PGP SIGNATURE"), "", "x" * 8_193):
         answer = await door.ask(f"approvals/{made['id']}/approve", {"signature": case})
