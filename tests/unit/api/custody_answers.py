@@ -1,4 +1,4 @@
-"""How errors about officers and approvals are answered: error, status, code, message."""
+"""How errors about officers, approvals and the policy of the partition are answered: error, status, code, message."""
 
 from strongroom.custody import ApprovalRefusedError, Refusal, StateRefusedError
 from strongroom.service import (
@@ -9,6 +9,7 @@ from strongroom.service import (
     CustodyBrokenError,
     CustodyNotKeptError,
     NoRuleError,
+    NotApprovedError,
     NotExecutedError,
 )
 
@@ -30,5 +31,6 @@ CUSTODY_ERRORS = [
     (ApprovalLimitError(3, "of user/a"), 400, "LimitExceededException", "3 requests for approval of user/a wait already, and there may be no more."),
     (ApprovalOverError(ID, "has expired"), 400, "KMSInvalidStateException", "The request 0123456789ab has expired."),
     (ApprovalRefusedError(Refusal.TWICE, "anna"), 400, "KMSInvalidSignatureException", "One person counts once, whatever keys they hold: anna."),
+    (NotApprovedError("the partition is in FIPS mode"), 400, "UnsupportedOperationException", "The partition is in FIPS mode."),
     (StateRefusedError("anna shares a key"), 400, "ValidationException", "Anna shares a key."),
 ]  # fmt: skip
