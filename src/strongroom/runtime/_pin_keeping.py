@@ -17,7 +17,7 @@ import msgspec
 
 from strongroom.audit import AuditLog
 from strongroom.config import MemberConfig
-from strongroom.core import ApprovalRequiredError, EventSink, Secret, StrongroomError
+from strongroom.core import ApprovalRequiredError, EventSink, PinRefusedError, Secret, StrongroomError
 from strongroom.custody import Role
 from strongroom.hsm.wire import failure_from
 from strongroom.runtime._custody_keeping import CustodyKeeping
@@ -60,6 +60,7 @@ class PinKeeping:
         self._api_pids = api_pids
         self._events = events
         self._turn = asyncio.Lock()
+        self._for_a_person: set[str] = set()  # whose changes do not go on before the service starts anew
         self._catching_up: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -208,8 +209,12 @@ class PinKeeping:
                         change = self._changing.change_of(member)
                     except StrongroomError:
                         continue  # the member's next start says so
-                    if change is not None and not change.has_ended and self._serves(name):
-                        await self._renew(name, "a change of its PIN is to be finished")
+                    if change is None or change.has_ended or name in self._for_a_person:
+                        continue
+                    if self._serves(name):
+                        error = await self._renew(name, "a change of its PIN is to be finished")
+                        if isinstance(error, PinRefusedError):
+                            self._for_a_person.add(name)
 
 
 def _with(outcome: PinOutcome, **fields: str) -> PinOutcome:
