@@ -12,13 +12,13 @@ _CLIENTS = 8
 class Load:
     """Clients, each with a key of its own, in a loop of Encrypt and Decrypt, without retries, until told to stop."""
 
-    def __init__(self, service: RunningService) -> None:
+    def __init__(self, service: RunningService, *, clients: int = _CLIENTS) -> None:
         self.calls = 0
         self.failures: list[str] = []
         self.slowest_s = 0.0
         self._service = service
         self._stop = threading.Event()
-        self._threads = [threading.Thread(target=self._loop, args=(n,), daemon=True) for n in range(_CLIENTS)]
+        self._threads = [threading.Thread(target=self._loop, args=(n,), daemon=True) for n in range(clients)]
 
     def __enter__(self) -> Self:
         for thread in self._threads:

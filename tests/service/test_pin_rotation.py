@@ -55,7 +55,7 @@ def wait_until(condition, service, limit_s=90.0):
 @pytest.mark.timeout(300)
 def test_pins_rotate_under_load_with_a_member_killed_in_the_middle_and_no_call_fails(service):
     home, before = service.home, pins_of(service.home)
-    with Load(service) as load:
+    with Load(service, clients=3) as load:
         load.run_on(0.5)
         rotation = Rotation(home)
         rotation.start()

@@ -105,7 +105,7 @@ class Rotations(RuleBasedStateMachine):
 
 def test_no_sequence_of_kills_and_failures_loses_a_pin_or_locks_a_token():
     rules = settings(
-        max_examples=12,
+        max_examples=25,
         stateful_step_count=10,
         deadline=None,
         suppress_health_check=[HealthCheck.too_slow],
