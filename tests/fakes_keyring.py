@@ -2,6 +2,8 @@
 
 import asyncio
 import shutil
+import sqlite3
+from contextlib import closing
 
 from fakes_direct_keys import CLUSTER, fake_access
 from strongroom.core import MemberFailedError, NoMemberError
@@ -55,6 +57,13 @@ class OneMemberCluster:
             return await asked
         except MemberFailedError as error:
             raise NoMemberError(f"the last one said: {error.message}") from error
+
+
+def count_a_change(path) -> None:
+    """Have every process look at the database anew, as after a change of anybody."""
+    with closing(sqlite3.connect(path)) as connection, connection:
+        (count,) = connection.execute("PRAGMA user_version").fetchone()
+        connection.execute(f"PRAGMA user_version = {count + 1}")
 
 
 class HsmAndDatabase:

@@ -109,6 +109,12 @@ class Generation:
         return int(value)
 
 
+def count_changed_rows(connection: Connection) -> int:
+    """Return how many rows the connection ever wrote or deleted; also those of what was rolled back."""
+    dbapi: sqlite3.Connection = connection.connection.dbapi_connection  # type: ignore[assignment]
+    return dbapi.total_changes
+
+
 def count_change(connection: Connection) -> None:
     """Have the present transaction count as a change. Raises SQLAlchemyError."""
     count = int(connection.exec_driver_sql("PRAGMA user_version").scalar_one())

@@ -102,7 +102,8 @@ class Store(ReadOnlyStore):
         not know whether the work was done.
 
         ``work`` shares its transaction with others and holds the write lock of the database: it must be
-        short and must do no other I/O. Only DuplicateError may be caught inside it.
+        short and must do no other I/O. Only DuplicateError may be caught inside it. Where it wrote no row, the
+        generation stays as it was.
         """
         return await self._writer.write(work)
 

@@ -18,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from strongroom.core import StorageError
 from strongroom.storage._errors import translated, turn_refused
-from strongroom.storage._sqlite import WriteTurn, count_change, writing_engine
+from strongroom.storage._sqlite import WriteTurn, count_change, count_changed_rows, writing_engine
 from strongroom.storage._transaction import Transaction
 
 T = TypeVar("T")
@@ -29,7 +29,7 @@ _MAX_BATCH: Final = 256
 class _Item:
     """A piece of work and its outcome. Written by the writer thread, read by the loop afterwards."""
 
-    __slots__ = ("error", "future", "is_note", "loop", "result", "work")
+    __slots__ = ("error", "future", "has_changed", "is_note", "loop", "result", "work")
 
     def __init__(
         self, work: Callable[[Transaction], Any], loop: asyncio.AbstractEventLoop, *, is_note: bool
@@ -40,6 +40,7 @@ class _Item:
         self.future: asyncio.Future[None] = loop.create_future()
         self.result: Any = None
         self.error: BaseException | None = None
+        self.has_changed = False
 
 
 class GroupWriter:
@@ -115,7 +116,7 @@ class GroupWriter:
                 for item in batch:
                     if not item.future.cancelled():  # nobody waits for it, and it has not begun
                         _run_in_savepoint(self._connection, item)
-                if any(item.error is None and not item.is_note for item in batch):
+                if any(item.has_changed and not item.is_note for item in batch):
                     count_change(self._connection)
             # Here, and not before, everything in the batch is durable.
         except SQLAlchemyError as error:
@@ -145,8 +146,10 @@ class GroupWriter:
 def _run_in_savepoint(connection: Connection, item: _Item) -> None:
     """Run one work so that its failure leaves no trace. Raises SQLAlchemyError when that cannot be had."""
     connection.exec_driver_sql("SAVEPOINT work")
+    before = count_changed_rows(connection)
     try:
         item.result = item.work(Transaction(connection))
+        item.has_changed = count_changed_rows(connection) != before
     except BaseException as error:  # noqa: BLE001  # handed to the caller unchanged
         item.error = error
         # After some failures (disk full) SQLite has ended the whole transaction, and this raises.

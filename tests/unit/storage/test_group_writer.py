@@ -189,7 +189,7 @@ async def test_notes_leave_the_generation_of_everybody_alone(store, path):
         assert other.list_key_uses(key.key_id)[0].n_uses == 3
         assert (store.generation(), other.generation()) == before
         await asyncio.gather(
-            store.note(lambda _: None), store.write(lambda _: None)
+            store.note(lambda _: None), store.write(inserting(make.key()))
         )  # in one transaction, or in two
         assert store.generation() != before[0]
         assert other.generation() != before[1]
@@ -198,7 +198,7 @@ async def test_notes_leave_the_generation_of_everybody_alone(store, path):
 async def test_a_change_before_a_note_is_not_hidden_by_it(store, path):
     with ReadOnlyStore.open(path) as other:
         before = other.generation()
-        await store.write(lambda _: None)
+        await store.write(inserting(make.key()))
         await store.note(lambda _: None)
         assert other.generation() != before
 
@@ -208,8 +208,14 @@ async def test_the_generation_goes_on_where_its_number_ends(store, path):
         raw.execute(f"PRAGMA user_version = {2**31 - 1}")
     raw.close()
     before = store.generation()
-    await store.write(lambda _: None)
+    await store.write(inserting(make.key()))
     assert store.generation() != before
+
+
+async def test_work_that_changes_nothing_leaves_the_generation_alone(store):
+    before = store.generation()
+    assert await store.write(lambda tx: tx.remove_unused_domains(made_before=0.0)) == 0
+    assert store.generation() == before
 
 
 async def test_reading_and_failed_work_leave_the_generation_alone(store):
