@@ -22,7 +22,7 @@ from custody_worker import (
 from fakes_custody import approve, change
 from strongroom.config import load_config
 from strongroom.config._config import CustodyConfig
-from strongroom.core import ApprovalRequiredError, ConfigError, Deadline, SystemClock
+from strongroom.core import ApprovalRequiredError, ConfigError, Deadline, KeySpec, KeyUsage, SystemClock
 from strongroom.custody import Chain, document_hash, write_document
 from strongroom.hsm.cluster import MemberState, Rules, WorkerEntry
 from strongroom.hsm.wire import GenerateDirect, PinCustody
@@ -64,6 +64,9 @@ class Main:
         self.home, self.door, self.store = home, door, store
         self.events, self.clock = RecordingEvents(), SystemClock()
         self.custody = CustodyKeeping(store, chain(), events=self.events, clock=self.clock)
+        self.ask = Asking(chain().state)
+        if door is None:
+            return
         bootstrap = door.bootstrap
         entry = WorkerEntry("alpha", 0, 1, MemberState.ACTIVE, bootstrap.use_path, pid=door.child.pid)
         self.keys = Reconciling(
@@ -73,7 +76,6 @@ class Main:
         self.making = KeyMaking(
             store, self.keys, most_keys=50, custody=self.custody, events=self.events, clock=self.clock
         )
-        self.ask = Asking(chain().state)
         self.worker = WorkerDoor("alpha", bootstrap.admin_path, door.child.pid)
 
     async def approved(self, verb, parameters, *names, state=ApprovalState.EXECUTED, request=None):
@@ -99,6 +101,18 @@ class Main:
 
     async def held(self):
         return {cka_id for _, cka_id, _ in await self.door.objects()}
+
+
+@pytest.fixture
+async def main_alone(initialised_home, tmp_path):
+    """Main before any member serves."""
+    home = CustodyHome(initialised_home, tmp_path)
+    home.put_genesis()
+    with contextlib.ExitStack() as stack:
+        stack.callback(home.close)
+        store = stack.enter_context(contextlib.closing(Store.open(home.home.database)))
+        await store.write(lambda tx: tx.append_custody_document(CustodyDocumentRecord(0, genesis())))
+        yield Main(home, None, store)
 
 
 @pytest.fixture
@@ -136,6 +150,24 @@ async def test_a_key_is_made_when_officers_approved_just_that_and_once(main):
         with pytest.raises(ApprovalRequiredError):
             await main.making.make(MakeKey(9, OTHER_KEY_ID, 1, SPEC, USAGE, spent), "an api process")
     assert await main.held() == before | {made.hsm_key_id}
+
+
+async def test_rotations_on_a_schedule_go_on_under_a_standing_approval_as_often_as_it_allows(main):
+    terms = {
+        "verb": "CreateHsmKey", "fixed": CREATE, "free": [], "uses": 2, "rate_uses": 2, "rate_s": 1, "begins": seconds() - 60,
+        "ends": seconds() + 3_600,
+    }  # fmt: skip
+    approval = await main.approved("AllowStanding", terms, state=ApprovalState.STANDING)
+    made = [
+        await main.making.make(MakeKey(n, KEY_ID[:-1] + str(n), 1, SPEC, USAGE, approval), "x")
+        for n in (1, 2)
+    ]
+    assert {one.hsm_key_id for one in made} <= await main.held()
+    with pytest.raises(ApprovalRequiredError, match="as often as it allows"):
+        await main.making.make(MakeKey(3, KEY_ID[:-1] + "3", 1, SPEC, USAGE, approval), "x")
+    other = MakeKey(4, KEY_ID[:-1] + "4", 1, KeySpec.RSA_2048, KeyUsage.SIGN_VERIFY, approval)
+    with pytest.raises(ApprovalRequiredError, match="does not cover"):
+        await main.making.make(other, "x")
 
 
 async def test_a_member_that_has_not_destroyed_a_key_does_so_when_it_is_told_who_approved_it(main):
@@ -189,28 +221,28 @@ async def test_a_change_of_officers_reaches_the_members_that_serve(main):
         main.custody.approved(await main.approved("CreateHsmKey", CREATE), "CreateHsmKey", CREATE)
 
 
-async def test_what_is_asked_of_main_itself_is_spent_by_main_once(main):
-    root = {"root_id": main.store.get_current_root().root_id.hex()}
-    approval = await main.approved("RotateRoot", root, "anna", "ben", state=ApprovalState.OPEN)
+async def test_what_is_asked_of_main_itself_is_spent_by_main_once(main_alone):
+    root = {"root_id": main_alone.store.get_current_root().root_id.hex()}
+    approval = await main_alone.approved("RotateRoot", root, "anna", "ben", state=ApprovalState.OPEN)
     with pytest.raises(ApprovalRequiredError, match="other parameters"):
-        await main.custody.claimed(approval, "RotateRoot", {"root_id": "ab" * 16}, "local/0")
-    act = await main.custody.claimed(approval[:12], "RotateRoot", root, "local/0")
+        await main_alone.custody.claimed(approval, "RotateRoot", {"root_id": "ab" * 16}, "local/0")
+    act = await main_alone.custody.claimed(approval[:12], "RotateRoot", root, "local/0")
     assert act.approval == approval
-    assert main.custody.root_named(approval[:8]) == root["root_id"]
-    assert len(main.custody.evidence_sha256(act)) == 64
+    assert main_alone.custody.root_named(approval[:8]) == root["root_id"]
+    assert len(main_alone.custody.evidence_sha256(act)) == 64
     with pytest.raises(ApprovalRequiredError, match="executed or rejected already"):
-        await main.custody.claimed(approval, "RotateRoot", root, "local/0")
+        await main_alone.custody.claimed(approval, "RotateRoot", root, "local/0")
 
 
-async def test_home_configuration_and_database_must_name_one_genesis(main):
-    config = load_config(main.home.home.root)
+async def test_home_configuration_and_database_must_name_one_genesis(main_alone):
+    config = load_config(main_alone.home.home.root)
     with pytest.raises(ConfigError, match=r"strongroom.toml has no \[custody\]"):
-        chain_of_home(main.home.home, config, main.store)
+        chain_of_home(main_alone.home.home, config, main_alone.store)
     named = msgspec.structs.replace(config, custody=CustodyConfig(document_hash(genesis())))
-    assert isinstance(chain_of_home(main.home.home, named, main.store), Chain)
-    main.home.home.genesis_file.unlink()
+    assert isinstance(chain_of_home(main_alone.home.home, named, main_alone.store), Chain)
+    main_alone.home.home.genesis_file.unlink()
     with pytest.raises(ConfigError, match="there is no"):
-        chain_of_home(main.home.home, named, main.store)
-    main.home.put_genesis(genesis() + b" ")
+        chain_of_home(main_alone.home.home, named, main_alone.store)
+    main_alone.home.put_genesis(genesis() + b" ")
     with pytest.raises(ConfigError, match="not the genesis that"):
-        chain_of_home(main.home.home, named, main.store)
+        chain_of_home(main_alone.home.home, named, main_alone.store)
