@@ -4,8 +4,9 @@ import signal
 
 from fixtures_real_clients import client_service, clients
 from running_service import initialised_home
+from scripted_homes import made_by_script
 
-__all__ = ["client_service", "clients", "initialised_home"]
+__all__ = ["client_service", "clients", "initialised_home", "made_by_script"]
 
 
 def pytest_configure() -> None:

@@ -9,12 +9,14 @@ from typing import Any, NamedTuple
 
 import boto3
 import pyrage
+import pytest
 from botocore.config import Config as BotoConfig
 
 from fakes_custody import NOW, key_of, signed_genesis
 from init_scripts import script
-from running_service import RunningService
+from running_service import RunningService, require_softhsm
 from strongroom.config import Home
+from strongroom.storage import ApprovalSignatureRecord, ApprovalState, Store
 from strongroom.wiring.init_script import genesis_body_of, parse_init_script
 
 PROGRAM = Path(__file__).with_name("init_program.py")
@@ -110,3 +112,45 @@ def prepared(folder: Path, *changes: tuple[str, str]) -> Prepared:
     body = genesis_body_of(parse_init_script(text), cluster="0c" * 16, created=NOW)
     (folder / "genesis.json").write_bytes(signed_genesis(body))
     return Prepared(folder, Home(folder / "home"), folder / "init.toml", folder / "genesis.json", identities)
+
+
+POINTS = (
+    "before saving alpha=token-made",  # the token has its label and its security officer, and nobody noted it
+    "before saving alpha=user-set, beta=user-set",
+    "copying the root KEK to member beta",  # one of them has a root
+)
+"""Where the run that all tests here look at is cut off, one after the other."""
+
+
+class Made(NamedTuple):
+    """A home that init made of blank tokens, what the last run of the command said, and all runs before."""
+
+    ready: Prepared
+    done: subprocess.CompletedProcess[str]
+    killed: list[subprocess.CompletedProcess[str]]
+    refused: subprocess.CompletedProcess[str]
+    """``serve`` on the home before that last run."""
+
+
+@pytest.fixture(scope="session")
+def made_by_script(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    """A home that init made, cut off three times on the way; to be looked at or copied, not changed."""
+    require_softhsm()
+    ready = prepared(tmp_path_factory.mktemp("scripted"))
+    killed = [ready.init_killed_at(point) for point in POINTS]
+    refused = ready.strongroom("serve")
+    return Made(ready, ready.init(), killed, refused)
+
+
+async def approve_all(home: Home, *officers: str) -> None:
+    """Have officers sign every request that waits, as the service keeps their signatures."""
+    store = Store.open(home.database)
+    try:
+        for record in store.list_approvals(state=ApprovalState.OPEN, limit=10):
+            signed = {row.officer for row in store.list_approval_signatures(record.id)}
+            for officer in set(officers) - signed:
+                signature = key_of(officer).sign(record.document, "approval@strongroom")
+                row = ApprovalSignatureRecord(record.id, officer, signature, record.created_at)
+                await store.write(lambda tx, row=row: tx.insert_approval_signature(row))
+    finally:
+        store.close()

@@ -3,55 +3,18 @@
 import asyncio
 import base64
 import json
-import subprocess
-from typing import NamedTuple
 
 import pytest
 
-from fakes_custody import key_of
-from fixtures_token import softhsm_module
 from running_service import copy_home, require_softhsm
-from scripted_homes import Prepared, prepared
+from scripted_homes import POINTS, Prepared, approve_all, prepared
 from strongroom.config import load_config
-from strongroom.core import ApprovalRequiredError, Secret, SystemClock
 from strongroom.custody import document_hash
-from strongroom.hsm.cryptoki import Attribute, ObjectClass, UserType
-from strongroom.hsm.token import initialise_token
 from strongroom.hsm.token._softhsm_store import has_user_pin
-from strongroom.storage import ApprovalSignatureRecord, ApprovalState, ReadOnlyStore, Store
-from strongroom.testing import RecordingEvents
-from strongroom.wiring.init_script_form import ScriptMember
-from strongroom.wiring.member_addition import add_member
+from strongroom.storage import ReadOnlyStore
 from strongroom.wiring.pin_sealing import read_pin
 
 pytestmark = [pytest.mark.softhsm, pytest.mark.timeout(900)]
-
-
-POINTS = (
-    "before saving alpha=token-made",  # the token has its label and its security officer, and nobody noted it
-    "before saving alpha=user-set, beta=user-set",
-    "copying the root KEK to member beta",  # one of them has a root
-)
-"""Where the run that all tests here look at is cut off, one after the other."""
-
-
-class Made(NamedTuple):
-    """A home that init made of blank tokens, what the last run of the command said, and all runs before."""
-
-    ready: Prepared
-    done: subprocess.CompletedProcess[str]
-    killed: list[subprocess.CompletedProcess[str]]
-    refused: subprocess.CompletedProcess[str]
-    """``serve`` on the home before that last run."""
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    require_softhsm()
-    ready = prepared(tmp_path_factory.mktemp("scripted"))
-    killed = [ready.init_killed_at(point) for point in POINTS]
-    refused = ready.strongroom("serve")
-    return Made(ready, ready.init(), killed, refused)
 
 
 def leaked(folder, secrets):
@@ -83,15 +46,20 @@ def require_whole(ready: Prepared) -> None:
         assert has_user_pin((token / "token.object").read_bytes()), "one token, and it has a user"
 
 
-def test_init_killed_again_and_again_ends_in_a_whole_cluster(made):
-    assert [one.returncode for one in made.killed] == [-9] * len(POINTS), [one.stderr for one in made.killed]
-    assert (made.refused.returncode, "half initialised from a script" in made.refused.stderr) == (1, True)
-    assert made.done.returncode == 0, made.done.stderr
-    require_whole(made.ready)
+def test_init_killed_again_and_again_ends_in_a_whole_cluster(made_by_script):
+    assert [one.returncode for one in made_by_script.killed] == [-9] * len(POINTS), [
+        one.stderr for one in made_by_script.killed
+    ]
+    assert (
+        made_by_script.refused.returncode,
+        "half initialised from a script" in made_by_script.refused.stderr,
+    ) == (1, True)
+    assert made_by_script.done.returncode == 0, made_by_script.done.stderr
+    require_whole(made_by_script.ready)
 
 
-def test_a_scripted_home_serves_boto3_and_gets_a_third_member_later(made, tmp_path):
-    ready, done, *_ = made
+def test_a_scripted_home_serves_boto3_and_gets_a_third_member_later(made_by_script, tmp_path):
+    ready, done, *_ = made_by_script
     answer = json.loads(done.stdout)
     assert answer["made"] is True
     assert answer["genesis_sha256"] == document_hash(ready.genesis.read_bytes())
@@ -140,25 +108,14 @@ def add_gamma(ready: Prepared):
     return ready.strongroom("members", "add", "gamma", "--member-file", ready.folder / "gamma.toml", *files)
 
 
-async def approve_all(home, *officers):
-    """Have officers sign every request that waits, as the service keeps their signatures."""
-    store = Store.open(home.database)
-    try:
-        for record in store.list_approvals(state=ApprovalState.OPEN, limit=10):
-            signed = {row.officer for row in store.list_approval_signatures(record.id)}
-            for officer in set(officers) - signed:
-                signature = key_of(officer).sign(record.document, "approval@strongroom")
-                row = ApprovalSignatureRecord(record.id, officer, signature, record.created_at)
-                await store.write(lambda tx, row=row: tx.insert_approval_signature(row))
-    finally:
-        store.close()
-
-
-def test_nothing_that_the_run_wrote_or_said_holds_a_pin(made):
-    ready = made.ready
+def test_nothing_that_the_run_wrote_or_said_holds_a_pin(made_by_script):
+    ready = made_by_script.ready
     secrets = secrets_of(ready)
     assert leaked(ready.folder, secrets) == []
-    said = "".join(one.stdout + one.stderr for one in (made.done, made.refused, *made.killed))
+    said = "".join(
+        one.stdout + one.stderr
+        for one in (made_by_script.done, made_by_script.refused, *made_by_script.killed)
+    )
     assert not any(secret.decode() in said for secret in secrets)
     keys = [ready.access_key(name)["secret_access_key"].encode() for name in ("user/cleo", "user/app")]
     assert sorted(leaked(ready.folder, keys)) == sorted(
@@ -168,8 +125,8 @@ def test_nothing_that_the_run_wrote_or_said_holds_a_pin(made):
     assert left == {"alpha.sealed", "beta.sealed", "sealing-key"}, "the security officers' PINs are gone"
 
 
-def test_init_on_a_complete_home_changes_nothing(made, tmp_path):
-    ready = made.ready
+def test_init_on_a_complete_home_changes_nothing(made_by_script, tmp_path):
+    ready = made_by_script.ready
     before = {path: path.read_bytes() for path in ready.home.root.rglob("*") if path.is_file()}
     again = ready.init()
     assert (again.returncode, json.loads(again.stdout)["made"]) == (0, False)
@@ -200,106 +157,3 @@ def test_init_can_be_killed_at_every_point_one_after_the_other(tmp_path):
         assert any(step in point for point in points), step
     require_whole(ready)
     assert leaked(ready.folder, secrets_of(ready)) == []
-
-
-class CutOffError(Exception):
-    """A step of the addition of a member was not taken."""
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(3_600)
-def test_a_member_that_joins_can_be_cut_off_at_every_step(made, tmp_path):
-    ready = made.ready._replace(home=copy_home(made.ready.home.root, tmp_path / "home"))
-    pins = ready.so_pins()
-    gamma = ScriptMember(name="gamma", profile="softhsm2")
-
-    def add(progress):
-        work = add_member(
-            ready.home, "gamma", events=RecordingEvents(), clock=SystemClock(), progress=progress, described=gamma,
-            so_pin=lambda member: Secret(pins[member.name].encode()),
-        )  # fmt: skip
-        return asyncio.run(work)
-
-    seen = set()
-
-    def until_a_new_step(step):
-        if step not in seen:
-            seen.add(step)
-            raise CutOffError(step)
-
-    while True:
-        try:
-            report = add(until_a_new_step)
-            break
-        except CutOffError:
-            continue
-        except ApprovalRequiredError:
-            asyncio.run(approve_all(ready.home, "anna", "ben"))
-    assert report.is_clean
-    assert len(seen) > 9
-    members = [member.name for member in load_config(ready.home.root).cluster.members]
-    assert members == ["alpha", "beta", "gamma"]
-    assert not list(ready.home.root.glob("member-*"))
-    assert not list(ready.home.pins.glob("*.first.sealed"))
-    with ready.service() as service:
-        service.start()
-        service.wait_for('"member": "gamma"')
-        assert ready.strongroom("members", "test", "--json").returncode == 0
-        assert service.stop() == 0
-
-
-def a_token_in_use(home, folder):
-    """Initialise a token labelled as gamma's, with an object on it; returns its serial number."""
-    (home.tokens / "gamma").mkdir()
-    folder.mkdir()
-    (folder / "tokens").symlink_to(home.tokens / "gamma")
-    with softhsm_module(folder) as module:
-        so_pin, user_pin = Secret(b"officer-of-before"), Secret(b"user-of-before")
-        serial = initialise_token(module, label="strongroom-gamma", so_pin=so_pin, user_pin=user_pin).serial
-        (slot,) = [one for one in module.slots() if module.token_info(one).serial == serial]
-        session = module.open_session(slot, read_write=True)
-        module.login(session, UserType.USER, user_pin.reveal())
-        template = {
-            Attribute.CLASS: ObjectClass.DATA,
-            Attribute.TOKEN: True,
-            Attribute.PRIVATE: False,
-            Attribute.VALUE: b"of somebody",
-        }
-        module.create_object(session, template)
-    return serial
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(1_800)
-def test_a_token_in_use_is_erased_under_an_approval_alone(made, tmp_path):
-    ready = made.ready._replace(home=copy_home(made.ready.home.root, tmp_path / "home"))
-    pins = {**ready.so_pins(), "gamma": "officer-of-before"}
-    serial = a_token_in_use(ready.home, tmp_path / "before")
-    content = {path: path.read_bytes() for path in (ready.home.tokens / "gamma").rglob("*.object")}
-
-    def add(name="gamma", **more):
-        work = add_member(
-            ready.home, name, events=RecordingEvents(), clock=SystemClock(), progress=steps.append,
-            described=ScriptMember(name=name, profile="softhsm2"), **more,
-            so_pin=lambda member: Secret(pins[member.name].encode()),
-        )  # fmt: skip
-        return asyncio.run(work)
-
-    steps: list[str] = []
-    with pytest.raises(ApprovalRequiredError, match="ResetMember needs an approval"):
-        add(reset_serial=serial)
-    assert {path: path.read_bytes() for path in (ready.home.tokens / "gamma").rglob("*.object")} == content
-    asyncio.run(approve_all(ready.home, "anna"))
-    with pytest.raises(ApprovalRequiredError, match="ResetMember needs an approval"):
-        add(reset_serial=serial)
-    assert not any("ERASING" in step for step in steps)
-    asyncio.run(approve_all(ready.home, "ben"))
-    with pytest.raises(ApprovalRequiredError, match="AddMember needs an approval"):
-        add(reset_serial=serial)
-    assert any("ERASING" in step for step in steps)
-    asyncio.run(approve_all(ready.home, "anna", "ben"))
-    assert add(reset_serial=serial).is_clean
-    assert not any(
-        b"of somebody" in path.read_bytes() for path in (ready.home.tokens / "gamma").rglob("*.object")
-    )
-    assert ready.so_pins()["gamma"] == "officer-of-before", "the PIN of its security officer stays"

@@ -107,20 +107,40 @@ async def add_member(
         (added,) = (member for member in members if member.name == name)
         approval = await approve_addition(home, config, store, added, joining, clock=clock, progress=progress)
         pins = _presented(home, others, joining, so_pin)
-        report = await _add(
-            home,
-            members,
-            name,
-            pins,
-            approval=approval,
-            store=store,
-            events=events,
-            clock=clock,
-            progress=progress,
-        )
+        with _pin_aside(home, name):
+            report = await _add(
+                home,
+                members,
+                name,
+                pins,
+                approval=approval,
+                store=store,
+                events=events,
+                clock=clock,
+                progress=progress,
+            )
         if joining is not None and report.is_clean:
             await joining.join(store)
         return report
+
+
+@contextlib.contextmanager
+def _pin_aside(home: Home, name: str) -> Iterator[None]:
+    """Have a member whose token was emptied start as one that pinned nothing; where the token remembers, nothing changes.
+
+    Only once the officers approved that it is added: otherwise a token without the genesis that it pinned is not believed.
+    """
+    copy = home.custody / "pins" / name
+    aside = copy.with_name(f"{name}.aside")
+    if copy.exists():
+        copy.replace(aside)
+    try:
+        yield
+    finally:
+        if copy.exists():
+            aside.unlink(missing_ok=True)
+        elif aside.exists():
+            aside.replace(copy)
 
 
 async def _add(
