@@ -56,7 +56,7 @@ class ClosedGate:
         """Refuse."""
         raise ApprovalRequiredError(
             f"{verb} changes keys inside the HSM and no approval covers it",
-            next_step="admin verbs run during strongroom init; quorum approvals are not built yet",
+            next_step="admin verbs run during strongroom init",
         )
 
 

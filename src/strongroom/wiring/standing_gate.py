@@ -1,11 +1,13 @@
-"""What a member that serves lets main do to its keys without anybody's approval.
+"""What a member that serves lets main do to its keys without anybody's approval, in a home without officers.
+
+Where there are officers, ``custody.ActGate`` is in its place (``wiring.custody_gate``).
 
 Rotating the root is among it. Making a new root shows nothing to anybody and takes nothing away; destroying an old one
 takes away for good what still hangs under it. Main does both only at the request of the home's owner (a process of its
 own user at the control socket, which is none of the API processes that it started), and destroys a root only after it
 has seen for itself that nothing is left under it (``runtime._root_retiring``). But that is main's word: what the gate
-knows is the verb and the root's id. A quorum's signature over just these belongs here, for every member to check by
-itself; until there are quorums, a broken-into main can destroy a root, as it can destroy every Direct key.
+knows is the verb and the root's id. So without officers a broken-into main can destroy a root, as it can destroy every
+Direct key.
 """
 
 from collections.abc import Mapping
@@ -19,7 +21,7 @@ a key to anybody, nor lets one leave the cluster."""
 
 
 _OF_ROTATIONS: Final = frozenset({"GenerateRoot", "DestroyRoot"})
-"""What a rotation of the root needs: the verbs for which a quorum is to be asked here."""
+"""What a rotation of the root needs."""
 
 
 class StandingGate:
@@ -34,5 +36,5 @@ class StandingGate:
         if verb not in _STANDING | _OF_ROTATIONS:
             raise ApprovalRequiredError(
                 f"{verb} changes keys inside the HSM and no approval covers it",
-                next_step="such verbs run during strongroom init; quorum approvals are not built yet",
+                next_step="such verbs run during strongroom init and strongroom members add",
             )
