@@ -20,7 +20,7 @@ from strongroom.config import MemberConfig
 from strongroom.core import ApprovalRequiredError, EventSink, PinRefusedError, Secret, StrongroomError
 from strongroom.custody import Role
 from strongroom.hsm.wire import failure_from
-from strongroom.runtime._custody_keeping import CustodyKeeping
+from strongroom.runtime._custody_keeping import ApprovedAct, CustodyKeeping
 from strongroom.runtime._pin_changing import PinChanging, PinRotationError
 from strongroom.runtime._pin_officers import OfficerPins
 from strongroom.wiring.pin_changes import PinChange, PinRole
@@ -61,6 +61,7 @@ class PinKeeping:
         self._events = events
         self._turn = asyncio.Lock()
         self._for_a_person: set[str] = set()  # whose changes do not go on before the service starts anew
+        self._spent: ApprovedAct | None = None
         self._catching_up: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -133,8 +134,15 @@ class PinKeeping:
         if self._custody is not None:
             act = await self._custody.claimed(approval, "RotatePin", dict(detail), _owner())
             detail |= {"approval": act.approval, "evidence": self._custody.evidence_sha256(act)}
+            self._spent = act
         await self._audit.record("intent", "pin.Rotate", principal=_owner(), detail=dict(detail))
         return detail
+
+    async def _had_no_effect(self, detail: dict[str, str], error: StrongroomError) -> None:
+        """Let the approval be used again: nothing was sent to the token."""
+        if self._custody is not None and self._spent is not None:
+            await self._custody.release(self._spent)
+        await self._tell(detail, type(error).__name__)
 
     async def _tell(self, detail: dict[str, str], outcome: str) -> None:
         await self._audit.record("outcome", "pin.Rotate", principal=_owner(), outcome=outcome, detail=detail)
@@ -156,9 +164,13 @@ class PinKeeping:
         if change is None or change.has_ended:  # one that is under way was approved when it began
             self._changing.require_changeable(member)
             detail = await self._approved(member, "user", approval)
-            change = await self._changing.begin(
-                member, asked_by=_owner(), approval=detail.get("approval", "")
-            )
+            try:
+                change = await self._changing.begin(
+                    member, asked_by=_owner(), approval=detail.get("approval", "")
+                )
+            except StrongroomError as error:
+                await self._had_no_effect(detail, error)
+                raise
         self._events.emit("pin.change_began", member=member.name, role="user", change=change.change_id)
         error = await self._renew(member.name, "its PIN is being changed")
         if error is not None:
