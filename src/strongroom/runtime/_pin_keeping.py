@@ -172,10 +172,10 @@ class PinKeeping:
                 await self._had_no_effect(detail, error)
                 raise
         self._events.emit("pin.change_began", member=member.name, role="user", change=change.change_id)
-        error = await self._renew(member.name, "its PIN is being changed")
-        if error is not None:
+        not_renewed = await self._renew(member.name, "its PIN is being changed")
+        if not_renewed is not None:
             await self._until_it_is_back(member)
-        return self._outcome(member, change, error)
+        return self._outcome(member, change, not_renewed)
 
     async def _until_it_is_back(self, member: MemberConfig) -> None:
         """Wait a while for a member that failed in the middle: its next start finishes the change, before it serves."""
