@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from itertools import islice
 from typing import Final
 
+from strongroom.core import StorageError
 from strongroom.keyring import KeyById
 from strongroom.service._admin_protocol import (
     AccessKeyInfo,
@@ -18,6 +19,7 @@ from strongroom.service._admin_protocol import (
 from strongroom.service._audited import AuditedVerbs
 from strongroom.service._authority import Decision, Ground
 from strongroom.service._caller import Caller
+from strongroom.service._key_authority import KeyAuthority
 
 _DESCRIBE: Final = "DescribeKey"
 _TURN: Final = 8
@@ -54,8 +56,8 @@ class AdminVerbs(AuditedVerbs):
             for at, info in enumerate(page.keys):
                 if at % _TURN == _TURN - 1:
                     await asyncio.sleep(0)
-                decision = authority.decide(caller, _DESCRIBE, KeyById(info.key_id))
-                listed.append(ListedKey(info.key_id, info if decision.is_allowed else None))
+                is_allowed = _may_describe(authority, caller, info.key_id)
+                listed.append(ListedKey(info.key_id, info if is_allowed else None))
             return ListedKeyPage(tuple(listed), page.next_after)
 
         return await self._use(caller, "ListKeyStates", act())
@@ -111,6 +113,14 @@ class AdminVerbs(AuditedVerbs):
             if after is None or principal > after:
                 keys = sorted(by_principal[principal], key=lambda known: known.created_at)
                 yield PrincipalInfo(principal, tuple(keys))
+
+
+def _may_describe(authority: KeyAuthority, caller: Caller, key_id: str) -> bool:
+    """Whether a caller may know more of a key than its id; nobody may where the key's policy cannot be read."""
+    try:
+        return authority.decide(caller, _DESCRIBE, KeyById(key_id)).is_allowed
+    except StorageError:
+        return False
 
 
 async def _nothing() -> None:

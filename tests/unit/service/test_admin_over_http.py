@@ -1,15 +1,25 @@
 """The admin API over a real service: who calls, keys and their states, principals, decisions; authorised and recorded."""
 
 import json
+import sqlite3
+from contextlib import closing
 
 import pytest
 
 from admin_door import STATUS, AdminDoor
 from api_support import ACCOUNT
+from fakes_keyring import count_a_change
 from strongroom.service import Role
 from strongroom.storage import AccessKeyRecord
 
 ABSENT = "12345678-1234-1234-1234-123456789012"
+WITHOUT_OPERATORS = {
+    "Version": "2012-10-17",
+    "Statement": [
+        {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, "Action": "kms:*", "Resource": "*"},
+        {"Effect": "Deny", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:user/operator"}, "Action": "kms:DescribeKey", "Resource": "*"},
+    ],
+}  # fmt: skip
 
 
 @pytest.fixture
@@ -64,20 +74,28 @@ async def test_pages_that_there_are_not_are_refused(door, query):
 
 async def test_of_a_key_whose_policy_keeps_a_caller_out_only_the_id_is_listed(bench, door):
     key_id = (await bench.service.create_key(bench.caller(), description="")).key_id
-    policy = {
-        "Version": "2012-10-17",
-        "Statement": [
-            {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, "Action": "kms:*", "Resource": "*"},
-            {"Effect": "Deny", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:user/operator"}, "Action": "kms:DescribeKey", "Resource": "*"},
-        ],
-    }  # fmt: skip
     await bench.service.put_key_policy(
-        bench.caller(), key_id, document=json.dumps(policy), skip_lockout_check=False
+        bench.caller(), key_id, document=json.dumps(WITHOUT_OPERATORS), skip_lockout_check=False
     )
     for principal, state in (("user/operator", None), ("user/crypto-user", "active")):
         listed = {key["keyId"]: key for key in (await door.ask("keys", by=principal)).json["keys"]}
         assert listed[key_id]["state"] == state
     assert (await door.ask(f"keys/{key_id}", by="user/operator")).code == "AccessDeniedException"
+
+
+async def test_a_key_whose_policy_is_damaged_is_listed_by_its_id_among_the_others(bench, door):
+    damaged, sound = [
+        (await bench.service.create_key(bench.caller(), description="")).key_id for _ in range(2)
+    ]
+    await bench.service.put_key_policy(
+        bench.caller(), damaged, document=json.dumps(WITHOUT_OPERATORS), skip_lockout_check=False
+    )
+    with closing(sqlite3.connect(bench.path)) as connection, connection:
+        connection.execute("UPDATE key_policies SET document = '{' WHERE key_id = ?", (damaged,))
+        connection.execute("UPDATE access_changes SET n_changes = n_changes + 1")
+    count_a_change(bench.path)
+    listed = {key["keyId"]: key for key in (await door.ask("keys", by="user/operator")).json["keys"]}
+    assert (listed[damaged]["state"], listed[sound]["state"]) == (None, "active")
 
 
 async def test_a_key_is_described_in_the_words_of_this_house(bench, door, key_id):
