@@ -2,6 +2,7 @@
 are refused and were never sent again, and no PIN is written anywhere in clear."""
 
 import asyncio
+import contextlib
 import signal
 import threading
 import time
@@ -12,6 +13,7 @@ import pytest
 from fixtures_sealed_pins import login_says, pins_of, sealed_home, written_with
 from running_service import RunningService, configure
 from service_load import Load
+from strongroom.wiring.members_door import MembersNotReachableError
 from strongroom.wiring.pin_changes import read_change
 from strongroom.wiring.pin_delivery import open_delivery
 from strongroom.wiring.pin_door import PinRequest, ask_pins
@@ -37,7 +39,8 @@ class Rotation(threading.Thread):
         self.answer = None
 
     def run(self):
-        self.answer = asyncio.run(ask_pins(self._home, PinRequest("user"), timeout_s=180))
+        with contextlib.suppress(MembersNotReachableError):  # it was killed meanwhile
+            self.answer = asyncio.run(ask_pins(self._home, PinRequest("user"), timeout_s=180))
 
 
 def phase_of(service, name):
@@ -99,3 +102,23 @@ def test_a_security_officer_s_pin_is_delivered_before_it_is_set_and_stays_nowher
     assert login_says(home, "alpha", old, role="so") == "after a right one: refused"
     assert login_says(home, "alpha", new, role="so") == "after a wrong one: taken"
     assert written_with({old, new}, home.root, service.log_path) == []
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_whenever_the_whole_service_is_killed_every_member_serves_again_and_ends_on_its_new_pin(service):
+    home, used = service.home, set(pins_of(service.home).values())
+    for moment in (0.3, 0.6, 1.0, 1.4, 1.8, 2.4, 3.2):
+        rotation = Rotation(home)
+        rotation.start()
+        time.sleep(moment)
+        service.kill_everything()
+        rotation.join(60)
+        service.start()
+        wait_until(lambda: {phase_of(service, name) for name in ("alpha", "beta")} <= {None, "done"}, service)
+        used |= set(pins_of(home).values())
+    service.stop()
+    for name, pin in pins_of(home).items():
+        assert login_says(home, name, pin).endswith("taken")
+    assert not list(home.pin_refused.glob("*"))
+    assert written_with(used, home.root, service.log_path) == []
