@@ -144,8 +144,15 @@ def seal(output: Output, *, member: str | None, pin_file: Path | None, asks: boo
 
 @pin.command
 @click.option("--member", metavar="NAME", required=True, help="Of this member.")
+@click.option(
+    "--role",
+    type=click.Choice(["user", "so"]),
+    default="user",
+    show_default=True,
+    help="so: the security officer.",
+)
 @reporting
-def retry(output: Output, *, member: str) -> None:
+def retry(output: Output, *, member: str, role: Literal["user", "so"]) -> None:
     """Allow tries of PINs again in a change that does not go on. The service must be stopped.
 
     Say so only after a login with the vendor's tool has reset the token's counter of wrong PINs: what was counted of tries
@@ -158,13 +165,12 @@ def retry(output: Output, *, member: str) -> None:
     if member not in known:
         raise NotDoneError(f"there is no member {member!r}", next_step=f"the members are: {', '.join(known)}")
     with locked_home(home):
-        is_open = allow_tries(home, known[member])
-    output.document({"member": member, "changed": is_open})
-    output.say(
-        "The next start tries again."
-        if is_open
-        else f"No PIN of {visible(member)} is being changed: nothing to do."
+        is_open = allow_tries(home, known[member], role)
+    output.document({"member": member, "role": role, "changed": is_open})
+    again = (
+        "The next start tries again." if role == "user" else "The next 'strongroom pin rotate' tries again."
     )
+    output.say(again if is_open else f"No PIN of {visible(member)} is being changed: nothing to do.")
 
 
 @pin.command("open")

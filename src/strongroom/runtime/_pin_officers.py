@@ -9,7 +9,7 @@ an interruption whoever presents one of the two finds out which the token has, b
 import asyncio
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
@@ -20,13 +20,21 @@ from strongroom.runtime._pin_changing import PinRotationError, RunWorker, run_on
 from strongroom.wiring.bootstrap import MemberBootstrap
 from strongroom.wiring.durable_files import overwrite_and_remove
 from strongroom.wiring.home import restore_runtime_folder
-from strongroom.wiring.pin_changes import PinChange, in_words, read_change, record_name, write_change
+from strongroom.wiring.pin_changes import (
+    PinChange,
+    PinTries,
+    in_words,
+    read_change,
+    record_name,
+    write_change,
+)
 from strongroom.wiring.pin_delivery import deliver, pin_letter
 from strongroom.wiring.pin_making import generate_pin
 from strongroom.wiring.pin_refusals import SaltedPin, leave_marker, refuse_known_pin
 from strongroom.wiring.pin_sealing import PinBinding
 from strongroom.wiring.workers import member_bootstrap, member_environment
 
+_MOST_COUNTED: Final = 99
 DELIVERIES = "custody/deliveries"
 """Folder of the home where deliveries lie until the officers have taken them."""
 
@@ -82,6 +90,11 @@ class OfficerPins:
         asked_by: str,
         approval: str,
     ) -> PinChange:
+        earlier = read_change(self._path(member))  # it has ended
+        old, refusals = PinTries(), 0
+        if earlier is not None:  # whichever PIN it was, the token may have counted it
+            old = PinTries(unknown=min(_MOST_COUNTED, earlier.old.unknown + earlier.new.unknown))
+            refusals = earlier.refusals
         change_id = random_bytes(8).hex()
         name = f"{member.name}.so.{change_id}.age"
         deliver(
@@ -99,6 +112,8 @@ class OfficerPins:
             replaced=self._salted(member, present),
             introduced=self._salted(member, new),
             delivery=f"{DELIVERIES}/{name}",
+            old=old,
+            refusals=refusals,
         )
         self._write(member, change)
         return change
@@ -112,6 +127,11 @@ class OfficerPins:
             raise PinRotationError(
                 "an earlier change was interrupted, and this PIN is neither the old one nor the new one: it was not sent",
                 next_step=f"present the one of {earlier.delivery}, or the one before it",
+            )
+        if which == "old" and earlier.phase in {"set", "proved"}:
+            raise PinRotationError(
+                "the new PIN was certainly set, so the old one was not sent",
+                next_step=f"present the one of {earlier.delivery}",
             )
         if (earlier.new if which == "new" else earlier.old).is_refused:
             raise PinRotationError(

@@ -17,7 +17,14 @@ from strongroom.config import (
 )
 from strongroom.core import Clock, ConfigError, HomeError, Secret
 from strongroom.wiring.durable_files import overwrite_and_remove, write_durably
-from strongroom.wiring.pin_changes import PinTries, in_words, read_change, record_name, write_change
+from strongroom.wiring.pin_changes import (
+    PinRole,
+    PinTries,
+    in_words,
+    read_change,
+    record_name,
+    write_change,
+)
 from strongroom.wiring.pin_sealing import (
     PinBinding,
     SealingKey,
@@ -56,18 +63,20 @@ def seal_pins(home: Home, *, member: str | None, pin: Secret | None, clock: Cloc
     return [one.name for one in sealed]
 
 
-def allow_tries(home: Home, member: MemberConfig) -> bool:
+def allow_tries(home: Home, member: MemberConfig, role: PinRole = "user") -> bool:
     """Forget what was counted of tries in a change that is under way; returns whether there is one.
 
+    Of a security officer's PIN also what was counted in the last change, from which the next one would go on counting.
     For a person who has seen that the token's counter of wrong PINs stands at zero. Raises ConfigError and HomeError.
     """
-    path = home.pin_changes / record_name(member.name, "user")
+    path = home.pin_changes / record_name(member.name, role)
     change = read_change(path)
-    if change is None or change.has_ended:
+    if change is None or (change.has_ended and role == "user"):
         return False
     fresh = PinTries()
+    trouble = change.trouble if change.has_ended else ""
     try:
-        write_change(path, msgspec.structs.replace(change, old=fresh, new=fresh, refusals=0, trouble=""))
+        write_change(path, msgspec.structs.replace(change, old=fresh, new=fresh, refusals=0, trouble=trouble))
     except OSError as error:
         raise HomeError(f"cannot write {path}: {error.strerror}") from error
     return True

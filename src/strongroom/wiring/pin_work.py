@@ -164,7 +164,7 @@ class _Try:
                 f" {change.old.unknown + change.new.unknown} tries nobody knows the outcome; the token may lock after"
                 f" {self._record.profile.pin_tries} wrong ones",
                 next_step="have the token's counter of wrong PINs checked and reset by a login with the vendor's tool, then:"
-                f" strongroom pin retry --member {change.member}",
+                f" strongroom pin retry --member {change.member}{' --role so' if change.role == 'so' else ''}",
             )
         self._record.write(tried(change, self._which))
 

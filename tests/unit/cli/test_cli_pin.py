@@ -133,3 +133,19 @@ def test_without_a_service_nothing_is_rotated(home):
 def test_a_change_says_nothing_of_its_pin():
     shown = msgspec.json.encode(PinChange(change_id="0" * 16, member="alpha", started_at=1)).decode()
     assert "pin" not in json.loads(shown)
+
+
+def test_tries_of_a_security_officer_s_pin_are_allowed_again_also_after_the_change(home):
+    change = PinChange(
+        change_id="0" * 16,
+        member="alpha",
+        role="so",
+        phase="failed",
+        started_at=1,
+        refusals=2,
+        trouble="refused",
+    )
+    write_change(home.pin_changes / "alpha.so", change)
+    assert run("pin", "retry", "--member", "alpha", "--role", "so").exit_code == 0
+    after = read_change(home.pin_changes / "alpha.so")
+    assert (after.phase, after.refusals, after.trouble) == ("failed", 0, "refused")

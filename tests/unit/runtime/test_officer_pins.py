@@ -1,0 +1,130 @@
+"""The PIN of a security officer is changed by who presents it: no token locks for it, and no PIN that cannot be right is sent."""
+
+import asyncio
+import contextlib
+
+import msgspec
+import pyrage
+import pytest
+
+from fakes_pins import FIRST_PIN, Killed, LockingToken, RotatingHome, killable_writes
+from strongroom.core import HsmError, Secret, StrongroomError, SystemClock
+from strongroom.hsm.cryptoki import SessionState, UserType
+from strongroom.runtime._pin_changing import PinRotationError
+from strongroom.runtime._pin_officers import OfficerPins
+from strongroom.wiring import pin_refusals
+from strongroom.wiring.home import remove_runtime_folder
+from strongroom.wiring.pin_changes import PinTries, read_change, write_change
+from strongroom.wiring.pin_delivery import open_delivery
+from strongroom.wiring.pin_upkeep import allow_tries
+
+WRONG = b"it is not this one"
+
+
+@pytest.fixture(autouse=True)
+def quick_hashes(monkeypatch):
+    monkeypatch.setattr(pin_refusals, "_COST", 2)
+
+
+class OfficersToken(LockingToken):
+    """The same token, where a security officer logs in."""
+
+    def login(self, session, user, pin):
+        assert user is UserType.SECURITY_OFFICER
+        super().login(session, UserType.USER, pin)
+
+    def session_info(self, session):
+        raise AssertionError("nobody is logged in already")
+
+    def set_pin(self, session, old, new):
+        assert self._session is SessionState.RW_USER_FUNCTIONS
+        super().set_pin(session, old, new)
+
+
+class OfficersHome(RotatingHome):
+    """A home whose member's security officer gets another PIN."""
+
+    def __init__(self, root):
+        super().__init__(root, tries=3, tells=False)
+        self.token = OfficersToken(self.fate, tries=3, tells=False)
+        self.identity = pyrage.x25519.Identity.generate()
+
+    @property
+    def path(self):
+        return self.home.pin_changes / "alpha.so"
+
+    @property
+    def record(self):
+        return read_change(self.path)
+
+    def rotate(self, present):
+        officers = OfficerPins(self.home, events=self.events, clock=SystemClock(), run=self._run)
+        work = officers.change(
+            self.member, Secret(present), [str(self.identity.to_public())], asked_by="local/0", approval=""
+        )
+        return asyncio.run(work)
+
+    def delivered(self):
+        """The new PIN, as an officer reads it."""
+        letter = open_delivery(self.home.root / self.record.delivery, str(self.identity).encode())
+        return letter.pin.encode()
+
+
+@pytest.fixture
+def it(tmp_path):
+    it = OfficersHome(tmp_path)
+    yield it
+    remove_runtime_folder(it.home)
+
+
+def test_the_new_pin_is_the_one_that_was_delivered(it):
+    assert it.rotate(FIRST_PIN).phase == "done"
+    assert it.token.pin == it.delivered() != FIRST_PIN
+
+
+def test_a_wrong_pin_whose_refusal_nobody_hears_of_does_not_lock_the_token(it):
+    with killable_writes(it.fate):
+        for _ in range(6):
+            it.fate.kills_after = "before C_Login"
+            with contextlib.suppress(Killed, HsmError):
+                it.rotate(WRONG)
+            assert not it.token.is_locked
+    assert 1 <= it.token.wrong < 3
+
+
+def test_after_a_look_at_the_token_a_person_allows_tries_of_that_pin_again(it):
+    with killable_writes(it.fate):
+        for _ in range(6):
+            it.fate.kills_after = "before C_Login"
+            with contextlib.suppress(Killed, HsmError):
+                it.rotate(FIRST_PIN)
+        it.fate.kills_after = None
+        with pytest.raises(HsmError) as refused:
+            it.rotate(FIRST_PIN)
+        assert "strongroom pin retry --member alpha --role so" in str(refused.value.next_step)
+        assert allow_tries(it.home, it.member, "so")
+        assert it.rotate(FIRST_PIN).phase == "done"
+
+
+def test_the_old_pin_is_not_sent_once_the_new_one_was_certainly_set(it):
+    it.rotate(FIRST_PIN)
+    write_change(
+        it.path,
+        msgspec.structs.replace(it.record, phase="set", ended_at=None, new=PinTries(unknown=1)),
+    )
+    sent = len(it.token.sent)
+    with pytest.raises(PinRotationError, match="certainly set"):
+        it.rotate(FIRST_PIN)
+    assert len(it.token.sent) == sent
+    assert it.rotate(it.delivered()).phase == "done"
+
+
+def test_a_pin_that_was_never_the_tokens_is_not_sent_while_a_change_is_open(it):
+    it.token.fails = "late:C_SetPIN"
+    with pytest.raises(HsmError):
+        it.rotate(FIRST_PIN)
+    sent = len(it.token.sent)
+    with pytest.raises(StrongroomError, match="neither the old one nor the new one"):
+        it.rotate(WRONG)
+    assert len(it.token.sent) == sent
+    assert it.rotate(it.delivered()).phase == "done"
