@@ -52,6 +52,7 @@ class MemoryActs:
     def __init__(self, begins=0):
         self.begins = begins
         self.spent, self.uses, self.sessions, self.made = set(), {}, {}, {}
+        self.until = {}
         self.is_full = False
 
     def require_unspent(self, nonce, part):
@@ -63,6 +64,7 @@ class MemoryActs:
             raise HsmError("the disk is full")
         self.require_unspent(nonce, part)
         self.spent.add((nonce, part))
+        self.until[nonce, part] = until
 
     def spend(self, nonce, terms, *, now):
         self.uses[nonce] = self.uses.get(nonce, UsesSoFar()).with_one_more(terms, now=now)

@@ -189,7 +189,7 @@ async def test_a_member_that_has_not_destroyed_a_key_does_so_when_it_is_told_who
     assert any("no approval covers it" in drift.cause for drift in answer.drifts)
     # Officers had approved it, and an officer has gone since.
     await main.approved("DestroyHsmKey", {"key_id": KEY_ID, "hsm_keys": [VICTIM.key_id.hex()]})
-    data = change(chain(), "RevokeOfficer", {"officer": "emil", "reason": "left"})
+    data = change(chain(), "RevokeOfficer", {"officer": "emil", "reason": "left"}, now=seconds())
     await main.store.write(lambda tx: tx.append_custody_document(CustodyDocumentRecord(1, data)))
     main.custody._late._read_at = float("-inf")  # as if some seconds had passed
     (answer,) = (await main.keys.answer(MembersRequest("reconcile", None))).reports

@@ -41,13 +41,13 @@ MAX_ADMITTED: Final = 64
 
 
 class _WholeRequests:
-    """``UsedNonces`` by what a member remembers."""
+    """``UsedNonces`` by what a member remembers: as long as it could take an act late."""
 
     def __init__(self, used: SpentActs) -> None:
         self._used = used
 
     def spend(self, nonce: str, *, until: int) -> None:
-        self._used.spend_part(nonce, "", until=until)
+        self._used.spend_part(nonce, "", until=until + LATE_S)
 
 
 class ActGate:
@@ -113,7 +113,6 @@ class ActGate:
         with self._lock:
             now = int(self._clock.now())
             self._verify(act, now)
-            self._used.require_unspent(act.request.nonce, "")
             self._admitted = {k: one for k, one in self._admitted.items() if one.executed or one.ends > now}
             self._admitted.pop(key, None)
             while len(self._admitted) >= MAX_ADMITTED:
@@ -231,6 +230,7 @@ class ActGate:
             require_quorum(state, request, act.signatures, now=now)
         if request.created < self._used.begins:
             raise ApprovalRefusedError(Refusal.FORGOTTEN)
+        self._used.require_unspent(request.nonce, "")  # another process of the member may have been told
 
     def _verify_late(self, act: Admitted, now: int) -> None:
         """Count the signatures as they counted when the act was begun, of which main's word is all there is."""
@@ -247,6 +247,8 @@ class ActGate:
             then = self._chain.state_named(request.state)
         except ChainError as error:
             raise ApprovalRefusedError(Refusal.POLICY_CHANGED, error.message) from error
+        if then is not state and act.executed > self._chain.state_at(then.sequence + 1).at:
+            raise ApprovalRefusedError(Refusal.POLICY_CHANGED, "before it was begun")
         require_quorum(then, request, act.signatures, now=act.executed)
 
     def _spend(self, act: Admitted, part: Part, verb: str, destroyed: CalledObject | None, now: int) -> None:

@@ -19,6 +19,7 @@ from typing import Final
 
 from strongroom.core import Clock, StrongroomError
 from strongroom.custody import (
+    MAX_CLOCK_SKEW_S,
     UNDO_S,
     ApprovalRefusedError,
     Refusal,
@@ -148,7 +149,8 @@ class UsedActs:
         except FileNotFoundError:
             if self._file is not None:
                 raise _unusable(self._path, "it was taken away while the member served") from None
-            _write_anew(self._path, [head_line(int(self._clock.now()))])
+            # Of what was approved before nothing counts; a request may be dated as far in the future as clocks may differ.
+            _write_anew(self._path, [head_line(int(self._clock.now()) + MAX_CLOCK_SKEW_S + 1)])
             found = self._path.stat()
         held = None if self._file is None else os.fstat(self._file)
         if held is None or (held.st_dev, held.st_ino) != (found.st_dev, found.st_ino):

@@ -30,7 +30,7 @@ class TestLate:
 
     def test_it_destroys_it_when_it_returns_under_the_rules_of_then(self, member):
         request, names = self.approved_then(member)
-        begun_at = int(member.clock.now()) + 60
+        begun_at = int(member.clock.now()) + 10
         member.gate.follow(
             [change(member.chain, "RevokeOfficer", {"officer": "emil", "reason": "left"}, now=NOW + 40)]
         )
@@ -40,6 +40,15 @@ class TestLate:
         member.admit(request, *names, executed=begun_at)
         member.run(destroy(1))
         member.refused(destroy(1), "executed or rejected already")
+
+    def test_it_was_not_begun_when_officers_or_rules_had_changed_already(self, member):
+        request, names = self.approved_then(member)
+        gone = {"officer": "emil", "reason": "left"}
+        member.gate.follow([change(member.chain, "RevokeOfficer", gone, now=NOW + 40)])
+        member.clock.advance(86_400)
+        with pytest.raises(ApprovalRefusedError, match="have changed"):
+            member.admit(request, *names, executed=NOW + 41)
+        member.admit(request, *names, executed=NOW + 40)
 
     @pytest.mark.parametrize(
         ("executed", "later_s", "reason"),
@@ -119,6 +128,33 @@ def test_what_was_rejected_is_done_no_more_also_after_a_restart(member):
     request = member.approved("DestroyHsmKey", destroying(1, 5))
     member.gate.reject(write_document(request), approve(request, "finn", kind="rejection")[0])
     member.refused(destroy(5), "no approval covers it")
+
+
+@pytest.mark.parametrize(
+    ("verb", "parameters", "call", "names"),
+    [
+        ("DestroyHsmKey", destroying(1), destroy(1), ("dora", "emil", "finn")),
+        (
+            "AddMember",
+            {"member": "gamma", "token_serial": "1234"},
+            OfferTransport(ROOT),
+            ("anna", "ben", "anna"),
+        ),
+    ],
+)
+def test_what_one_process_of_a_member_was_told_is_rejected_no_other_does(verb, parameters, call, names):
+    first = Member(sessions=True)
+    other = Member(sessions=True, used=first.used)
+    request = other.ask(verb, parameters)
+    other.admit(request, *names[:2])
+    first.gate.reject(write_document(request), approve(request, names[2], kind="rejection")[0])
+    other.refused(call, "executed or rejected already")
+
+
+def test_a_rejection_is_remembered_as_long_as_a_member_takes_the_act_late(member):
+    request = member.ask("DestroyHsmKey", destroying(1))
+    member.gate.reject(write_document(request), approve(request, "finn", kind="rejection")[0])
+    assert member.used.until[request.nonce, ""] >= request.expires + LATE_S
 
 
 def test_a_session_is_for_workers_that_serve_nobody_and_lasts_an_hour():
