@@ -26,10 +26,12 @@ from strongroom.wiring.pin_changes import (
     write_change,
 )
 from strongroom.wiring.pin_sealing import (
+    LONGEST_PIN_BYTES,
     PinBinding,
     SealingKey,
     make_sealing_key,
     read_pin,
+    read_sealed_pin,
     sealing_key,
     write_sealed_pin,
 )
@@ -58,6 +60,8 @@ def seal_pins(home: Home, *, member: str | None, pin: Secret | None, clock: Cloc
             write_durably(home.config_file, render_config(changed).encode(), mode=mode)
         for before in chosen:
             _remove_clear(home, before.pin)
+        for one in changed.cluster.members:
+            _remove_left(home, one, key)
     except OSError as error:
         raise HomeError(f"cannot write {error.filename or home.root}: {error.strerror}") from error
     return [one.name for one in sealed]
@@ -126,7 +130,26 @@ def _seal(
             ended_at=clock.now(),
         )
         write_change(change_path, ended)
+    elif change is not None and change.replaced:
+        # Whoever seals a PIN by hand says that it is the token's: then it is not one that must not be sent.
+        write_change(change_path, msgspec.structs.replace(change, replaced=""))
     return msgspec.structs.replace(member, pin=PinSource(sealed=path))
+
+
+def _remove_left(home: Home, member: MemberConfig, key: SealingKey) -> None:
+    """Remove the file in clear of a sealed PIN, if an earlier run was cut off before it did: where ``init`` puts it."""
+    clear = home.pins / member.name
+    if member.pin.sealed is None or not clear.is_file() or clear == home.root / member.pin.sealed:
+        return
+    try:
+        pin = key.open(read_sealed_pin(home.root / member.pin.sealed), PinBinding.of(member))
+    except ConfigError:
+        return
+    with clear.open("rb") as file:
+        same = file.read(LONGEST_PIN_BYTES + 2).removesuffix(b"\n") == pin.reveal()
+    pin.zeroize()
+    if same:
+        overwrite_and_remove(clear)
 
 
 def _remove_clear(home: Home, source: PinSource) -> None:

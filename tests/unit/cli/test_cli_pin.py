@@ -17,10 +17,12 @@ from strongroom.config import (
     load_config,
     render_config,
 )
-from strongroom.core import Secret
+from strongroom.core import MemberFailedError, Secret
 from strongroom.storage import create_database
+from strongroom.wiring.pin_attempts import PinAttemptFile
 from strongroom.wiring.pin_changes import PinChange, PinTries, read_change, write_change
 from strongroom.wiring.pin_delivery import deliver, pin_letter
+from strongroom.wiring.pin_refusals import SaltedPin
 from strongroom.wiring.pin_sealing import PinBinding, read_pin
 
 PIN, OTHER = "Zu9hG3kqPPx2", "aB3dE5fG7hJ9"
@@ -149,3 +151,45 @@ def test_tries_of_a_security_officer_s_pin_are_allowed_again_also_after_the_chan
     assert run("pin", "retry", "--member", "alpha", "--role", "so").exit_code == 0
     after = read_change(home.pin_changes / "alpha.so")
     assert (after.phase, after.refusals, after.trouble) == ("failed", 0, "refused")
+
+
+def test_a_pin_that_was_replaced_may_be_sealed_again_by_hand(home, tmp_path):
+    """Such as that of a token which its vendor's backup brought back, with the PIN that it had then."""
+    run("pin", "seal")
+    member, _ = sealed(home)
+    replaced = SaltedPin.of(
+        Secret(PIN.encode()), token_serial=member.token_serial, token_label=None
+    ).to_text()
+    done = PinChange(
+        change_id="0" * 16, member="alpha", phase="done", started_at=1, ended_at=2, replaced=replaced
+    )
+    write_change(home.pin_changes / "alpha", done)
+    with pytest.raises(MemberFailedError, match="was replaced"):
+        attempts(home, member).begin(Secret(PIN.encode()), is_count_low=False)
+    (tmp_path / "former").write_text(PIN)
+    (tmp_path / "former").chmod(0o600)
+    result = run("pin", "seal", "--member", "alpha", "--pin-file", str(tmp_path / "former"))
+    assert result.exit_code == 0, result.output
+    attempts(home, member).begin(Secret(PIN.encode()), is_count_low=False)
+
+
+def attempts(home, member):
+    return PinAttemptFile(
+        home.pin_attempts / member.name,
+        home.pin_refused / member.name,
+        token_serial=member.token_serial,
+        token_label=member.token_label,
+        not_kept=lambda _cause: None,
+        change_path=home.pin_changes / member.name,
+    )
+
+
+def test_a_file_in_clear_that_an_interruption_left_is_removed_by_the_next_seal(home):
+    clear = (home.pins / "alpha").read_bytes()
+    run("pin", "seal")
+    (home.pins / "alpha").write_bytes(
+        clear
+    )  # as if it had been killed between the configuration and the removal
+    (home.pins / "alpha").chmod(0o400)
+    assert run("pin", "seal").exit_code == 0
+    assert not (home.pins / "alpha").exists()
