@@ -94,6 +94,7 @@ async def add_member(
     with _alone(home), contextlib.closing(Store.open(home.database)) as store:
         joining, chain = None, chain_of_home(home, config, store)
         if described is not None:
+            _require_not_ours(reset_serial, name, configured, store)
             joining = Joining(home, described, clock=clock, progress=progress)
             _require_new(joining, name, configured)
             if joining.is_joined:
@@ -172,6 +173,17 @@ async def _add(
         report = await _make_whole(added, others, store, events=events, clock=clock, progress=progress)
         await pin_member(doors, approval, name, progress)
         return report
+
+
+def _require_not_ours(serial: str, name: str, configured: Sequence[MemberConfig], store: Store) -> None:
+    """Refuse to erase the token of another member, whatever officers signed: it serves, or its keys are looked for on it."""
+    ours = {member.token_serial: member.name for member in configured}
+    ours |= {member.token_serial: member.name for member in store.list_members()}
+    if serial and ours.get(serial, name) != name:
+        raise ConfigError(
+            f"the token {serial} is that of member {ours[serial]}, so it is not erased for {name}",
+            next_step="see: strongroom members list",
+        )
 
 
 def _require_new(joining: Joining, name: str, configured: Sequence[MemberConfig]) -> None:

@@ -143,10 +143,20 @@ class Joining:
             self._took(await self._member.set_user_pin(came))
 
     async def _reset(self, reset: Resetting) -> MemberJournal:
-        so_pin = reset.so_pin(self._member.blank_config)  # anew each time: it may have been the wrong one
-        came = self._took(self._member.make_pins(so_pin))
+        if self._journal is None:
+            self._took(
+                self._member.make_pins()
+            )  # what stays of the token's own PIN is not here before it is needed
+        elif self._came().step is MemberStep.TOKEN_BEGUN and not self._there().reset_approval:
+            raise HomeError(
+                f"an earlier run was interrupted while it initialised a blank token for member {self.name}:"
+                " the PIN of that token's security officer is here alone",
+                next_step="run the command without --reset, which goes on with the blank token",
+            )
         order = await reset.approved(self._described.name, self._there().reset_approval)
         self._save(msgspec.structs.replace(self._there(), reset_approval=order.approval))
+        so_pin = reset.so_pin(self._member.blank_config)  # anew each time: it may have been the wrong one
+        came = self._took(self._member.make_pins(so_pin))
         for folder in ("pins", "used"):
             (self._home.custody / folder / self.name).unlink(missing_ok=True)
         self._took(msgspec.structs.replace(came, step=MemberStep.TOKEN_BEGUN))
