@@ -37,7 +37,10 @@ def pin() -> None:
     help="so: the security officer.",
 )
 @click.option(
-    "--approval", default="", metavar="ID", help="The approved request, where the home has officers."
+    "--approval",
+    default="",
+    metavar="ID",
+    help="The request by which officers approved it; else one is looked for, and officers are asked if there is none.",
 )
 @click.option(
     "--so-pin-file",

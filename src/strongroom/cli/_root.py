@@ -59,7 +59,7 @@ _approval = click.option(
     metavar="ID",
     default="",
     callback=_approval_id,
-    help="The request by which officers approved it (strongroom approvals list); where there are no officers, none.",
+    help="The request by which officers approved it; else one for just this is looked for, and officers are asked if there is none.",
 )
 
 

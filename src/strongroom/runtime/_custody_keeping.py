@@ -47,6 +47,7 @@ from strongroom.hsm.wire import (
 )
 from strongroom.runtime._custody_telling import CustodyTelling, WorkerDoor
 from strongroom.runtime._late_acts import LateActs
+from strongroom.service import ApprovalDesk, Asker
 from strongroom.storage import ApprovalRecord, ApprovalState, HsmKeyRecord, SignatureKind, Store
 
 _ID_LEN: Final = 64
@@ -73,6 +74,8 @@ class CustodyKeeping:
         self._chain = chain
         self._events = events
         self._clock = clock
+        self.desk: ApprovalDesk | None = None
+        """Where main asks officers for what nobody named an approval for; None: that is refused."""
         self._late = LateActs(store, clock=clock)
         self._trouble = ""
         self._under_way: dict[tuple[str, str], ApprovedAct] = {}
@@ -143,8 +146,12 @@ class CustodyKeeping:
     async def claimed(self, approval: str, verb: str, parameters: Mapping[str, Json], by: str) -> ApprovedAct:
         """Do what ``approved`` does and spend the request, where nobody did before: for who asks main itself.
 
-        Raises ApprovalRequiredError, also when another was faster, and StorageError.
+        Where no approval is named, one that covers the act is looked for, and officers are asked if there is none. Raises
+        ApprovalRequiredError, which then names the request, also when another was faster, and StorageError.
         """
+        if not approval and self.desk is not None:
+            ticket = await self.desk.require(verb, parameters, Asker(by))
+            return self.approved("" if ticket is None else ticket.approval, verb, parameters)
         act = self.approved(approval, verb, parameters)
         if not act.admission.parameters:
             now = self._clock.now()

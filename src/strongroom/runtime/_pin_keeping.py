@@ -10,7 +10,7 @@ of our own user that is none of the API processes.
 import asyncio
 import contextlib
 import os
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -149,15 +149,19 @@ class PinKeeping:
 
     async def _rotate_users(self, request: PinRequest) -> PinAnswer:
         outcomes: list[PinOutcome] = []
+        waiting: list[ApprovalRequiredError] = []
         for member in self._asked_for(request):
             try:
                 outcome = await self._rotate_user(member, request.approval)
+            except ApprovalRequiredError as error:  # officers are asked for all members at once
+                waiting.append(error)
+                continue
             except StrongroomError as error:
                 return PinAnswer(outcomes, failure_from(error))
             outcomes.append(outcome)
             if outcome.state == "failed":  # what is wrong with one may be wrong with all
                 break
-        return PinAnswer(outcomes)
+        return PinAnswer(outcomes, failure_from(_joined(waiting)) if waiting else None)
 
     async def _rotate_user(self, member: MemberConfig, approval: str) -> PinOutcome:
         change = self._changing.change_of(member)
@@ -227,6 +231,17 @@ class PinKeeping:
                         error = await self._renew(name, "a change of its PIN is to be finished")
                         if isinstance(error, PinRefusedError):
                             self._for_a_person.add(name)
+
+
+def _joined(waiting: Sequence[ApprovalRequiredError]) -> ApprovalRequiredError:
+    """Return what is missing for several members as one error."""
+    if len(waiting) == 1:
+        return waiting[0]
+    messages = dict.fromkeys(error.message for error in waiting)
+    return ApprovalRequiredError(
+        "; ".join(messages),
+        next_step="have officers read and sign them: strongroom approvals list; then repeat this",
+    )
 
 
 def _with(outcome: PinOutcome, **fields: str) -> PinOutcome:

@@ -27,6 +27,7 @@ from strongroom.core import (
     SystemClock,
     TokenNotFoundError,
 )
+from strongroom.custody import Chain
 from strongroom.runtime._api_fleet import ApiFleet
 from strongroom.runtime._custody_keeping import CustodyKeeping
 from strongroom.runtime._key_door import KeyDoor
@@ -37,6 +38,7 @@ from strongroom.runtime._pin_officers import OfficerPins
 from strongroom.runtime._pin_reminders import PinReminders
 from strongroom.runtime._root_keeping import RootKeeping
 from strongroom.runtime._supervisor import Supervisor
+from strongroom.service import ApprovalDesk, CustodyBook
 from strongroom.storage import ReadOnlyStore, RootRecord, Store, upgrade_database
 from strongroom.wiring.custody_home import chain_of_home
 from strongroom.wiring.development_tls import renew_development_tls
@@ -106,7 +108,7 @@ async def _run(
     supervisor = Supervisor(config, home, roots, events=events, clock=SystemClock(), pins=pins)
     api = ApiFleet(home, listeners, control=supervisor.restore_sockets, events=events, clock=SystemClock())
     chain = chain_of_home(home, config, store)
-    custody = None if chain is None else CustodyKeeping(store, chain, events=events, clock=SystemClock())
+    custody = None if chain is None else _keep_custody(config, store, chain, audit, events)
     keys = await supervisor.reconcile_by(store, replication_rules(config.cluster), custody)
     making = KeyMaking(
         store,
@@ -169,6 +171,15 @@ async def _run(
             await supervisor.stop()
             await pins.close()
         events.emit("service.stopped")
+
+
+def _keep_custody(
+    config: Config, store: Store, chain: Chain, audit: AuditLog, events: EventSink
+) -> CustodyKeeping:
+    custody = CustodyKeeping(store, chain, events=events, clock=SystemClock())
+    book = CustodyBook(store, None if config.custody is None else config.custody.genesis_sha256)
+    custody.desk = ApprovalDesk(store, book, audit, clock=SystemClock())
+    return custody
 
 
 async def _tell_start(api: ApiFleet, events: EventSink, endpoint: str) -> None:
