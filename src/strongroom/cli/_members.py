@@ -141,7 +141,9 @@ def add(
     from strongroom.cli._so_pins import so_pin_source
     from strongroom.wiring.member_addition import add_member
     from strongroom.wiring.new_member import read_member_file
+    from strongroom.wiring.process_protection import forbid_dumps
 
+    forbid_dumps()  # it has the PINs of all members, as long as it works
     if reset and member_file is None:
         raise click.UsageError("--reset goes with --member-file: it erases the token of a member that is new")
     home = Home(home_from_environment())

@@ -11,6 +11,7 @@ from strongroom.cli._errors import CliError
 from strongroom.cli._output import visible
 from strongroom.client import new_file
 from strongroom.core import Secret
+from strongroom.wiring.process_protection import forbid_dumps
 
 _MAX_PASSPHRASE_BYTES = 1024
 
@@ -25,7 +26,11 @@ def read_bounded(path: Path, max_bytes: int) -> bytes:
 
 
 def read_private(path: Path, max_bytes: int) -> bytes:
-    """Return what a file holds that nobody else may read. Raises CliError when others may, and OSError."""
+    """Return what a file holds that nobody else may read. Raises CliError when others may, and OSError.
+
+    From then on there is a secret in this process, so it forbids core dumps of itself first.
+    """
+    forbid_dumps()
     with path.open("rb") as file:
         mode = os.fstat(file.fileno()).st_mode
         if stat.S_ISREG(mode) and stat.S_IMODE(mode) & 0o077:
@@ -68,6 +73,7 @@ def ask_token_pin(source: Path | None, whose: str) -> Secret:
 
 
 def _ask_secret(source: Path | None, prompt: str, option: str, *, is_new: bool) -> Secret:
+    forbid_dumps()
     what = "PIN" if option == "pin" else option
     if source is not None:
         return _first_line(source, what)

@@ -16,6 +16,7 @@ from strongroom.wiring.home import locked_home, require_complete
 from strongroom.wiring.members_door import MembersNotReachableError
 from strongroom.wiring.pin_door import PinAnswer, PinOutcome, PinRequest, ask_pins
 from strongroom.wiring.pin_status import PinStatus, last_departure, read_pin_status
+from strongroom.wiring.process_protection import forbid_dumps
 
 _ROTATE_LIMIT_S: Final = 3600.0
 _MAX_KEY_BYTES: Final = 65_536
@@ -133,6 +134,7 @@ def seal(output: Output, *, member: str | None, pin_file: Path | None, asks: boo
     """
     from strongroom.wiring.pin_upkeep import seal_pins
 
+    forbid_dumps()
     home = _home()
     given = ask_token_pin(pin_file, "PIN") if asks or pin_file is not None else None
     try:

@@ -19,15 +19,21 @@ def protect_process() -> list[str]:
     limit a later allocation would fail instead.
     """
     libc = ctypes.CDLL(None, use_errno=True)
-    refused = []
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    if libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0) != 0:
-        refused.append("core dumps and ptrace are not forbidden")
+    refused = forbid_dumps()
     soft, _hard = resource.getrlimit(resource.RLIMIT_MEMLOCK)
     may_lock = os.geteuid() == 0 or soft == resource.RLIM_INFINITY
     if not may_lock or libc.mlockall(_MCL_CURRENT | _MCL_FUTURE | _MCL_ONFAULT) != 0:
         refused.append("memory is not locked: keys may reach the swap device (raise LimitMEMLOCK)")
     return refused
+
+
+def forbid_dumps() -> list[str]:
+    """Forbid core dumps and ptrace alone: for commands that are told a secret and end soon. Returns what was refused."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0) != 0:
+        return ["core dumps and ptrace are not forbidden"]
+    return []
 
 
 def die_with_parent(parent_pid: int) -> None:
