@@ -45,7 +45,7 @@ class RealApi(Api):
 @pytest.fixture
 async def real(bench):
     api = RealApi(bench)
-    await api.act_as("developer", *Role)
+    await api.act_as("developer", Role.CRYPTO_OFFICER, Role.CRYPTO_USER, Role.OPERATOR)
     return api
 
 
