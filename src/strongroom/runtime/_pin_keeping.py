@@ -18,11 +18,10 @@ import msgspec
 from strongroom.audit import AuditLog
 from strongroom.config import MemberConfig
 from strongroom.core import ApprovalRequiredError, EventSink, PinRefusedError, Secret, StrongroomError
-from strongroom.custody import Role
 from strongroom.hsm.wire import failure_from
 from strongroom.runtime._custody_keeping import ApprovedAct, CustodyKeeping
 from strongroom.runtime._pin_changing import PinChanging, PinRotationError
-from strongroom.runtime._pin_officers import OfficerPins
+from strongroom.runtime._pin_officers import OfficerPins, receivers
 from strongroom.wiring.pin_changes import PinChange, PinRole
 from strongroom.wiring.pin_door import PinAnswer, PinOutcome, PinRequest
 
@@ -94,12 +93,8 @@ class PinKeeping:
                 "a security officer's PIN is changed member by member, and the present one is presented"
             )
         (member,) = self._asked_for(request)
-        recipients = request.recipients or self._recipients()
-        if not recipients:
-            raise PinRotationError(
-                "nobody would get the new PIN",
-                next_step="name recipients: --recipient age1…, or have security officers enrol one",
-            )
+        state = None if self._custody is None else self._custody.chain.state
+        recipients = receivers(state, request.recipients)
         detail = await self._approved(member, "so", request.approval)
         present = Secret(request.so_pin)
         try:
@@ -113,17 +108,6 @@ class PinKeeping:
             present.zeroize()
         await self._tell({**detail, "change": change.change_id, "delivery": change.delivery}, "ok")
         return PinOutcome(member.name, "so", "changed", change.change_id, change.delivery)
-
-    def _recipients(self) -> list[str]:
-        """Where the security officers of the chain have what is for them delivered to."""
-        if self._custody is None:
-            return []
-        officers = self._custody.chain.state.officers.values()
-        return [
-            one.recipient
-            for one in officers
-            if one.recipient and not one.is_revoked and Role.SECURITY_OFFICER in one.roles
-        ]
 
     async def _approved(self, member: MemberConfig, role: PinRole, approval: str) -> dict[str, str]:
         """Spend the officers' approval, where the home has officers; returns what entries of the audit log say of it.

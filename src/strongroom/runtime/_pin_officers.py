@@ -15,6 +15,7 @@ import msgspec
 
 from strongroom.config import Home, MemberConfig
 from strongroom.core import Clock, EventSink, HsmError, MemberFailedError, Secret, random_bytes
+from strongroom.custody import CustodyState, Role
 from strongroom.hsm.token import load_profile
 from strongroom.runtime._pin_changing import PinRotationError, RunWorker, run_once
 from strongroom.wiring.bootstrap import MemberBootstrap
@@ -37,6 +38,30 @@ from strongroom.wiring.workers import member_bootstrap, member_environment
 _MOST_COUNTED: Final = 99
 DELIVERIES = "custody/deliveries"
 """Folder of the home where deliveries lie until the officers have taken them."""
+
+
+def receivers(state: CustodyState | None, named: Sequence[str]) -> list[str]:
+    """Return whom a new PIN is delivered to: those who are named, else every security officer with a recipient.
+
+    Where a home has officers (``state``), nobody else gets it: what they approve names no recipients. Raises PinRotationError.
+    """
+    officers = [] if state is None else state.signers(Role.SECURITY_OFFICER)
+    enrolled = [one.recipient for one in officers if one.recipient]
+    if not (named or enrolled):
+        raise PinRotationError(
+            "nobody would get the new PIN",
+            next_step="name recipients: --recipient age1…, or have security officers enrol one",
+        )
+    if state is not None and not {_without_comment(one) for one in named} <= set(enrolled):
+        raise PinRotationError(
+            "a recipient was named that no security officer has enrolled",
+            next_step="leave --recipient out, or see: strongroom officers list",
+        )
+    return list(named or enrolled)
+
+
+def _without_comment(recipient: str) -> str:
+    return " ".join(recipient.split()[:2]) if recipient.startswith("ssh-") else recipient
 
 
 class OfficerPins:

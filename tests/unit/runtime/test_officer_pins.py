@@ -7,11 +7,13 @@ import msgspec
 import pyrage
 import pytest
 
+from fakes_custody import PEOPLE, genesis_body, person, signed_genesis
 from fakes_pins import FIRST_PIN, Killed, LockingToken, RotatingHome, killable_writes
 from strongroom.core import HsmError, Secret, StrongroomError, SystemClock
+from strongroom.custody import Chain
 from strongroom.hsm.cryptoki import SessionState, UserType
 from strongroom.runtime._pin_changing import PinRotationError
-from strongroom.runtime._pin_officers import OfficerPins
+from strongroom.runtime._pin_officers import OfficerPins, receivers
 from strongroom.wiring import pin_refusals
 from strongroom.wiring.home import remove_runtime_folder
 from strongroom.wiring.pin_changes import PinTries, read_change, write_change
@@ -128,3 +130,20 @@ def test_a_pin_that_was_never_the_tokens_is_not_sent_while_a_change_is_open(it):
         it.rotate(WRONG)
     assert len(it.token.sent) == sent
     assert it.rotate(it.delivered()).phase == "done"
+
+
+def test_where_there_are_officers_nobody_else_gets_the_new_pin():
+    ours, stranger = (str(pyrage.x25519.Identity.generate().to_public()) for _ in range(2))
+    state = officers_with({"anna": ours, "dora": stranger})  # dora is no security officer
+    assert receivers(state, []) == receivers(state, [ours]) == [ours]
+    with pytest.raises(PinRotationError, match="no security officer has enrolled"):
+        receivers(state, [ours, stranger])
+    assert receivers(None, [stranger]) == [stranger], "a home without officers"
+    with pytest.raises(PinRotationError, match="nobody would get"):
+        receivers(None, [])
+
+
+def officers_with(recipients):
+    people = tuple(person(name, recipient=recipients.get(name, "")) for name in PEOPLE)
+    body = msgspec.structs.replace(genesis_body(), people=people)
+    return Chain.from_documents(signed_genesis(body)).state
