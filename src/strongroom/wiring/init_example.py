@@ -87,6 +87,7 @@ RotateRoot = { m = 2, role = "crypto-officer" }
 RetireRoot = { m = 2, role = "crypto-officer" }
 CreateHsmKey = { m = 1, role = "crypto-officer", standing = true }
 DestroyHsmKey = { m = 2, role = "crypto-officer" }
+ReplaceHsmKey = { m = 2, role = "crypto-officer" }     # a key on one member that is not the same as on the others
 ScheduleKeyDeletion = { m = 1, role = "crypto-officer" }
 RetireKeyVersion = { m = 1, role = "crypto-officer" }
 
