@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from strongroom.config import Home, MemberConfig, PinSource
-from strongroom.core import Clock, HomeError, PinRefusedError, Secret
+from strongroom.core import Clock, HomeError, PinRefusedError, Secret, random_bytes
 from strongroom.hsm.token import Profile, load_profile, write_softhsm_config
 from strongroom.wiring.bootstrap import ApprovedReset, MemberMode, Started
 from strongroom.wiring.cluster_setup import Progress, SetUpMember
@@ -19,7 +19,7 @@ from strongroom.wiring.durable_files import overwrite_and_remove
 from strongroom.wiring.home import runtime_folder_path
 from strongroom.wiring.init_journal import MemberJournal, MemberStep
 from strongroom.wiring.init_script_form import ScriptMember
-from strongroom.wiring.pin_changes import PinRole
+from strongroom.wiring.pin_changes import PinChange, PinRole, record_name, write_change
 from strongroom.wiring.pin_delivery import deliver, pin_letter
 from strongroom.wiring.pin_making import generate_pin
 from strongroom.wiring.pin_refusals import SaltedPin, leave_marker, refuse_known_pin
@@ -118,7 +118,25 @@ class NewMember:
                 self._seal(pin, role)
             finally:
                 pin.zeroize()
+        self._note_age(is_new=so_pin is None)
         return MemberJournal(MemberStep.PINS_SEALED)
+
+    def _note_age(self, *, is_new: bool) -> None:
+        """Have it known since when the token's security officer has the PIN, so that it becomes due (``wiring.pin_status``)."""
+        path = self._home.pin_changes / record_name(self._member.name, "so")
+        if not is_new:
+            path.unlink(missing_ok=True)
+            return
+        made = PinChange(
+            change_id=random_bytes(8).hex(),
+            member=self._member.name,
+            role="so",
+            phase="done",
+            started_at=self._clock.now(),
+            ended_at=self._clock.now(),
+            delivery=delivery_path(self._member.name),
+        )
+        write_change(path, made)
 
     async def make_token(self, *, is_again: bool) -> MemberJournal:
         """Initialise a blank token (C_InitToken). ``is_again``: an earlier try may have made it."""

@@ -52,6 +52,8 @@ class PinChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     role: PinRole = "user"
     phase: PinPhase = "pending"
     started_at: _Time
+    present_since: _Time | None = None
+    """When the PIN that is to be replaced was made; None where nobody noted it. Of a security officer's only."""
     asked_by: _Text = ""
     approval: Annotated[str, Meta(max_length=64)] = ""
     """Id of the request that was approved; empty where the home has no officers."""
@@ -171,6 +173,13 @@ def read_change(path: Path) -> PinChange | None:
 def write_change(path: Path, change: PinChange) -> None:
     """Store a record; it is on disk when this returns. Raises OSError."""
     write_durably(path, msgspec.json.encode(change) + b"\n", mode=0o600)
+
+
+def made_at(change: PinChange | None) -> float | None:
+    """When a security officer's present PIN was made, by the record of its last change; None where nobody noted it."""
+    if change is None:
+        return None
+    return change.ended_at if change.phase == "done" else change.present_since
 
 
 def record_name(member: str, role: PinRole) -> str:

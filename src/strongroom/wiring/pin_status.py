@@ -9,7 +9,7 @@ from strongroom.config import Home, MemberConfig, PinsConfig
 from strongroom.core import ConfigError
 from strongroom.custody import CustodyError, Record, read_document
 from strongroom.storage import ReadOnlyStore
-from strongroom.wiring.pin_changes import PinChange, PinRole, read_change, record_name
+from strongroom.wiring.pin_changes import PinChange, PinRole, made_at, read_change, record_name
 from strongroom.wiring.pin_sealing import read_sealed_pin, sealed_at
 
 DAY_S: Final = 86_400.0
@@ -111,9 +111,8 @@ def _officer_status(member: MemberConfig, change: PinChange | str) -> PinStatus:
     state, detail = _state(change)
     if isinstance(change, str):
         return PinStatus(member.name, "so", "delivered", state, detail=detail)
-    changed_at = change.ended_at if change.phase == "done" else None
     return PinStatus(
-        member.name, "so", "delivered", state, changed_at, detail=detail, delivery=change.delivery
+        member.name, "so", "delivered", state, made_at(change), detail=detail, delivery=change.delivery
     )
 
 

@@ -5,6 +5,9 @@ import pytest
 
 from strongroom.config import Home, MemberConfig, PinsConfig, PinSource, SecretSource
 from strongroom.core import Secret
+from strongroom.testing import FakeClock
+from strongroom.wiring.init_members import NewMember
+from strongroom.wiring.init_script_form import ScriptMember
 from strongroom.wiring.pin_changes import PinChange, record_name, write_change
 from strongroom.wiring.pin_sealing import PinBinding, make_sealing_key, write_sealed_pin
 from strongroom.wiring.pin_status import pin_warnings, read_pin_status
@@ -77,3 +80,25 @@ def test_a_security_officer_s_pin_is_told_with_its_delivery(home):
     assert (officer.role, officer.source, officer.delivery) == ("so", "delivered", "custody/deliveries/x.age")
     assert officer.is_due
     assert "--role so" in pin_warnings([officer])[0]
+
+
+def test_a_change_that_failed_makes_no_pin_younger_and_none_of_unknown_age(home):
+    begun(home, "so", phase="failed", present_since=MADE_AT, ended_at=MADE_AT + 50 * DAY, trouble="refused")
+    assert looked_at(home, days=100)[1].due_at == MADE_AT + 90 * DAY
+
+
+def test_the_pin_of_a_security_officer_that_init_made_becomes_due_too(home):
+    key = make_sealing_key(home.root / "pins" / "another")
+    made = NewMember(
+        home,
+        ScriptMember(name="alpha", profile="softhsm2"),
+        key,
+        clock=FakeClock(MADE_AT),
+        progress=lambda step: None,
+    )
+    made.make_pins()
+    _, officer = looked_at(home, days=1)
+    assert (officer.is_due, officer.changed_at) == (False, MADE_AT)
+    assert looked_at(home, days=2, departed_at=MADE_AT + DAY)[1].is_due
+    made.make_pins(Secret(b"that of a token which is erased"))
+    assert len(looked_at(home, days=1)) == 1, "nobody knows how old that is"
