@@ -63,7 +63,9 @@ class Main:
     def __init__(self, home, door, store):
         self.home, self.door, self.store = home, door, store
         self.events, self.clock = RecordingEvents(), SystemClock()
-        self.custody = CustodyKeeping(store, chain(), events=self.events, clock=self.clock)
+        self.custody = CustodyKeeping(
+            store, chain(), begun=home.home.custody / "begun" / "main", events=self.events, clock=self.clock
+        )
         self.ask = Asking(chain().state)
         if door is None:
             return
@@ -187,8 +189,10 @@ async def test_a_member_that_has_not_destroyed_a_key_does_so_when_it_is_told_who
     assert VICTIM.key_id in await main.held()
     (answer,) = (await main.keys.answer(MembersRequest("reconcile", None))).reports
     assert any("no approval covers it" in drift.cause for drift in answer.drifts)
-    # Officers had approved it, and an officer has gone since.
-    await main.approved("DestroyHsmKey", {"key_id": KEY_ID, "hsm_keys": [VICTIM.key_id.hex()]})
+    # Officers had approved it, main had begun it, and an officer has gone since.
+    parameters = {"key_id": KEY_ID, "hsm_keys": [VICTIM.key_id.hex()]}
+    approval = await main.approved("DestroyHsmKey", parameters)
+    main.custody.begin(main.custody.approved(approval, "DestroyHsmKey", parameters))
     data = change(chain(), "RevokeOfficer", {"officer": "emil", "reason": "left"}, now=seconds())
     await main.store.write(lambda tx: tx.append_custody_document(CustodyDocumentRecord(1, data)))
     main.custody._late._read_at = float("-inf")  # as if some seconds had passed

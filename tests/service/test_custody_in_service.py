@@ -118,7 +118,7 @@ def test_a_key_inside_the_hsms_and_a_new_root_wait_for_officers(service):
     with pytest.raises(ClientError):
         create()
 
-    assert "needs the approval of officers" in command(service, "root", "rotate").stderr
+    assert "needs an approval" in command(service, "root", "rotate").stderr
     with ReadOnlyStore.open(service.home.database) as reader:
         root = reader.get_current_root().root_id.hex()
     name = asked(service, "RotateRoot", {"root_id": root})

@@ -9,7 +9,8 @@ is handed the approved act. A member that was away when a key was destroyed is h
 import asyncio
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Final, NamedTuple
+from pathlib import Path
+from typing import Final
 
 import msgspec
 
@@ -30,12 +31,9 @@ from strongroom.custody import (
     require_covered,
     require_quorum,
     require_standing,
-    write_document,
 )
 from strongroom.hsm.wire import (
-    MAX_RECORDS,
     AdmitAct,
-    CustodyPlace,
     DestroyDirect,
     DestroyRoot,
     FollowChain,
@@ -45,38 +43,31 @@ from strongroom.hsm.wire import (
     WhereInChain,
     WireClient,
 )
-from strongroom.runtime._custody_telling import CustodyTelling, WorkerDoor
-from strongroom.runtime._late_acts import LateActs
+from strongroom.runtime._begun_acts import BegunActs
+from strongroom.runtime._custody_telling import CustodyTelling, WorkerDoor, portions
+from strongroom.runtime._late_acts import ApprovedAct, LateActs
 from strongroom.service import ApprovalDesk, Asker
 from strongroom.storage import ApprovalRecord, ApprovalState, HsmKeyRecord, SignatureKind, Store
+from strongroom.wiring.custody_used import UsedRecordError
 
 _ID_LEN: Final = 64
 _STEP_LIMIT_S: Final = 15.0
-_MOST_BYTES: Final = 700_000
-"""Of records in one frame."""
 _OVER: Final = frozenset({ApprovalState.REJECTED, ApprovalState.VOID})
-
-
-class ApprovedAct(NamedTuple):
-    """An act as members are handed it."""
-
-    approval: str
-    """Id of its request."""
-    admission: AdmitAct
 
 
 class CustodyKeeping:
     """Carries custody to the workers. Belongs to the event loop of main."""
 
-    def __init__(self, store: Store, chain: Chain, *, events: EventSink, clock: Clock) -> None:
-        """``chain``: verified from the genesis that the home names, up to any record."""
+    def __init__(self, store: Store, chain: Chain, *, begun: Path, events: EventSink, clock: Clock) -> None:
+        """``chain``: verified from the genesis that the home names, up to any record. ``begun``: the file of what main began."""
         self._store = store
         self._chain = chain
         self._events = events
         self._clock = clock
         self.desk: ApprovalDesk | None = None
         """Where main asks officers for what nobody named an approval for; None: that is refused."""
-        self._late = LateActs(store, clock=clock)
+        self._begun = BegunActs(begun, clock=clock)
+        self._late = LateActs(store, self._begun, clock=clock)
         self._trouble = ""
         self._under_way: dict[tuple[str, str], ApprovedAct] = {}
         self._telling: asyncio.Task[None] | None = None
@@ -151,7 +142,9 @@ class CustodyKeeping:
         """
         if not approval and self.desk is not None:
             ticket = await self.desk.require(verb, parameters, Asker(by))
-            return self.approved("" if ticket is None else ticket.approval, verb, parameters)
+            act = self.approved("" if ticket is None else ticket.approval, verb, parameters)
+            self.begin(act)
+            return act
         act = self.approved(approval, verb, parameters)
         if not act.admission.parameters:
             now = self._clock.now()
@@ -159,7 +152,12 @@ class CustodyKeeping:
                 lambda tx: tx.claim_approval(act.approval, executed_at=now, by=by)
             ):
                 raise ApprovalRequiredError(f"{verb}: {Refusal.ALREADY_USED.value}")
+        self.begin(act)
         return act
+
+    def begin(self, act: ApprovedAct) -> None:
+        """Note durably, before it is done, that an act is begun (``BegunActs``). Raises ApprovalRequiredError, UsedRecordError."""
+        self._begun.begin(act.admission)
 
     def root_named(self, approval: str) -> str:
         """Return the root that a request is about, in hex, as far as it says; nothing is judged by it. Raises StorageError."""
@@ -201,7 +199,7 @@ class CustodyKeeping:
     def lets_destroy(self, record: HsmKeyRecord) -> bool:
         """Whether members will let a Direct key be destroyed that belongs to no version. Raises StorageError."""
         is_young = self._clock.now() - record.created_at < UNDO_S / 2
-        return is_young or self._late.find("DestroyHsmKey", record.key_id.hex()) is not None
+        return is_young or self._find_late("DestroyHsmKey", record.key_id.hex()) is not None
 
     def _record(self, approval: str) -> ApprovalRecord | None:
         """Return a request by its id, or by the beginning of it, if that is of one alone."""
@@ -248,16 +246,23 @@ class CustodyKeeping:
         under_way = self._under_way.get((kind, name))
         if under_way is not None:
             return under_way
-        record = self._late.find(verb, name)
-        if record is None or record.executed_at is None:
+        act = self._find_late(verb, name)
+        if act is not None and not act.admission.executed:
+            self.begin(act)
+        return act
+
+    def _find_late(self, verb: str, name: str) -> ApprovedAct | None:
+        self._follow_database()
+        try:
+            return self._late.find(verb, name, self._chain.state)
+        except UsedRecordError as error:
+            self._events.emit("custody.broken", cause=error.message)
             return None
-        signatures = self._signatures(record.id)
-        return ApprovedAct(record.id, AdmitAct(record.document, signatures, int(record.executed_at)))
 
     async def _show(self, client: WireClient, member: str) -> None:
         place = await client.call(WhereInChain(), timeout_s=_STEP_LIMIT_S)
         try:
-            for records in _portions(self._chain, place):
+            for records in portions(self._chain, place):
                 place = await client.call(FollowChain(records), timeout_s=_STEP_LIMIT_S)
         except ApprovalRequiredError as error:
             self._events.emit("custody.not_followed", member=member, cause=error.message)
@@ -286,16 +291,3 @@ class CustodyKeeping:
             return
         self._chain, self._trouble = chain, ""
         self._events.emit("custody.changed", record=chain.state.sequence, head=chain.state.head)
-
-
-def _portions(chain: Chain, place: CustodyPlace) -> Iterator[list[bytes]]:
-    """Give the records that a worker lacks, in frames that are not too long; none where it is elsewhere or ahead."""
-    portion: list[bytes] = []
-    for record in chain.records[place.sequence :]:
-        data = write_document(record)
-        if portion and (len(portion) == MAX_RECORDS or sum(map(len, portion)) + len(data) > _MOST_BYTES):
-            yield portion
-            portion = []
-        portion.append(data)
-    if portion:
-        yield portion

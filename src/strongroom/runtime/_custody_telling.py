@@ -2,15 +2,18 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final, NamedTuple, Protocol
 
 from strongroom.core import EventSink, HsmError, StorageError
-from strongroom.hsm.wire import RejectAct
+from strongroom.custody import Chain, write_document
+from strongroom.hsm.wire import MAX_RECORDS, CustodyPlace, RejectAct
 from strongroom.storage import ApprovalState, SignatureKind, Store
 
 _LOOK_EVERY_S: Final = 3.0
 _MOST_REJECTIONS: Final = 20
+_MOST_BYTES: Final = 700_000
+"""Of records in one frame."""
 
 
 class WorkerDoor(NamedTuple):
@@ -73,3 +76,16 @@ class CustodyTelling:
                 if row.kind is SignatureKind.REJECTION:
                     found[record.id] = RejectAct(record.document, row.signature)
         return found
+
+
+def portions(chain: Chain, place: CustodyPlace) -> Iterator[list[bytes]]:
+    """Give the records that a worker lacks, in frames that are not too long; none where it is elsewhere or ahead."""
+    portion: list[bytes] = []
+    for record in chain.records[place.sequence :]:
+        data = write_document(record)
+        if portion and (len(portion) == MAX_RECORDS or sum(map(len, portion)) + len(data) > _MOST_BYTES):
+            yield portion
+            portion = []
+        portion.append(data)
+    if portion:
+        yield portion

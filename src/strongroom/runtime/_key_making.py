@@ -31,7 +31,7 @@ from strongroom.core import (
 from strongroom.custody import Json
 from strongroom.hsm.cluster import Destroyed, TooFewCopiesError
 from strongroom.keyring import end_due_key
-from strongroom.runtime._custody_keeping import ApprovedAct, CustodyKeeping
+from strongroom.runtime._custody_keeping import CustodyKeeping
 from strongroom.runtime._key_requests import (
     DESTROY_LIMIT_S,
     MAKE_LIMIT_S,
@@ -40,6 +40,7 @@ from strongroom.runtime._key_requests import (
     KeyMade,
     MakeKey,
 )
+from strongroom.runtime._late_acts import ApprovedAct
 from strongroom.storage import HsmKeyRecord, HsmKeyState, Store, Transaction
 
 _ALL_VERSIONS: Final = 2**31
@@ -151,6 +152,7 @@ class KeyMaking:
         if self._custody is not None and hsm_keys:
             parameters = {"key_id": request.key_id, "hsm_keys": hsm_keys}
             act = self._custody.approved(request.approval, "DestroyHsmKey", parameters)
+            self._custody.begin(act)
 
         def choose(tx: Transaction) -> Sequence[HsmKeyId]:
             nonlocal answer
@@ -199,17 +201,19 @@ class KeyMaking:
         self._n_asked += 1
         try:
             with self._carrying(act, "make", [_label(request)]):
-                return await self._made(request, Deadline.after(self._clock, MAKE_LIMIT_S))
+                return await self._made(request, act, Deadline.after(self._clock, MAKE_LIMIT_S))
         finally:
             self._n_asked -= 1
 
-    async def _made(self, request: MakeKey, deadline: Deadline) -> HsmKeyRecord:
+    async def _made(self, request: MakeKey, act: ApprovedAct | None, deadline: Deadline) -> HsmKeyRecord:
         async with self._places:
             if self._store.count_hsm_keys() + self._without_record() >= self._most_keys:
                 raise HsmKeyLimitError(
                     f"the cluster has {self._most_keys} Direct keys, as many as it may have",
                     next_step="destroy some, or raise cluster.max_direct_keys as far as the HSMs have room",
                 )
+            if self._custody is not None and act is not None:
+                self._custody.begin(act)  # of all members one makes it, once
             self._beginning.add(request.made_for)
             try:
                 made = await self._keys.create(

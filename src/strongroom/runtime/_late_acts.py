@@ -1,6 +1,6 @@
 """Destructions that officers approved and that began before: for members that were away then, and for keys that are left over."""
 
-from typing import Final
+from typing import Final, NamedTuple
 
 from strongroom.core import Clock
 from strongroom.custody import (
@@ -8,44 +8,77 @@ from strongroom.custody import (
     LATE_S,
     ApprovalRequest,
     CustodyError,
+    CustodyState,
     read_act,
     read_document,
+    require_quorum,
 )
-from strongroom.storage import ApprovalRecord, ApprovalState, Store
+from strongroom.hsm.wire import AdmitAct
+from strongroom.runtime._begun_acts import BegunActs
+from strongroom.storage import ApprovalRecord, ApprovalState, SignatureKind, Store
 
 _PAGE: Final = 200
 _READ_AGAIN_S: Final = 5.0
 
 
+class ApprovedAct(NamedTuple):
+    """An act as members are handed it."""
+
+    approval: str
+    """Id of its request."""
+    admission: AdmitAct
+
+
 class LateActs:
     """Finds the executed request that names a key or a root. Reads the database anew when it misses one, every few seconds."""
 
-    def __init__(self, store: Store, *, clock: Clock) -> None:
+    def __init__(self, store: Store, begun: BegunActs, *, clock: Clock) -> None:
         self._store = store
+        self._begun = begun
         self._clock = clock
-        self._found: dict[tuple[str, str], ApprovalRecord] = {}
+        self._found: dict[tuple[str, str], list[ApprovalRecord]] = {}
         self._read_at = float("-inf")
 
-    def find(self, verb: str, name: str) -> ApprovalRecord | None:
-        """Return the request of a verb that names an object, in hex; the newest, if there are several. Raises StorageError."""
-        found = self._found.get((verb, name))
+    def find(self, verb: str, name: str, state: CustodyState) -> ApprovedAct | None:
+        """Return the request of a verb that names an object, in hex: one that main has begun, or that is good now (``state``).
+
+        That the database says it was executed is not enough. Raises StorageError and UsedRecordError.
+        """
+        act = self._usable(verb, name, state)
         now = self._clock.monotonic()
-        if found is None and now >= self._read_at + _READ_AGAIN_S:
+        if act is None and now >= self._read_at + _READ_AGAIN_S:
             self._read_at = now
             self._read()
-            found = self._found.get((verb, name))
-        return found
+            act = self._usable(verb, name, state)
+        return act
+
+    def _usable(self, verb: str, name: str, state: CustodyState) -> ApprovedAct | None:
+        for record in self._found.get((verb, name), ()):
+            request = read_document(record.document, ApprovalRequest)
+            signatures = [
+                row.signature
+                for row in self._store.list_approval_signatures(record.id)
+                if row.kind is SignatureKind.APPROVAL
+            ]
+            began = self._begun.began(request)
+            if began is None:
+                try:
+                    require_quorum(state, request, signatures, now=int(self._clock.now()))
+                except CustodyError:
+                    continue
+            return ApprovedAct(record.id, AdmitAct(record.document, signatures, began or 0))
+        return None
 
     def _read(self) -> None:
         oldest = self._clock.now() - LATE_S
-        found: dict[tuple[str, str], ApprovalRecord] = {}
+        found: dict[tuple[str, str], list[ApprovalRecord]] = {}
         last: ApprovalRecord | None = None
         while True:
             page = self._store.list_approvals(state=ApprovalState.EXECUTED, after=last, limit=_PAGE)
             for record in page:
                 if record.verb in LATE_ACTS and record.expires_at > oldest:
                     for name in _named(record):
-                        found.setdefault((record.verb, name), record)
+                        found.setdefault((record.verb, name), []).append(record)
             if len(page) < _PAGE or page[-1].created_at < oldest - LATE_S:
                 break
             last = page[-1]

@@ -108,7 +108,7 @@ async def _run(
     supervisor = Supervisor(config, home, roots, events=events, clock=SystemClock(), pins=pins)
     api = ApiFleet(home, listeners, control=supervisor.restore_sockets, events=events, clock=SystemClock())
     chain = chain_of_home(home, config, store)
-    custody = None if chain is None else _keep_custody(config, store, chain, audit, events)
+    custody = None if chain is None else _keep_custody(config, home, store, chain, audit=audit, events=events)
     keys = await supervisor.reconcile_by(store, replication_rules(config.cluster), custody)
     making = KeyMaking(
         store,
@@ -174,9 +174,10 @@ async def _run(
 
 
 def _keep_custody(
-    config: Config, store: Store, chain: Chain, audit: AuditLog, events: EventSink
+    config: Config, home: Home, store: Store, chain: Chain, *, audit: AuditLog, events: EventSink
 ) -> CustodyKeeping:
-    custody = CustodyKeeping(store, chain, events=events, clock=SystemClock())
+    begun = home.custody / "begun" / "main"
+    custody = CustodyKeeping(store, chain, begun=begun, events=events, clock=SystemClock())
     book = CustodyBook(store, None if config.custody is None else config.custody.genesis_sha256)
     custody.desk = ApprovalDesk(store, book, audit, clock=SystemClock())
     return custody

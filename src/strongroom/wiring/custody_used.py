@@ -108,6 +108,12 @@ class UsedActs:
             self._add(f"session {nonce} {now} {until}")
             return now
 
+    def began(self, nonce: str) -> int | None:
+        """Return when a session was first begun; None if none was. Raises UsedRecordError."""
+        with self._alone():
+            begun = self._known.sessions.get(nonce)
+        return None if begun is None else begun[0]
+
     def note_made(self, name: str, *, now: int) -> None:
         """Note that an object is about to be that was not. Never raises."""
         line = f"made {name} {now}"

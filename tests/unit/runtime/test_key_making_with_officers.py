@@ -33,10 +33,12 @@ DOMAIN = "00000000-0000-4000-8000-000000000001"
 class Officers:
     """A cluster with officers, and main's making of keys in it."""
 
-    def __init__(self, cluster):
+    def __init__(self, cluster, begun_file):
         self.cluster, self.store = cluster, cluster.store
         self.chain = begun(rules=ACT_RULES)
-        self.custody = CustodyKeeping(self.store, self.chain, events=cluster.events, clock=CLOCK)
+        self.custody = CustodyKeeping(
+            self.store, self.chain, begun=begun_file, events=cluster.events, clock=CLOCK
+        )
         self.making = KeyMaking(
             self.store,
             cluster.replication,
@@ -102,7 +104,7 @@ async def officers(tmp_path):
             tx.append_custody_document(CustodyDocumentRecord(0, genesis))
 
         await store.write(insert)
-        found = Officers(cluster)
+        found = Officers(cluster, tmp_path / "begun" / "main")
         yield found
         found.making.close()
 
@@ -148,3 +150,44 @@ async def test_what_belongs_to_no_version_goes_while_it_can_be_undone_and_else_w
     await officers.approved("DestroyHsmKey", {"key_id": "", "hsm_keys": [made.hsm_key_id.hex()]})
     officers.custody._late._read_at = float("-inf")  # as if some seconds had passed
     assert officers.custody.lets_destroy(old)
+
+
+async def test_that_a_destruction_was_begun_while_it_was_approved_main_knows_by_itself(officers, monkeypatch):
+    """Whoever writes the database writes there that an expired request was executed in time."""
+    key_id, hsm_key_id = await officers.due_key()
+    old = officers.store.get_hsm_key(hsm_key_id)._replace(created_at=CLOCK.now() - UNDO_S)
+    await officers.approved("DestroyHsmKey", {"key_id": key_id, "hsm_keys": [hsm_key_id.hex()]})
+    begun_one = await officers.approved("DestroyHsmKey", {"key_id": DOMAIN, "hsm_keys": ["ab" * 16]})
+    act = officers.custody.approved(begun_one, "DestroyHsmKey", {"key_id": DOMAIN, "hsm_keys": ["ab" * 16]})
+    officers.custody.begin(act)
+    now = CLOCK.now()
+    monkeypatch.setattr(CLOCK, "now", lambda: now + 4_000)
+    assert not officers.custody.lets_destroy(old)
+    (late,) = [officers.custody._find_late("DestroyHsmKey", "ab" * 16)]
+    assert (late.approval, late.admission.executed) == (begun_one, int(now))
+
+
+async def test_uses_of_a_standing_approval_are_counted_over_all_members_whatever_the_database_says(officers):
+    now = int(CLOCK.now())
+    terms = {
+        "verb": "CreateHsmKey", "fixed": CREATE, "free": [], "uses": 2, "rate_uses": 2, "rate_s": 1,
+        "begins": now - 60, "ends": now + 600,
+    }  # fmt: skip
+    approval = await officers.approved("AllowStanding", terms)
+    await officers.making.make(MakeKey(1, str(uuid.uuid4()), 1, AES, ENCRYPTS, approval), "api")
+    await officers.custody.claimed(
+        approval, "CreateHsmKey", CREATE, "local/0"
+    )  # as who asks main itself does
+    with pytest.raises(ApprovalRequiredError, match="as often as it allows"):
+        await officers.making.make(MakeKey(2, str(uuid.uuid4()), 1, AES, ENCRYPTS, approval), "api")
+    with pytest.raises(ApprovalRequiredError, match="as often as it allows"):
+        await officers.custody.claimed(approval, "CreateHsmKey", CREATE, "local/0")
+    assert officers.store.count_hsm_keys() == 1
+
+
+async def test_one_approval_makes_one_key_over_all_members(officers):
+    approval = await officers.approved("CreateHsmKey", CREATE)
+    await officers.making.make(MakeKey(1, str(uuid.uuid4()), 1, AES, ENCRYPTS, approval), "api")
+    with pytest.raises(ApprovalRequiredError, match="executed or rejected already"):
+        await officers.making.make(MakeKey(2, str(uuid.uuid4()), 1, AES, ENCRYPTS, approval), "api")
+    assert officers.store.count_hsm_keys() == 1

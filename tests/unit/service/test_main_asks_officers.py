@@ -19,9 +19,13 @@ async def officers(bench):
 
 
 @pytest.fixture
-def main(bench, officers):
+def main(bench, officers, tmp_path):
     keeping = CustodyKeeping(
-        bench.store, officers.desk.book.require_chain(), events=RecordingEvents(), clock=bench.clock
+        bench.store,
+        officers.desk.book.require_chain(),
+        begun=tmp_path / "begun" / "main",
+        events=RecordingEvents(),
+        clock=bench.clock,
     )
     keeping.desk = officers.desk
     return keeping
