@@ -60,6 +60,8 @@ def read_member_file(path: Path) -> ScriptMember:
         raise ConfigError(f"cannot read {path}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not TOML") from error
+    except RecursionError:
+        raise ConfigError(f"{path} is nested too deeply") from None
     except msgspec.ValidationError as error:
         raise ConfigError(f"{path}: {error}") from error
     check_member(member, is_alone=False)
