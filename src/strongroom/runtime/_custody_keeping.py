@@ -74,7 +74,8 @@ class CustodyKeeping:
 
     @property
     def chain(self) -> Chain:
-        """The chain as it was last verified."""
+        """The chain as the database has it now, as far as it verifies. Raises StorageError."""
+        self._follow_database()
         return self._chain
 
     def start(self, doors: Callable[[], Iterable[WorkerDoor]]) -> None:
@@ -89,8 +90,7 @@ class CustodyKeeping:
 
     def head(self) -> str:
         """Return the hash of the newest document, as the database has it now. Raises StorageError."""
-        self._follow_database()
-        return self._chain.state.head
+        return self.chain.state.head
 
     async def introduce(self, door: WorkerDoor, rejections: Iterable[RejectAct] = ()) -> None:
         """Show a worker the chain as far as it lacks it, and what was rejected. Raises HsmError when it does not answer.
