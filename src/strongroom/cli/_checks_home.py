@@ -32,10 +32,26 @@ def check_private_files(home: Home, config: Config) -> Iterator[Finding]:
     yield from bad
     if not bad:
         yield Finding("secret files", "ok", f"{len(secret_files)} files, readable by their owner only")
+    if config.custody is not None:
+        yield from _left_behind(home)
     for member in config.cluster.members:
         if member.pin.credential is not None:
             what = f"the PIN of {member.name} is the systemd credential {member.pin.credential!r}: seen at start only"
             yield Finding("secret files", "note", what)
+
+
+def _left_behind(home: Home) -> Iterator[Finding]:
+    """What is of officers, and lies here only while an init or members add is under way: one that was cut off at its very end leaves it."""
+    for pattern in ("*-so", "*-so.first.sealed"):
+        for path in sorted(home.pins.glob(pattern)):
+            yield Finding(
+                "secret files",
+                "warn",
+                f"{path} holds the PIN of a security officer",
+                "run the same init or members add again, which ends by removing it; else remove it once its officers have it",
+            )
+    for path in sorted(home.pins.glob(".*.new")):
+        yield Finding("secret files", "warn", f"{path} was left by an interruption", "remove it")
 
 
 def check_pins(home: Home, config: Config, clock: Clock) -> Iterator[Finding]:

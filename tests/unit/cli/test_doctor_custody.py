@@ -10,6 +10,7 @@ from cli_support import make_home
 from fakes_custody import PEOPLE, change, genesis_body, signed_genesis
 from strongroom.cli._checks import findings_of
 from strongroom.cli._checks_custody import check_custody
+from strongroom.cli._checks_home import check_private_files
 from strongroom.config import CustodyConfig, Home, load_config
 from strongroom.custody import DEFAULT_RULES, Chain, document_hash
 from strongroom.storage import CustodyDocumentRecord, Store
@@ -97,3 +98,16 @@ def test_a_chain_that_was_tampered_with_fails_at_its_place(home):
     _with_custody(home, genesis, record.replace(b'"gus"', b'"ben"'))
     [finding] = _found(home, genesis)
     assert (finding.level, finding.message.startswith("record 1:")) == ("fail", True)
+
+
+def test_a_security_officer_s_pin_that_was_left_behind_is_warned_of(home):
+    genesis = signed_genesis(genesis_body())
+    config = msgspec.structs.replace(
+        load_config(home.root), custody=CustodyConfig(genesis_sha256=document_hash(genesis))
+    )
+    for left in home.pins.glob("*-so"):
+        left.unlink()
+    assert _of(check_private_files(home, config), "warn") == []
+    for name in ("gamma-so.first.sealed", "alpha-so", ".sealing-key.new"):
+        (home.pins / name).touch(mode=0o400)
+    assert len(_of(check_private_files(home, config), "warn")) == 3
