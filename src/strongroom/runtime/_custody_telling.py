@@ -8,7 +8,7 @@ from typing import Final, NamedTuple, Protocol
 from strongroom.core import EventSink, HsmError, StorageError
 from strongroom.custody import Chain, write_document
 from strongroom.hsm.wire import MAX_RECORDS, CustodyPlace, RejectAct
-from strongroom.storage import ApprovalState, SignatureKind, Store
+from strongroom.storage import ApprovalState, Store
 
 _LOOK_EVERY_S: Final = 3.0
 _MOST_REJECTIONS: Final = 20
@@ -71,10 +71,10 @@ class CustodyTelling:
     def _rejections(self) -> dict[str, RejectAct]:
         """Return the newest rejections by the ids of their requests: members keep on disk what they were told."""
         found = {}
-        for record in self._store.list_approvals(state=ApprovalState.REJECTED, limit=_MOST_REJECTIONS):
-            for row in self._store.list_approval_signatures(record.id):
-                if row.kind is SignatureKind.REJECTION:
-                    found[record.id] = RejectAct(record.document, row.signature)
+        for row in self._store.list_rejections(limit=_MOST_REJECTIONS):
+            record = self._store.get_approval(row.request_id)
+            if record is not None and record.state is ApprovalState.REJECTED:
+                found[record.id] = RejectAct(record.document, row.signature)
         return found
 
 

@@ -69,6 +69,12 @@ _SIGNATURES: Final = (
     .where(approval_signatures.c.request_id == bindparam("request_id"))
     .order_by(approval_signatures.c.at, approval_signatures.c.officer, approval_signatures.c.kind)
 )
+_REJECTIONS: Final = (
+    select(approval_signatures)
+    .where(approval_signatures.c.kind == SignatureKind.REJECTION.value)
+    .order_by(approval_signatures.c.at.desc(), approval_signatures.c.request_id)
+    .limit(bindparam("limit"))
+)
 _USES: Final = (
     select(standing_uses)
     .where(standing_uses.c.request_id == bindparam("request_id"))
@@ -150,11 +156,11 @@ class CustodyReads(Queries):
 
     def list_approval_signatures(self, request_id: str) -> list[ApprovalSignatureRecord]:
         """Return the signatures on a request, approvals and rejections, in the order in which they came."""
-        rows = self._all(_SIGNATURES, {"request_id": request_id})
-        return [
-            ApprovalSignatureRecord(row[0], row[1], _bytes(row[2]), row[3], SignatureKind(row[4]))
-            for row in rows
-        ]
+        return [_signature(row) for row in self._all(_SIGNATURES, {"request_id": request_id})]
+
+    def list_rejections(self, *, limit: int) -> list[ApprovalSignatureRecord]:
+        """Return up to ``limit`` signatures that reject a request, the last one that came first."""
+        return [_signature(row) for row in self._all(_REJECTIONS, {"limit": limit})]
 
     def list_standing_uses(self, request_id: str, *, limit: int) -> list[StandingUseRecord]:
         """Return up to ``limit`` uses of a standing approval, the last one first."""
@@ -241,6 +247,10 @@ def _bytes(value: object) -> bytes:
     if not isinstance(value, bytes):
         raise StorageError("a document or signature of custody in the database is not what was stored")
     return value
+
+
+def _signature(row: AnyRow) -> ApprovalSignatureRecord:
+    return ApprovalSignatureRecord(row[0], row[1], _bytes(row[2]), row[3], SignatureKind(row[4]))
 
 
 def _approval(row: AnyRow) -> ApprovalRecord:
