@@ -96,14 +96,25 @@ class PinKeeping:
         (member,) = self._asked_for(request)
         state = None if self._custody is None else self._custody.chain.state
         recipients = receivers(state, request.recipients)
-        detail = await self._approved(member, "so", request.approval)
+        before = self._officers.change_of(member)
+        is_open = before is not None and not before.has_ended  # then it was approved when it began
+        if before is not None and is_open:
+            detail = {"member": member.name, "role": "so"}
+            detail |= {"approval": before.approval} if before.approval else {}
+            await self._audit.record("intent", "pin.Rotate", principal=_owner(), detail=dict(detail))
+        else:
+            detail = await self._approved(member, "so", request.approval)
         present = Secret(request.so_pin)
         try:
             change = await self._officers.change(
                 member, present, recipients, asked_by=_owner(), approval=detail.get("approval", "")
             )
         except StrongroomError as error:
-            await self._tell(detail, type(error).__name__)
+            after = self._officers.change_of(member)
+            if not is_open and (after == before or (after is not None and after.phase == "failed")):
+                await self._had_no_effect(detail, error)
+            else:
+                await self._tell(detail, type(error).__name__)
             raise
         finally:
             present.zeroize()
@@ -124,7 +135,7 @@ class PinKeeping:
         return detail
 
     async def _had_no_effect(self, detail: dict[str, str], error: StrongroomError) -> None:
-        """Let the approval be used again: nothing was sent to the token."""
+        """Let the approval be used again: the token has the PIN that it had."""
         if self._custody is not None and self._spent is not None:
             await self._custody.release(self._spent)
         await self._tell(detail, type(error).__name__)

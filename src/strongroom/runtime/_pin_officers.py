@@ -74,6 +74,10 @@ class OfficerPins:
         self._clock = clock
         self._run = run
 
+    def change_of(self, member: MemberConfig) -> PinChange | None:
+        """Return the record of the member's last change. Raises PinRecordError."""
+        return read_change(self._path(member))
+
     async def change(
         self,
         member: MemberConfig,

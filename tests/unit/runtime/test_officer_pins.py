@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from types import SimpleNamespace
 
 import msgspec
 import pyrage
@@ -9,15 +10,18 @@ import pytest
 
 from fakes_custody import PEOPLE, genesis_body, person, signed_genesis
 from fakes_pins import FIRST_PIN, Killed, LockingToken, RotatingHome, killable_writes
-from strongroom.core import HsmError, Secret, StrongroomError, SystemClock
+from strongroom.audit import AuditLog
+from strongroom.core import ApprovalRequiredError, HsmError, Secret, StrongroomError, SystemClock
 from strongroom.custody import Chain
 from strongroom.hsm.cryptoki import SessionState, UserType
 from strongroom.runtime._pin_changing import PinRotationError
+from strongroom.runtime._pin_keeping import PinKeeping
 from strongroom.runtime._pin_officers import OfficerPins, receivers
 from strongroom.wiring import pin_refusals
 from strongroom.wiring.home import remove_runtime_folder
 from strongroom.wiring.pin_changes import PinTries, read_change, write_change
 from strongroom.wiring.pin_delivery import open_delivery
+from strongroom.wiring.pin_door import PinRequest
 from strongroom.wiring.pin_upkeep import allow_tries
 
 WRONG = b"it is not this one"
@@ -144,6 +148,76 @@ def test_where_there_are_officers_nobody_else_gets_the_new_pin():
 
 
 def officers_with(recipients):
+    return Chain.from_documents(signed_genesis(body_with(recipients))).state
+
+
+def body_with(recipients):
     people = tuple(person(name, recipient=recipients.get(name, "")) for name in PEOPLE)
-    body = msgspec.structs.replace(genesis_body(), people=people)
-    return Chain.from_documents(signed_genesis(body)).state
+    return msgspec.structs.replace(genesis_body(), people=people)
+
+
+class OneApproval:
+    """Officers who approved one change: it can be spent once, and again after it was released."""
+
+    def __init__(self, recipient):
+        self.chain = Chain.from_documents(signed_genesis(body_with({"anna": recipient})))
+        self.left = 1
+
+    async def claimed(self, approval, verb, parameters, by):
+        if not self.left:
+            raise ApprovalRequiredError("RotatePin needs an approval")
+        self.left -= 1
+        return SimpleNamespace(approval="a1" * 32)
+
+    async def release(self, act):
+        assert act.approval == "a1" * 32
+        self.left += 1
+
+    def evidence_sha256(self, act):
+        return "00" * 32
+
+
+@pytest.fixture
+def asked(it, tmp_path):
+    """What main does when it is asked, in a home whose officers approved one change."""
+    audit = AuditLog.open(tmp_path / "audit", "main", clock=SystemClock())
+    custody = OneApproval(str(it.identity.to_public()))
+    officers = OfficerPins(it.home, events=it.events, clock=SystemClock(), run=it._run)
+    keeping = PinKeeping(
+        {"alpha": it.member},
+        it.changing(),
+        renew=None,
+        serves=lambda name: True,
+        officers=officers,
+        custody=custody,
+        audit=audit,
+        api_pids=lambda: (),
+        events=it.events,
+    )
+
+    def ask(pin):
+        return asyncio.run(keeping.answer(PinRequest("so", "alpha", so_pin=pin), 1))
+
+    yield ask, custody
+    audit.close()
+
+
+def test_a_pin_that_was_mistyped_costs_no_approval(it, asked):
+    ask, custody = asked
+    with pytest.raises(HsmError):
+        ask(WRONG)
+    assert custody.left == 1
+    assert ask(FIRST_PIN).outcomes[0].state == "changed"
+    assert custody.left == 0
+    with pytest.raises(ApprovalRequiredError):
+        ask(it.token.pin)
+
+
+def test_a_change_that_was_interrupted_was_approved_when_it_began(it, asked):
+    ask, custody = asked
+    it.token.fails = "late:C_SetPIN"
+    with pytest.raises(HsmError):
+        ask(FIRST_PIN)
+    assert (custody.left, it.record.phase) == (0, "setting")
+    assert ask(it.delivered()).outcomes[0].state == "changed"
+    assert it.record.approval == "a1" * 32
