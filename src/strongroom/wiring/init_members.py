@@ -15,7 +15,7 @@ from strongroom.core import Clock, HomeError, PinRefusedError, Secret, random_by
 from strongroom.hsm.token import Profile, load_profile, write_softhsm_config
 from strongroom.wiring.bootstrap import ApprovedReset, MemberMode, Started
 from strongroom.wiring.cluster_setup import Progress, SetUpMember
-from strongroom.wiring.durable_files import overwrite_and_remove
+from strongroom.wiring.durable_files import overwrite_and_remove, sync_folder
 from strongroom.wiring.home import runtime_folder_path
 from strongroom.wiring.init_journal import MemberJournal, MemberStep
 from strongroom.wiring.init_script_form import ScriptMember
@@ -112,6 +112,7 @@ class NewMember:
         earlier = self._home.root / delivery_path(self._member.name)
         if earlier.exists():  # of another token, which may still be somewhere
             earlier.rename(earlier.with_suffix(f".before-{int(self._clock.now())}.age"))
+            sync_folder(earlier.parent)  # or it could come back, and be taken for that of the new token
         for role in ("user", "so"):
             pin = so_pin if role == "so" and so_pin is not None else generate_pin(self._profile)
             try:

@@ -1,6 +1,7 @@
 """What happens to PINs of security officers when a new member takes a token that is in use: none is lost, none is taken too early."""
 
 import asyncio
+import os
 
 import msgspec
 import pyrage
@@ -104,3 +105,24 @@ def test_the_token_of_a_member_that_serves_is_not_erased_for_another(home):
     )  # fmt: skip
     with pytest.raises(ConfigError, match="that of member alpha"):
         asyncio.run(work)
+
+
+def test_that_an_earlier_delivery_was_put_aside_is_on_disk_before_anything_else_is(home, monkeypatch):
+    """Otherwise a power cut could bring it back to its place, and it would be taken for that of the new token."""
+    made = NewMember(
+        home,
+        GAMMA,
+        make_sealing_key(home.pins / "another"),
+        clock=SystemClock(),
+        progress=lambda step: None,
+    )
+    deliveries = home.custody / "deliveries"
+    deliveries.mkdir()
+    (deliveries / "gamma.so.first.age").write_bytes(b"of an earlier token")
+    synced = []
+    fsync = os.fsync
+    monkeypatch.setattr("os.fsync", lambda at: (synced.append(os.readlink(f"/proc/self/fd/{at}")), fsync(at)))
+    made.make_pins()
+    assert synced[0] == str(deliveries)
+    assert [path.read_bytes() for path in deliveries.iterdir()] == [b"of an earlier token"]
+    assert not (deliveries / "gamma.so.first.age").exists()
