@@ -10,6 +10,7 @@ OFFICERS_RULES = {
     **RULES,
     "CreateHsmKey": QuorumRule(m=2, role=CO, expires_s=3_600, standing=True),
     "DestroyHsmKey": QuorumRule(m=2, role=CO, expires_s=7 * DAY_S, standing=True),
+    "ReplaceHsmKey": QuorumRule(m=2, role=CO, expires_s=3_600, standing=False),
     "RetireKeyVersion": QuorumRule(m=1, role=CO, expires_s=3_600, standing=False),
     "ScheduleKeyDeletion": QuorumRule(m=2, role=CO, expires_s=3_600, standing=False),
     "RotateRoot": QuorumRule(m=2, role=SO, expires_s=3_600, standing=False),

@@ -14,7 +14,7 @@ from typing import Final
 
 import msgspec
 
-from strongroom.core import ApprovalRequiredError, Clock, EventSink
+from strongroom.core import ApprovalRequiredError, Clock, EventSink, HsmKeyId
 from strongroom.custody import (
     STANDING_VERB,
     UNDO_S,
@@ -36,22 +36,19 @@ from strongroom.hsm.wire import (
     AdmitAct,
     DestroyDirect,
     DestroyRoot,
-    FollowChain,
     GenerateDirect,
     GenerateRoot,
     RejectAct,
-    WhereInChain,
     WireClient,
 )
 from strongroom.runtime._begun_acts import BegunActs
-from strongroom.runtime._custody_telling import CustodyTelling, WorkerDoor, portions
+from strongroom.runtime._custody_telling import STEP_LIMIT_S, CustodyTelling, WorkerDoor, show
 from strongroom.runtime._late_acts import ApprovedAct, LateActs
-from strongroom.service import ApprovalDesk, Asker
-from strongroom.storage import ApprovalRecord, ApprovalState, HsmKeyRecord, SignatureKind, Store
+from strongroom.service import JOBS, ApprovalDesk, Asker
+from strongroom.storage import ApprovalRecord, ApprovalState, HsmKeyRecord, HsmKeyState, SignatureKind, Store
 from strongroom.wiring.custody_used import UsedRecordError
 
 _ID_LEN: Final = 64
-_STEP_LIMIT_S: Final = 15.0
 _OVER: Final = frozenset({ApprovalState.REJECTED, ApprovalState.VOID})
 
 
@@ -101,21 +98,23 @@ class CustodyKeeping:
         self._follow_database()
         client = await WireClient.connect(door.admin_path, only_pid=door.pid)
         try:
-            await self._show(client, door.member)
+            await show(client, door.member, self._chain, self._events)
             for rejection in rejections:
                 with contextlib.suppress(ApprovalRequiredError):  # it is over anyway, or was told before
-                    await client.call(rejection, timeout_s=_STEP_LIMIT_S)
+                    await client.call(rejection, timeout_s=STEP_LIMIT_S)
         finally:
             client.close()
 
     async def before(self, client: WireClient, member: str, call: msgspec.Struct) -> None:
         """Hand a worker what it has to know before a call. Raises ApprovalRequiredError where that does not suffice, HsmError."""
         act = self._act_of(call)
+        if act is None and isinstance(call, DestroyDirect):
+            act = await self._replacement(member, call.key.key_id)
         if act is None:
             return  # it may need none: what was just made is undone
         self._follow_database()
-        await self._show(client, member)
-        await client.call(act.admission, timeout_s=_STEP_LIMIT_S)
+        await show(client, member, self._chain, self._events)
+        await client.call(act.admission, timeout_s=STEP_LIMIT_S)
 
     def approved(self, approval: str, verb: str, parameters: Mapping[str, Json]) -> ApprovedAct:
         """Return an act as members are to be handed it, if officers approved just this and it can still be done.
@@ -259,18 +258,19 @@ class CustodyKeeping:
             self._events.emit("custody.broken", cause=error.message)
             return None
 
-    async def _show(self, client: WireClient, member: str) -> None:
-        place = await client.call(WhereInChain(), timeout_s=_STEP_LIMIT_S)
+    async def _replacement(self, member: str, key_id: HsmKeyId) -> ApprovedAct | None:
+        """Ask officers for the end of a key on one member that is to get it anew; None where they have not approved it."""
+        record = self._store.get_hsm_key(key_id)
+        if self.desk is None or record is None or record.state is not HsmKeyState.ACTIVE:
+            return None
+        parameters = {"member": member, "hsm_keys": [key_id.hex()]}
         try:
-            for records in portions(self._chain, place):
-                place = await client.call(FollowChain(records), timeout_s=_STEP_LIMIT_S)
-        except ApprovalRequiredError as error:
-            self._events.emit("custody.not_followed", member=member, cause=error.message)
-            return
-        if place.sequence < place.pinned_sequence:
+            return await self.claimed("", "ReplaceHsmKey", parameters, JOBS.requester)
+        except ApprovalRequiredError as error:  # the member says whether it needs one
             self._events.emit(
-                "custody.rolled_back", member=member, record=place.sequence, remembers=place.pinned_sequence
+                "custody.replacement_waits", member=member, key=key_id.hex(), cause=error.message
             )
+            return None
 
     def _follow_database(self) -> None:
         """Take in what was added to the chain. What does not hold together is told once. Raises StorageError."""

@@ -5,13 +5,15 @@ import contextlib
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final, NamedTuple, Protocol
 
-from strongroom.core import EventSink, HsmError, StorageError
+from strongroom.core import ApprovalRequiredError, EventSink, HsmError, StorageError
 from strongroom.custody import Chain, write_document
-from strongroom.hsm.wire import MAX_RECORDS, CustodyPlace, RejectAct
+from strongroom.hsm.wire import MAX_RECORDS, CustodyPlace, FollowChain, RejectAct, WhereInChain, WireClient
 from strongroom.storage import ApprovalState, Store
 
 _LOOK_EVERY_S: Final = 3.0
 _MOST_REJECTIONS: Final = 20
+STEP_LIMIT_S: Final = 15.0
+"""For each thing that a worker is told."""
 _MOST_BYTES: Final = 700_000
 """Of records in one frame."""
 
@@ -78,7 +80,22 @@ class CustodyTelling:
         return found
 
 
-def portions(chain: Chain, place: CustodyPlace) -> Iterator[list[bytes]]:
+async def show(client: WireClient, member: str, chain: Chain, events: EventSink) -> None:
+    """Show a worker the records that it lacks. What it does not follow is told as an event. Raises HsmError."""
+    place = await client.call(WhereInChain(), timeout_s=STEP_LIMIT_S)
+    try:
+        for records in _portions(chain, place):
+            place = await client.call(FollowChain(records), timeout_s=STEP_LIMIT_S)
+    except ApprovalRequiredError as error:
+        events.emit("custody.not_followed", member=member, cause=error.message)
+        return
+    if place.sequence < place.pinned_sequence:
+        events.emit(
+            "custody.rolled_back", member=member, record=place.sequence, remembers=place.pinned_sequence
+        )
+
+
+def _portions(chain: Chain, place: CustodyPlace) -> Iterator[list[bytes]]:
     """Give the records that a worker lacks, in frames that are not too long; none where it is elsewhere or ahead."""
     portion: list[bytes] = []
     for record in chain.records[place.sequence :]:

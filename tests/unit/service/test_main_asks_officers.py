@@ -2,11 +2,12 @@
 
 import pytest
 
-from custody_service import ROOT, give_officers, sign, signatures
-from strongroom.core import ApprovalRequiredError
+from custody_service import ROOT, give_officers, request_of, sign, signatures
+from strongroom.core import ApprovalRequiredError, HsmKey, HsmKeyId, KeySpec, KeyUsage
 from strongroom.custody import Refusal
+from strongroom.hsm.wire import AdmitAct, CustodyPlace, DestroyDirect
 from strongroom.runtime._custody_keeping import CustodyKeeping
-from strongroom.storage import ApprovalState
+from strongroom.storage import ApprovalState, HsmKeyRecord, HsmKeyState
 from strongroom.testing import RecordingEvents
 
 OWNER = "local/1000"
@@ -64,6 +65,43 @@ async def test_an_approval_of_something_else_lets_nothing_be_done(bench, main, o
     with pytest.raises(ApprovalRequiredError, match="needs an approval"):
         await main.claimed("", "RotateRoot", OLD_ROOT, ROOT.requester)  # somebody else asks
     assert bench.store.get_approval(approval).state is ApprovalState.OPEN
+
+
+class Worker:
+    """What main says to a member that has no pin of custody."""
+
+    def __init__(self):
+        self.heard = []
+
+    async def call(self, call, *, timeout_s):
+        self.heard.append(call)
+        return CustodyPlace("", 10**6, "", 0)
+
+
+async def test_a_key_that_is_not_the_same_on_a_member_is_replaced_there_once_officers_approved_that(
+    bench, main, officers
+):
+    key = HsmKey(HsmKeyId(b"\x0b" * 16), KeySpec.AES_256, KeyUsage.ENCRYPT_DECRYPT)
+    record = HsmKeyRecord(key.key_id, key.spec, key.usage, "a key", True, HsmKeyState.ACTIVE, b"", 1.0)
+    await bench.store.write(lambda tx: tx.insert_hsm_key(record))
+    worker = Worker()
+    for _ in range(2):
+        await main.before(worker, "alpha", DestroyDirect(key))
+    assert worker.heard == [], "it says by itself that it needs an approval"
+    (waits,) = bench.store.list_approvals(state=ApprovalState.OPEN, limit=10)
+    assert request_of(bench.store, waits.id).parameters == {"member": "alpha", "hsm_keys": [key.key_id.hex()]}
+    await sign(officers, waits.id, "dora", "emil")
+    await main.before(worker, "beta", DestroyDirect(key))
+    assert worker.heard == []
+    await main.before(worker, "alpha", DestroyDirect(key))
+    assert isinstance(worker.heard[-1], AdmitAct)
+    assert worker.heard[-1].request == waits.document
+    assert bench.store.get_approval(waits.id).state is ApprovalState.EXECUTED
+    gone = record._replace(state=HsmKeyState.DESTROYED, destroyed_at=2.0)
+    await bench.store.write(lambda tx: tx.move_hsm_key(gone, was=HsmKeyState.ACTIVE))
+    heard = len(worker.heard)
+    await main.before(worker, "alpha", DestroyDirect(key))
+    assert len(worker.heard) == heard, "the end of a key on every member takes another approval"
 
 
 async def test_main_without_a_desk_asks_nobody(bench, main):
