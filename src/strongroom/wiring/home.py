@@ -58,6 +58,12 @@ def refuse_scripted(home: Home) -> None:
             f"{home.root} is half initialised from a script, and holds the PINs of its tokens",
             next_step="run the same 'strongroom init --script … --genesis …' again; it goes on where it was",
         )
+    if home.unfinished_mark.exists() and any(home.pins.glob("*.first.sealed")):
+        raise HomeError(
+            f"{home.root} is half initialised from a script and holds the PINs of its tokens, and its journal is missing",
+            next_step=f"restore {home.init_journal.name}; or reset those tokens with the vendor's tool, and begin anew in an"
+            " empty home",
+        )
 
 
 def _is_begun(home: Home) -> bool:

@@ -30,6 +30,7 @@ from strongroom.wiring.first_records import FirstAccessKey, make_records
 from strongroom.wiring.home import (
     locked_home,
     make_home_folder,
+    refuse_scripted,
     remove_runtime_folder,
     require_complete,
     runtime_folder,
@@ -132,6 +133,7 @@ class _ScriptedInit:
             self._progress("going on where an interrupted init was")
         else:
             if self._home.unfinished_mark.exists():
+                refuse_scripted(self._home)
                 raise HomeError(
                     f"{self._home.root} was left half initialised by 'strongroom init --development'",
                     next_step="set STRONGROOM_HOME to a new or empty folder",
