@@ -146,7 +146,11 @@ class OfficerPins:
             old=old,
             refusals=refusals,
         )
-        self._write(member, change)
+        try:
+            self._write(member, change)
+        except MemberFailedError:  # it is of a PIN that nobody sets
+            (self._home.root / change.delivery).unlink(missing_ok=True)
+            raise
         return change
 
     async def _resolve(self, member: MemberConfig, earlier: PinChange, present: Secret) -> PinChange:

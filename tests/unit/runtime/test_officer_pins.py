@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 from types import SimpleNamespace
 
 import msgspec
@@ -14,6 +15,7 @@ from strongroom.audit import AuditLog
 from strongroom.core import ApprovalRequiredError, HsmError, Secret, StrongroomError, SystemClock
 from strongroom.custody import Chain
 from strongroom.hsm.cryptoki import SessionState, UserType
+from strongroom.runtime import _pin_officers
 from strongroom.runtime._pin_changing import PinRotationError
 from strongroom.runtime._pin_keeping import PinKeeping
 from strongroom.runtime._pin_officers import OfficerPins, receivers
@@ -221,3 +223,14 @@ def test_a_change_that_was_interrupted_was_approved_when_it_began(it, asked):
     assert (custody.left, it.record.phase) == (0, "setting")
     assert ask(it.delivered()).outcomes[0].state == "changed"
     assert it.record.approval == "a1" * 32
+
+
+def test_on_a_full_disk_nothing_is_sent_and_no_delivery_is_left_of_a_pin_that_was_not_set(it, monkeypatch):
+    def full(path, change):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(_pin_officers, "write_change", full)
+    with pytest.raises(HsmError, match="cannot be noted"):
+        it.rotate(FIRST_PIN)
+    assert it.token.sent == []
+    assert list((it.home.root / "custody" / "deliveries").iterdir()) == []
