@@ -173,11 +173,11 @@ class CustodyKeeping:
             await self._store.write(lambda tx: tx.release_approval(act.approval))
 
     def evidence_sha256(self, act: ApprovedAct) -> str:
-        """Return the hash of the evidence of an act that begins now; empty for one under a standing approval."""
-        if act.admission.parameters:
+        """Return the hash of the evidence of an act that was claimed; empty for one under a standing approval."""
+        record = None if act.admission.parameters else self._store.get_approval(act.approval)
+        if record is None or record.executed_at is None:
             return ""
-        request = read_document(act.admission.request, ApprovalRequest)
-        executed = int(self._clock.now())
+        request, executed = read_document(record.document, ApprovalRequest), int(record.executed_at)
         return document_hash(make_evidence(self._chain, request, act.admission.signatures, executed=executed))
 
     @contextlib.contextmanager

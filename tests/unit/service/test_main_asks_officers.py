@@ -4,9 +4,10 @@ import pytest
 
 from custody_service import ROOT, give_officers, request_of, sign, signatures
 from strongroom.core import ApprovalRequiredError, HsmKey, HsmKeyId, KeySpec, KeyUsage
-from strongroom.custody import Refusal
+from strongroom.custody import Refusal, document_hash
 from strongroom.hsm.wire import AdmitAct, CustodyPlace, DestroyDirect
 from strongroom.runtime._custody_keeping import CustodyKeeping
+from strongroom.service._approval_reading import evidence_of, opened
 from strongroom.storage import ApprovalState, HsmKeyRecord, HsmKeyState
 from strongroom.testing import RecordingEvents
 
@@ -56,6 +57,21 @@ async def test_officers_are_asked_and_what_they_approved_is_done_once(bench, mai
     with pytest.raises(ApprovalRequiredError, match=Refusal.ALREADY_USED.value):
         await main.claimed(approval, "RotateRoot", OLD_ROOT, OWNER)
     assert await waiting(bench, main) != approval
+
+
+@pytest.mark.parametrize("is_named", [True, False])
+async def test_the_hash_of_the_evidence_that_main_logs_is_that_of_the_evidence_that_there_is(
+    bench, main, officers, is_named
+):
+    approval = await waiting(bench, main)
+    await sign(officers, approval, "anna", "ben")
+    act = await main.claimed(approval if is_named else "", "RotateRoot", OLD_ROOT, OWNER)
+    bench.clock.advance(2)  # a disk that takes its time
+    logged = main.evidence_sha256(act)
+    bench.clock.advance(1_000)
+    one = opened(bench.store, bench.store.get_approval(approval))
+    evidence = evidence_of(bench.store, officers.desk.book.require_chain(), one, use=0)
+    assert logged == document_hash(evidence)
 
 
 async def test_an_approval_of_something_else_lets_nothing_be_done(bench, main, officers):
