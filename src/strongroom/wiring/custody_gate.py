@@ -214,7 +214,8 @@ def _gates(
                 member=name,
                 clock=clock,
                 used=UsedActs(used_path, clock=clock, not_kept=not_kept),
-                exists=_exists(token),
+                # The security officer sees no private object: what it does not see may have been there all the time.
+                exists=_exists(token) if bootstrap.mode != "officer" else lambda _kind, _cka_id: True,
                 allows_sessions=allows_sessions,
             )
         except StrongroomError as error:
