@@ -193,11 +193,11 @@ class RotatingHome:
 
 
 @contextlib.contextmanager
-def killable_writes(fate):
-    """Have every durable write of a change be a step that may be the last, before it or after it."""
+def killable_writes(fate, *more):
+    """Have every durable write of a change be a step that may be the last, before it or after it. ``more``: modules and names."""
     before = [
         (module, name, getattr(module, name))
-        for module, name in ((_pin_changing, "write_change"), (_pin_changing, "write_sealed_pin"), (pin_work, "write_change"))
+        for module, name in ((_pin_changing, "write_change"), (_pin_changing, "write_sealed_pin"), (pin_work, "write_change"), *more)
     ]  # fmt: skip
 
     def killable(name, write):

@@ -10,72 +10,25 @@ import pyrage
 import pytest
 
 from fakes_custody import PEOPLE, genesis_body, person, signed_genesis
-from fakes_pins import FIRST_PIN, Killed, LockingToken, RotatingHome, killable_writes
+from fakes_pins import FIRST_PIN, Killed, killable_writes
+from officers_home import WRONG, OfficersHome
 from strongroom.audit import AuditLog
-from strongroom.core import ApprovalRequiredError, HsmError, Secret, StrongroomError, SystemClock
+from strongroom.core import ApprovalRequiredError, HsmError, StrongroomError, SystemClock
 from strongroom.custody import Chain
-from strongroom.hsm.cryptoki import SessionState, UserType
 from strongroom.runtime import _pin_officers
 from strongroom.runtime._pin_changing import PinRotationError
 from strongroom.runtime._pin_keeping import PinKeeping
 from strongroom.runtime._pin_officers import OfficerPins, receivers
 from strongroom.wiring import pin_refusals
 from strongroom.wiring.home import remove_runtime_folder
-from strongroom.wiring.pin_changes import PinTries, read_change, write_change
-from strongroom.wiring.pin_delivery import open_delivery
+from strongroom.wiring.pin_changes import PinTries, write_change
 from strongroom.wiring.pin_door import PinRequest
 from strongroom.wiring.pin_upkeep import allow_tries
-
-WRONG = b"it is not this one"
 
 
 @pytest.fixture(autouse=True)
 def quick_hashes(monkeypatch):
     monkeypatch.setattr(pin_refusals, "_COST", 2)
-
-
-class OfficersToken(LockingToken):
-    """The same token, where a security officer logs in."""
-
-    def login(self, session, user, pin):
-        assert user is UserType.SECURITY_OFFICER
-        super().login(session, UserType.USER, pin)
-
-    def session_info(self, session):
-        raise AssertionError("nobody is logged in already")
-
-    def set_pin(self, session, old, new):
-        assert self._session is SessionState.RW_USER_FUNCTIONS
-        super().set_pin(session, old, new)
-
-
-class OfficersHome(RotatingHome):
-    """A home whose member's security officer gets another PIN."""
-
-    def __init__(self, root):
-        super().__init__(root, tries=3, tells=False)
-        self.token = OfficersToken(self.fate, tries=3, tells=False)
-        self.identity = pyrage.x25519.Identity.generate()
-
-    @property
-    def path(self):
-        return self.home.pin_changes / "alpha.so"
-
-    @property
-    def record(self):
-        return read_change(self.path)
-
-    def rotate(self, present):
-        officers = OfficerPins(self.home, events=self.events, clock=SystemClock(), run=self._run)
-        work = officers.change(
-            self.member, Secret(present), [str(self.identity.to_public())], asked_by="local/0", approval=""
-        )
-        return asyncio.run(work)
-
-    def delivered(self):
-        """The new PIN, as an officer reads it."""
-        letter = open_delivery(self.home.root / self.record.delivery, str(self.identity).encode())
-        return letter.pin.encode()
 
 
 @pytest.fixture
