@@ -51,6 +51,9 @@ class Delivering:
     def __init__(self):
         self.recipients = []
 
+    def change_of(self, _member):
+        return None
+
     async def change(self, _member, _present, recipients, **_more):
         self.recipients = list(recipients)
         return SimpleNamespace(change_id="ab" * 8, delivery="a file")
