@@ -7,7 +7,7 @@ from strongroom.custody import Chain, Json, UsesSoFar, canonical_json, standing_
 from strongroom.service._approval_errors import ApprovalLimitError
 from strongroom.service._approval_reading import Opened
 from strongroom.service._approval_values import JOBS
-from strongroom.storage import ApprovalRecord, ApprovalState, StandingUseRecord, Transaction
+from strongroom.storage import ApprovalRecord, ApprovalState, Reader, StandingUseRecord, Transaction
 
 MAX_OPEN: Final = 1_000
 """Requests that wait at the same time, of all who ask."""
@@ -27,14 +27,19 @@ def note_use(tx: Transaction, *, one: Opened, chain: Chain, parameters: Mapping[
     record = tx.get_approval(one.record.id)
     if tx.get_last_custody_sequence() != chain.state.sequence or record != one.record:
         return 0
-    terms = standing_terms(one.request.parameters)
-    uses = tx.list_standing_uses(record.id, limit=terms.rate_uses)
-    so_far = UsesSoFar(uses[0].number if uses else 0, tuple(int(use.used_at) for use in reversed(uses)))
-    number = so_far.with_one_more(terms, now=now).total
+    number = next_use(tx, one, now=now)
     tx.insert_standing_use(
         StandingUseRecord(record.id, number, float(now), canonical_json(parameters), chain.state.sequence)
     )
     return number
+
+
+def next_use(reader: Reader, one: Opened, *, now: int) -> int:
+    """Return the number of the next use of a standing approval. Raises ApprovalRefusedError when its terms allow no more now."""
+    terms = standing_terms(one.request.parameters)
+    uses = reader.list_standing_uses(one.record.id, limit=terms.rate_uses)
+    so_far = UsesSoFar(uses[0].number if uses else 0, tuple(int(use.used_at) for use in reversed(uses)))
+    return so_far.with_one_more(terms, now=now).total
 
 
 def keep(tx: Transaction, *, record: ApprovalRecord, now: int) -> ApprovalRecord:

@@ -48,7 +48,7 @@ from strongroom.service._approval_errors import (
 )
 from strongroom.service._approval_reading import Opened, act_digest, evidence_of, missing_of, opened
 from strongroom.service._approval_values import ApprovalStanding, ApprovalTicket, Asker
-from strongroom.service._approval_writes import claim, keep, note_use
+from strongroom.service._approval_writes import claim, keep, next_use, note_use
 from strongroom.service._custody_book import CustodyBook
 from strongroom.storage import ApprovalRecord, ApprovalState, Store
 
@@ -145,13 +145,22 @@ class ApprovalDesk:
     def must_wait(self, verb: str, parameters: Mapping[str, Json], asker: Asker) -> bool:
         """Whether officers were asked and have not approved yet, or have rejected it: nobody need try before that changes."""
         chain = self.book.chain()
-        if chain is None or self._covering(chain, verb, parameters):
+        now = self.now()
+        if chain is None or any(self._is_left(one, now) for one in self._covering(chain, verb, parameters)):
             return False
-        act, now = act_digest(verb, parameters, asker.requester), self.now()
+        act = act_digest(verb, parameters, asker.requester)
         if self._store.list_approvals_asking_for(act, now=now, state=ApprovalState.REJECTED):
             return True
         waiting = self._waiting(verb, parameters, asker)
         return any(one.stands(chain.state, now=now) is ApprovalStanding.OPEN for one in waiting)
+
+    def _is_left(self, one: Opened, now: int) -> bool:
+        """Whether a standing approval can be used once more at this moment."""
+        try:
+            next_use(self._store, one, now=now)
+        except ApprovalRefusedError:
+            return False
+        return True
 
     async def release(self, ticket: ApprovalTicket, asker: Asker, *, because: str) -> None:
         """Let an approval be used again whose act had no effect. A use of a standing approval stays used."""

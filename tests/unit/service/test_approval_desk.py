@@ -294,6 +294,7 @@ async def test_a_standing_approval_lets_through_within_its_terms(bench, desk, cu
     assert (await desk.require("CreateHsmKey", KEY, JOBS)).use == 3
     bench.clock.advance(601)
     await pending(desk, asker=JOBS)  # used up
+    assert desk.must_wait("CreateHsmKey", KEY, JOBS), "else it would be tried, and told of, every minute"
     one = opened(bench.store, find(bench.store, approval))
     chain = desk.book.require_chain()
     proved = [verify_evidence(evidence_of(bench.store, chain, one, use=use)) for use in (1, 2, 3)]
