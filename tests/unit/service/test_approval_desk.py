@@ -295,8 +295,7 @@ async def test_a_standing_approval_lets_through_within_its_terms(bench, desk, cu
     bench.clock.advance(601)
     await pending(desk, asker=JOBS)  # used up
     assert desk.must_wait("CreateHsmKey", KEY, JOBS), "else it would be tried, and told of, every minute"
-    one = opened(bench.store, find(bench.store, approval))
-    chain = desk.book.require_chain()
+    one, chain = opened(bench.store, find(bench.store, approval)), desk.book.require_chain()
     proved = [verify_evidence(evidence_of(bench.store, chain, one, use=use)) for use in (1, 2, 3)]
     assert [dict(each.parameters)["spec"] for each in proved] == ["A", "B", "AES_256"]
     with pytest.raises(NotExecutedError):
