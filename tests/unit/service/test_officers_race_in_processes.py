@@ -1,17 +1,13 @@
 """Two processes, as two API processes are: officers who bring the deciding signature at the same moment, and an act, once."""
 
-import asyncio
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
 from custody_service import give_officers, sign, signatures
+from racing import race
 from strongroom.service import ApprovalPendingError, Asker
 
-TESTS = Path(__file__).parents[2]
 PROGRAM = """
 import asyncio, json, sys
 from pathlib import Path
@@ -51,34 +47,17 @@ asyncio.run(main())
 N_ACTS = 5
 
 
-def start(bench, custody, number, signed, acts):
+async def race_of(bench, custody, *racers):
+    """Let processes with signatures to bring, and acts to do, go at the same moment; returns what each came to."""
     asked = {
-        "now": bench.clock.now(), "audit": str(bench.directory), "writer": f"racer-{number}", "database": str(bench.path),
-        "genesis": custody.desk.book._genesis_sha256, "signatures": signed, "acts": acts,
+        "now": bench.clock.now(), "audit": str(bench.directory), "database": str(bench.path),
+        "genesis": custody.desk.book._genesis_sha256,
     }  # fmt: skip
-    return subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, json.dumps(asked)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env={"PYTHONPATH": str(TESTS)},
-    )
-
-
-async def race(racers):
-    """Let all go at the same moment, and return what each came to."""
-    try:
-        for racer in racers:
-            assert await asyncio.to_thread(racer.stdout.readline) == "ready\n"
-        for racer in racers:
-            racer.stdin.write("go\n")
-            racer.stdin.flush()
-        answers = await asyncio.gather(*(asyncio.to_thread(racer.communicate) for racer in racers))
-    finally:
-        for racer in racers:
-            racer.kill()
-            racer.wait()
-    return [json.loads(out) for out, _ in answers]
+    each = [
+        [json.dumps({**asked, "writer": f"racer-{number}", "signatures": signed, "acts": acts})]
+        for number, (signed, acts) in enumerate(racers)
+    ]
+    return [json.loads(out) for out in await race(PROGRAM, *each)]
 
 
 async def test_two_officers_who_race_in_two_processes_decide_once(bench):
@@ -87,10 +66,9 @@ async def test_two_officers_who_race_in_two_processes_decide_once(bench):
     approval = await ask("RevokeOfficer", {"officer": "hana", "reason": "left"}, Asker("user/carl"))
     await sign(custody, approval, "anna")
     racers = [
-        start(bench, custody, number, [(approval, signature.hex())], [])
-        for number, signature in enumerate(signatures(bench.store, approval, "ben", "cleo"))
+        ([(approval, signature.hex())], []) for signature in signatures(bench.store, approval, "ben", "cleo")
     ]
-    outcomes = await race(racers)
+    outcomes = await race_of(bench, custody, *racers)
     assert sorted(outcomes) == [["ApprovalOverError"], ["changed"]]
     assert len(bench.store.get_custody_documents()) == 2
     assert len(bench.store.list_approval_signatures(approval)) == 2
@@ -106,6 +84,6 @@ async def test_approved_acts_that_two_processes_want_are_each_let_through_once(b
             await custody.desk.require("CreateHsmKey", parameters, Asker("user/carl"))
         approved.append(waits.value.approval)
         await sign(custody, waits.value.approval, "dora", "emil")
-    outcomes = await race([start(bench, custody, number, [], acts) for number in range(2)])
+    outcomes = await race_of(bench, custody, ([], acts), ([], acts))
     for approval, both in zip(approved, zip(*outcomes, strict=True), strict=True):
         assert sorted(both) == sorted([approval, "ApprovalPendingError"])

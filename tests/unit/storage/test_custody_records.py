@@ -2,12 +2,10 @@
 
 import asyncio
 import hashlib
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
+from racing import race
 from strongroom.core import StorageError
 from strongroom.storage import (
     ApprovalRecord,
@@ -20,7 +18,6 @@ from strongroom.storage import (
     Store,
 )
 
-TESTS = Path(__file__).parents[2]
 ACT = "ac" * 32
 
 
@@ -198,28 +195,8 @@ async def test_of_two_processes_that_claim_each_request_one_wins(store, path):
     records = [request(number) for number in range(20)]
     await insert(store, *records)
     names = [record.id for record in records]
-    racers = [
-        subprocess.Popen(
-            [sys.executable, "-c", CLAIM, str(path), *names],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env={"PYTHONPATH": str(TESTS)},
-        )
-        for _ in range(2)
-    ]
-    try:
-        for racer in racers:
-            assert racer.stdout.readline() == "ready\n"
-        for racer in racers:
-            racer.stdin.write("go\n")
-            racer.stdin.flush()
-        answers = await asyncio.gather(*(asyncio.to_thread(racer.communicate) for racer in racers))
-    finally:
-        for racer in racers:
-            racer.kill()
-            racer.wait()
-    won = [line for out, _ in answers for line in out.split() if line != "-"]
+    answers = await race(CLAIM, *([str(path), *names] for _ in range(2)))
+    won = [line for out in answers for line in out.split() if line != "-"]
     assert sorted(won) == sorted(names)
 
 
