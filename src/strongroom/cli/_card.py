@@ -1,16 +1,13 @@
 """Signing with a smart card: its library runs in a process of its own (``_card_process``), which gets one PIN for one login."""
 
-import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final, Self
 
-import msgspec
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 
+from strongroom.cli._asked_process import ask_process
 from strongroom.cli._card_process import CardAnswer, CardQuestion, FoundKey
 from strongroom.cli._errors import CliError
 from strongroom.core import Secret
@@ -24,7 +21,6 @@ _LIBRARIES: Final = tuple(
 _PROGRAM: Final = "strongroom.cli._card_process"
 _LIMIT_S: Final = 180.0
 """Somebody may have to type at a PIN pad, or touch the card."""
-_MAX_ANSWER_BYTES: Final = 256 * 1024
 AskPin = Callable[[str], Secret]
 """Returns the PIN of the card that is named."""
 
@@ -94,7 +90,7 @@ def ask_card(
         data=data,
         pin=None if pin is None else pin.reveal(),
     )
-    answer = _answer(question)
+    answer = ask_process(_PROGRAM, question, CardAnswer, library="the library of the card", limit_s=_LIMIT_S)
     if answer.failure is not None:
         raise CliError(answer.failure, next_step=answer.next_step)
     return answer
@@ -108,25 +104,6 @@ def officer_key_of(found: FoundKey) -> OfficerKey:
     except (ValueError, UnsupportedAlgorithm) as error:
         raise OfficerKeyError("the card shows a public key that is none") from error
     return OfficerKey.from_line(line.decode())
-
-
-def _answer(question: CardQuestion) -> CardAnswer:
-    try:
-        done = subprocess.run(
-            [sys.executable, "-m", _PROGRAM],
-            input=msgspec.json.encode(question),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,  # vendors write there what they like
-            timeout=_LIMIT_S,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise CliError(f"the library of the card hangs: no answer within {_LIMIT_S:.0f} s") from error
-    try:
-        return msgspec.json.decode(done.stdout[-_MAX_ANSWER_BYTES:], type=CardAnswer)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        how = signal.Signals(-done.returncode).name if done.returncode < 0 else f"status {done.returncode}"
-        raise CliError(f"the library of the card took its process with it ({how})") from error
 
 
 def _library() -> str:

@@ -2,19 +2,14 @@
 
     python -m strongroom.cli._card_process
 
-One JSON document on standard input (``CardQuestion``, the PIN in it), one on standard output (``CardAnswer``). What a
-vendor's library prints goes to standard error.
+Asked a ``CardQuestion``, the PIN in it, it says a ``CardAnswer``.
 """
-
-import os
-import sys
 
 import msgspec
 
+from strongroom.cli._asked_process import answer_one
 from strongroom.core import Secret, StrongroomError
 from strongroom.wiring.process_protection import protect_process
-
-_MAX_QUESTION_BYTES = 64 * 1024
 
 
 class CardQuestion(msgspec.Struct, frozen=True):
@@ -105,13 +100,7 @@ def ask(question: CardQuestion) -> CardAnswer:
 def main() -> None:
     """Answer one question."""
     protect_process()
-    answer_fd = os.dup(1)
-    os.dup2(2, 1)
-    raw = sys.stdin.buffer.read(_MAX_QUESTION_BYTES)
-    answer = ask(msgspec.json.decode(raw, type=CardQuestion))
-    with os.fdopen(answer_fd, "wb") as pipe:
-        pipe.write(msgspec.json.encode(answer))
-    os._exit(0)  # C_Finalize can hang, and there is nothing to save
+    answer_one(CardQuestion, ask)
 
 
 if __name__ == "__main__":

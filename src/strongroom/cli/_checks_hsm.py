@@ -3,20 +3,16 @@
 A module is loaded by a process of its own (``_token_probe``): one that hangs or crashes takes that with it.
 """
 
-import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 
-import msgspec
-
+from strongroom.cli._asked_process import ask_process
 from strongroom.cli._checks import Finding
 from strongroom.cli._checks_duties import check_duties
+from strongroom.cli._errors import CliError
 from strongroom.cli._token_probe import ProbeAnswer, ProbeQuestion
 from strongroom.config import Home, MemberConfig, softhsm_module, worker_environment
 
 _LIMIT_S = 20.0
-_MAX_ANSWER_BYTES = 1024 * 1024
 _PROBE_PROGRAM = "strongroom.cli._token_probe"
 
 
@@ -28,9 +24,10 @@ def check_member(
     ``recorded_serial``: of the token that the database has for this member; None where it has none.
     """
     name = f"member {member.name}"
-    answer = _ask(home, member)
-    if isinstance(answer, str):
-        yield Finding(name, "fail", answer, "test the module with the vendor's tools")
+    try:
+        answer = _ask(home, member)
+    except CliError as error:
+        yield Finding(name, "fail", error.message, "test the module with the vendor's tools")
         return
     if answer.failure is not None:
         yield Finding(name, "fail", answer.failure, answer.next_step or "check the member in strongroom.toml")
@@ -74,8 +71,8 @@ def _said_of_profile(name: str, member: MemberConfig, answer: ProbeAnswer) -> It
         )
 
 
-def _ask(home: Home, member: MemberConfig) -> ProbeAnswer | str:
-    """Run the probe; returns what went wrong with the process as words."""
+def _ask(home: Home, member: MemberConfig) -> ProbeAnswer:
+    """Run the probe. Raises CliError when it gives no answer."""
     from strongroom.wiring.workers import member_environment
 
     module = member.module or (softhsm_module() if member.profile == "softhsm2" else None)
@@ -86,20 +83,11 @@ def _ask(home: Home, member: MemberConfig) -> ProbeAnswer | str:
         profile_changes=member.profile_changes,
         library_parameters=None if parameters is None else parameters.replace("{home}", str(home.root)),
     )
-    try:
-        done = subprocess.run(
-            [sys.executable, "-m", _PROBE_PROGRAM],
-            input=msgspec.json.encode(question),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,  # vendors write there what they like
-            env=worker_environment(member_environment(member, home)),
-            timeout=_LIMIT_S,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        return f"the PKCS#11 module hangs: no answer within {_LIMIT_S:.0f} s"
-    try:
-        return msgspec.json.decode(done.stdout[-_MAX_ANSWER_BYTES:], type=ProbeAnswer)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        how = signal.Signals(-done.returncode).name if done.returncode < 0 else f"status {done.returncode}"
-        return f"the PKCS#11 module took its process with it ({how})"
+    return ask_process(
+        _PROBE_PROGRAM,
+        question,
+        ProbeAnswer,
+        library="the PKCS#11 module",
+        limit_s=_LIMIT_S,
+        env=worker_environment(member_environment(member, home)),
+    )

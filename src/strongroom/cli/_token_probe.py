@@ -2,18 +2,13 @@
 
     python -m strongroom.cli._token_probe
 
-One JSON document on standard input (``ProbeQuestion``), one on standard output (``ProbeAnswer``). What a vendor's
-library prints goes to standard error.
+Asked a ``ProbeQuestion``, it says a ``ProbeAnswer``.
 """
-
-import os
-import sys
 
 import msgspec
 
+from strongroom.cli._asked_process import answer_one
 from strongroom.core import StrongroomError
-
-_MAX_QUESTION_BYTES = 64 * 1024
 
 
 class ProbeQuestion(msgspec.Struct, frozen=True):
@@ -80,13 +75,7 @@ def look(question: ProbeQuestion) -> ProbeAnswer:
 
 def main() -> None:
     """Answer one question."""
-    answer_fd = os.dup(1)
-    os.dup2(2, 1)
-    raw = sys.stdin.buffer.read(_MAX_QUESTION_BYTES)
-    answer = look(msgspec.json.decode(raw, type=ProbeQuestion))
-    with os.fdopen(answer_fd, "wb") as pipe:
-        pipe.write(msgspec.json.encode(answer))
-    os._exit(0)  # C_Finalize can hang, and there is nothing to save
+    answer_one(ProbeQuestion, look)
 
 
 if __name__ == "__main__":
