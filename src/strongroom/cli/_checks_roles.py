@@ -11,12 +11,9 @@ def check_roles(home: Home, config: Config) -> Iterator[Finding]:
     from strongroom.storage import ReadOnlyStore
     from strongroom.wiring.principal_duties import PrincipalDuties
 
-    store = ReadOnlyStore.open(home.database)
-    try:
+    with ReadOnlyStore.open(home.database) as store:
         duties = PrincipalDuties(config, store)
         counted = duties.counted()
-    finally:
-        store.close()
     if not duties.is_sound:
         yield Finding(
             "roles",

@@ -11,6 +11,7 @@ from strongroom.cli._errors import CliError
 from strongroom.cli._output import Output, visible
 from strongroom.cli._reporting import reporting
 from strongroom.cli._signing_key import KeyChoice, key_options, opened_key
+from strongroom.config import toml_value
 
 if TYPE_CHECKING:  # the library behind it is slow to load
     from strongroom.custody import EnrolmentBody, GenesisBody
@@ -154,16 +155,10 @@ def _recipient(text: str, file: Path | None) -> str:
 def _as_toml(body: "EnrolmentBody") -> list[str]:
     return [
         "[[officers]]",
-        f"id = {_toml_text(body.id)}",
-        f"name = {_toml_text(body.name)}",
+        f"id = {toml_value(body.id)}",
+        f"name = {toml_value(body.name)}",
         "roles = []  # such as security-officer",
-        f"keys = [{', '.join(map(_toml_text, body.keys))}]",
-        f"recipient = {_toml_text(body.recipient)}",
+        f"keys = {toml_value(body.keys)}",
+        f"recipient = {toml_value(body.recipient)}",
         "principals = []  # as whom they call the service, such as user/anna",
     ]
-
-
-def _toml_text(text: str) -> str:
-    """Quote for TOML: the text has no control characters (``custody`` refuses them in a name)."""
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
