@@ -9,7 +9,13 @@ import pytest
 
 from strongroom.core import StorageError
 from strongroom.storage import DuplicateError, KeyUseRecord, ReadOnlyStore, Store
-from strongroom.storage._sqlite import Generation, WriteTurn, reading_engine
+from strongroom.storage._sqlite import (
+    Generation,
+    WriteTurn,
+    count_changed_rows,
+    reading_engine,
+    writing_engine,
+)
 from unit.storage import record_makers as make
 
 
@@ -195,6 +201,36 @@ async def test_notes_leave_the_generation_of_everybody_alone(store, path):
         assert other.generation() != before[1]
 
 
+async def test_each_work_of_a_group_counts_as_a_change_by_what_it_wrote_itself(store):
+    key = make.key()
+    await store.write(inserting(key))
+    use = KeyUseRecord(key.key_id, key.material_id, 1, 1.0, "Encrypt", "request")
+
+    def fail_after_inserting(transaction):
+        make.insert_whole_key(transaction, make.key())
+        raise ValueError
+
+    async def group(*more):
+        """Write a group of what is no change, and of ``more``; return whether the generation is another then."""
+        before = store.generation()
+        async with held_writer(store):
+            works = [
+                store.note(lambda tx: tx.note_key_uses([use])),
+                store.write(fail_after_inserting),
+                store.write(lambda tx: tx.get_key(key.key_id)),
+                *more,
+            ]
+            tasks = [asyncio.ensure_future(work) for work in works]
+            await asyncio.sleep(0.05)
+        outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+        assert [type(one) for one in outcomes if isinstance(one, Exception)] == [ValueError]
+        return store.generation() != before
+
+    assert not await group()
+    assert await group(store.write(inserting(make.key())))
+    assert not await group()
+
+
 async def test_a_change_before_a_note_is_not_hidden_by_it(store, path):
     with ReadOnlyStore.open(path) as other:
         before = other.generation()
@@ -216,6 +252,36 @@ async def test_work_that_changes_nothing_leaves_the_generation_alone(store):
     before = store.generation()
     assert await store.write(lambda tx: tx.remove_unused_domains(made_before=0.0)) == 0
     assert store.generation() == before
+
+
+@pytest.mark.parametrize(
+    ("statement", "is_change"),
+    [
+        ("INSERT INTO t VALUES (1) ON CONFLICT DO NOTHING", False),
+        ("INSERT INTO t VALUES (1) ON CONFLICT DO UPDATE SET a = a", True),
+        ("INSERT OR REPLACE INTO t VALUES (1)", True),
+        ("UPDATE t SET a = 3 WHERE a = 2", False),
+        ("DELETE FROM t", True),
+        ("INSERT INTO seen VALUES (7)", True),  # by a trigger alone
+        ("SELECT * FROM t", False),
+    ],
+)
+def test_a_statement_counts_as_a_change_when_it_wrote_a_row(tmp_path, statement, is_change):
+    file = tmp_path / "any.sqlite3"
+    file.touch()
+    engine = writing_engine(file)
+    with engine.connect() as connection:
+        for made in (
+            "CREATE TABLE t (a INTEGER PRIMARY KEY)",
+            "INSERT INTO t VALUES (1)",
+            "CREATE VIEW seen AS SELECT a FROM t",
+            "CREATE TRIGGER put INSTEAD OF INSERT ON seen BEGIN INSERT INTO t VALUES (new.a); END",
+        ):
+            connection.exec_driver_sql(made)
+        before = count_changed_rows(connection)
+        connection.exec_driver_sql(statement)
+        assert (count_changed_rows(connection) != before) is is_change
+    engine.dispose()
 
 
 async def test_reading_and_failed_work_leave_the_generation_alone(store):
