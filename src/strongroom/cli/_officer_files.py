@@ -57,30 +57,23 @@ def ask_passphrase(source: Path | None, *, is_new: bool, of: str = "") -> Secret
 
     ``of``: the file that it opens, for whoever types it. Raises CliError when there is neither, or it is empty.
     """
-    return _ask_secret(
-        source, f"Passphrase of {visible(of)}" if of else "Passphrase", "passphrase", is_new=is_new
-    )
+    prompt = f"Passphrase of {visible(of)}" if of else "Passphrase"
+    return _ask_secret(source, prompt, "passphrase", "--passphrase-file", is_new=is_new)
 
 
-def ask_card_pin(source: Path | None, card: str) -> Secret:
-    """Return the PIN of a card: the first line of a file (``-``: of standard input), or typed. Raises CliError."""
-    return _ask_secret(source, f"PIN of the card {visible(card)}", "pin", is_new=False)
+def ask_pin(source: Path | None, prompt: str, *, option: str = "--pin-file") -> Secret:
+    """Return a PIN: the first line of a file (``-``: of standard input), or typed. ``option`` would name a file. Raises CliError."""
+    return _ask_secret(source, prompt, "PIN", option, is_new=False)
 
 
-def ask_token_pin(source: Path | None, whose: str) -> Secret:
-    """Return the PIN of a member's token: the first line of a file (``-``: of standard input), or typed. Raises CliError."""
-    return _ask_secret(source, whose, "pin", is_new=False)
-
-
-def _ask_secret(source: Path | None, prompt: str, option: str, *, is_new: bool) -> Secret:
+def _ask_secret(source: Path | None, prompt: str, what: str, option: str, *, is_new: bool) -> Secret:
     forbid_dumps()
-    what = "PIN" if option == "pin" else option
     if source is not None:
         return _first_line(source, what)
     if not sys.stdin.isatty():
         raise CliError(
             f"there is no terminal to ask for the {what} at",
-            next_step=f"name a file that holds it: --{option}-file FILE (- is standard input)",
+            next_step=f"name a file that holds it: {option} FILE (- is standard input)",
         )
     typed = click.prompt(prompt, hide_input=True, confirmation_prompt=is_new, err=True)
     return Secret.from_text(str(typed))

@@ -7,7 +7,7 @@ from typing import Final, Literal
 import click
 
 from strongroom.cli._errors import NotDoneError, NotReadyError
-from strongroom.cli._officer_files import ask_token_pin, read_private
+from strongroom.cli._officer_files import ask_pin, read_private
 from strongroom.cli._output import Output, shown_time, visible
 from strongroom.cli._reporting import reporting
 from strongroom.config import Home, home_from_environment, load_config
@@ -21,6 +21,13 @@ from strongroom.wiring.process_protection import forbid_dumps
 _ROTATE_LIMIT_S: Final = 3600.0
 _MAX_KEY_BYTES: Final = 65_536
 _member = click.option("--member", metavar="NAME", help="Of this member only.")
+_role = click.option(
+    "--role",
+    type=click.Choice(["user", "so"]),
+    default="user",
+    show_default=True,
+    help="so: the security officer.",
+)
 
 
 @click.group
@@ -30,13 +37,7 @@ def pin() -> None:
 
 @pin.command
 @_member
-@click.option(
-    "--role",
-    type=click.Choice(["user", "so"]),
-    default="user",
-    show_default=True,
-    help="so: the security officer.",
-)
+@_role
 @click.option(
     "--approval",
     default="",
@@ -78,7 +79,11 @@ def rotate(
             raise NotDoneError(
                 "a security officer's PIN is of one member", next_step="name it: --member NAME"
             )
-        present = ask_token_pin(so_pin_file, f"Present PIN of the security officer of {visible(member)}")
+        present = ask_pin(
+            so_pin_file,
+            f"Present PIN of the security officer of {visible(member)}",
+            option="--so-pin-file",
+        )
         request = PinRequest("so", member, approval, present.reveal(), list(recipients))
         present.zeroize()
     else:
@@ -136,7 +141,7 @@ def seal(output: Output, *, member: str | None, pin_file: Path | None, asks: boo
 
     forbid_dumps()
     home = _home()
-    given = ask_token_pin(pin_file, "PIN") if asks or pin_file is not None else None
+    given = ask_pin(pin_file, "PIN") if asks or pin_file is not None else None
     try:
         with locked_home(home):
             sealed = seal_pins(home, member=member, pin=given, clock=SystemClock())
@@ -149,13 +154,7 @@ def seal(output: Output, *, member: str | None, pin_file: Path | None, asks: boo
 
 @pin.command
 @click.option("--member", metavar="NAME", required=True, help="Of this member.")
-@click.option(
-    "--role",
-    type=click.Choice(["user", "so"]),
-    default="user",
-    show_default=True,
-    help="so: the security officer.",
-)
+@_role
 @reporting
 def retry(output: Output, *, member: str, role: Literal["user", "so"]) -> None:
     """Allow tries of PINs again in a change that does not go on. The service must be stopped.

@@ -1,11 +1,13 @@
 """``--key`` of every command that signs: a file, a key of an SSH agent, or a key on a smart card.
 
-@officers.command
-@key_options
-@reporting
-def something(output: Output, **options: Any) -> None:
-with opened_key(KeyChoice.taken_from(options)) as key:
-key.sign(message, namespace)
+A command takes the options as they come:
+
+    @officers.command
+    @key_options
+    @reporting
+    def something(output: Output, **options: Any) -> None:
+        with opened_key(KeyChoice.taken_from(options)) as key:
+            key.sign(message, namespace)
 """
 
 from collections.abc import Iterator, MutableMapping
@@ -59,12 +61,13 @@ def opened_key(choice: KeyChoice) -> Iterator["OfficerSigner"]:
         yield AgentSigner.with_fingerprint(socket_of(choice.agent_socket), choice.key.removeprefix(_AGENT))
     elif choice.key.startswith(_CARD):
         from strongroom.cli._card import CardSigner
-        from strongroom.cli._officer_files import ask_card_pin
+        from strongroom.cli._officer_files import ask_pin
+        from strongroom.cli._output import visible
         from strongroom.custody import CardUri
 
         uri = CardUri.from_text(choice.key)
         source = choice.pin_file or (Path(uri.pin_source) if uri.pin_source is not None else None)
-        with CardSigner(uri, lambda card: ask_card_pin(source, card)) as card:
+        with CardSigner(uri, lambda card: ask_pin(source, f"PIN of the card {visible(card)}")) as card:
             yield card
     else:
         yield _from_file(Path(choice.key), choice.passphrase_file)

@@ -3,16 +3,11 @@
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final
-
-import click
 
 from strongroom.cli._errors import CliError
-from strongroom.cli._officer_files import read_private
+from strongroom.cli._officer_files import ask_pin
 from strongroom.config import Home, MemberConfig, PinSource, read_pin
 from strongroom.core import ConfigError, Secret
-
-_MAX_BYTES: Final = 1024
 
 
 def so_pin_source(home: Home, named: Sequence[str]) -> Callable[[MemberConfig], Secret]:
@@ -23,20 +18,16 @@ def so_pin_source(home: Home, named: Sequence[str]) -> Callable[[MemberConfig], 
     files = dict(_split(one) for one in named)
 
     def present(member: MemberConfig) -> Secret:
-        if member.name in files:
-            return _first_line(files[member.name])
-        lying = PinSource(file=f"pins/{member.name}-so")
-        if (home.pins / f"{member.name}-so").exists() or not sys.stdin.isatty():
+        file = files.get(member.name)
+        is_here = (home.pins / f"{member.name}-so").exists()
+        if file is None and (is_here or not sys.stdin.isatty()):
             try:
-                return read_pin(lying, home.root)
+                return read_pin(PinSource(file=f"pins/{member.name}-so"), home.root)
             except ConfigError as error:
                 raise ConfigError(
                     error.message, next_step=f"name a file that holds it: --so-pin-file {member.name}=PATH"
                 ) from error
-        typed = click.prompt(
-            f"PIN of the security officer of member {member.name}", hide_input=True, err=True
-        )
-        return Secret.from_text(str(typed))
+        return ask_pin(file, f"PIN of the security officer of member {member.name}")
 
     return present
 
@@ -46,10 +37,3 @@ def _split(named: str) -> tuple[str, Path]:
     if not (member and equals and path):
         raise CliError("--so-pin-file wants MEMBER=PATH", next_step="such as alpha=/run/user/1000/alpha.so")
     return member, Path(path)
-
-
-def _first_line(path: Path) -> Secret:
-    line = read_private(path, _MAX_BYTES).split(b"\n", 1)[0].rstrip(b"\r")
-    if not 1 <= len(line) <= _MAX_BYTES:
-        raise CliError(f"the PIN in {path} is empty or too long", next_step="it stands on the first line")
-    return Secret(line)

@@ -128,6 +128,12 @@ def test_a_delivered_pin_opens_offline_for_its_recipient(tmp_path):
     assert run("pin", "open", str(tmp_path / "alpha.age"), "--key", str(key)).exit_code == 1
 
 
+def test_who_has_no_terminal_is_told_the_option_that_takes_the_security_officer_s_pin(home):
+    done = run("pin", "rotate", "--role", "so", "--member", "alpha")
+    assert done.exit_code == 1
+    assert "--so-pin-file FILE" in done.stderr
+
+
 def test_without_a_service_nothing_is_rotated(home):
     assert run("pin", "rotate").exit_code == 3
 
