@@ -118,9 +118,7 @@ def show_rules(output: Output) -> None:
     """Show the rule of each act. What has none cannot be done at all."""
     with connect() as client:
         custody = read_custody(client)
-    output.document(
-        {"head": custody.head, "rules": {verb: plain(rule) for verb, rule in custody.rules.items()}}
-    )
+    output.document({"head": custody.head, "rules": plain(custody.rules)})
     rows = [
         [verb, str(rule.m), rule.role, f"{rule.expires_s} s", "yes" if rule.standing else "no"]
         for verb, rule in sorted(custody.rules.items())

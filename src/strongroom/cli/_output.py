@@ -59,6 +59,8 @@ def plain(answer: Any) -> Any:
     """Return what a Struct holds under the names that it has here: documents do not show those of the API."""
     if isinstance(answer, msgspec.Struct):
         return {name: plain(value) for name, value in msgspec.structs.asdict(answer).items()}
+    if isinstance(answer, dict):
+        return {name: plain(value) for name, value in answer.items()}
     return [plain(item) for item in answer] if isinstance(answer, list) else answer
 
 

@@ -56,7 +56,9 @@ def test_officers_and_rules_are_listed(custody):
     assert {one["id"] for one in shown["officers"]} >= {"anna", "ben", "dora"}
     assert shown["genesis_sha256"] == shown["head"]
     rules = document("approvals", "rules", "show")["rules"]
+    assert rules["RotateRoot"].keys() == {"m", "role", "expires_s", "standing"}
     assert rules["RotateRoot"]["m"] == 2
+    assert shown["rules"] == rules
     words = run("officers", "list").stdout
     assert "security-officer" in words
     assert shown["head"] in words
