@@ -34,7 +34,7 @@ from strongroom.core._direct import (
     SigningAlgorithm,
     verify_mac,
 )
-from strongroom.core._duties import APART, RoleName, conflict_of
+from strongroom.core._duties import RoleName, conflict_of
 from strongroom.core._encoding import encode_fields, encode_pairs
 from strongroom.core._errors import (
     ApprovalRequiredError,
@@ -89,7 +89,6 @@ from strongroom.core._values import (
 )
 
 __all__ = [
-    "APART",
     "APPROVED_ALGORITHMS",
     "APPROVED_SPECS",
     "HSM_KEY_ID_BYTES",

@@ -142,7 +142,7 @@ from strongroom.custody._standing_terms import (
     UsesSoFar,
     standing_terms,
 )
-from strongroom.custody._state import CUSTODY_VERBS, INCOMPATIBLE, CustodyState, Officer
+from strongroom.custody._state import CUSTODY_VERBS, CustodyState, Officer
 from strongroom.custody._used_lines import UsedLines, has_form, head_line, with_checksum
 from strongroom.custody._words import VERB_WORDS, describe_request, neutral
 
@@ -152,7 +152,6 @@ __all__ = [
     "CUSTODY_VERBS",
     "DEFAULT_RULES",
     "FREE_CALLS",
-    "INCOMPATIBLE",
     "KDF_ROUNDS",
     "LATE_ACTS",
     "LATE_S",

@@ -1,21 +1,15 @@
 """Who the officers are and what the rules are, at one point of the chain; and what may never be so."""
 
 from collections.abc import Iterable, Mapping
-from itertools import combinations
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
+from strongroom.core import conflict_of
 from strongroom.custody._documents import GenesisBody, Person, QuorumRule, Role
 from strongroom.custody._errors import StateRefusedError
 from strongroom.custody._officer_keys import OfficerKey
 from strongroom.custody._recipients import check_recipient, opening_point, opening_point_of_key
 from strongroom.custody._standing_terms import STANDING_VERB
-
-INCOMPATIBLE: Final = frozenset(
-    {frozenset(pair) for pair in combinations((Role.SECURITY_OFFICER, Role.CRYPTO_OFFICER, Role.AUDITOR), 2)}
-    | {frozenset((Role.AUDITOR, role)) for role in Role if role is not Role.AUDITOR}
-)
-"""Roles that nobody holds together. An auditor reads logs and nothing else, so holds no other role at all."""
 
 CUSTODY_VERBS: Final = (
     "AddOfficer",
@@ -116,13 +110,13 @@ def key_from_line(line: str) -> OfficerKey:
 
 
 def check_roles(person_id: str, roles: Iterable[Role]) -> None:
-    """Refuse roles that nobody may hold together. Raises StateRefusedError."""
-    for pair in combinations(sorted(set(roles)), 2):
-        if frozenset(pair) in INCOMPATIBLE:
-            raise StateRefusedError(
-                f"{person_id} cannot be {pair[0]} and {pair[1]}: these duties are separate",
-                next_step="give one of the roles to somebody else",
-            )
+    """Refuse roles that nobody may hold together (``core.conflict_of``). Raises StateRefusedError."""
+    conflict = conflict_of(roles)
+    if conflict is not None:
+        raise StateRefusedError(
+            f"{person_id} cannot be {conflict[0]} and {conflict[1]}: these duties are separate",
+            next_step="give one of the roles to somebody else",
+        )
 
 
 def first_state(body: GenesisBody, head: str) -> CustodyState:

@@ -1,4 +1,4 @@
-"""Which roles nobody holds together: one rule, in ``core`` and in ``custody``."""
+"""Which roles nobody holds together."""
 
 from itertools import combinations
 from typing import get_args
@@ -12,11 +12,13 @@ ROLES = sorted(get_args(RoleName))
 
 
 @pytest.mark.parametrize("pair", list(combinations(ROLES, 2)), ids=" x ".join)
-def test_principals_and_officers_are_held_to_the_same_separation(pair):
-    officers = set(custody.Role)
-    expected = "auditor" in pair if "crypto-user" in pair else frozenset(pair) in custody.INCOMPATIBLE
-    assert set(pair) - {"crypto-user"} <= officers
+def test_an_auditor_is_nothing_else_and_who_decides_of_officers_does_not_of_keys(pair):
+    expected = "auditor" in pair or set(pair) == {"crypto-officer", "security-officer"}
     assert (conflict_of(pair) is not None) is expected
+
+
+def test_officers_are_all_that_a_principal_can_be_but_a_user():
+    assert set(custody.Role) == set(ROLES) - {"crypto-user"}
 
 
 def test_what_could_be_held_together_before_still_can():

@@ -28,7 +28,6 @@ from fakes_custody import (
 )
 from strongroom.custody import (
     CUSTODY_VERBS,
-    INCOMPATIBLE,
     Chain,
     ChainError,
     Genesis,
@@ -290,13 +289,9 @@ def _unsigned():
     return canonical_json(document)
 
 
-@pytest.mark.parametrize("pair", INCOMPATIBLE, ids=lambda pair: "+".join(sorted(pair)))
-def test_incompatible_roles_are_refused_wherever_they_come_from(chain, pair):
-    roles = sorted(pair)
+@pytest.mark.parametrize(
+    "pair", [(CO, SO), *((AUDITOR, role) for role in Role if role is not AUDITOR)], ids="+".join
+)
+def test_duties_that_must_be_separate_are(chain, pair):
     with pytest.raises(ChainError, match="separate"):
-        changed(chain, "AddOfficer", {"person": json.loads(write_document(person("ivan", roles)))})
-
-
-def test_the_duties_that_must_be_separate_are():
-    assert {frozenset((SO, CO)), frozenset((SO, AUDITOR)), frozenset((CO, AUDITOR))} <= INCOMPATIBLE
-    assert {frozenset((AUDITOR, role)) for role in Role if role is not AUDITOR} <= INCOMPATIBLE
+        changed(chain, "AddOfficer", {"person": json.loads(write_document(person("ivan", sorted(pair))))})
