@@ -46,7 +46,7 @@ from strongroom.service._approval_values import (
 )
 from strongroom.service._approvals import ApprovalDesk
 from strongroom.service._authority import FOR_EVERYBODY, Decision, Ground
-from strongroom.service._custody_book import CustodyBook
+from strongroom.service._custody_book import ChainDocuments, CustodyBook
 from strongroom.service._custody_verbs import CustodyKeeping
 from strongroom.service._duties import OFFICERS_ALONE, Counted, Held, Officers, roles_that_count
 from strongroom.service._errors import (
@@ -60,7 +60,6 @@ from strongroom.service._errors import (
     QuotaExceededError,
     UnfitGrantError,
 )
-from strongroom.service._followed_chain import ChainDocuments, FollowedChain
 from strongroom.service._grant_tokens import grant_of_token, make_grant_token
 from strongroom.service._immediate import ImmediateService, Now
 from strongroom.service._key_authority import KeyAuthority
@@ -105,7 +104,6 @@ __all__ = [
     "CustodyNotKeptError",
     "Decision",
     "EvidenceInfo",
-    "FollowedChain",
     "GrantInfo",
     "GrantLimitError",
     "GrantNotFoundError",

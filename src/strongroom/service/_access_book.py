@@ -99,6 +99,7 @@ class AccessBook:
         n_changes = self._store.count_access_changes()
         has_changed_officers = self._officers is not None and self._officers.refresh()
         if n_changes != self._n_changes or has_changed_officers:
+            self._n_changes = -1  # what fails now is done again: officers tell of a change only once
             self._policies.clear()
             self._grants.clear()
             self._count_roles()

@@ -3,7 +3,7 @@
 from strongroom.api import BearerTokens, ClientIdentities, TokenCaller, TokenRules
 from strongroom.config import ClientConfig, Config, Home, OidcConfig, TokenCallerConfig
 from strongroom.core import Clock
-from strongroom.service import ChainDocuments, FollowedChain, Held
+from strongroom.service import ChainDocuments, CustodyBook, Held
 from strongroom.wiring.issuer_keys import IssuerKeys
 
 
@@ -15,9 +15,9 @@ def configured_callers(config: Config) -> tuple[Held, ...]:
     return tuple(Held(caller.identity, caller.principal, frozenset[str](caller.roles)) for caller in callers)
 
 
-def officers_of(config: Config, documents: ChainDocuments) -> FollowedChain | None:
+def officers_of(config: Config, documents: ChainDocuments) -> CustodyBook | None:
     """Return who the officers are as the chain has them; None where the home has no custody."""
-    return None if config.custody is None else FollowedChain(documents, config.custody.genesis_sha256)
+    return None if config.custody is None else CustodyBook(documents, config.custody.genesis_sha256)
 
 
 def client_identities(config: Config) -> ClientIdentities | None:

@@ -5,7 +5,7 @@ from typing import Final
 
 from strongroom.config import Config
 from strongroom.core import StrongroomError, conflict_of
-from strongroom.service import OFFICERS_ALONE, Counted, FollowedChain, Held, Role, roles_that_count
+from strongroom.service import OFFICERS_ALONE, Counted, CustodyBook, Held, Role, roles_that_count
 from strongroom.storage import ReadOnlyStore
 from strongroom.wiring.configured_callers import configured_callers, officers_of
 
@@ -64,7 +64,7 @@ class PrincipalDuties:
         _require_apart(principal, roles, others)
         return roles
 
-    def _of_custody(self, officers: FollowedChain, principal: str, roles: tuple[str, ...]) -> tuple[str, ...]:
+    def _of_custody(self, officers: CustodyBook, principal: str, roles: tuple[str, ...]) -> tuple[str, ...]:
         if not officers.is_sound:
             raise PrincipalError(
                 "the chain of custody cannot be verified, and without it nobody is given roles",

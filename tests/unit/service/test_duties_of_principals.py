@@ -5,6 +5,7 @@ import pytest
 from fakes_custody import begun, changed, genesis_body, signed_genesis
 from fakes_service import ACCOUNT
 from policy_support import policy_text, statement
+from strongroom.core import StorageError
 from strongroom.custody import document_hash, write_document
 from strongroom.keyring import KeyById
 from strongroom.service import (
@@ -15,7 +16,7 @@ from strongroom.service import (
     AccessWriter,
     Caller,
     Counted,
-    FollowedChain,
+    CustodyBook,
     Ground,
     Held,
     KeyAuthority,
@@ -43,13 +44,13 @@ class Documents:
         self.reads += 1
         return [CustodyDocumentRecord(*numbered) for numbered in enumerate(self.documents)]
 
-    def get_last_custody_sequence(self):
-        return len(self.documents) - 1 if self.documents else None
+    def generation(self):
+        return hash(tuple(self.documents))
 
 
 def follow(*documents):
     found = Documents(*documents)
-    return found, FollowedChain(found, document_hash(GENESIS))
+    return found, CustodyBook(found, document_hash(GENESIS))
 
 
 def after(verb, parameters):
@@ -131,8 +132,9 @@ def test_a_change_of_the_chain_holds_at_once(documents, roles):
         ),
         lambda found: found.append(b"{}"),
         lambda found: found.append(found[1]),
+        lambda found: found.__setitem__(1, CHANGED[1]),
     ],
-    ids=["emptied", "cut off", "another genesis", "no document", "a record twice"],
+    ids=["emptied", "cut off", "another genesis", "no document", "a record twice", "another record"],
 )
 def test_without_a_sound_chain_nobody_manages_anything_and_the_use_of_keys_goes_on(spoil):
     found, chain = follow(*REVOKED)
@@ -161,7 +163,7 @@ def test_without_a_sound_chain_nobody_manages_anything_and_the_use_of_keys_goes_
 
 
 def test_a_chain_under_another_genesis_is_not_followed():
-    chain = FollowedChain(Documents(GENESIS), "00" * 32)
+    chain = CustodyBook(Documents(GENESIS), "00" * 32)
     chain.refresh()
     assert not chain.is_sound
     assert chain.roles_of("user/anna") is None
@@ -206,7 +208,7 @@ async def test_an_auditor_only_reads_whatever_policies_and_grants_allow(bench):
 
 async def test_revoking_an_officer_takes_the_roles_with_the_next_request(bench, key_id):
     await bench.store.write(lambda tx: tx.append_custody_document(CustodyDocumentRecord(0, GENESIS)))
-    chain = FollowedChain(bench.store, document_hash(GENESIS))
+    chain = CustodyBook(bench.store, document_hash(GENESIS))
     authority = deciding(
         bench, held("DORA", "user/dora"), held("APP", "user/app", "crypto-user"), officers=chain
     )
@@ -219,6 +221,28 @@ async def test_revoking_an_officer_takes_the_roles_with_the_next_request(bench, 
     with pytest.raises(AccessDeniedError):
         authority.authorise_now(dora, "DescribeKey", KeyById(key_id))
     authority.authorise_now(app, "Encrypt", KeyById(key_id))
+
+
+async def test_a_revocation_is_not_forgotten_when_the_database_fails_right_behind_it(
+    bench, key_id, monkeypatch
+):
+    await bench.store.write(lambda tx: tx.append_custody_document(CustodyDocumentRecord(0, GENESIS)))
+    book = CustodyBook(bench.store, document_hash(GENESIS))
+    authority = deciding(bench, held("DORA", "user/dora"), officers=book)
+    dora = calling("DORA", "user/dora")
+    authority.authorise_now(dora, "DisableKey", KeyById(key_id))
+    revocation = CustodyDocumentRecord(1, REVOKED[1])
+    await bench.store.write(lambda tx: tx.append_custody_document(revocation))
+
+    def fail():
+        raise StorageError("the disk does not answer")
+
+    with monkeypatch.context() as failing:
+        failing.setattr(bench.store, "list_access_keys", fail)
+        with pytest.raises(StorageError):
+            authority.authorise_now(dora, "DisableKey", KeyById(key_id))
+    with pytest.raises(AccessDeniedError):
+        authority.authorise_now(dora, "DisableKey", KeyById(key_id))
 
 
 def test_every_role_of_officers_is_one_of_the_service():
