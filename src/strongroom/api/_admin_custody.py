@@ -4,10 +4,10 @@ An officer's signature proves itself: who brings it is only recorded. What offic
 words beside them are a courtesy, and ``strongroom approvals`` makes its own of the document.
 """
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Annotated, Any
 
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from strongroom.api._admin import MAX_PAGE, AdminCall, AdminMembers, AdminRoute
 from strongroom.api._custody_answers import (
@@ -34,7 +34,7 @@ class ApprovalsQuery(AdminMembers, frozen=True, rename="camel"):
     limit: Annotated[int, Meta(ge=1, le=MAX_PAGE)] = 50
     marker: Annotated[str, Meta(max_length=1_024)] | None = None
     """``nextMarker`` of the page before; left out for the first one."""
-    stands: ApprovalStanding | None = None
+    stands: ApprovalStanding | UnsetType = UNSET
     """Only those that stand so; a page may then hold fewer than ``limit`` though more follow."""
 
 
@@ -111,7 +111,8 @@ async def _describe(call: AdminCall) -> CustodyAnswer:
 async def _list(call: AdminCall) -> ApprovalsAnswer:
     query: ApprovalsQuery = call.query
     after = read_marker(Paged.APPROVALS, query.marker)
-    page = await call.service.list_approvals(call.caller, stands=query.stands, limit=query.limit, after=after)
+    stands = None if query.stands is UNSET else query.stands
+    page = await call.service.list_approvals(call.caller, stands=stands, limit=query.limit, after=after)
     marker = None if page.next_after is None else write_marker(Paged.APPROVALS, page.next_after)
     return ApprovalsAnswer([_approval(info) for info in page.approvals], marker)
 
@@ -156,6 +157,23 @@ def _read_signature(armoured: str) -> bytes:
 _OF_ONE = ("NotFoundException", "UnsupportedOperationException")
 _OF_SIGNATURES = (*_OF_ONE, "KMSInvalidStateException", "KMSInvalidSignatureException")
 
+
+def _signing(
+    what: str, operation: str, call: Callable[[AdminCall], Awaitable[SignatureTaken]], summary: str
+) -> AdminRoute:
+    return AdminRoute(
+        method="POST",
+        path=f"approvals/{{approval}}/{what}",
+        operation=operation,
+        verbs=(operation,),
+        summary=summary,
+        call=call,
+        request=SignatureMembers,
+        answer=SignatureTaken,
+        errors=_OF_SIGNATURES,
+    )
+
+
 CUSTODY_ROUTES = (
     AdminRoute(
         method="GET",
@@ -199,27 +217,17 @@ CUSTODY_ROUTES = (
         answer=Approval,
         errors=_OF_ONE,
     ),
-    AdminRoute(
-        method="POST",
-        path="approvals/{approval}/approve",
-        operation="ApproveRequest",
-        verbs=("ApproveRequest",),
-        summary="Bring an officer's signature that approves a request (namespace approval@strongroom).",
-        call=_approve,
-        request=SignatureMembers,
-        answer=SignatureTaken,
-        errors=_OF_SIGNATURES,
+    _signing(
+        "approve",
+        "ApproveRequest",
+        _approve,
+        "Bring an officer's signature that approves a request (namespace approval@strongroom).",
     ),
-    AdminRoute(
-        method="POST",
-        path="approvals/{approval}/reject",
-        operation="RejectRequest",
-        verbs=("RejectRequest",),
-        summary="Bring an officer's signature that rejects a request, or takes a standing approval back (namespace rejection@strongroom).",
-        call=_reject,
-        request=SignatureMembers,
-        answer=SignatureTaken,
-        errors=_OF_SIGNATURES,
+    _signing(
+        "reject",
+        "RejectRequest",
+        _reject,
+        "Bring an officer's signature that rejects a request, or takes a standing approval back (namespace rejection@strongroom).",
     ),
     AdminRoute(
         method="GET",

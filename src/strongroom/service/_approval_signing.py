@@ -8,7 +8,6 @@ and the other is told. A change of officers or rules is appended in that same tr
 from functools import partial
 from typing import Final, NamedTuple
 
-from strongroom.audit import AuditLog
 from strongroom.core import Clock, StorageError
 from strongroom.custody import (
     CUSTODY_VERBS,
@@ -80,10 +79,9 @@ class SignatureDesk:
     ``custody``, which says which rule refused), StorageError and AuditUnavailableError.
     """
 
-    def __init__(self, store: Store, desk: ApprovalDesk, audit: AuditLog, *, clock: Clock) -> None:
+    def __init__(self, store: Store, desk: ApprovalDesk, *, clock: Clock) -> None:
         self._store = store
         self._desk = desk
-        self._audit = audit
         self._clock = clock
 
     async def approve(self, approval: str, signature: bytes, asker: Asker) -> Taken:
@@ -150,7 +148,7 @@ class SignatureDesk:
         detail = {"approval": one.record.id, "verb": one.request.verb, "officer": row.officer}
         event = "approval.approved" if row.kind is SignatureKind.APPROVAL else "approval.rejected"
         key = key_of_signature(row.signature).fingerprint
-        await self._tell(event, asker, {**detail, "key": key})
+        await self._desk.tell(event, asker, {**detail, "key": key})
         if decision.record:
             await self._tell_changed(chain, decision, asker)
         return Taken(one.record.id, row.officer, self._did(chain, decision))
@@ -162,7 +160,7 @@ class SignatureDesk:
         state = chain.extended(decision.record).state
         verb = decision.one.request.verb
         detail = {"approval": decision.one.record.id, "verb": verb, "record": str(state.sequence)}
-        await self._tell("custody.changed", asker, {**detail, "sha256": state.head})
+        await self._desk.tell("custody.changed", asker, {**detail, "sha256": state.head})
 
     def _did(self, chain: Chain, decision: _Decision) -> str:
         if decision.row.kind is SignatureKind.REJECTION:
@@ -172,17 +170,6 @@ class SignatureDesk:
         approvals = (*decision.one.approvals, decision.row.signature)
         phase = decision.one.as_open._replace(approvals=approvals).phase(chain.state, now=self._now())
         return "decided" if phase is Phase.APPROVED else "counted"
-
-    async def _tell(self, event: str, asker: Asker, detail: dict[str, str]) -> None:
-        await self._audit.record(
-            "event",
-            event,
-            principal=asker.requester,
-            access_key_id=asker.access_key_id,
-            source_address=asker.source_address,
-            request_id=asker.request_id,
-            detail=detail,
-        )
 
     def _now(self) -> int:
         return int(self._clock.now())

@@ -32,8 +32,10 @@ from strongroom.custody import (
     Chain,
     CustodyError,
     Json,
+    MalformedDocumentError,
     document_hash,
     new_request,
+    read_act,
     rule_of,
     standing_terms,
     use_standing,
@@ -109,19 +111,20 @@ class ApprovalDesk:
     async def require(self, verb: str, parameters: Mapping[str, Json], asker: Asker) -> ApprovalTicket | None:
         """Return a ticket for an act that may be done now, once; None where the home has no officers.
 
-        Raises ApprovalPendingError, NoRuleError, ApprovalLimitError, and MalformedDocumentError for parameters that nobody can sign.
+        Raises ApprovalPendingError, NoRuleError, ApprovalLimitError, and MalformedDocumentError for parameters that nobody can
+        sign, or that are not those of the act.
         """
         for _ in range(_TRIES):
             chain = self.book.chain()
             if chain is None:
                 return None
-            _require_rule(chain, verb, parameters)
+            _require_askable(chain, verb, parameters)
             waiting = self._waiting(verb, parameters, asker)
             stands = {one.stands(chain.state, now=self.now()): one for one in waiting}
             if ApprovalStanding.APPROVED in stands:
                 ticket = await self._claimed(chain, stands[ApprovalStanding.APPROVED], asker)
             elif ApprovalStanding.VOID in stands:
-                await self._void(stands[ApprovalStanding.VOID])
+                await self._void(stands[ApprovalStanding.VOID], asker)
                 continue
             else:
                 ticket = await self._by_standing(chain, verb, parameters, asker)
@@ -139,7 +142,10 @@ class ApprovalDesk:
         Raises CustodyNotKeptError, NoRuleError, ApprovalLimitError, MalformedDocumentError.
         """
         chain = self.book.require_chain()
-        _require_rule(chain, verb, parameters)
+        _require_askable(chain, verb, parameters)
+        for one in self._waiting(verb, parameters, asker):
+            if one.stands(chain.state, now=self.now()) is ApprovalStanding.VOID:
+                await self._void(one, asker)
         return (await self._asked(chain, verb, parameters, asker)).record.id
 
     def must_wait(self, verb: str, parameters: Mapping[str, Json], asker: Asker) -> bool:
@@ -168,17 +174,19 @@ class ApprovalDesk:
             return
         if await self._store.write(lambda tx: tx.release_approval(ticket.approval)):
             detail = {"approval": ticket.approval, "verb": ticket.verb, "because": because}
-            await self._tell("approval.released", asker, detail)
+            await self.tell("approval.released", asker, detail)
 
     def _waiting(self, verb: str, parameters: Mapping[str, Json], asker: Asker) -> list[Opened]:
         act = act_digest(verb, parameters, asker.requester)
         found = self._store.list_approvals_asking_for(act, now=self.now())
         return [opened(self._store, record) for record in found]
 
-    async def _void(self, one: Opened) -> None:
+    async def _void(self, one: Opened, asker: Asker) -> None:
         """End a request of which nothing can come."""
         why = "officers or rules have changed, or a signature does not count any more"
-        await self._store.write(lambda tx: tx.end_approval(one.record.id, ApprovalState.VOID, by=why))
+        if await self._store.write(lambda tx: tx.end_approval(one.record.id, ApprovalState.VOID, by=why)):
+            detail = {"approval": one.record.id, "verb": one.request.verb, "because": why}
+            await self.tell("approval.void", asker, detail)
 
     async def _claimed(self, chain: Chain, one: Opened, asker: Asker) -> ApprovalTicket | None:
         """Spend a request that has its signatures; None when that is not so any more."""
@@ -202,7 +210,7 @@ class ApprovalDesk:
         detail = {"approval": one.record.id, "verb": one.request.verb, "evidence": document_hash(evidence)}
         if use:
             detail |= {"verb": standing_terms(one.request.parameters).verb, "use": str(use)}
-        await self._tell("approval.executed", asker, {**detail, "approved_by": officers})
+        await self.tell("approval.executed", asker, {**detail, "approved_by": officers})
 
     async def _by_standing(
         self, chain: Chain, verb: str, parameters: Mapping[str, Json], asker: Asker
@@ -255,14 +263,15 @@ class ApprovalDesk:
                 verb, f"{kept.ended_by} rejected request {kept.id[:12]}, which has not expired yet"
             )
         if kept.id == record.id:
-            await self._tell("approval.requested", asker, {"approval": record.id, "verb": verb})
+            await self.tell("approval.requested", asker, {"approval": record.id, "verb": verb})
         return opened(self._store, kept)
 
     def now(self) -> int:
         """Return the time by which requests are judged, in whole seconds since the Unix epoch."""
         return int(self._clock.now())
 
-    async def _tell(self, event: str, asker: Asker, detail: dict[str, str]) -> None:
+    async def tell(self, event: str, asker: Asker, detail: dict[str, str]) -> None:
+        """Write down what became of an approval, and by whom."""
         await self._audit.record(
             "event",
             event,
@@ -274,10 +283,15 @@ class ApprovalDesk:
         )
 
 
-def _require_rule(chain: Chain, verb: str, parameters: Mapping[str, Json]) -> None:
+def _require_askable(chain: Chain, verb: str, parameters: Mapping[str, Json]) -> None:
+    """Refuse what nobody can approve, and what would be signed and then cover nothing."""
     try:
         rule_of(chain.state, verb, parameters)
     except ApprovalRefusedError as error:
         raise NoRuleError(verb, error.message) from error
     except CustodyError as error:
         raise CustodyBrokenError(error.message) from error
+    try:
+        read_act(verb, parameters)
+    except ApprovalRefusedError as error:
+        raise MalformedDocumentError(error.message) from error

@@ -51,7 +51,7 @@ class CustodyKeeping:
     def opened(cls, store: Store, genesis_sha256: str | None, audit: AuditLog, *, clock: Clock) -> Self:
         """Join everything. ``genesis_sha256``: of the genesis that the configuration names; None where it names none."""
         desk = ApprovalDesk(store, CustodyBook(store, genesis_sha256), audit, clock=clock)
-        return cls(store, desk, SignatureDesk(store, desk, audit, clock=clock))
+        return cls(store, desk, SignatureDesk(store, desk, clock=clock))
 
 
 class CustodyVerbs(AuditedVerbs):
@@ -154,25 +154,11 @@ class CustodyVerbs(AuditedVerbs):
 
     async def approve_request(self, caller: Caller, approval: str, *, signature: bytes) -> Taken:
         """Take an officer's approval in."""
-        detail = {"approval": approval}
-
-        async def act() -> Taken:
-            taken = await self._keeping().signatures.approve(approval, signature, Asker.of(caller))
-            detail.update(approval=taken.approval, officer=taken.officer)
-            return taken
-
-        return await self._change(caller, "ApproveRequest", act, detail=detail)
+        return await self._sign(caller, "ApproveRequest", approval, signature, SignatureDesk.approve)
 
     async def reject_request(self, caller: Caller, approval: str, *, signature: bytes) -> Taken:
         """Take an officer's rejection in."""
-        detail = {"approval": approval}
-
-        async def act() -> Taken:
-            taken = await self._keeping().signatures.reject(approval, signature, Asker.of(caller))
-            detail.update(approval=taken.approval, officer=taken.officer)
-            return taken
-
-        return await self._change(caller, "RejectRequest", act, detail=detail)
+        return await self._sign(caller, "RejectRequest", approval, signature, SignatureDesk.reject)
 
     async def get_evidence(self, caller: Caller, approval: str, *, use: int) -> EvidenceInfo:
         """Return what proves what was done."""
@@ -186,6 +172,23 @@ class CustodyVerbs(AuditedVerbs):
             return EvidenceInfo(document, detail["sha256"])
 
         return await self._use(caller, "GetEvidence", act(), detail=detail)
+
+    async def _sign(
+        self,
+        caller: Caller,
+        verb: str,
+        approval: str,
+        signature: bytes,
+        take: Callable[[SignatureDesk, str, bytes, Asker], Awaitable[Taken]],
+    ) -> Taken:
+        detail = {"approval": approval}
+
+        async def act() -> Taken:
+            taken = await take(self._keeping().signatures, approval, signature, Asker.of(caller))
+            detail.update(approval=taken.approval, officer=taken.officer)
+            return taken
+
+        return await self._change(caller, verb, act, detail=detail)
 
     def _keeping(self) -> CustodyKeeping:
         if self.custody is None:

@@ -190,7 +190,7 @@ async def test_a_verb_without_a_rule_is_refused_for_good(desk):
 )
 async def test_parameters_that_nobody_can_sign_are_refused(desk, parameters):
     with pytest.raises(MalformedDocumentError):
-        await desk.require("CreateHsmKey", parameters, CARL)
+        await desk.require("ScheduleKeyDeletion", parameters, CARL)
 
 
 async def test_a_change_of_officers_comes_into_force_by_the_last_signature_and_voids_what_waits(
@@ -327,9 +327,9 @@ async def test_requests_are_found_by_the_beginning_of_their_ids(desk, bench):
 async def test_requests_that_wait_are_bounded(desk, monkeypatch):
     monkeypatch.setattr("strongroom.service._approval_writes.MAX_OPEN_OF_ONE", 2)
     for number in range(2):
-        await pending(desk, parameters={"number": number})
+        await pending(desk, parameters={**KEY, "spec": str(number)})
     with pytest.raises(ApprovalLimitError, match=r"of user/carl"):
-        await desk.require("CreateHsmKey", {"number": 3}, CARL)
+        await desk.require("CreateHsmKey", {**KEY, "spec": "3"}, CARL)
 
 
 MANIPULATIONS = [
@@ -363,16 +363,24 @@ async def test_a_row_that_was_manipulated_lets_nothing_through(bench, desk, cust
         await sign(keeping, approval, "finn")
 
 
-async def test_signatures_that_were_moved_to_another_request_spoil_it(bench, desk, custody):
+@pytest.mark.parametrize("is_only_asked_for", [True, False])
+async def test_signatures_that_were_moved_to_another_request_spoil_it(
+    bench, desk, custody, is_only_asked_for
+):
     first = await pending(desk)
     await sign(custody, first, "dora", "emil")
     second = await pending(desk, parameters={**KEY, "spec": "AES_128"})
     with closing(sqlite3.connect(bench.path)) as connection, connection:
         connection.execute("UPDATE approval_signatures SET request_id = ?", (second,))
     count_a_change(bench.path)
-    third = await pending(desk, parameters={**KEY, "spec": "AES_128"})
+    again = {"parameters": {**KEY, "spec": "AES_128"}}
+    third = await (
+        desk.ask("CreateHsmKey", **again, asker=CARL) if is_only_asked_for else pending(desk, **again)
+    )
     assert third != second
     assert bench.store.get_approval(second).state is ApprovalState.VOID
+    (entry,) = events(bench, "approval.void")
+    assert (entry.principal, entry.detail["approval"]) == ("user/carl", second)
 
 
 async def test_a_configuration_without_a_genesis_does_not_switch_officers_off(bench, custody):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from admin_door import AdminDoor
 from custody_service import armoured, give_officers, request_of
 from fakes_custody import key_of
-from strongroom.custody import armour, document_hash, verify_evidence, write_document
+from strongroom.custody import MalformedDocumentError, armour, document_hash, verify_evidence, write_document
 from strongroom.service import Asker, Role
 from unit.service.custody_calls import ASKING, CUSTODY_CALLS, ONLY_ASKING, READING
 
@@ -91,6 +91,8 @@ async def test_requests_are_listed_newest_first_in_pages_and_by_how_they_stand(b
     rejected = (await door.ask("approvals", query="stands=rejected")).json["approvals"]
     assert [(one["id"], one["endedBy"]) for one in rejected] == [(made[1], "dora")]
     assert len((await door.ask("approvals", query="stands=open")).json["approvals"]) == 4
+    refused = await door.ask("approvals", query="stands=null")
+    assert (refused.status, refused.json["__type"]) == (400, "ValidationException")
 
 
 async def test_a_change_of_officers_is_done_by_its_last_signature(bench, door, custody):
@@ -117,7 +119,9 @@ async def test_a_change_of_officers_is_done_by_its_last_signature(bench, door, c
         ("AddOfficer", {"person": {**OFFICER, "keys": ["ssh-rsa AAAA"]}}, "ValidationException"),
         ("RevokeOfficer", {"officer": "nobody", "reason": "r"}, "ValidationException"),
         ("RemoveQuorumRule", {"verb": "AddOfficer"}, "ValidationException"),
-        ("CreateHsmKey", {"a": 1.5}, "ValidationException"),
+        ("ScheduleKeyDeletion", {"a": 1.5}, "ValidationException"),
+        ("CreateHsmKey", {**KEY, "mayLeave": True}, "ValidationException"),
+        ("RotateRoot", {"root_id": "00"}, "ValidationException"),
         ("AllowStanding", {"verb": "CreateHsmKey"}, "AccessDeniedException"),
         ("NoSuchVerb", {}, "AccessDeniedException"),
         ("x", {}, "ValidationException"),
@@ -126,6 +130,25 @@ async def test_a_change_of_officers_is_done_by_its_last_signature(bench, door, c
 async def test_what_cannot_be_approved_is_refused_when_it_is_asked_for(door, custody, verb, parameters, code):
     answer = await door.ask("approvals", {"verb": verb, "parameters": parameters})
     assert (answer.status, answer.code) == (400, code), answer.json
+    assert custody.reader.list_approvals(limit=1) == []
+
+
+@pytest.mark.parametrize(
+    ("verb", "parameters", "word"),
+    [
+        ("CreateHsmKey", {"spec": "AES_256", "usage": "ENCRYPT_DECRYPT", "mayLeave": True}, "mayLeave"),
+        ("CreateHsmKey", {"spec": "AES_256", "usage": "ENCRYPT_DECRYPT"}, "may_leave"),
+        ("DestroyHsmKey", {"key_id": "k", "hsm_keys": ["AB" * 16]}, "hsm_keys"),
+        ("DestroyHsmKey", {"key_id": "k", "hsm_keys": ["ab" * 16, "00" * 16]}, "not sorted"),
+        ("RotateRoot", {"root": "00" * 16}, "root"),
+    ],
+)
+async def test_an_act_that_would_be_signed_and_cover_nothing_is_refused_before(
+    custody, verb, parameters, word
+):
+    for ask in (custody.desk.require, custody.desk.ask):
+        with pytest.raises(MalformedDocumentError, match=word):
+            await ask(verb, parameters, Asker("user/crypto-officer"))
     assert custody.reader.list_approvals(limit=1) == []
 
 
