@@ -69,7 +69,7 @@ def _officers(output: Output) -> list[dict[str, Any]]:
     while True:
         one: dict[str, Any] = {"id": _ask("  Id, such as anna"), "name": _ask("  Full name")}
         role = _SECURITY if len(officers) < 2 else _CRYPTO
-        one["roles"] = [part.strip() for part in _ask("  Roles, with commas", default=role).split(",")]
+        one["roles"] = _ask_several("  Roles, with commas", default=role)
         line = _public_key()
         one["keys"] = [line]
         is_recipient = line.startswith("ssh-ed25519 ")
@@ -119,10 +119,10 @@ def _service(raw: dict[str, Any]) -> None:
     port = click.prompt("Port", type=click.IntRange(1, 65_535), default=8443, err=True)
     raw["service"] = {"host": host, "port": port}
     if click.confirm("Make a TLS certificate authority of our own?", default=True, err=True):
-        names = _ask(
+        names = _ask_several(
             "  Host names and addresses of the certificate, with commas", default="localhost, 127.0.0.1"
         )
-        raw["tls"] = {"make_for": [name.strip() for name in names.split(",")]}
+        raw["tls"] = {"make_for": names}
     else:
         raw["service"]["tls_certificate"] = _ask("  Absolute path of your certificate")
         raw["service"]["tls_key"] = _ask("  Absolute path of its key")
@@ -132,13 +132,8 @@ def _access_keys(output: Output) -> list[dict[str, Any]]:
     output.say("", f"Access keys to begin with. Roles: {', '.join(CallerRole)}.")
     keys = list[dict[str, Any]]()
     while click.confirm("  An access key?", default=not keys, err=True):
-        roles = _ask("  Roles, with commas", default=CallerRole.CRYPTO_USER.value)
-        keys.append(
-            {
-                "principal": _ask("  Principal", default="user/app"),
-                "roles": [part.strip() for part in roles.split(",") if part.strip()],
-            }
-        )
+        roles = _ask_several("  Roles, with commas", default=CallerRole.CRYPTO_USER.value)
+        keys.append({"principal": _ask("  Principal", default="user/app"), "roles": roles})
     return keys
 
 
@@ -153,6 +148,10 @@ def _checked(raw: dict[str, Any]) -> str:
             next_step="run 'strongroom init' again; or begin with 'strongroom init --example-script'",
         ) from error
     return text
+
+
+def _ask_several(question: str, *, default: str) -> list[str]:
+    return [part.strip() for part in _ask(question, default=default).split(",") if part.strip()]
 
 
 def _ask(question: str, *, default: str | None = None) -> str:
