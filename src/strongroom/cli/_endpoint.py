@@ -2,8 +2,15 @@
 
 from strongroom import client
 from strongroom.cli._errors import NotDevelopmentError
-from strongroom.config import Config, Home, load_config
+from strongroom.config import Config, Home, home_from_environment, load_config
 from strongroom.wiring.home import require_complete
+
+
+def complete_home() -> Home:
+    """Return the home that the environment names. Raises HomeError when it is not complete."""
+    home = Home(home_from_environment())
+    require_complete(home)
+    return home
 
 
 def find_service(home: Home) -> client.Service:

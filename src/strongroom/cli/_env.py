@@ -5,11 +5,11 @@ from collections.abc import Mapping
 
 import click
 
+from strongroom.cli._endpoint import complete_home
 from strongroom.cli._output import Output
 from strongroom.cli._reporting import reporting
 from strongroom.client import AccessKey, Endpoint, development_access_key, home_endpoint
-from strongroom.config import Home, client_environment, home_from_environment, load_config
-from strongroom.wiring.home import require_complete
+from strongroom.config import client_environment, load_config
 
 _REGION = "us-east-1"
 
@@ -30,8 +30,7 @@ def env(output: Output, *, shell: str) -> None:
 
     It prints a secret: the development secret access key.
     """
-    home = Home(home_from_environment())
-    require_complete(home)
+    home = complete_home()
     endpoint = home_endpoint(home, load_config(home.root))
     variables = _variables(endpoint, development_access_key(home))
     has_session_token = client_environment().has_session_token

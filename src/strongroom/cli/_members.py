@@ -10,15 +10,15 @@ from pathlib import Path
 import click
 
 from strongroom.cli._answers import MemberEntry
-from strongroom.cli._endpoint import find_service
-from strongroom.cli._errors import NotDoneError, NotReadyError
+from strongroom.cli._endpoint import complete_home, find_service
+from strongroom.cli._errors import NotDoneError
+from strongroom.cli._main_door import answer_of
 from strongroom.cli._output import Output, visible
 from strongroom.cli._reporting import reporting
 from strongroom.cli._status import read_status
 from strongroom.client import ServiceClient
 from strongroom.config import Home, home_from_environment
 from strongroom.core import SystemClock
-from strongroom.wiring.home import require_complete
 from strongroom.wiring.members_door import (
     MembersAnswer,
     MembersNotReachableError,
@@ -146,8 +146,7 @@ def add(
     forbid_dumps()  # it has the PINs of all members, as long as it works
     if reset and member_file is None:
         raise click.UsageError("--reset goes with --member-file: it erases the token of a member that is new")
-    home = Home(home_from_environment())
-    require_complete(home)
+    home = complete_home()
     work = add_member(
         home,
         name,
@@ -191,12 +190,7 @@ def _serve_again(home: Home, name: str) -> list[str]:
 
 
 def _ask(request: MembersRequest) -> MembersAnswer:
-    home = Home(home_from_environment())
-    require_complete(home)
-    try:
-        answer = asyncio.run(ask_members(home, request, timeout_s=_LIMIT_S))
-    except MembersNotReachableError as error:
-        raise NotReadyError(error.message, next_step=error.next_step) from error
+    answer = answer_of(ask_members(complete_home(), request, timeout_s=_LIMIT_S))
     if answer.failure is not None:
         raise NotDoneError(answer.failure.message, next_step=answer.failure.next_step)
     return answer

@@ -1,20 +1,20 @@
 """``strongroom pin``: PINs of the members' tokens: changed, watched, sealed, and opened where they were delivered."""
 
-import asyncio
 from pathlib import Path
 from typing import Final, Literal
 
 import click
 
-from strongroom.cli._errors import NotDoneError, NotReadyError
+from strongroom.cli._endpoint import complete_home
+from strongroom.cli._errors import NotDoneError
+from strongroom.cli._main_door import answer_of, approval_option
 from strongroom.cli._officer_files import ask_pin, read_private
 from strongroom.cli._output import Output, shown_time, visible
 from strongroom.cli._reporting import reporting
-from strongroom.config import Home, home_from_environment, load_config
+from strongroom.config import load_config
 from strongroom.core import SystemClock
-from strongroom.wiring.home import locked_home, require_complete
-from strongroom.wiring.members_door import MembersNotReachableError
-from strongroom.wiring.pin_door import PinAnswer, PinOutcome, PinRequest, ask_pins
+from strongroom.wiring.home import locked_home
+from strongroom.wiring.pin_door import PinOutcome, PinRequest, ask_pins
 from strongroom.wiring.pin_status import PinStatus, last_departure, read_pin_status
 from strongroom.wiring.process_protection import forbid_dumps
 
@@ -38,12 +38,7 @@ def pin() -> None:
 @pin.command
 @_member
 @_role
-@click.option(
-    "--approval",
-    default="",
-    metavar="ID",
-    help="The request by which officers approved it; else one is looked for, and officers are asked if there is none.",
-)
+@approval_option
 @click.option(
     "--so-pin-file",
     type=click.Path(path_type=Path),
@@ -89,7 +84,7 @@ def rotate(
     else:
         request = PinRequest("user", member, approval)
     output.progress("changing PINs")
-    answer = _ask(request)
+    answer = answer_of(ask_pins(complete_home(), request, timeout_s=_ROTATE_LIMIT_S))
     output.document(answer)
     _tell(output, answer.outcomes)
     if answer.failure is not None:
@@ -105,7 +100,7 @@ def status(output: Output) -> None:
 
     Ends with exit status 1 when a PIN is due, or a change does not go on.
     """
-    home = _home()
+    home = complete_home()
     config = load_config(home.root)
     found = read_pin_status(
         home, config.cluster.members, config.pins, now=SystemClock().now(), departed_at=last_departure(home)
@@ -140,7 +135,7 @@ def seal(output: Output, *, member: str | None, pin_file: Path | None, asks: boo
     from strongroom.wiring.pin_upkeep import seal_pins
 
     forbid_dumps()
-    home = _home()
+    home = complete_home()
     given = ask_pin(pin_file, "PIN") if asks or pin_file is not None else None
     try:
         with locked_home(home):
@@ -164,7 +159,7 @@ def retry(output: Output, *, member: str, role: Literal["user", "so"]) -> None:
     """
     from strongroom.wiring.pin_upkeep import allow_tries
 
-    home = _home()
+    home = complete_home()
     known = {one.name: one for one in load_config(home.root).cluster.members}
     if member not in known:
         raise NotDoneError(f"there is no member {member!r}", next_step=f"the members are: {', '.join(known)}")
@@ -229,16 +224,3 @@ def _tell(output: Output, outcomes: list[PinOutcome]) -> None:
                 "failed": f"{name}: not changed{cause}",
             }[outcome.state]
         )
-
-
-def _home() -> Home:
-    home = Home(home_from_environment())
-    require_complete(home)
-    return home
-
-
-def _ask(request: PinRequest) -> PinAnswer:
-    try:
-        return asyncio.run(ask_pins(_home(), request, timeout_s=_ROTATE_LIMIT_S))
-    except MembersNotReachableError as error:
-        raise NotReadyError(error.message, next_step=error.next_step) from error

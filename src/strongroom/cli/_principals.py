@@ -10,20 +10,18 @@ from typing import TypeVar
 
 import click
 
+from strongroom.cli._endpoint import complete_home
 from strongroom.cli._output import Output, shown_time, visible
 from strongroom.cli._reporting import reporting
 from strongroom.config import (
     ClientConfig,
     Config,
-    Home,
     TokenCallerConfig,
-    home_from_environment,
     load_config,
 )
 from strongroom.core import SystemClock
 from strongroom.service import Counted, Role
 from strongroom.wiring.events import LoggedEvents
-from strongroom.wiring.home import require_complete
 from strongroom.wiring.principals import KnownAccessKey, NewAccessKey, Principals
 
 T = TypeVar("T")
@@ -171,8 +169,7 @@ def delete(output: Output, *, access_key_id: str) -> None:
 
 
 def _at_desk(act: Callable[[Principals], Awaitable[T]]) -> tuple[Config, T]:
-    home = Home(home_from_environment())
-    require_complete(home)
+    home = complete_home()
     config = load_config(home.root)
 
     async def run() -> T:

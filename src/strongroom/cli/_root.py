@@ -4,8 +4,6 @@
 key policy lets anybody do this. ``status`` reads the database alone, so it tells though no service runs.
 """
 
-import asyncio
-import re
 import sys
 import time
 from collections.abc import Callable
@@ -13,14 +11,13 @@ from typing import Final
 
 import click
 
-from strongroom.cli._errors import NotDoneError, NotReadyError
+from strongroom.cli._endpoint import complete_home
+from strongroom.cli._errors import NotDoneError
+from strongroom.cli._main_door import answer_of, approval_option
 from strongroom.cli._output import Output, plain, shown_time, visible
 from strongroom.cli._reporting import reporting
-from strongroom.config import Home, home_from_environment
 from strongroom.core import RootStanding, RotationShown, SystemClock
 from strongroom.storage import RootState, RotationState
-from strongroom.wiring.home import require_complete
-from strongroom.wiring.members_door import MembersNotReachableError
 from strongroom.wiring.root_door import (
     DEFAULT_DOMAINS_PER_S,
     LEAST_DOMAINS_PER_S,
@@ -48,21 +45,6 @@ def root() -> None:
     """Rotate the root KEK, watch it, and destroy old ones."""
 
 
-def _approval_id(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
-    if value and not re.fullmatch("[0-9a-f]{8,64}", value):
-        raise click.BadParameter("an id of a request has 8 to 64 of the characters 0-9a-f")
-    return value
-
-
-_approval = click.option(
-    "--approval",
-    metavar="ID",
-    default="",
-    callback=_approval_id,
-    help="The request by which officers approved it; else one for just this is looked for, and officers are asked if there is none.",
-)
-
-
 @root.command
 @click.option(
     "--rate",
@@ -72,7 +54,7 @@ _approval = click.option(
     show_default=True,
     help="Domain KEKs to rewrap in a second, at most; each costs three HSM operations.",
 )
-@_approval
+@approval_option
 @_wait
 @reporting
 def rotate(output: Output, *, domains_per_s: float, approval: str, waits: bool) -> None:
@@ -109,7 +91,7 @@ def status(output: Output, *, waits: bool) -> None:
     if waits:
         _follow(output)
         return
-    found = read_root_status(_home(), SystemClock())
+    found = read_root_status(complete_home(), SystemClock())
     output.document(plain(found))
     _show(output, found)
     _complain(found)
@@ -127,7 +109,7 @@ def rate(output: Output, *, domains_per_s: float) -> None:
 
 @root.command
 @click.option("--yes", "is_sure", is_flag=True, help="Do not ask.")
-@_approval
+@approval_option
 @reporting
 def retire(output: Output, *, is_sure: bool, approval: str) -> None:
     """Destroy the old roots for good, once nothing hangs under them.
@@ -136,7 +118,7 @@ def retire(output: Output, *, is_sure: bool, approval: str) -> None:
     are useless afterwards: make a new one before. Members that are away destroy it when they come back. Ends with exit
     status 1 when something hangs under an old root, or too few members hold the current one; nothing is destroyed then.
     """
-    home = _home()
+    home = complete_home()
     found = read_root_status(home, SystemClock())
     old = [shown.root_id for shown in found.roots if shown.state == RootState.OLD]
     if not is_sure:
@@ -165,17 +147,8 @@ def _make_sure(output: Output, old: list[str]) -> None:
     )
 
 
-def _home() -> Home:
-    home = Home(home_from_environment())
-    require_complete(home)
-    return home
-
-
 def _ask(request: RootRequest, timeout_s: float) -> RootAnswer:
-    try:
-        answer = asyncio.run(ask_root(_home(), request, timeout_s=timeout_s))
-    except MembersNotReachableError as error:
-        raise NotReadyError(error.message, next_step=error.next_step) from error
+    answer = answer_of(ask_root(complete_home(), request, timeout_s=timeout_s))
     if answer.failure is not None:
         raise NotDoneError(answer.failure.message, next_step=answer.failure.next_step)
     return answer
@@ -183,7 +156,7 @@ def _ask(request: RootRequest, timeout_s: float) -> RootAnswer:
 
 def _follow(output: Output) -> None:
     """Show progress until the newest rotation is over."""
-    home, clock = _home(), SystemClock()
+    home, clock = complete_home(), SystemClock()
     show = _progress_shown(output)
     while True:
         found = read_root_status(home, clock)

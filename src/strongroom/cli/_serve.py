@@ -6,11 +6,12 @@ from typing import NoReturn
 
 import click
 
+from strongroom.cli._endpoint import complete_home
 from strongroom.cli._output import Output
 from strongroom.cli._reporting import reporting
 from strongroom.client import home_endpoint
-from strongroom.config import Home, home_from_environment, load_config
-from strongroom.wiring.home import locked_home, require_complete
+from strongroom.config import load_config
+from strongroom.wiring.home import locked_home
 
 _MAIN_PROGRAM = "strongroom.runtime.main"
 
@@ -22,8 +23,7 @@ def serve(output: Output) -> None:
 
     The port is that of strongroom.toml; STRONGROOM_PORT wins over it. The log goes to standard error.
     """
-    home = Home(home_from_environment())
-    require_complete(home)
+    home = complete_home()
     config = load_config(home.root)
     with locked_home(home):  # an early, clear error; the service takes the lock for good
         pass

@@ -134,6 +134,12 @@ def test_who_has_no_terminal_is_told_the_option_that_takes_the_security_officer_
     assert "--so-pin-file FILE" in done.stderr
 
 
+def test_what_can_be_no_id_of_a_request_is_refused_before_anything_is_asked(home):
+    done = run("pin", "rotate", "--approval", "approved!")
+    assert done.exit_code == 2
+    assert "8 to 64" in done.stderr
+
+
 def test_without_a_service_nothing_is_rotated(home):
     assert run("pin", "rotate").exit_code == 3
 
