@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from click.testing import CliRunner
 
 from api_support import ACCOUNT, FakeKeyService
+from fresh_database import fresh_database
 from http_support import serve
 from strongroom.api import Handler
 from strongroom.cli import root_command
@@ -23,7 +24,7 @@ from strongroom.config import (
 )
 from strongroom.core import Secret, SystemClock
 from strongroom.service import Credential
-from strongroom.storage import MemberRecord, RootRecord, Store, create_database
+from strongroom.storage import MemberRecord, RootRecord, Store
 from strongroom.wiring.development_tls import make_development_tls, write_private
 
 ACCESS_KEY = "AKIATESTSOFTHECLI"
@@ -62,7 +63,7 @@ def make_home(root, *, port=8443, tls=True, profile="softhsm2", module=None):
         version=1, service=ServiceConfig(port=port, tls=tls), cluster=ClusterConfig(members=members)
     )
     home.config_file.write_text(render_config(config))
-    create_database(home.database)
+    fresh_database(home.database)
     return home
 
 

@@ -3,9 +3,10 @@
 from contextlib import asynccontextmanager
 
 from custody_service import found_custody
+from fresh_database import fresh_database
 from strongroom.service import CustodyKeeping
 from strongroom.service._custody_verbs import CustodyVerbs
-from strongroom.storage import Store, create_database
+from strongroom.storage import Store
 
 
 class NoLog:
@@ -43,7 +44,7 @@ class _Verbs(CustodyVerbs):
             return
         path = fake.custody_folder / "custody.db"
         if fake.genesis_sha256 is None:
-            create_database(path)
+            fresh_database(path)
         with Store.open(path) as store:
             if fake.genesis_sha256 is None:
                 fake.genesis_sha256 = await found_custody(store, fake._clock)

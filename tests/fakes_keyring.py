@@ -6,9 +6,10 @@ import sqlite3
 from contextlib import closing
 
 from fakes_direct_keys import CLUSTER, fake_access
+from fresh_database import fresh_database
 from strongroom.core import MemberFailedError, NoMemberError
 from strongroom.keyring import CacheLimits, Keyring
-from strongroom.storage import RootRecord, Store, create_database
+from strongroom.storage import RootRecord, Store
 from strongroom.testing import FakeClock, FakeHsm, FakeMember
 
 TTL_S = 300.0
@@ -73,7 +74,7 @@ class HsmAndDatabase:
         self.hsm = FakeHsm("hsm-a")
         self.root_id = self.hsm.make_root()
         self._template = folder / "template.db"
-        create_database(self._template)
+        fresh_database(self._template)
         root = RootRecord(self.root_id, 1, "CKA_CHECK_VALUE", "dc95c0", b"canary", bytes(32), 1.0)
         with Store.open(self._template) as store:
             asyncio.run(store.write(lambda tx: tx.insert_root(root)))

@@ -17,6 +17,7 @@ import pytest
 
 from faults.shimmed_members import PIN, ShimmedMember
 from faults.shimmed_setup import Joined
+from fresh_database import fresh_database
 from strongroom.core import Deadline, HsmError, MemberFailedError, RootId, Secret, SystemClock, random_bytes
 from strongroom.hsm.cluster import (
     SERVING,
@@ -39,7 +40,7 @@ from strongroom.hsm.cluster import (
 from strongroom.runtime import _keeper
 from strongroom.runtime._keeper import MemberKeeper
 from strongroom.runtime._watch import StartedWorker
-from strongroom.storage import Store, Transaction, create_database
+from strongroom.storage import Store, Transaction
 from strongroom.testing import RecordingEvents
 from strongroom.wiring.bootstrap import MemberBootstrap
 from strongroom.wiring.pin_refusals import refuse_known_pin
@@ -92,7 +93,7 @@ class HealingCluster:
         """Members of which no worker can be started."""
         self.cluster = HsmCluster(clock=CLOCK, events=self.events, attempt_s=ATTEMPT_S, report=self._suspect)
         self._folder = folder
-        create_database(folder / "empty.db")
+        fresh_database(folder / "empty.db")
         self._empty = (folder / "empty.db").read_bytes()
         self._opened: Store | None = None
         self._version = 0

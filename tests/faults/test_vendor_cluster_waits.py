@@ -7,10 +7,11 @@ import msgspec
 import pytest
 
 from faults.shimmed_members import shimmed_members
+from fresh_database import fresh_database
 from strongroom.config import ClusterConfig
 from strongroom.core import Deadline, HsmError, KeySpec, KeyUsage, SystemClock
 from strongroom.hsm.cluster import KeyReplication, RemoteKeys, RemoteMember, Replica, Turns
-from strongroom.storage import HsmKeyState, Store, create_database
+from strongroom.storage import HsmKeyState, Store
 from strongroom.testing import RecordingEvents
 from strongroom.wiring.replication_rules import replication_rules
 
@@ -25,7 +26,7 @@ async def replication_on(member, folder, usable_within_s):
     member = member._replace(config=msgspec.structs.replace(member.config, profile_changes=changes))
     bootstrap = member.bootstrap("serve")
     child = await member.start(bootstrap)
-    create_database(folder / "strongroom.db")
+    fresh_database(folder / "strongroom.db")
     keys, use = RemoteKeys("whole", bootstrap.admin_path), RemoteMember("whole", bootstrap.use_path)
     try:
         with Store.open(folder / "strongroom.db") as store:

@@ -8,6 +8,7 @@ import pyrage
 import pytest
 
 from cli_support import run
+from fresh_database import fresh_database
 from strongroom.config import (
     ClusterConfig,
     Config,
@@ -18,7 +19,6 @@ from strongroom.config import (
     render_config,
 )
 from strongroom.core import MemberFailedError, Secret
-from strongroom.storage import create_database
 from strongroom.wiring.pin_attempts import PinAttemptFile
 from strongroom.wiring.pin_changes import PinChange, PinTries, read_change, write_change
 from strongroom.wiring.pin_delivery import deliver, pin_letter
@@ -44,7 +44,7 @@ def home(tmp_path, monkeypatch):
         (root / "pins" / name).chmod(0o400)
     home = Home(root)
     home.config_file.write_text(render_config(Config(version=1, cluster=ClusterConfig(members=members))))
-    create_database(home.database)
+    fresh_database(home.database)
     monkeypatch.setenv("STRONGROOM_HOME", str(root))
     return home
 

@@ -7,9 +7,10 @@ from types import SimpleNamespace
 import pytest
 
 from fakes_replication import FakeCluster
+from fresh_database import fresh_database
 from strongroom.core import SystemClock
 from strongroom.hsm.cluster import HsmCluster
-from strongroom.storage import Store, create_database
+from strongroom.storage import Store
 from strongroom.testing import RecordingEvents
 from worker_in_process import running_worker, table, three_hsms
 
@@ -45,18 +46,11 @@ async def trio(tmp_path, attempt_s):
         )
 
 
-@pytest.fixture(scope="session")
-def blank(tmp_path_factory):
-    path = tmp_path_factory.mktemp("db") / "strongroom.db"
-    create_database(path)
-    return path.read_bytes()
-
-
 @pytest.fixture
-async def cluster(blank, tmp_path):
+async def cluster(tmp_path):
     """Three fake members that serve, and the two that keep their keys as the records say."""
     path = tmp_path / "strongroom.db"
-    path.write_bytes(blank)
+    fresh_database(path)
     with Store.open(path) as store:
         made = FakeCluster(store)
         await made.make()

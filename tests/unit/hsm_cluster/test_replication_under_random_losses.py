@@ -15,22 +15,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from fakes_replication import FASTEST, Contents, FakeCluster, Killed, soon
+from fresh_database import fresh_database
 from strongroom.core import HsmError, MemberDeadlineError, MemberFailedError
 from strongroom.hsm.cluster import prove_key
-from strongroom.storage import HsmKeyState, Store, create_database
+from strongroom.storage import HsmKeyState, Store
 from strongroom.testing import FakeMember
 
 NAMES = ("alpha", "beta", "gamma")
-_BLANK = []
-
-
-def blank_database():
-    if not _BLANK:
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "strongroom.db"
-            create_database(path)
-            _BLANK.append(path.read_bytes())
-    return _BLANK[0]
 
 
 def failing():
@@ -49,7 +40,7 @@ class Losses(RuleBasedStateMachine):
         self.loop = asyncio.new_event_loop()
         self.folder = tempfile.TemporaryDirectory()
         path = Path(self.folder.name) / "strongroom.db"
-        path.write_bytes(blank_database())
+        fresh_database(path)
         self.store = Store.open(path)
         self.cluster = FakeCluster(self.store)
         self.acknowledged = {}

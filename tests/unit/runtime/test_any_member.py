@@ -1,13 +1,14 @@
 """Batches of main's own: whichever member serves does them, and when nobody can, it is said why."""
 
 from fakes_replication import FakeCluster, soon
+from fresh_database import fresh_database
 from strongroom.core import BatchUnwrap, BatchWrap, HsmIntegrityError, NoMemberError, RootId, Secret
 from strongroom.runtime._any_member import AnyMember
-from strongroom.storage import Store, create_database
+from strongroom.storage import Store
 
 
 async def test_batches_for_main_go_to_the_next_member_and_say_why_nobody_could(tmp_path):
-    create_database(tmp_path / "db")
+    fresh_database(tmp_path / "db")
     store = Store.open(tmp_path / "db")
     try:
         cluster = FakeCluster(store)

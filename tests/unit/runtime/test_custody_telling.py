@@ -4,6 +4,7 @@ import hashlib
 
 import pytest
 
+from fresh_database import fresh_database
 from strongroom.hsm.wire import RejectAct
 from strongroom.runtime._custody_telling import CustodyTelling, WorkerDoor
 from strongroom.storage import (
@@ -12,7 +13,6 @@ from strongroom.storage import (
     ApprovalState,
     SignatureKind,
     Store,
-    create_database,
 )
 from strongroom.testing import RecordingEvents
 
@@ -34,7 +34,7 @@ class Shown:
 
 @pytest.fixture
 def store(tmp_path):
-    create_database(tmp_path / "strongroom.db")
+    fresh_database(tmp_path / "strongroom.db")
     with Store.open(tmp_path / "strongroom.db") as opened:
         yield opened
 

@@ -8,11 +8,12 @@ import sys
 import pytest
 
 from fakes_runtime import until
+from fresh_database import fresh_database
 from strongroom.core import Deadline, KeySpec, KeyUsage, MemberFailedError, NoMemberError, SystemClock
 from strongroom.hsm.cluster import MemberState, RemoteKeys, RemoteMember, Rules, WorkerEntry
 from strongroom.runtime._control import ControlClient, ControlError, ControlServer
 from strongroom.runtime._reconciling import Reconciling
-from strongroom.storage import HsmKeyState, Store, create_database
+from strongroom.storage import HsmKeyState, Store
 from strongroom.testing import FakeHsm, RecordingEvents
 from worker_in_process import running_worker
 
@@ -37,7 +38,7 @@ def another_pid():
 @pytest.fixture
 def store(short_folder):
     path = short_folder / "strongroom.db"
-    create_database(path)
+    fresh_database(path)
     with Store.open(path) as opened:
         yield opened
 

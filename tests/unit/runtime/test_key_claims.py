@@ -7,16 +7,17 @@ import pytest
 
 from fakes_replication import CLOCK, FakeCluster
 from fakes_runtime import until
+from fresh_database import fresh_database
 from strongroom.core import KeySpec, KeyUsage
 from strongroom.runtime import _key_making
 from strongroom.runtime._key_making import KeyMaking
 from strongroom.runtime._key_requests import MakeKey
-from strongroom.storage import HsmKeyState, Store, create_database
+from strongroom.storage import HsmKeyState, Store
 
 
 @pytest.fixture
 async def cluster(tmp_path):
-    create_database(tmp_path / "strongroom.db")
+    fresh_database(tmp_path / "strongroom.db")
     with Store.open(tmp_path / "strongroom.db") as store:
         made = FakeCluster(store, ("alpha", "beta"))
         await made.make()

@@ -9,6 +9,7 @@ import pytest
 
 from fakes_replication import CLOCK, FakeCluster, Killed
 from fakes_runtime import until
+from fresh_database import fresh_database
 from strongroom.core import (
     ApprovalRequiredError,
     HsmKeyLimitError,
@@ -27,7 +28,7 @@ from strongroom.runtime._key_door import KeyDoor
 from strongroom.runtime._key_making import KeyMaking
 from strongroom.runtime._key_requests import DestroyKey, MakeKey
 from strongroom.runtime._keys_at_main import KeysAtMain
-from strongroom.storage import DomainRecord, HsmKeyState, KeyRecord, KeyVersionRecord, Store, create_database
+from strongroom.storage import DomainRecord, HsmKeyState, KeyRecord, KeyVersionRecord, Store
 
 AES, ENCRYPTS = KeySpec.AES_256, KeyUsage.ENCRYPT_DECRYPT
 DOMAIN = "00000000-0000-4000-8000-000000000001"
@@ -38,7 +39,7 @@ NEVER, LONG_AGO = 4e9, 1.0
 @pytest.fixture(scope="session")
 def blank_database(tmp_path_factory):
     path = tmp_path_factory.mktemp("db") / "strongroom.db"
-    create_database(path)
+    fresh_database(path)
     return path.read_bytes()
 
 

@@ -7,6 +7,7 @@ import pytest
 from fakes_act_gate import ACT_RULES
 from fakes_custody import approve, ask, begun, genesis_body, signed_genesis
 from fakes_replication import CLOCK, FakeCluster
+from fresh_database import fresh_database
 from strongroom.core import ApprovalRequiredError, KeyOrigin, KeySpec, KeyState, KeyUsage
 from strongroom.custody import UNDO_S, document_hash, write_document
 from strongroom.runtime._custody_keeping import CustodyKeeping
@@ -22,7 +23,6 @@ from strongroom.storage import (
     KeyRecord,
     KeyVersionRecord,
     Store,
-    create_database,
 )
 
 AES, ENCRYPTS = KeySpec.AES_256, KeyUsage.ENCRYPT_DECRYPT
@@ -91,7 +91,7 @@ class Officers:
 
 @pytest.fixture
 async def officers(tmp_path):
-    create_database(tmp_path / "strongroom.db")
+    fresh_database(tmp_path / "strongroom.db")
     with Store.open(tmp_path / "strongroom.db") as store:
         cluster = FakeCluster(store, ("alpha", "beta"))
         await cluster.make()

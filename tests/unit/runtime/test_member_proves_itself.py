@@ -1,16 +1,17 @@
 """``strongroom members test``: a member uses its keys one by one, each in a time of its own."""
 
 from fakes_replication import CLOCK, FakeCluster
+from fresh_database import fresh_database
 from strongroom.core import KeySpec
 from strongroom.runtime import _member_tests
 from strongroom.runtime._member_tests import MemberTests
-from strongroom.storage import Store, create_database
+from strongroom.storage import Store
 
 N_KEYS = 12
 
 
 async def test_a_slow_hsm_with_many_keys_is_not_told_to_fail_for_their_number(tmp_path, monkeypatch):
-    create_database(tmp_path / "strongroom.db")
+    fresh_database(tmp_path / "strongroom.db")
     with Store.open(tmp_path / "strongroom.db") as store:
         cluster = FakeCluster(store, ("alpha",), min_copies=1)
         await cluster.make()

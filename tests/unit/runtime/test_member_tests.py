@@ -3,9 +3,10 @@
 import pytest
 
 from fakes_replication import FakeCluster
+from fresh_database import fresh_database
 from strongroom.core import HsmKeyNotFoundError, SystemClock
 from strongroom.runtime._member_tests import MemberTests
-from strongroom.storage import Store, create_database
+from strongroom.storage import Store
 
 
 class Roots:
@@ -23,7 +24,7 @@ class Roots:
 
 @pytest.mark.parametrize("is_left", [True, False])
 async def test_a_root_that_is_not_there_matters_if_it_is_still_one(tmp_path, is_left):
-    create_database(tmp_path / "strongroom.db")
+    fresh_database(tmp_path / "strongroom.db")
     with Store.open(tmp_path / "strongroom.db") as store:
         cluster = FakeCluster(store, ("alpha", "beta"))
         await cluster.make()

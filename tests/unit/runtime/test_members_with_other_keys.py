@@ -3,11 +3,12 @@
 import pytest
 
 from fakes_runtime import until
+from fresh_database import fresh_database
 from strongroom.core import Deadline, HsmIntegrityError, KeySpec, KeyUsage, MemberDeadlineError, SystemClock
 from strongroom.hsm.cluster import DriftKind, MemberState, Rules, WorkerEntry
 from strongroom.runtime import _helping, _reconciling
 from strongroom.runtime._reconciling import Reconciling
-from strongroom.storage import Store, create_database
+from strongroom.storage import Store
 from strongroom.testing import FakeHsm, RecordingEvents
 from strongroom.wiring.members_door import MembersRequest
 from worker_in_process import running_worker
@@ -18,7 +19,7 @@ CLOCK = SystemClock()
 @pytest.fixture
 async def served(short_folder):
     """Main's keeping of the keys of alpha, which serves; its HSM, and who was said to differ."""
-    create_database(short_folder / "strongroom.db")
+    fresh_database(short_folder / "strongroom.db")
     differing = []
     hsm = FakeHsm("alpha")
     with Store.open(short_folder / "strongroom.db") as store:

@@ -19,6 +19,7 @@ from fakes_custody import (
     person,
     signed_genesis,
 )
+from fresh_database import fresh_database
 from strongroom.audit import AuditLog
 from strongroom.config import MemberConfig
 from strongroom.custody import Chain, QuorumRule, document_hash, write_document
@@ -30,7 +31,6 @@ from strongroom.storage import (
     ApprovalState,
     CustodyDocumentRecord,
     Store,
-    create_database,
 )
 from strongroom.testing import FakeClock, RecordingEvents
 from strongroom.wiring.pin_door import PinRequest
@@ -66,7 +66,7 @@ def clock():
 
 @pytest.fixture
 def store(tmp_path):
-    create_database(tmp_path / "strongroom.db")
+    fresh_database(tmp_path / "strongroom.db")
     with Store.open(tmp_path / "strongroom.db") as opened:
         yield opened
 

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from fakes_replication import CLOCK, FakeCluster
+from fresh_database import fresh_database
 from strongroom.audit import AuditLog, read_entries
 from strongroom.core import (
     ApprovalRequiredError,
@@ -22,7 +23,7 @@ from strongroom.runtime import _root_keeping, _root_retiring
 from strongroom.runtime._any_member import AnyMember
 from strongroom.runtime._root_keeping import RootKeeping
 from strongroom.runtime._root_retiring import RootRotationError
-from strongroom.storage import RootRotationRecord, RootState, RotationState, Store, create_database
+from strongroom.storage import RootRotationRecord, RootState, RotationState, Store
 from strongroom.testing import FakeMember
 from strongroom.wiring.root_door import RootRequest
 
@@ -100,7 +101,7 @@ class AnyMemberUse:
 @pytest.fixture(scope="module")
 def blank(tmp_path_factory):
     path = tmp_path_factory.mktemp("db") / "strongroom.db"
-    create_database(path)
+    fresh_database(path)
     return path.read_bytes()
 
 

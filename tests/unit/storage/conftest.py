@@ -2,14 +2,15 @@
 
 import pytest
 
-from strongroom.storage import Store, create_database
+from fresh_database import fresh_database
+from strongroom.storage import Store
 from unit.storage.record_makers import insert_domain_and_root
 
 
 @pytest.fixture
 def path(tmp_path):
     database = tmp_path / "strongroom.db"
-    create_database(database)
+    fresh_database(database)
     return database
 
 

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fresh_database import fresh_database
 from strongroom.core import StorageError
-from strongroom.storage import KeyUseRecord, Store, Transaction, create_database
+from strongroom.storage import KeyUseRecord, Store, Transaction
 from unit.storage import record_makers as make
 
 DATES = st.none() | st.integers(1, 6).map(float)
@@ -20,7 +21,7 @@ USES = st.tuples(
 @pytest.fixture(scope="module")
 def many_uses(tmp_path_factory):
     path = tmp_path_factory.mktemp("uses") / "strongroom.db"
-    create_database(path)
+    fresh_database(path)
     with Store.open(path) as store:
         asyncio.run(store.write(make.insert_domain_and_root))
         yield store

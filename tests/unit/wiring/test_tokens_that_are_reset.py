@@ -8,6 +8,7 @@ import pyrage
 import pytest
 
 from fakes_custody import PEOPLE, genesis_body, person, signed_genesis
+from fresh_database import fresh_database
 from strongroom.config import (
     ClusterConfig,
     Config,
@@ -20,7 +21,6 @@ from strongroom.config import (
 )
 from strongroom.core import ApprovalRequiredError, ConfigError, HomeError, Secret, SystemClock
 from strongroom.custody import Chain
-from strongroom.storage import create_database
 from strongroom.testing import RecordingEvents
 from strongroom.wiring.bootstrap import ApprovedReset
 from strongroom.wiring.init_members import NewMember
@@ -98,7 +98,7 @@ def test_no_pin_is_taken_before_the_officers_let_the_token_be_erased(home, chain
 
 
 def test_the_token_of_a_member_that_serves_is_not_erased_for_another(home):
-    create_database(home.database)
+    fresh_database(home.database)
     work = add_member(
         home, "gamma", events=RecordingEvents(), clock=SystemClock(), progress=lambda step: None,
         described=GAMMA, so_pin=lambda member: Secret(PRESENT), reset_serial="0a",
