@@ -136,17 +136,28 @@ class Command(NamedTuple):
     """A command of the command line that goes through the doors of the service."""
 
     arguments: tuple[str, ...]
-    """``KEY`` stands for a key that is there, ``FILE``, ``SEALED``, ``LINES`` and ``INVENTORY`` for files, ``NEW`` for one that is not."""
+    """``KEY`` stands for a key that is there, ``FILE``, ``SEALED``, ``LINES``, ``DATABASE``, ``INVENTORY``, ``ENROLMENT`` and
+    ``PUBLIC`` for files, ``NEW`` for one that is not."""
     verbs: tuple[str, ...]
+    with_officers: tuple[str, ...] = ()
+    """Verbs that it comes to only where the home has officers."""
 
     @property
     def name(self):
         """Its words, without what it is about."""
-        return " ".join(self.arguments[: 2 if self.arguments[0] in {"keys", "domains", "rewrap"} else 1])
+        n_words = (
+            3 if self.arguments[:2] == ("approvals", "rules") else 2 if self.arguments[0] in _GROUPS else 1
+        )
+        return " ".join(self.arguments[:n_words])
 
 
+_GROUPS = {"keys", "domains", "rewrap", "members", "officers", "approvals"}
+
+
+_REQUEST = "0" * 64
 COMMANDS = (
     Command(("status",), ("ReadStatus",)),
+    Command(("members", "list"), ("ReadStatus",)),
     Command(("keys", "list"), ("ListKeys", "ListAliases")),
     Command(("keys", "create"), ("CreateKey",)),
     Command(("keys", "show", "KEY"), ("DescribeKey", "ListAliases")),
@@ -168,5 +179,26 @@ COMMANDS = (
         ("rewrap", "lines", "LINES", "--key", "KEY", "--field", "c", "--output", "NEW"),
         ("ReEncryptFrom", "ReEncryptTo"),
     ),
-)
-"""Every command that calls the service. All others are for the owner of the home: they open its files or its control socket."""
+    Command(
+        ("rewrap", "table", "--database", "DATABASE", "--table", "t", "--key-column", "k",
+         "--ciphertext-column", "c", "--key", "KEY"),
+        ("ReEncryptFrom", "ReEncryptTo"),
+    ),
+    Command(("officers", "list"), ("DescribeCustody",)),
+    Command(("officers", "add", "ENROLMENT", "--role", "operator"), ("RequestApproval",)),
+    Command(("officers", "revoke", "anna", "--reason", "x"), ("RequestApproval",)),
+    Command(("officers", "add-key", "anna", "PUBLIC"), ("RequestApproval",)),
+    Command(("officers", "revoke-key", "anna", "PUBLIC", "--reason", "x"), ("RequestApproval",)),
+    Command(("officers", "roles", "anna", "--role", "operator"), ("RequestApproval",)),
+    Command(("approvals", "list"), ("ListApprovals",)),
+    Command(("approvals", "request", "RotateRoot"), ("RequestApproval",)),
+    Command(("approvals", "rules", "show"), ("DescribeCustody",)),
+    Command(("approvals", "rules", "set", "X", "--people", "1", "--role", "operator"), ("RequestApproval",)),
+    Command(("approvals", "rules", "remove", "X"), ("RequestApproval",)),
+    Command(("approvals", "show", _REQUEST), ("DescribeApproval",)),
+    Command(("approvals", "sign", _REQUEST, "--key", "FILE", "--yes"), ("DescribeApproval",), ("ApproveRequest",)),
+    Command(("approvals", "reject", _REQUEST, "--key", "FILE", "--yes"), ("DescribeApproval",), ("RejectRequest",)),
+    Command(("approvals", "evidence", _REQUEST), ("GetEvidence",)),
+)  # fmt: skip
+"""Every command that calls the service by itself, with what it does in the usual case. ``demo`` and ``bench`` do several of these acts;
+all others are for the owner of the home: they open its files or its control socket, or need no home at all."""

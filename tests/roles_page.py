@@ -54,7 +54,7 @@ def _doors() -> dict[str, str]:
             door = request.door if request.door == "AWS" else f"`{request.door}`"
             found.setdefault(verb, []).append(door)
     for command in COMMANDS:
-        for verb in command.verbs:
+        for verb in command.verbs + command.with_officers:
             name = f"`strongroom {command.name}`"
             if name not in found[verb]:
                 found[verb].append(name)

@@ -3,8 +3,11 @@
 import base64
 import json
 import re
+import sqlite3
 import time
 from collections import Counter
+from contextlib import closing
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
@@ -24,6 +27,7 @@ from strongroom.client import (
     read_answer,
 )
 from strongroom.core import Secret, SystemClock
+from strongroom.custody import OfficerPrivateKey, make_enrolment
 from strongroom.service import Role
 
 DENIED = "AccessDeniedException"
@@ -182,6 +186,8 @@ class Files:
         inventory = folder / "inventory"
         inventory.write_bytes(INVENTORY.file())
         self._named = {"FILE": clear, "SEALED": sealed, "LINES": lines, "INVENTORY": inventory}
+        self._named |= {"DATABASE": f"sqlite:///{_table(folder / 'table.db', made['CiphertextBlob'])}"}
+        self._named |= _officer_files(folder)
 
     def key(self, command: str) -> str:
         """Return the key of a command: one each, for some are of no use afterwards."""
@@ -195,5 +201,22 @@ class Files:
         self._n_new += 1
         values = {**self._named, "NEW": self._folder / f"new-{self._n_new}"}
         if "KEY" in command.arguments:
-            values["KEY"] = self.key("encrypt" if command.name == "rewrap lines" else command.name)
+            values["KEY"] = self.key("encrypt" if command.name.startswith("rewrap ") else command.name)
         return [str(values.get(word, word)) for word in command.arguments]
+
+
+def _table(path: Path, ciphertext: str) -> Path:
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("CREATE TABLE t (k INTEGER PRIMARY KEY, c TEXT)")
+        database.execute("INSERT INTO t VALUES (1, ?)", (ciphertext,))
+        database.commit()
+    return path
+
+
+def _officer_files(folder: Path) -> dict[str, Path]:
+    """The files of somebody who would be an officer."""
+    key = OfficerPrivateKey.generate()
+    enrolment, public = folder / "enrolment", folder / "key.pub"
+    enrolment.write_bytes(make_enrolment("anna", "Anna", [key], recipient="", now=0))
+    public.write_text(key.public.line)
+    return {"ENROLMENT": enrolment, "PUBLIC": public}

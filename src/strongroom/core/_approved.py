@@ -1,6 +1,6 @@
 """What is approved: key specs and algorithms that a home in FIPS mode has, each with the standard that says so.
 
-As of November 2026: SP 800-131A Rev. 2 (transitions), FIPS 186-5 (signatures), SP 800-186 (curves), SP 800-56A Rev. 3 (agreement), SP 800-56B
+By SP 800-131A Rev. 2 of March 2019 (transitions; a third revision was a draft in October 2024), FIPS 186-5 (signatures), SP 800-186 (curves), SP 800-56A Rev. 3 (agreement), SP 800-56B
 Rev. 2 (RSA transport), FIPS 198-1 (HMAC), FIPS 197 and SP 800-38D (AES-GCM), SP 800-38F (key wrapping), SP 800-108 Rev. 1
 (derivation), FIPS 203, 204 and 205 (post-quantum). What stands in no table here is not approved.
 """
@@ -14,8 +14,8 @@ _CURVE: Final = "FIPS 186-5, section 6; SP 800-186; SP 800-56A Rev. 3"
 _HMAC: Final = "FIPS 198-1; SP 800-131A Rev. 2, section 10 (112 bits or more)"
 _OAEP_SHA_1: Final = "SP 800-56B Rev. 2; SHA-1 outside of signatures: SP 800-131A Rev. 2, section 9"
 _OAEP: Final = "SP 800-56B Rev. 2, section 7.2.2"
-_PKCS1: Final = "FIPS 186-5, section 5.4 (RFC 8017, section 8.2)"
-_PSS: Final = "FIPS 186-5, section 5.4 (RFC 8017, section 8.1; salt as long as the hash)"
+_PKCS1: Final = "FIPS 186-5, section 5 (RFC 8017, section 8.2)"
+_PSS: Final = "FIPS 186-5, section 5 (RFC 8017, section 8.1; salt as long as the hash)"
 
 APPROVED_SPECS: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -35,7 +35,7 @@ APPROVED_ALGORITHMS: Final[Mapping[str, str]] = MappingProxyType(
         **{f"RSASSA_PKCS1_V1_5_SHA_{bits}": _PKCS1 for bits in (256, 384, 512)},
         **{f"RSASSA_PSS_SHA_{bits}": _PSS for bits in (256, 384, 512)},
         **{f"ECDSA_SHA_{bits}": "FIPS 186-5, section 6" for bits in (256, 384, 512)},
-        "ED25519_SHA_512": "FIPS 186-5, section 7.6",
+        "ED25519_SHA_512": "FIPS 186-5, section 7",
         "ML_DSA_SHAKE_256": "FIPS 204",
         **{f"HMAC_SHA_{bits}": "FIPS 198-1; FIPS 180-4" for bits in (224, 256, 384, 512)},
         "RSAES_OAEP_SHA_1": _OAEP_SHA_1,
@@ -52,7 +52,7 @@ APPROVED_ALGORITHMS: Final[Mapping[str, str]] = MappingProxyType(
 
 _WHY_NOT: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "ECC_SECG_P256K1": "FIPS 186-5 does not have the curve, and SP 800-186 allows it for block chains alone",
+        "ECC_SECG_P256K1": "SP 800-186 does not recommend the curve, and allows it for block chains alone",
     }
 )
 
