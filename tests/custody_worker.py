@@ -23,6 +23,7 @@ WORKER_RULES = {
     "RotateRoot": QuorumRule(m=2, role=SO, expires_s=3_600, standing=False),
     "RetireRoot": QuorumRule(m=2, role=SO, expires_s=3_600, standing=False),
     "AddMember": QuorumRule(m=2, role=SO, expires_s=3_600, standing=False),
+    "RotatePin": QuorumRule(m=2, role=SO, expires_s=3_600, standing=False),
 }
 WORKER_PEOPLE = tuple(
     person(name, roles, keys=(name, f"{name}-2") if name == "dora" else None)

@@ -66,6 +66,12 @@ class MemoryActs:
         self.spent.add((nonce, part))
         self.until[nonce, part] = until
 
+    def begin_change(self, nonce, change, *, until):
+        begun = {part for one, part in self.spent if one == nonce}
+        if begun - {change}:
+            raise ApprovalRefusedError(Refusal.ALREADY_USED)
+        self.spent.add((nonce, change))
+
     def spend(self, nonce, terms, *, now):
         self.uses[nonce] = self.uses.get(nonce, UsesSoFar()).with_one_more(terms, now=now)
 

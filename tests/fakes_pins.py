@@ -7,7 +7,15 @@ import msgspec
 
 from strongroom.config import Home, MemberConfig, PinsConfig, PinSource, SecretSource
 from strongroom.core import Secret, SystemClock
-from strongroom.hsm.cryptoki import ERROR_CLASSES, SessionState, TokenFlag, TokenInfo, UserType
+from strongroom.hsm.cryptoki import (
+    ERROR_CLASSES,
+    Attribute,
+    SessionInfo,
+    SessionState,
+    TokenFlag,
+    TokenInfo,
+    UserType,
+)
 from strongroom.runtime import _pin_changing
 from strongroom.runtime._pin_changing import PinChanging
 from strongroom.testing import RecordingEvents
@@ -55,6 +63,8 @@ class LockingToken:
         self.is_locked = False
         self.refused = []
         self.sent = []
+        self.kept = []
+        """The values of private data objects, all of one name."""
         self.fails = None
         """A function that fails with CKR_DEVICE_ERROR: before it has an effect, or after ("late:C_SetPIN")."""
         self._fate = fate
@@ -84,7 +94,15 @@ class LockingToken:
         self._session = "public"
 
     def session_info(self, session):
-        raise AssertionError("nobody is logged in already")
+        assert self._session is SessionState.RW_USER_FUNCTIONS, "nobody is logged in already"
+        return SessionInfo(7, self._session, 0, 0)
+
+    def find_objects(self, session, template, *, limit=1024):
+        assert self._session is SessionState.RW_USER_FUNCTIONS
+        return list(range(len(self.kept)))
+
+    def get_attributes(self, session, handle, attributes):
+        return {Attribute.VALUE: self.kept[handle]}
 
     def login(self, session, user, pin):
         assert user is UserType.USER
@@ -187,7 +205,7 @@ class RotatingHome:
         bootstrap = msgspec.structs.replace(bootstrap, token_store=None)
         load = lambda _bootstrap, _profile: self.token  # noqa: E731
         if bootstrap.mode == "change-pin":
-            pin_work.change_member_pin(bootstrap, pin_work._NobodyAskedGate(), load=load)
+            pin_work.change_member_pin(bootstrap, load=load)
         else:
             pin_work.prove_member_pin(bootstrap, load=load)
 

@@ -21,9 +21,6 @@ class OfficersToken(LockingToken):
         assert user is UserType.SECURITY_OFFICER
         super().login(session, UserType.USER, pin)
 
-    def session_info(self, session):
-        raise AssertionError("nobody is logged in already")
-
     def set_pin(self, session, old, new):
         assert self._session is SessionState.RW_USER_FUNCTIONS
         super().set_pin(session, old, new)

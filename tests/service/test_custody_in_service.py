@@ -6,6 +6,8 @@ import os
 import re
 import subprocess
 import sys
+import threading
+import time
 import uuid
 
 import msgspec
@@ -14,8 +16,10 @@ from botocore.exceptions import ClientError
 
 from custody_worker import Asking, CustodyHome, chain, genesis
 from fakes_custody import approve
+from fixtures_sealed_pins import pins_of
 from running_service import RunningService
 from strongroom.config import CustodyConfig, load_config, render_config
+from strongroom.core import SystemClock
 from strongroom.custody import ApprovalRequest, document_hash, read_document, write_document
 from strongroom.hsm.wire import PinCustody
 from strongroom.storage import (
@@ -25,6 +29,9 @@ from strongroom.storage import (
     ReadOnlyStore,
     Store,
 )
+from strongroom.wiring.home import locked_home
+from strongroom.wiring.pin_changes import read_change
+from strongroom.wiring.pin_upkeep import seal_pins
 
 CLUSTER = "cluster-strongroomhsms"
 pytestmark = [
@@ -79,6 +86,8 @@ def service(initialised_home, tmp_path):
     try:
         asyncio.run(pin_all(custody))
         home = custody.home
+        with locked_home(home):
+            seal_pins(home, member=None, pin=None, clock=SystemClock())
         write(home, lambda tx: tx.append_custody_document(CustodyDocumentRecord(0, genesis())))
         config = load_config(home.root)
         named = msgspec.structs.replace(config, custody=CustodyConfig(document_hash(genesis())))
@@ -88,6 +97,13 @@ def service(initialised_home, tmp_path):
             yield running
     finally:
         custody.close()
+
+
+def wait_until(condition, limit_s=120.0):
+    until = time.monotonic() + limit_s
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.02)
 
 
 def command(service, *arguments):
@@ -141,3 +157,31 @@ def test_a_key_inside_the_hsms_and_a_new_root_wait_for_officers(service):
     assert "still to be destroyed" not in done.stdout
     again = command(service, "members", "reconcile")
     assert [line for line in again.stdout.splitlines() if "holds what it should" not in line] == []
+
+
+def test_a_pin_changes_once_officers_approved_it_and_a_member_that_was_killed_meanwhile_gets_it_late(service):
+    before = pins_of(service.home)
+    assert "needs an approval" in command(service, "pin", "rotate", "--member", "alpha").stderr
+    name = asked(service, "RotatePin", {"member": "alpha", "role": "user"})
+    assert (
+        "not enough officers"
+        in command(service, "pin", "rotate", "--member", "alpha", "--approval", name).stderr
+    )
+    assert pins_of(service.home) == before
+    sign(service.home, name, "anna", "ben")
+    record = service.home.pin_changes / "alpha"
+    rotating = threading.Thread(
+        target=command, args=(service, "pin", "rotate", "--member", "alpha", "--approval", name)
+    )
+    rotating.start()
+    wait_until(lambda: read_change(record) is not None)
+    service.kill_everything()
+    rotating.join(120)
+    service.start()
+    wait_until(lambda: read_change(record).has_ended)
+    assert read_change(record).phase == "done", service.log()
+    after = pins_of(service.home)
+    assert (after["alpha"] != before["alpha"], after["beta"]) == (True, before["beta"])
+    refused = command(service, "pin", "rotate", "--member", "alpha", "--approval", name)
+    assert "already" in refused.stderr
+    assert pins_of(service.home) == after

@@ -10,7 +10,7 @@ covered by nothing.
     ReplaceHsmKey   the same, on the one member that it names   each key once
     RotateRoot      GenerateRoot                                once
     RetireRoot      DestroyRoot of that root                    once
-    RotatePin       SetPin of that role, on that member         once
+    RotatePin       SetPin of that role, on that member         for one change, until it is made
     AddMember       what giving a member its keys takes         for an hour, from the first call
 
 ``ResetMember`` is judged where C_InitToken is called, which no worker does that serves. Acts of the service alone
@@ -32,8 +32,8 @@ MAX_HSM_KEYS: Final = 1500
 """Keys that one act may destroy: as many as fit into a request."""
 SESSION_S: Final = 3600
 """For how long an act that covers a session does so, from its first call on a member."""
-LATE_ACTS: Final = frozenset({"DestroyHsmKey", "RetireRoot"})
-"""Acts that a member may be told of after they expired, since it was away when they were done."""
+LATE_ACTS: Final = frozenset({"DestroyHsmKey", "RetireRoot", "RotatePin"})
+"""Acts that a member may be told of after they expired, since it was away when they were begun."""
 LATE_S: Final = 400 * 86_400
 """How long after it expired a member takes such an act."""
 
@@ -147,6 +147,7 @@ class Often(Enum):
 
     ONCE = "once"
     EACH_ONCE = "each key once"
+    CHANGE = "for one change"
     SESSION = "for an hour"
 
 
@@ -155,7 +156,7 @@ class Part(NamedTuple):
 
     often: Often
     name: str = ""
-    """What of the act it is, where parts are spent one by one: the key, in hex."""
+    """What of the act it is, where parts are spent one by one: the key, or the id of the change, in hex."""
 
 
 def read_act(verb: str, parameters: Mapping[str, Json]) -> _Act | None:
@@ -221,7 +222,8 @@ def _destroy_root(act: Any, values: Mapping[str, object], _member: str) -> Part 
 
 
 def _set_pin(act: Any, values: Mapping[str, object], member: str) -> Part | None:
-    return Part(Often.ONCE) if (member, values.get("role")) == (act.member, act.role) else None
+    is_meant = (member, values.get("role")) == (act.member, act.role)
+    return Part(Often.CHANGE, str(values.get("change"))) if is_meant else None
 
 
 def _session(_act: Any, _values: Mapping[str, object], _member: str) -> Part | None:

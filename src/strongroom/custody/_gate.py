@@ -155,12 +155,11 @@ class ActGate:
                 self._used.note_made(made.name, now=now)
 
     def ended(self, verb: str, parameters: Mapping[str, object], failure: Exception | None) -> None:
-        """Take notice of what became of a call. A destruction that failed may be tried again under its approval."""
+        """Take notice of what became of a call. A destruction that failed, or a change, may be tried again under its approval."""
         destroyed = object_of(verb, parameters, ENDS)
-        if destroyed is None:
-            return
+        name = str(parameters.get("change", "")) if destroyed is None else destroyed.name
         with self._lock:
-            flight = self._in_flight.pop((verb, destroyed.name), None)
+            flight = self._in_flight.pop((verb, name), None)
             if flight is None or not (failure is None or isinstance(failure, HsmKeyNotFoundError)):
                 return
             nonce, part, until = flight
@@ -269,6 +268,9 @@ class ActGate:
                 raise ApprovalRefusedError(Refusal.UNDER_WAY)
             self._used.require_unspent(nonce, part.name)
             self._in_flight[verb, destroyed.name] = (nonce, part.name, act.until)
+        elif part.often is Often.CHANGE:
+            self._used.begin_change(nonce, part.name, until=act.until)
+            self._in_flight[verb, part.name] = (nonce, "", act.until)
         else:
             self._used.spend_part(nonce, "", until=act.until)
 

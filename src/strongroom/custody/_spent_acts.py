@@ -27,6 +27,10 @@ class SpentActs(Protocol):
         """
         ...
 
+    def begin_change(self, nonce: str, change: str, *, until: int) -> None:
+        """Note on disk that one change goes on under a request. Raises ApprovalRefusedError (ALREADY_USED) for another one."""
+        ...
+
     def spend(self, nonce: str, terms: StandingTerms, *, now: int) -> None:
         """Note on disk one more use of a standing approval (``StandingUses``). Raises ApprovalRefusedError."""
         ...

@@ -3,7 +3,7 @@
 Each ends with a line feed and begins with the CRC-32 of the rest, 8 hex digits::
 
     <crc> strongroom-used-v1 <begins>                  the first one: a request made before may have been spent
-    <crc> spent <nonce> <part> <until>                 ``-``: the whole request; else a key, in hex
+    <crc> spent <nonce> <part> <until>                 ``-``: the whole request; else a key or a change, in hex
     <crc> session <nonce> <at> <until>                 when a session was begun
     <crc> used <nonce> <at> <until>                    one use of a standing approval
     <crc> uses <nonce> <total> <until> <at,at,…>       many of them, after the file was written anew
@@ -28,7 +28,7 @@ _FORMS: Final = {
     kind: re.compile(rf"{kind} {rest}")
     for kind, rest in {
         _HEAD: _NUMBER,
-        "spent": rf"{_NONCE} (-|[0-9a-f]{{32}}) {_NUMBER}",
+        "spent": rf"{_NONCE} (-|[0-9a-f]{{16}}|[0-9a-f]{{32}}) {_NUMBER}",
         "session": rf"{_NONCE} {_NUMBER} {_NUMBER}",
         "used": rf"{_NONCE} {_NUMBER} {_NUMBER}",
         "uses": rf"{_NONCE} {_NUMBER} {_NUMBER} ([0-9]{{1,14}}(?:,[0-9]{{1,14}}){{0,999}})",

@@ -2,11 +2,10 @@
 
 API processes write the database, and with it that a request was executed, and when. By this record, which is main's alone, one
 approval makes one key over all members, a standing approval counts its uses over all members, and a destruction is called late
-only if main began it while it was approved.
+only if main began it while it was approved. A change of a PIN goes on late by it too.
 """
 
 from pathlib import Path
-from typing import Final
 
 from strongroom.core import ApprovalRequiredError, Clock
 from strongroom.custody import (
@@ -21,9 +20,6 @@ from strongroom.custody import (
 from strongroom.hsm.wire import AdmitAct
 from strongroom.wiring.custody_used import UsedActs
 
-_GIVEN_BACK: Final = frozenset({"RotatePin"})
-"""Acts whose approval can be used again when nothing came of it: the database alone says that they were begun."""
-
 
 class BegunActs:
     """Notes what is begun. Belongs to the event loop of main."""
@@ -36,7 +32,7 @@ class BegunActs:
     def begin(self, admission: AdmitAct) -> None:
         """Note durably that an act is begun now. Raises ApprovalRequiredError when it was done before, and UsedRecordError.
 
-        A destruction may be begun again, until the key is gone from every member.
+        A destruction may be begun again, until the key is gone from every member, and a change of a PIN: the member counts it.
         """
         request = read_document(admission.request, ApprovalRequest)
         now = int(self._clock.now())
@@ -45,13 +41,13 @@ class BegunActs:
                 self._record.spend(request.nonce, standing_terms(request.parameters), now=now)
             elif request.verb in LATE_ACTS:
                 self._record.begin_session(request.nonce, until=request.expires + LATE_S, now=now)
-            elif request.verb not in _GIVEN_BACK:
+            else:
                 self._record.spend_part(request.nonce, "", until=request.expires)
         except CustodyError as error:
             raise ApprovalRequiredError(error.message, next_step=error.next_step) from error
 
     def began(self, request: ApprovalRequest) -> int | None:
-        """Return when main began a destruction; None if it did not. Raises UsedRecordError."""
+        """Return when main began one of ``LATE_ACTS``; None if it did not. Raises UsedRecordError."""
         return self._record.began(request.nonce)
 
     @property

@@ -158,6 +158,14 @@ class CustodyKeeping:
         """Note durably, before it is done, that an act is begun (``BegunActs``). Raises ApprovalRequiredError, UsedRecordError."""
         self._begun.begin(act.admission)
 
+    def begun(self, approval: str) -> ApprovedAct | None:
+        """Return a request as members are handed it, with when main began it; None if there is none. Raises StorageError, UsedRecordError."""
+        record = self._record(approval)
+        if record is None:
+            return None
+        began = self._begun.began(read_document(record.document, ApprovalRequest))
+        return ApprovedAct(record.id, AdmitAct(record.document, self._signatures(record.id), began or 0))
+
     def root_named(self, approval: str) -> str:
         """Return the root that a request is about, in hex, as far as it says; nothing is judged by it. Raises StorageError."""
         record = self._record(approval)

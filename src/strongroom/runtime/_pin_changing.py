@@ -15,6 +15,7 @@ import msgspec
 from strongroom.audit import AuditLog
 from strongroom.config import Home, MemberConfig, PinsConfig
 from strongroom.core import (
+    ApprovalRequiredError,
     AuditUnavailableError,
     Clock,
     ConfigError,
@@ -27,7 +28,7 @@ from strongroom.core import (
     random_bytes,
 )
 from strongroom.hsm.token import load_profile
-from strongroom.wiring.bootstrap import MemberBootstrap, MemberMode
+from strongroom.wiring.bootstrap import ApprovedChange, MemberBootstrap, MemberMode
 from strongroom.wiring.home import restore_runtime_folder
 from strongroom.wiring.pin_attempts import PinAttemptFile
 from strongroom.wiring.pin_changes import (
@@ -53,6 +54,8 @@ from strongroom.wiring.workers import member_bootstrap, member_environment, star
 
 RunWorker = Callable[[MemberBootstrap, Mapping[str, str]], Awaitable[None]]
 """Runs a worker that does one thing, to its end. Raises what the worker says went wrong."""
+Approved = Callable[[PinChange], ApprovedChange | None]
+"""Returns what proves to a worker that officers approved a change; None where nothing does. Raises StorageError."""
 _TRIES: Final = {NextStep.CHANGE: "old", NextStep.PROVE: "new"}
 
 
@@ -77,9 +80,11 @@ class PinChanging:
         events: EventSink,
         clock: Clock,
         audit: AuditLog | None = None,
+        approved: Approved = lambda _change: None,
         run: RunWorker = run_once,
     ) -> None:
         """``audit`` is told of each end of a change, if there is one."""
+        self._approved = approved
         self._home = home
         self._pins = pins
         self._events = events
@@ -209,7 +214,7 @@ class PinChanging:
         mode: MemberMode = "change-pin" if step is NextStep.CHANGE else "prove-pin"
         try:
             await self._run(self._bootstrap(mode, member, change), member_environment(member, self._home))
-        except HsmError as error:
+        except (HsmError, ApprovalRequiredError) as error:
             after = self.change_of(member)
             if after is not None and after.phase == "failed":
                 await self._tell_end(after)
@@ -229,6 +234,7 @@ class PinChanging:
                 mode,
                 pin=sends.reveal(),
                 new_pin=b"" if sets is None else sets.reveal(),
+                approved_change=self._approved(change) if mode == "change-pin" else None,
                 sockets=restore_runtime_folder(self._home),
                 generation=0,
             )
@@ -301,7 +307,7 @@ class PinChanging:
         except AuditUnavailableError as error:  # the PIN was changed all the same
             self._events.emit("pin.end_not_audited", **fields, cause=error.message)
 
-    def _note_trouble(self, member: MemberConfig, change: PinChange, error: HsmError) -> None:
+    def _note_trouble(self, member: MemberConfig, change: PinChange, error: StrongroomError) -> None:
         self._events.emit(
             "pin.change_has_trouble", member=member.name, change=change.change_id, cause=error.message
         )

@@ -111,7 +111,7 @@ class PinKeeping:
             )
         except StrongroomError as error:
             after = self._officers.change_of(member)
-            if not is_open and (after == before or (after is not None and after.phase == "failed")):
+            if not is_open and (after == before or (after is not None and after.old.is_refused)):
                 await self._had_no_effect(detail, error)
             else:
                 await self._tell(detail, type(error).__name__)
@@ -124,7 +124,7 @@ class PinKeeping:
     async def _approved(self, member: MemberConfig, role: PinRole, approval: str) -> dict[str, str]:
         """Spend the officers' approval, where the home has officers; returns what entries of the audit log say of it.
 
-        The worker that calls C_SetPIN has both PINs from main, as every worker has its PIN, so this is main's own check.
+        The worker that calls C_SetPIN judges the approval itself; what nobody approved is not even begun.
         """
         detail = {"member": member.name, "role": role}
         if self._custody is not None:

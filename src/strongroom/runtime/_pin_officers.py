@@ -14,10 +14,18 @@ from typing import Final, Literal
 import msgspec
 
 from strongroom.config import Home, MemberConfig
-from strongroom.core import Clock, EventSink, HsmError, MemberFailedError, Secret, random_bytes
+from strongroom.core import (
+    ApprovalRequiredError,
+    Clock,
+    EventSink,
+    HsmError,
+    MemberFailedError,
+    Secret,
+    random_bytes,
+)
 from strongroom.custody import CustodyState, Role
 from strongroom.hsm.token import load_profile
-from strongroom.runtime._pin_changing import PinRotationError, RunWorker, run_once
+from strongroom.runtime._pin_changing import Approved, PinRotationError, RunWorker, run_once
 from strongroom.wiring.bootstrap import MemberBootstrap
 from strongroom.wiring.durable_files import overwrite_and_remove
 from strongroom.wiring.home import restore_runtime_folder
@@ -68,7 +76,16 @@ def _without_comment(recipient: str) -> str:
 class OfficerPins:
     """Changes security officers' PINs. Belongs to the event loop of main, one change at a time."""
 
-    def __init__(self, home: Home, *, events: EventSink, clock: Clock, run: RunWorker = run_once) -> None:
+    def __init__(
+        self,
+        home: Home,
+        *,
+        events: EventSink,
+        clock: Clock,
+        approved: Approved = lambda _change: None,
+        run: RunWorker = run_once,
+    ) -> None:
+        self._approved = approved
         self._home = home
         self._events = events
         self._clock = clock
@@ -94,14 +111,23 @@ class OfficerPins:
         """
         await asyncio.to_thread(refuse_known_pin, self._home, member, present, marker=f"{member.name}.so")
         earlier = read_change(self._path(member))
+        change_id = random_bytes(8).hex()
         if earlier is not None and not earlier.has_ended:
             resolved = await self._resolve(member, earlier, present)
             if resolved.phase == "done":
                 return resolved
+            change_id = resolved.change_id  # it goes on, with another new PIN: officers approved one change
         new = generate_pin(load_profile(member.profile, member.profile_changes))
         try:
             change = await asyncio.to_thread(
-                self._begin, member, present, new, recipients, asked_by=asked_by, approval=approval
+                self._begin,
+                member,
+                present,
+                new,
+                recipients,
+                change_id=change_id,
+                asked_by=asked_by,
+                approval=approval,
             )
             self._events.emit("pin.change_began", member=member.name, role="so", change=change.change_id)
             await self._send(member, change, "change-pin", present, new)
@@ -117,6 +143,7 @@ class OfficerPins:
         new: Secret,
         recipients: Sequence[str],
         *,
+        change_id: str,
         asked_by: str,
         approval: str,
     ) -> PinChange:
@@ -125,7 +152,6 @@ class OfficerPins:
         if earlier is not None:  # whichever PIN it was, the token may have counted it
             old = PinTries(unknown=min(_MOST_COUNTED, earlier.old.unknown + earlier.new.unknown))
             refusals = earlier.refusals
-        change_id = random_bytes(8).hex()
         name = f"{member.name}.so.{change_id}.age"
         deliver(
             pin_letter(new, PinBinding.of(member, "so"), at=self._clock.now()),
@@ -195,13 +221,14 @@ class OfficerPins:
             pin=pin.reveal(),
             new_pin=b"" if new is None else new.reveal(),
             pin_role="so",
+            approved_change=self._approved(change) if mode == "change-pin" else None,
             sockets=restore_runtime_folder(self._home),
             generation=0,
         )
         bootstrap = msgspec.structs.replace(bootstrap, pin_tried_as=tries)
         try:
             await self._run(bootstrap, member_environment(member, self._home))
-        except HsmError as error:
+        except (HsmError, ApprovalRequiredError) as error:
             after = self._now(member)
             if change.phase == "pending" and after.phase == "pending" and after.old.is_refused:
                 self._ended(member, after, "the token refused the PIN that was presented")

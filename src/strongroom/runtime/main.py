@@ -32,6 +32,7 @@ from strongroom.runtime._api_fleet import ApiFleet
 from strongroom.runtime._custody_keeping import CustodyKeeping
 from strongroom.runtime._key_door import KeyDoor
 from strongroom.runtime._key_making import KeyMaking
+from strongroom.runtime._pin_approvals import approved_by
 from strongroom.runtime._pin_changing import PinChanging
 from strongroom.runtime._pin_keeping import PinKeeping
 from strongroom.runtime._pin_officers import OfficerPins
@@ -104,11 +105,12 @@ async def _run(
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to reload
     for refused in protect_process():
         events.emit("main.unprotected", what=refused)
-    pins = PinChanging(home, config.pins, events=events, clock=SystemClock(), audit=audit)
-    supervisor = Supervisor(config, home, roots, events=events, clock=SystemClock(), pins=pins)
-    api = ApiFleet(home, listeners, control=supervisor.restore_sockets, events=events, clock=SystemClock())
     chain = chain_of_home(home, config, store)
     custody = None if chain is None else _keep_custody(config, home, store, chain, audit=audit, events=events)
+    approved, clock = approved_by(custody), SystemClock()
+    pins = PinChanging(home, config.pins, events=events, clock=clock, audit=audit, approved=approved)
+    supervisor = Supervisor(config, home, roots, events=events, clock=SystemClock(), pins=pins)
+    api = ApiFleet(home, listeners, control=supervisor.restore_sockets, events=events, clock=SystemClock())
     keys = await supervisor.reconcile_by(store, replication_rules(config.cluster), custody)
     making = KeyMaking(
         store,
@@ -136,7 +138,7 @@ async def _run(
         pins,
         renew=supervisor.renew,
         serves=supervisor.serves,
-        officers=OfficerPins(home, events=events, clock=SystemClock()),
+        officers=OfficerPins(home, events=events, clock=clock, approved=approved),
         custody=custody,
         audit=audit,
         api_pids=api.pids,

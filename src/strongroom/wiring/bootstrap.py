@@ -27,7 +27,7 @@ MemberMode = Literal[
 """``serve``: logged in as user, admin verbs refused. ``administer`` and ``officer`` (logged in as user and as
 security officer) accept admin verbs and are used by ``init`` only. ``initialise`` initialises a blank token and ends.
 ``probe`` tries what the token can do, as user, and ends. ``make-token`` and ``set-user-pin`` are the two halves of
-``initialise``, each of which may be repeated after an interruption. ``change-pin`` logs in and sets another PIN,
+``initialise``, each of which may be repeated after an interruption. ``change-pin`` logs in and sets another PIN, under an approval,
 ``prove-pin`` logs in with it (``wiring.pin_work``). ``reset-token`` erases a token under an approval."""
 PIN_MODES: Final = frozenset({"change-pin", "prove-pin"})
 ONCE_MODES: Final = frozenset({"initialise", "probe", "make-token", "set-user-pin", "reset-token"})
@@ -42,6 +42,19 @@ class ApprovedReset(msgspec.Struct, frozen=True):
     """The chain behind the genesis."""
     request: bytes
     signatures: list[bytes]
+
+
+class ApprovedChange(msgspec.Struct, frozen=True):
+    """What proves that officers approved a change of a PIN (``AdmitAct``)."""
+
+    records: list[bytes]
+    """The chain behind the genesis."""
+    request: bytes
+    signatures: list[bytes]
+    executed: int
+    """When main began it."""
+    parameters: bytes
+    """Under a standing approval."""
 
 
 class MemberBootstrap(msgspec.Struct, frozen=True):
@@ -88,6 +101,8 @@ class MemberBootstrap(msgspec.Struct, frozen=True):
     """Of the mode ``prove-pin``: which of the two PINs of the change it is."""
     pin_change_path: str | None = None
     """The record of the PIN's last change (``wiring.pin_changes``)."""
+    approved_change: ApprovedChange | None = None
+    """Of the mode ``change-pin``, in a home with officers."""
     token_may_exist: bool = False
     """Of the mode ``make-token``: whether an earlier try may have made the token."""
     reset: ApprovedReset | None = None

@@ -34,7 +34,7 @@ from strongroom.wiring.events import LoggedEvents
 from strongroom.wiring.standing_gate import StandingGate
 
 _ROOT_ID_BYTES: Final = 16
-_MakeGate = Callable[[Pin, bytes], ActGate]
+MakeGate = Callable[[Pin, bytes], ActGate]
 """Makes the gate of a pin and a genesis. Raises HsmIntegrityError when they do not fit each other."""
 
 
@@ -53,7 +53,7 @@ class MemberCustody:
 
     def __init__(
         self,
-        make_gate: _MakeGate,
+        make_gate: MakeGate,
         *,
         without: ApprovalGate,
         pins: MemberPins,
@@ -169,10 +169,15 @@ def member_custody(
     Raises HsmIntegrityError where pin and genesis do not fit each other, for then the member is not to run, and HsmError.
     """
     name, folder, serves = bootstrap.name, Path(bootstrap.custody_folder), bootstrap.mode == "serve"
-    used_path = folder / "used" / name
     keeps_data = profile.data_objects and bootstrap.mode != "officer"
     custody = MemberCustody(
-        _gates(bootstrap, used_path, token, clock=clock, allows_sessions=not serves),
+        gates_of_member(
+            bootstrap,
+            # The security officer sees no private object: what it does not see may have been there all the time.
+            _exists(token) if bootstrap.mode != "officer" else lambda _kind, _cka_id: True,
+            clock=clock,
+            allows_sessions=not serves,
+        ),
         without=StandingGate() if serves else InitialisationGate(),
         pins=MemberPins(
             name,
@@ -180,7 +185,7 @@ def member_custody(
             token.data if keeps_data else None,
             is_new=bootstrap.mode == "administer",
         ),
-        used_path=used_path,
+        used_path=used_path_of(bootstrap),
         may_pin=bootstrap.mode == "administer" and bool(bootstrap.custody_folder),
         genesis=bootstrap.genesis,
     )
@@ -192,9 +197,19 @@ def member_custody(
     return custody
 
 
-def _gates(
-    bootstrap: MemberBootstrap, used_path: Path, token: Token, *, clock: Clock, allows_sessions: bool
-) -> _MakeGate:
+def used_path_of(bootstrap: MemberBootstrap) -> Path:
+    """Where a member remembers what was done under approvals (``UsedActs``)."""
+    return Path(bootstrap.custody_folder) / "used" / bootstrap.name
+
+
+def gates_of_member(
+    bootstrap: MemberBootstrap,
+    exists: Callable[[str, bytes], bool],
+    *,
+    clock: Clock,
+    allows_sessions: bool = False,
+) -> MakeGate:
+    """Return what makes the gate of a pin and a genesis, for this member. ``exists``: as ``ActGate`` asks."""
     name, events = bootstrap.name, LoggedEvents(bootstrap.name)
 
     def not_kept(cause: str) -> None:
@@ -213,9 +228,8 @@ def _gates(
                 pinned,
                 member=name,
                 clock=clock,
-                used=UsedActs(used_path, clock=clock, not_kept=not_kept),
-                # The security officer sees no private object: what it does not see may have been there all the time.
-                exists=_exists(token) if bootstrap.mode != "officer" else lambda _kind, _cka_id: True,
+                used=UsedActs(used_path_of(bootstrap), clock=clock, not_kept=not_kept),
+                exists=exists,
                 allows_sessions=allows_sessions,
             )
         except StrongroomError as error:

@@ -18,7 +18,7 @@ from strongroom.custody import (
     read_pin_document,
     write_pin,
 )
-from strongroom.hsm.token import DataVerbs
+from strongroom.hsm.token import DataVerbs, KeptValues
 from strongroom.hsm.wire import PIN_APPLICATION, PIN_LABEL
 from strongroom.wiring.durable_files import write_durably
 
@@ -41,21 +41,8 @@ class MemberPins:
         Raises HsmIntegrityError when that is damaged or contradicts itself, and HsmError. While the member is initialised
         two things are no damage: a first pin that was cut in the middle, and a copy beside a token that is new.
         """
-        copies = self._copy()
-        kept = copies if self._data is None else self._data.values(PIN_APPLICATION, PIN_LABEL)
-        if self._is_new and self._data is not None:
-            kept = [data for data in kept if _is_whole(data)]
-            copies = []
-        try:
-            pin = newest_pin(kept)
-        except ChainError as error:
-            raise HsmIntegrityError(f"member {self._name}: {error.message}", next_step=_STEP) from error
-        if pin is None and copies and self._data is not None:
-            raise HsmIntegrityError(
-                f"the token of member {self._name} does not hold the genesis that it pinned",
-                next_step=_STEP,
-            )
-        return pin
+        values = None if self._data is None else self._data.values
+        return pin_of_member(self._name, self._path, values, is_new=self._is_new)
 
     def write(self, pin: Pin) -> None:
         """Pin: in the token first. Another process of the member may have pinned a later record already: that one stays.
@@ -80,16 +67,37 @@ class MemberPins:
         except OSError as error:
             raise HsmError(f"cannot write {self._path}: {error.strerror}") from error
 
-    def _copy(self) -> list[bytes]:
-        if self._path is None:
-            return []
-        try:
-            with self._path.open("rb") as file:
-                return [file.read(MAX_PIN_BYTES + 1)]
-        except FileNotFoundError:
-            return []
-        except OSError as error:
-            raise HsmRequestError(f"cannot read {self._path}: {error.strerror}") from error
+
+def pin_of_member(
+    name: str, path: Path | None, values: KeptValues | None, *, is_new: bool = False
+) -> Pin | None:
+    """Return what is pinned, as ``values`` of the token say, or, without them, the copy at ``path``. Raises as ``MemberPins.read``."""
+    copies = _copy(path)
+    kept = copies if values is None else values(PIN_APPLICATION, PIN_LABEL)
+    if is_new and values is not None:
+        kept = [data for data in kept if _is_whole(data)]
+        copies = []
+    try:
+        pin = newest_pin(kept)
+    except ChainError as error:
+        raise HsmIntegrityError(f"member {name}: {error.message}", next_step=_STEP) from error
+    if pin is None and copies and values is not None:
+        raise HsmIntegrityError(
+            f"the token of member {name} does not hold the genesis that it pinned", next_step=_STEP
+        )
+    return pin
+
+
+def _copy(path: Path | None) -> list[bytes]:
+    if path is None:
+        return []
+    try:
+        with path.open("rb") as file:
+            return [file.read(MAX_PIN_BYTES + 1)]
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise HsmRequestError(f"cannot read {path}: {error.strerror}") from error
 
 
 def _is_whole(data: bytes) -> bool:

@@ -91,6 +91,15 @@ class UsedActs:
             self._require_unspent(nonce, part or "-")
             self._add(f"spent {nonce} {part or '-'} {until}")
 
+    def begin_change(self, nonce: str, change: str, *, until: int) -> None:
+        """Note durably that one change goes on under a request. Raises ApprovalRefusedError for another one, and UsedRecordError."""
+        with self._alone():
+            begun = {part for one, part in self._known.spent if one == nonce}
+            if not begun:
+                self._add(f"spent {nonce} {change} {until}")
+            elif begun != {change}:
+                raise ApprovalRefusedError(Refusal.ALREADY_USED)
+
     def spend(self, nonce: str, terms: StandingTerms, *, now: int) -> None:
         """Note durably one more use of a standing approval. Raises ApprovalRefusedError and UsedRecordError."""
         with self._alone():

@@ -1,15 +1,24 @@
 """What a worker does that changes or proves a PIN: one login, noted before and after in the record of the change, then it ends."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Final, Literal
 
 import msgspec
 
-from strongroom.core import ApprovalGate, MemberFailedError, PinRefusedError
+from strongroom.core import (
+    ApprovalRequiredError,
+    HsmError,
+    MemberFailedError,
+    PinRefusedError,
+    StrongroomError,
+    SystemClock,
+)
 from strongroom.hsm.cryptoki import Module
 from strongroom.hsm.token import (
+    KeptValues,
     PinNotChangedError,
     Profile,
     Role,
@@ -21,6 +30,7 @@ from strongroom.hsm.token import (
 )
 from strongroom.wiring.bootstrap import MemberBootstrap, TokenFound
 from strongroom.wiring.member_tokens import lent_once, load_module, sync_store, token_found
+from strongroom.wiring.pin_approval import PinApproval
 from strongroom.wiring.pin_changes import (
     PinChange,
     PinRecordError,
@@ -44,22 +54,20 @@ LoadModule = Callable[[MemberBootstrap, Profile], Module]
 def work_on_pin(bootstrap: MemberBootstrap) -> TokenFound:
     """Do what the mode says. Raises as ``change_member_pin``."""
     if bootstrap.mode == "change-pin":
-        return change_member_pin(bootstrap, _NobodyAskedGate())
+        return change_member_pin(bootstrap)
     return prove_member_pin(bootstrap)
 
 
-def change_member_pin(
-    bootstrap: MemberBootstrap, gate: ApprovalGate, *, load: LoadModule = load_module
-) -> TokenFound:
-    """Log in with the old PIN, set the new one, and note that it was set. Both are overwritten then.
+def change_member_pin(bootstrap: MemberBootstrap, *, load: LoadModule = load_module) -> TokenFound:
+    """Log in with the old PIN, set the new one if officers approved it, and note that it was set. Both are overwritten then.
 
     Where the record says that an earlier C_SetPIN may have taken effect, the old PIN tells: refused, it is over. Raises
     ApprovalRequiredError, PinRefusedError, HsmOutcomeUnknownError and other HsmErrors; the record says what is known.
     """
-    gate.check("SetPin", {"member": bootstrap.name, "role": bootstrap.pin_role})
     profile = load_profile(bootstrap.profile, bootstrap.profile_changes)
     record = _Record(bootstrap, profile)
     attempt = _Try(record, "old")
+    approval = PinApproval(bootstrap, profile, clock=SystemClock())
     with lent_once(bootstrap.pin) as old, lent_once(bootstrap.new_pin) as new, _alone(record.path):
         module = load(bootstrap, profile)
         try:
@@ -70,7 +78,7 @@ def change_member_pin(
                 old=old,
                 new=new,
                 tries=attempt,
-                setting=lambda: record.note(phase="setting"),
+                setting=partial(_begin_setting, record, approval),
             )
         except PinNotChangedError as error:
             if attempt.was_accepted or record.read().phase == "pending":
@@ -81,6 +89,7 @@ def change_member_pin(
         if bootstrap.token_store is not None:
             protect_softhsm_store(Path(bootstrap.token_store))
         record.note(phase="set")
+        approval.was_set(record.read().change_id)
     return token_found(identity)
 
 
@@ -112,11 +121,16 @@ def _alone(path: Path) -> Iterator[None]:
         turn.end()
 
 
-class _NobodyAskedGate:
-    """Of a home without officers: nobody's approval is needed."""
-
-    def check(self, verb: str, parameters: Mapping[str, object]) -> None:
-        """Allow."""
+def _begin_setting(record: "_Record", approval: PinApproval, kept: KeptValues) -> None:
+    """Note that C_SetPIN is called now. Where that is not approved the change has failed: the token just took the old PIN."""
+    try:
+        approval.require(record.read().change_id, kept)
+    except StrongroomError as error:
+        record.note(phase="failed", trouble=in_words(error.message), sealed="")
+        if isinstance(error, HsmError):
+            raise
+        raise ApprovalRequiredError(error.message, next_step=error.next_step) from error
+    record.note(phase="setting")
 
 
 class _Record:

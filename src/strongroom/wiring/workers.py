@@ -16,7 +16,7 @@ from strongroom.core import ConfigError, MemberDeadlineError, MemberFailedError
 from strongroom.custody import MAX_DOCUMENT_BYTES
 from strongroom.hsm.cluster import RemoteAdmin
 from strongroom.hsm.wire import MAX_FRAME_BYTES, WireClient, frame, raise_failure
-from strongroom.wiring.bootstrap import MemberBootstrap, MemberMode, Started
+from strongroom.wiring.bootstrap import ApprovedChange, MemberBootstrap, MemberMode, Started
 from strongroom.wiring.pin_changes import PinRole, record_name
 
 _START_LIMIT_S = 60.0
@@ -154,6 +154,7 @@ def member_bootstrap(
     so_pin: bytes = b"",
     new_pin: bytes = b"",
     pin_role: PinRole = "user",
+    approved_change: ApprovedChange | None = None,
     wrap_algorithm: int | None = None,
     approved_only: bool = False,
 ) -> MemberBootstrap:
@@ -186,6 +187,7 @@ def member_bootstrap(
         so_pin=bytearray(so_pin),
         new_pin=bytearray(new_pin),
         pin_role=pin_role,
+        approved_change=approved_change,
         pin_change_path=str(
             home.pin_changes / record_name(member.name, "so" if mode == "officer" else pin_role)
         ),

@@ -74,6 +74,16 @@ def test_a_session_began_when_it_first_began(opened):
     assert opened().begin_session(ONE, until=NOW + 60, now=NOW + 30) == NOW
 
 
+def test_under_one_request_one_change_goes_on_until_the_request_is_spent(opened):
+    opened().begin_change(ONE, "c1" * 8, until=NOW + 60)
+    opened().begin_change(ONE, "c1" * 8, until=NOW + 60)
+    with pytest.raises(ApprovalRefusedError):
+        opened().begin_change(ONE, "c2" * 8, until=NOW + 60)
+    opened().spend_part(ONE, "", until=NOW + 60)
+    with pytest.raises(ApprovalRefusedError):
+        opened().begin_change(ONE, "c1" * 8, until=NOW + 60)
+
+
 def test_what_was_made_is_known_for_a_while_and_not_before_it_was(opened):
     opened().note_made(f"key:{ONE}", now=NOW)
     used = opened()

@@ -27,7 +27,7 @@ from strongroom.hsm.token._data_objects import DataVerbs
 from strongroom.hsm.token._direct import DirectVerbs
 from strongroom.hsm.token._initialise import initialise_token, make_token, reset_token, set_user_pin
 from strongroom.hsm.token._pin import PinAttempts, PinTry, UnkeptAttempts
-from strongroom.hsm.token._pin_change import PinNotChangedError, change_pin, prove_pin
+from strongroom.hsm.token._pin_change import KeptValues, PinNotChangedError, change_pin, prove_pin
 from strongroom.hsm.token._profile import WRAP_PREFERENCE, Profile, known_profiles, load_profile
 from strongroom.hsm.token._self_test import WrapAbility
 from strongroom.hsm.token._softhsm_store import (
@@ -55,6 +55,7 @@ __all__ = [
     "CardSelector",
     "DataVerbs",
     "DirectVerbs",
+    "KeptValues",
     "KeyCheckValue",
     "ObjectSummary",
     "PinAttempts",

@@ -28,6 +28,14 @@ MAX_DATA_BYTES: Final = 1024
 _MOST_OF_ONE_NAME: Final = 64
 
 
+def kept_values(
+    module: Module, finder: ObjectFinder, session: int, application: str, label: str
+) -> list[bytes]:
+    """Return the values of this name as a session of the token's user sees them (``DataVerbs.values``). Raises HsmError."""
+    found = (_value(module, session, handle) for handle in _found(finder, session, application, label))
+    return [value for value in found if value is not None]
+
+
 class DataVerbs:
     """Values that the token keeps. Safe to use from any thread."""
 
@@ -50,8 +58,7 @@ class DataVerbs:
         self._require_user()
 
         def read(session: int) -> list[bytes]:
-            found = (self._value(session, handle) for handle in self._found(session, application, label))
-            return [value for value in found if value is not None]
+            return kept_values(self._module, self._finder, session, application, label)
 
         return self._workshop.use("reading data objects", read)
 
@@ -78,8 +85,8 @@ class DataVerbs:
                 raise NotDoneError
 
         def destroy_others(session: int) -> None:
-            for handle in self._found(session, application, label):
-                if self._value(session, handle) != value:
+            for handle in _found(self._finder, session, application, label):
+                if _value(self._module, session, handle) != value:
                     self._module.destroy_object(session, handle)
 
         self._workshop.change("keeping a data object", create, outcome=is_there)
@@ -89,31 +96,33 @@ class DataVerbs:
         self._workshop.change("destroying the data objects before it", destroy_others, outcome=is_there)
 
     def _holds(self, application: str, label: str, value: bytes, session: int) -> bool:
-        found = self._found(session, application, label)
-        return any(self._value(session, handle) == value for handle in found)
-
-    def _found(self, session: int, application: str, label: str) -> list[int]:
-        template: Template = {
-            Attribute.CLASS: ObjectClass.DATA,
-            Attribute.TOKEN: True,
-            Attribute.APPLICATION: application,
-            Attribute.LABEL: label,
-        }
-        return self._finder.matching(session, template, limit=_MOST_OF_ONE_NAME)
-
-    def _value(self, session: int, handle: int) -> bytes | None:
-        """Return the value of an object; None if it is gone by now, and no bytes if it cannot be read."""
-        try:
-            value = self._module.get_attributes(session, handle, (Attribute.VALUE,)).get(Attribute.VALUE)
-        except ObjectHandleInvalidError:
-            return None
-        except AttributeValueInvalidError:
-            return b""
-        return value if isinstance(value, bytes) else b""
+        found = _found(self._finder, session, application, label)
+        return any(_value(self._module, session, handle) == value for handle in found)
 
     def _require_user(self) -> None:
         if self._role is not Role.USER:
             raise HsmRequestError("only the token's user sees its private data objects")
+
+
+def _found(finder: ObjectFinder, session: int, application: str, label: str) -> list[int]:
+    template: Template = {
+        Attribute.CLASS: ObjectClass.DATA,
+        Attribute.TOKEN: True,
+        Attribute.APPLICATION: application,
+        Attribute.LABEL: label,
+    }
+    return finder.matching(session, template, limit=_MOST_OF_ONE_NAME)
+
+
+def _value(module: Module, session: int, handle: int) -> bytes | None:
+    """Return the value of an object; None if it is gone by now, and no bytes if it cannot be read."""
+    try:
+        value = module.get_attributes(session, handle, (Attribute.VALUE,)).get(Attribute.VALUE)
+    except ObjectHandleInvalidError:
+        return None
+    except AttributeValueInvalidError:
+        return b""
+    return value if isinstance(value, bytes) else b""
 
 
 def _plan(application: str, label: str, value: bytes) -> ObjectPlan:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Final
 
 from strongroom.core import HsmError, HsmOutcomeUnknownError, HsmRequestError, PinRefusedError, Secret
@@ -14,9 +15,13 @@ from strongroom.hsm.token._access import (
     refuse_risky_login,
     select_token,
 )
+from strongroom.hsm.token._data_objects import kept_values
+from strongroom.hsm.token._objects import ObjectFinder
 from strongroom.hsm.token._pin import PinTry
 from strongroom.hsm.token._values import Role, TokenIdentity, TokenSelector
 
+KeptValues = Callable[[str, str], list[bytes]]
+"""Returns the values that the token keeps under an application and a label (``DataVerbs.values``)."""
 _COMPARED: Final = frozenset({"CKR_PIN_INCORRECT", "CKR_PIN_INVALID", "CKR_PIN_LEN_RANGE"})
 """C_Login looked at the PIN and did not take it. A locked or expired PIN may be right."""
 _NOT_CHANGED: Final = frozenset(
@@ -51,11 +56,12 @@ def change_pin(
     old: Secret,
     new: Secret,
     tries: PinTry,
-    setting: Callable[[], None],
+    setting: Callable[[KeptValues], None],
 ) -> TokenIdentity:
     """Log in with the old PIN, once, and set the new one (C_SetPIN).
 
-    ``tries`` notes the login; ``setting`` is called, and must have noted durably what it has to, before C_SetPIN is.
+    ``tries`` notes the login. ``setting`` is called before C_SetPIN is, and must have noted durably what it has to by its end; what
+    it raises is raised, and nothing was set. It is lent what reads the data objects that the token keeps for its user.
     Raises PinRefusedError when the old PIN was refused, is not to be risked or its outcome is not known, PinNotChangedError,
     HsmOutcomeUnknownError when nobody can tell which of the two the token has now, and other HsmErrors before that.
     """
@@ -63,7 +69,7 @@ def change_pin(
     _check_new(info, new)
     session = _log_in(module, (slot, info), old, role, tries=tries)
     try:
-        setting()
+        setting(partial(kept_values, module, ObjectFinder(module), session))
         try:
             module.set_pin(session, old.reveal(), new.reveal())
         except CryptokiError as error:
