@@ -22,13 +22,9 @@ class SecretSource(_Section, frozen=True):
     """Name of a systemd credential."""
 
 
-class PinSource(_Section, frozen=True):
+class PinSource(SecretSource, frozen=True):
     """Where a PIN comes from: exactly one of the three."""
 
-    file: str | None = None
-    """Path, relative to the home; mode 0400."""
-    credential: str | None = None
-    """Name of a systemd credential."""
     sealed: str | None = None
     """Path, relative to the home, of a PIN that is sealed under ``pins.sealing_key``; the only kind that Strongroom changes."""
 

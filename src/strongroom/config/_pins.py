@@ -26,7 +26,7 @@ def read_pin(source: PinSource, home: Path) -> Secret:
             "a member names no PIN",
             next_step='set pin = { sealed = "…" }, { credential = "…" } or { file = "…" }',
         )
-    return _fetch(SecretSource(source.file, source.credential), home, what="PIN")
+    return _fetch(source, home, what="PIN")
 
 
 def read_sealing_key(source: SecretSource | None, home: Path) -> Secret:
