@@ -50,9 +50,8 @@ class CipherCache(Generic[KeyT, EntryT]):
         self._grace_s = outage_grace_s
         self._outage = outage
         self._entries: OrderedDict[KeyT, EntryT] = OrderedDict()
-        self._ends: list[
-            tuple[float, int, KeyT]
-        ] = []  # a heap; also of entries that are gone, until they would end
+        # A heap; also of entries that are gone, until they would end:
+        self._ends: list[tuple[float, int, KeyT]] = []
         self._numbers = count()  # keys need not be comparable
         self._fills: SharedWork[KeyT, EntryT] = SharedWork(clock)
 
