@@ -1,8 +1,10 @@
 """A service with officers for tests: the genesis is in its database, and officers sign what they are asked to."""
 
+import pytest
+
 from fakes_custody import CO, RULES, SO, approve, genesis_body, signed_genesis
 from strongroom.custody import ApprovalRequest, QuorumRule, armour, document_hash, read_document
-from strongroom.service import Asker, CustodyKeeping
+from strongroom.service import ApprovalPendingError, Asker, CustodyKeeping
 from strongroom.storage import CustodyDocumentRecord
 
 DAY_S = 86_400
@@ -16,6 +18,8 @@ OFFICERS_RULES = {
     "RotateRoot": QuorumRule(m=2, role=SO, expires_s=3_600, standing=False),
 }
 ROOT = Asker("user/root")
+CARL = Asker("user/carl")
+KEY = {"spec": "AES_256", "usage": "ENCRYPT_DECRYPT", "may_leave": True}
 
 
 async def found_custody(store, clock, **changes):
@@ -54,3 +58,11 @@ async def sign(custody, approval, *names, kind="approval"):
         (await take(approval, signature, ROOT)).did
         for signature in signatures(custody.reader, approval, *names, kind=kind)
     ]
+
+
+async def pending(desk, verb="CreateHsmKey", parameters=KEY, asker=CARL):
+    """Require an act that is not approved; returns the request that waits."""
+    with pytest.raises(ApprovalPendingError) as waits:
+        await desk.require(verb, parameters, asker)
+    assert waits.value.approval[:12] in str(waits.value)
+    return waits.value.approval

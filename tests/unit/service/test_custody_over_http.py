@@ -10,13 +10,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from admin_door import AdminDoor
-from custody_service import armoured, give_officers, request_of
+from custody_service import KEY, armoured, give_officers, request_of
 from fakes_custody import key_of
 from strongroom.custody import MalformedDocumentError, armour, document_hash, verify_evidence, write_document
 from strongroom.service import Asker, Role
 from unit.service.custody_calls import ASKING, CUSTODY_CALLS, ONLY_ASKING, READING
 
-KEY = {"spec": "AES_256", "usage": "ENCRYPT_DECRYPT", "may_leave": True}
 OFFICER = {
     "id": "ida", "name": "Ida", "roles": ["crypto-officer"], "keys": [key_of("ida").public.line],
     "principals": ["user/ida"], "recipient": "",
