@@ -67,9 +67,12 @@ def _initialise_development(output: Output) -> None:
         "",
         "What to do next:",
         f"  strongroom serve            run the service at {url}",
-        '  eval "$(strongroom env)"    in another terminal: point AWS clients at it',
-        "  strongroom demo             a guided tour of the running service",
     )
+    if home.development_access_key.exists():  # a home by a script has none
+        output.say(
+            '  eval "$(strongroom env)"    in another terminal: point AWS clients at it',
+            "  strongroom demo             a guided tour of the running service",
+        )
     output.document({"home": str(home.root), "made": was_made, "endpoint": url})
 
 

@@ -98,7 +98,10 @@ def _public_key() -> str:
 
 def _rules(output: Output) -> dict[str, Any]:
     """Take the rules of the example, with as many people as are wanted."""
-    output.say("", "Rules: how many people approve what. The script lists them by verb, to be changed there.")
+    output.say(
+        "",
+        "Rules: how many people approve what. The script lists them by verb, to be changed there; some take one person.",
+    )
     people = {
         role: click.prompt(
             f"  How many {role}s approve what a {role} decides",
