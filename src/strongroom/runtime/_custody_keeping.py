@@ -10,13 +10,11 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Final
 
 import msgspec
 
 from strongroom.core import ApprovalRequiredError, Clock, EventSink, HsmKeyId
 from strongroom.custody import (
-    STANDING_VERB,
     UNDO_S,
     ApprovalRefusedError,
     ApprovalRequest,
@@ -24,13 +22,9 @@ from strongroom.custody import (
     CustodyError,
     Json,
     Refusal,
-    canonical_json,
     document_hash,
     make_evidence,
     read_document,
-    require_covered,
-    require_quorum,
-    require_standing,
 )
 from strongroom.hsm.wire import (
     AdmitAct,
@@ -41,28 +35,37 @@ from strongroom.hsm.wire import (
     RejectAct,
     WireClient,
 )
+from strongroom.runtime._approved_acts import ApprovedAct, approved_act, request_named, signatures_of
 from strongroom.runtime._begun_acts import BegunActs
 from strongroom.runtime._custody_telling import STEP_LIMIT_S, CustodyTelling, WorkerDoor, show
-from strongroom.runtime._late_acts import ApprovedAct, LateActs
+from strongroom.runtime._late_acts import LateActs
 from strongroom.service import JOBS, ApprovalDesk, Asker
-from strongroom.storage import ApprovalRecord, ApprovalState, HsmKeyRecord, HsmKeyState, SignatureKind, Store
+from strongroom.storage import HsmKeyRecord, HsmKeyState, Store
 from strongroom.wiring.custody_used import UsedRecordError
-
-_ID_LEN: Final = 64
-_OVER: Final = frozenset({ApprovalState.REJECTED, ApprovalState.VOID})
 
 
 class CustodyKeeping:
     """Carries custody to the workers. Belongs to the event loop of main."""
 
-    def __init__(self, store: Store, chain: Chain, *, begun: Path, events: EventSink, clock: Clock) -> None:
-        """``chain``: verified from the genesis that the home names, up to any record. ``begun``: the file of what main began."""
+    def __init__(
+        self,
+        store: Store,
+        chain: Chain,
+        *,
+        begun: Path,
+        desk: ApprovalDesk | None = None,
+        events: EventSink,
+        clock: Clock,
+    ) -> None:
+        """``chain``: verified from the genesis that the home names, up to any record. ``begun``: the file of what main began.
+
+        ``desk``: where main asks officers for what nobody named an approval for; without it that is refused.
+        """
         self._store = store
         self._chain = chain
         self._events = events
         self._clock = clock
-        self.desk: ApprovalDesk | None = None
-        """Where main asks officers for what nobody named an approval for; None: that is refused."""
+        self._desk = desk
         self._begun = BegunActs(begun, clock=clock)
         self._late = LateActs(store, self._begun, clock=clock)
         self._trouble = ""
@@ -121,7 +124,7 @@ class CustodyKeeping:
 
         Raises ApprovalRequiredError, and StorageError.
         """
-        record = self._record(approval)
+        record = request_named(self._store, approval)
         if record is None:
             raise ApprovalRequiredError(
                 f"{verb} needs the approval of officers, and there is none",
@@ -129,7 +132,9 @@ class CustodyKeeping:
             )
         self._follow_database()
         try:
-            return self._checked(record, verb, parameters)
+            return approved_act(
+                self._store, record, verb, parameters, state=self._chain.state, now=int(self._clock.now())
+            )
         except CustodyError as error:
             raise ApprovalRequiredError(f"{verb}: {error.message}", next_step=error.next_step) from error
 
@@ -139,8 +144,8 @@ class CustodyKeeping:
         Where no approval is named, one that covers the act is looked for, and officers are asked if there is none. Raises
         ApprovalRequiredError, which then names the request, also when another was faster, and StorageError.
         """
-        if not approval and self.desk is not None:
-            ticket = await self.desk.require(verb, parameters, Asker(by))
+        if not approval and self._desk is not None:
+            ticket = await self._desk.require(verb, parameters, Asker(by))
             act = self.approved("" if ticket is None else ticket.approval, verb, parameters)
             self.begin(act)
             return act
@@ -160,15 +165,17 @@ class CustodyKeeping:
 
     def begun(self, approval: str) -> ApprovedAct | None:
         """Return a request as members are handed it, with when main began it; None if there is none. Raises StorageError, UsedRecordError."""
-        record = self._record(approval)
+        record = request_named(self._store, approval)
         if record is None:
             return None
         began = self._begun.began(read_document(record.document, ApprovalRequest))
-        return ApprovedAct(record.id, AdmitAct(record.document, self._signatures(record.id), began or 0))
+        return ApprovedAct(
+            record.id, AdmitAct(record.document, signatures_of(self._store, record.id), began or 0)
+        )
 
     def root_named(self, approval: str) -> str:
         """Return the root that a request is about, in hex, as far as it says; nothing is judged by it. Raises StorageError."""
-        record = self._record(approval)
+        record = request_named(self._store, approval)
         try:
             request = None if record is None else read_document(record.document, ApprovalRequest)
         except CustodyError:
@@ -208,35 +215,6 @@ class CustodyKeeping:
         is_young = self._clock.now() - record.created_at < UNDO_S / 2
         return is_young or self._find_late("DestroyHsmKey", record.key_id.hex()) is not None
 
-    def _record(self, approval: str) -> ApprovalRecord | None:
-        """Return a request by its id, or by the beginning of it, if that is of one alone."""
-        if len(approval) in {0, _ID_LEN}:
-            return self._store.get_approval(approval) if approval else None
-        found = self._store.find_approvals(approval, limit=2)
-        return found[0] if len(found) == 1 else None
-
-    def _checked(self, record: ApprovalRecord, verb: str, parameters: Mapping[str, Json]) -> ApprovedAct:
-        request = read_document(record.document, ApprovalRequest)
-        signatures = self._signatures(record.id)
-        state, now = self._chain.state, int(self._clock.now())
-        if record.state in _OVER:
-            raise ApprovalRefusedError(Refusal.REJECTED, record.ended_by)
-        if request.verb == STANDING_VERB:
-            _, terms = require_standing(state, request, signatures)
-            require_covered(terms, verb, parameters, now=now)
-            admission = AdmitAct(record.document, signatures, 0, canonical_json(parameters))
-            return ApprovedAct(record.id, admission)
-        if request.verb != verb:
-            raise ApprovalRefusedError(Refusal.OTHER_VERB, request.verb)
-        if canonical_json(request.parameters) != canonical_json(parameters):
-            raise ApprovalRefusedError(Refusal.OTHER_PARAMETERS)
-        require_quorum(state, request, signatures, now=now)
-        return ApprovedAct(record.id, AdmitAct(record.document, signatures))
-
-    def _signatures(self, approval: str) -> list[bytes]:
-        rows = self._store.list_approval_signatures(approval)
-        return [row.signature for row in rows if row.kind is SignatureKind.APPROVAL]
-
     def _act_of(self, call: msgspec.Struct) -> ApprovedAct | None:
         """Return the act that a call is part of: one under way, or of before."""
         if isinstance(call, GenerateDirect):
@@ -269,7 +247,7 @@ class CustodyKeeping:
     async def _replacement(self, member: str, key_id: HsmKeyId) -> ApprovedAct | None:
         """Ask officers for the end of a key on one member that is to get it anew; None where they have not approved it."""
         record = self._store.get_hsm_key(key_id)
-        if self.desk is None or record is None or record.state is not HsmKeyState.ACTIVE:
+        if self._desk is None or record is None or record.state is not HsmKeyState.ACTIVE:
             return None
         parameters = {"member": member, "hsm_keys": [key_id.hex()]}
         try:

@@ -31,6 +31,7 @@ from strongroom.core import (
 from strongroom.custody import Json
 from strongroom.hsm.cluster import Destroyed, TooFewCopiesError
 from strongroom.keyring import end_due_key
+from strongroom.runtime._approved_acts import ApprovedAct
 from strongroom.runtime._custody_keeping import CustodyKeeping
 from strongroom.runtime._key_requests import (
     DESTROY_LIMIT_S,
@@ -40,7 +41,6 @@ from strongroom.runtime._key_requests import (
     KeyMade,
     MakeKey,
 )
-from strongroom.runtime._late_acts import ApprovedAct
 from strongroom.storage import HsmKeyRecord, HsmKeyState, Store, Transaction
 
 _ALL_VERSIONS: Final = 2**31

@@ -1,6 +1,6 @@
 """Destructions that officers approved and that began before: for members that were away then, and for keys that are left over."""
 
-from typing import Final, NamedTuple
+from typing import Final
 
 from strongroom.core import Clock
 from strongroom.custody import (
@@ -14,19 +14,12 @@ from strongroom.custody import (
     require_quorum,
 )
 from strongroom.hsm.wire import AdmitAct
+from strongroom.runtime._approved_acts import ApprovedAct, signatures_of
 from strongroom.runtime._begun_acts import BegunActs
-from strongroom.storage import ApprovalRecord, ApprovalState, SignatureKind, Store
+from strongroom.storage import ApprovalRecord, ApprovalState, Store
 
 _PAGE: Final = 200
 _READ_AGAIN_S: Final = 5.0
-
-
-class ApprovedAct(NamedTuple):
-    """An act as members are handed it."""
-
-    approval: str
-    """Id of its request."""
-    admission: AdmitAct
 
 
 class LateActs:
@@ -55,11 +48,7 @@ class LateActs:
     def _usable(self, verb: str, name: str, state: CustodyState) -> ApprovedAct | None:
         for record in self._found.get((verb, name), ()):
             request = read_document(record.document, ApprovalRequest)
-            signatures = [
-                row.signature
-                for row in self._store.list_approval_signatures(record.id)
-                if row.kind is SignatureKind.APPROVAL
-            ]
+            signatures = signatures_of(self._store, record.id)
             began = self._begun.began(request)
             if began is None:
                 try:

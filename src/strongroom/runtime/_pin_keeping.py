@@ -19,8 +19,8 @@ from strongroom.audit import AuditLog
 from strongroom.config import MemberConfig
 from strongroom.core import ApprovalRequiredError, EventSink, PinRefusedError, Secret, StrongroomError
 from strongroom.hsm.wire import failure_from
+from strongroom.runtime._approved_acts import ApprovedAct
 from strongroom.runtime._custody_keeping import CustodyKeeping
-from strongroom.runtime._late_acts import ApprovedAct
 from strongroom.runtime._pin_changing import PinChanging, PinRotationError
 from strongroom.runtime._pin_officers import OfficerPins, receivers
 from strongroom.wiring.pin_changes import PinChange, PinRole

@@ -33,8 +33,8 @@ from strongroom.core import (
     random_bytes,
 )
 from strongroom.hsm.cluster import MadeRootCopies
+from strongroom.runtime._approved_acts import ApprovedAct
 from strongroom.runtime._custody_keeping import CustodyKeeping
-from strongroom.runtime._late_acts import ApprovedAct
 from strongroom.runtime._reconciling import Reconciling
 from strongroom.runtime._root_retiring import RootRetiring, RootRotationError
 from strongroom.storage import (

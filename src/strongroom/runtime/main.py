@@ -29,15 +29,11 @@ from strongroom.core import (
 )
 from strongroom.custody import Chain
 from strongroom.runtime._api_fleet import ApiFleet
+from strongroom.runtime._control_desks import ControlDesks
 from strongroom.runtime._custody_keeping import CustodyKeeping
-from strongroom.runtime._key_door import KeyDoor
-from strongroom.runtime._key_making import KeyMaking
 from strongroom.runtime._pin_approvals import approved_by
 from strongroom.runtime._pin_changing import PinChanging
-from strongroom.runtime._pin_keeping import PinKeeping
 from strongroom.runtime._pin_officers import OfficerPins
-from strongroom.runtime._pin_reminders import PinReminders
-from strongroom.runtime._root_keeping import RootKeeping
 from strongroom.runtime._supervisor import Supervisor
 from strongroom.service import ApprovalDesk, CustodyBook
 from strongroom.storage import ReadOnlyStore, RootRecord, Store, upgrade_database
@@ -109,46 +105,28 @@ async def _run(
     custody = None if chain is None else _keep_custody(config, home, store, chain, audit=audit, events=events)
     approved, clock = approved_by(custody), SystemClock()
     pins = PinChanging(home, config.pins, events=events, clock=clock, audit=audit, approved=approved)
-    supervisor = Supervisor(config, home, roots, events=events, clock=SystemClock(), pins=pins)
-    api = ApiFleet(home, listeners, control=supervisor.restore_sockets, events=events, clock=SystemClock())
+    supervisor = Supervisor(config, home, roots, events=events, clock=clock, pins=pins)
+    api = ApiFleet(home, listeners, control=supervisor.restore_sockets, events=events, clock=clock)
     keys = await supervisor.reconcile_by(store, replication_rules(config.cluster), custody)
-    making = KeyMaking(
-        store,
-        keys,
-        most_keys=config.cluster.max_direct_keys,
-        custody=custody,
-        events=events,
-        clock=SystemClock(),
+    desks = ControlDesks(config, home, store, audit, events, clock, supervisor, custody, api.pids)
+    await desks.open_keys(keys)
+    desks.open_pins(pins, OfficerPins(home, events=events, clock=clock, approved=approved))
+    return await _serve_until_stopped(
+        stopping, config, home, listeners, supervisor=supervisor, api=api, pins=pins, events=events
     )
-    await making.start()
-    supervisor.control.keys = KeyDoor(making, api.pids, events=events)
-    supervisor.control.roots = RootKeeping(
-        store,
-        keys,
-        audit,
-        api_pids=api.pids,
-        custody=custody,
-        request_s=config.deadlines.request_s,
-        events=events,
-        clock=SystemClock(),
-    )
-    supervisor.control.roots.start()
-    supervisor.control.pins = PinKeeping(
-        {member.name: member for member in config.cluster.members},
-        pins,
-        renew=supervisor.renew,
-        serves=supervisor.serves,
-        officers=OfficerPins(home, events=events, clock=clock, approved=approved),
-        custody=custody,
-        audit=audit,
-        api_pids=api.pids,
-        events=events,
-    )
-    supervisor.control.pins.start()
-    supervisor.control.reminders = PinReminders(
-        home, config.cluster.members, config.pins, events=events, clock=SystemClock()
-    )
-    supervisor.control.reminders.start()
+
+
+async def _serve_until_stopped(
+    stopping: asyncio.Event,
+    config: Config,
+    home: Home,
+    listeners: list[socket.socket],
+    *,
+    supervisor: Supervisor,
+    api: ApiFleet,
+    pins: PinChanging,
+    events: EventSink,
+) -> int:
     await supervisor.start()
     serving: asyncio.Task[None] | None = None
     try:
@@ -179,10 +157,9 @@ def _keep_custody(
     config: Config, home: Home, store: Store, chain: Chain, *, audit: AuditLog, events: EventSink
 ) -> CustodyKeeping:
     begun = home.custody / "begun" / "main"
-    custody = CustodyKeeping(store, chain, begun=begun, events=events, clock=SystemClock())
     book = CustodyBook(store, None if config.custody is None else config.custody.genesis_sha256)
-    custody.desk = ApprovalDesk(store, book, audit, clock=SystemClock())
-    return custody
+    desk = ApprovalDesk(store, book, audit, clock=SystemClock())
+    return CustodyKeeping(store, chain, begun=begun, desk=desk, events=events, clock=SystemClock())
 
 
 async def _tell_start(api: ApiFleet, events: EventSink, endpoint: str) -> None:

@@ -20,17 +20,20 @@ async def officers(bench):
     return await give_officers(bench)
 
 
-@pytest.fixture
-def main(bench, officers, tmp_path):
-    keeping = CustodyKeeping(
+def main_with(bench, officers, folder, desk):
+    return CustodyKeeping(
         bench.store,
         officers.desk.book.require_chain(),
-        begun=tmp_path / "begun" / "main",
+        begun=folder / "begun" / "main",
+        desk=desk,
         events=RecordingEvents(),
         clock=bench.clock,
     )
-    keeping.desk = officers.desk
-    return keeping
+
+
+@pytest.fixture
+def main(bench, officers, tmp_path):
+    return main_with(bench, officers, tmp_path, officers.desk)
 
 
 async def waiting(bench, main, parameters=OLD_ROOT):
@@ -120,8 +123,8 @@ async def test_a_key_that_is_not_the_same_on_a_member_is_replaced_there_once_off
     assert len(worker.heard) == heard, "the end of a key on every member takes another approval"
 
 
-async def test_main_without_a_desk_asks_nobody(bench, main):
-    main.desk = None
+async def test_main_without_a_desk_asks_nobody(bench, officers, tmp_path):
+    main = main_with(bench, officers, tmp_path, None)
     with pytest.raises(ApprovalRequiredError, match="there is none"):
         await main.claimed("", "RotateRoot", OLD_ROOT, OWNER)
     assert not bench.store.list_approvals(limit=10)
