@@ -26,7 +26,7 @@ COMMANDS: Mapping[str, _Entry] = MappingProxyType(
         "serve": _Entry("_serve", "serve", "Run the key service on this home."),
         "env": _Entry("_env", "env", "Print the shell lines that point AWS clients here."),
         "status": _Entry("_status", "status", "Show whether the service is ready, and its members."),
-        "members": _Entry("_members", "members", "List, test and reconcile the HSMs of the cluster."),
+        "members": _Entry("_members", "members", "List, test, reconcile and add the HSMs of the cluster."),
         "principals": _Entry("_principals", "principals", "Make, list and change access keys and roles."),
         "keys": _Entry("_keys", "keys", "List, create and show keys; tell who may use them."),
         "root": _Entry("_root", "root", "Rotate the root KEK, watch it, and destroy old ones."),

@@ -35,7 +35,7 @@ _one_member = click.option("--member", default=None, metavar="NAME", help="Only 
 
 @click.group
 def members() -> None:
-    """List, test and reconcile the HSMs of the cluster."""
+    """List, test, reconcile and add the HSMs of the cluster."""
 
 
 @members.command("list")
