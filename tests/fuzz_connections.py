@@ -72,8 +72,11 @@ class Plan(NamedTuple):
         return f"{[piece.name for piece in self.pieces]}, {self.pace}, then {self.ending}"
 
 
-def make_plan(requests: Requests, rng: Random, number: int, *, is_long: bool, is_tls: bool) -> Plan:
-    """``is_long`` allows what takes longer than 20 seconds: idle connections, peers that take no answers."""
+def make_plan(
+    requests: Requests, rng: Random, number: int, *, may_stall: bool, is_long: bool, is_tls: bool
+) -> Plan:
+    """``may_stall`` allows peers that wait in the middle of a request until the server ends it, after ten seconds; ``is_long``
+    what takes longer than 20 seconds: idle connections, peers that take no answers."""
     makers = [requests.valid] * 6 + [requests.refused] * 2
     length = rng.choice([1, 1, 2, 3, 5, 8, 40])
     pieces = [rng.choice(makers)(rng, f"r{number:x}-{at}") for at in range(length)]
@@ -93,6 +96,8 @@ def make_plan(requests: Requests, rng: Random, number: int, *, is_long: bool, is
         ending = "half close"  # else most of the time would go into the ten seconds that a request may take
     if is_tls and ending == "half close":
         ending = "wait"
+    if not may_stall and pieces[-1].expect is Expect.CUT and ending not in ("half close", "reset"):
+        ending = "close"
     return Plan(pieces, pace, ending)
 
 

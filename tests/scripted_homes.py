@@ -116,7 +116,6 @@ def prepared(folder: Path, *changes: tuple[str, str]) -> Prepared:
 
 POINTS = (
     "before saving alpha=token-made",  # the token has its label and its security officer, and nobody noted it
-    "before saving alpha=user-set, beta=user-set",
     "copying the root KEK to member beta",  # one of them has a root
 )
 """Where the run that all tests here look at is cut off, one after the other."""
@@ -134,7 +133,7 @@ class Made(NamedTuple):
 
 @pytest.fixture(scope="session")
 def made_by_script(tmp_path_factory: pytest.TempPathFactory) -> Made:
-    """A home that init made, cut off three times on the way; to be looked at or copied, not changed."""
+    """A home that init made, cut off twice on the way; to be looked at or copied, not changed."""
     require_softhsm()
     ready = prepared(tmp_path_factory.mktemp("scripted"))
     killed = [ready.init_killed_at(point) for point in POINTS]

@@ -5,6 +5,7 @@ import signal
 import socket
 import sqlite3
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import botocore.exceptions
@@ -22,6 +23,14 @@ EX_CONFIG = 78
 @pytest.fixture
 def home(initialised_home: Path, tmp_path: Path) -> Home:
     return copy_home(initialised_home, tmp_path / "home")
+
+
+@pytest.fixture(scope="module")
+def served(initialised_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
+    """For what leaves a service as it was."""
+    with RunningService(copy_home(initialised_home, tmp_path_factory.mktemp("served") / "home")) as service:
+        service.start()
+        yield service
 
 
 def refuse_to_start(home: Home) -> tuple[int, str]:
@@ -136,47 +145,43 @@ def test_a_member_with_another_key_under_the_same_name_never_serves(home: Home) 
         assert not service.is_ready()
 
 
-def test_an_audit_log_that_cannot_grow_stops_the_service_from_answering_until_it_can(home: Home) -> None:
-    with RunningService(home) as service:
-        service.start()
-        kms = service.client()
-        key_id = kms.create_key()["KeyMetadata"]["KeyId"]
-        blob = kms.encrypt(KeyId=key_id, Plaintext=b"x")["CiphertextBlob"]
-        api = service.children()["api"]
-        # A limit on file sizes is the full disk that needs no disk: writes beyond it fail with EFBIG.
-        _, hard = resource.prlimit(api, resource.RLIMIT_FSIZE)
-        resource.prlimit(api, resource.RLIMIT_FSIZE, (64, hard))
-        for call in (lambda: kms.decrypt(CiphertextBlob=blob), kms.create_key, kms.list_keys):
-            with pytest.raises(botocore.exceptions.ClientError) as caught:
-                call()
-            assert caught.value.response["Error"]["Code"] == "KMSInternalException", (
-                caught.value.response,
-                service.log(),
-            )
-            assert "audit" in caught.value.response["Error"]["Message"].lower()
-        assert not service.is_ready()
-        resource.prlimit(api, resource.RLIMIT_FSIZE, (hard, hard))
-        deadline = time.monotonic() + 20
-        while not service.is_ready():
-            assert time.monotonic() < deadline, "the log did not heal"
-            time.sleep(0.1)
-        assert kms.decrypt(CiphertextBlob=blob)["Plaintext"] == b"x"
-        assert service.stop() == 0
-    verify_log(home.audit)
+def test_an_audit_log_that_cannot_grow_stops_the_service_from_answering_until_it_can(
+    served: RunningService,
+) -> None:
+    kms = served.client()
+    key_id = kms.create_key()["KeyMetadata"]["KeyId"]
+    blob = kms.encrypt(KeyId=key_id, Plaintext=b"x")["CiphertextBlob"]
+    api = served.children()["api"]
+    # A limit on file sizes is the full disk that needs no disk: writes beyond it fail with EFBIG.
+    _, hard = resource.prlimit(api, resource.RLIMIT_FSIZE)
+    resource.prlimit(api, resource.RLIMIT_FSIZE, (64, hard))
+    for call in (lambda: kms.decrypt(CiphertextBlob=blob), kms.create_key, kms.list_keys):
+        with pytest.raises(botocore.exceptions.ClientError) as caught:
+            call()
+        assert caught.value.response["Error"]["Code"] == "KMSInternalException", (
+            caught.value.response,
+            served.log(),
+        )
+        assert "audit" in caught.value.response["Error"]["Message"].lower()
+    assert not served.is_ready()
+    resource.prlimit(api, resource.RLIMIT_FSIZE, (hard, hard))
+    deadline = time.monotonic() + 20
+    while not served.is_ready():
+        assert time.monotonic() < deadline, "the log did not heal"
+        time.sleep(0.1)
+    assert kms.decrypt(CiphertextBlob=blob)["Plaintext"] == b"x"
+    verify_log(served.home.audit)
 
 
-def test_a_killed_api_process_comes_back_and_members_do_not_notice(home: Home) -> None:
-    with RunningService(home) as service:
-        service.start()
-        kms = service.client(attempts=5)
-        key_id = kms.create_key()["KeyMetadata"]["KeyId"]
-        before = service.children()
-        service.signal("api", signal.SIGKILL)
-        kms.encrypt(KeyId=key_id, Plaintext=b"x")
-        after = service.children()
-        assert after["api"] != before["api"]
-        assert after["alpha"] == before["alpha"]
-        assert service.stop() == 0
+def test_a_killed_api_process_comes_back_and_members_do_not_notice(served: RunningService) -> None:
+    kms = served.client(attempts=5)
+    key_id = kms.create_key()["KeyMetadata"]["KeyId"]
+    before = served.children()
+    served.signal("api", signal.SIGKILL)
+    kms.encrypt(KeyId=key_id, Plaintext=b"x")
+    after = served.children()
+    assert after["api"] != before["api"]
+    assert after["alpha"] == before["alpha"]
 
 
 def test_children_do_not_outlive_a_killed_main(home: Home) -> None:

@@ -27,9 +27,9 @@ pytestmark = pytest.mark.filterwarnings(
 )
 
 
-@pytest.fixture
-def service(initialised_home: Path, tmp_path: Path):
-    with RunningService(copy_home(initialised_home, tmp_path / "home")) as running:
+@pytest.fixture(scope="module")
+def service(initialised_home: Path, tmp_path_factory: pytest.TempPathFactory):
+    with RunningService(copy_home(initialised_home, tmp_path_factory.mktemp("domains") / "home")) as running:
         running.start()
         yield running
 
@@ -116,7 +116,6 @@ def test_a_rotation_killed_in_the_middle_is_finished_by_the_next_start_and_no_ke
     assert shown["replaces"] is None
     assert shown["n_keys"] >= len(made) - 1
     assert shown["n_keys"] == len(store.list_keys_in_domain(shown["domain_id"], after="", limit=10_000))
-    service.stop()
     verify_log(service.home.audit)
     ends = [
         entry

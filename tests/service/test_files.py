@@ -184,7 +184,7 @@ def _peak_mib(service: RunningService, arguments: list[object], *, size: int, fo
 
 
 def test_memory_does_not_grow_with_the_data(service: RunningService, tmp_path: Path) -> None:
-    _there_and_back_in_constant_memory(service, tmp_path, small=64 * MIB, large=512 * MIB)
+    _there_and_back_in_constant_memory(service, tmp_path, small=32 * MIB, large=256 * MIB)
 
 
 @pytest.mark.slow

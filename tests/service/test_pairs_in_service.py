@@ -10,13 +10,13 @@ from cryptography.hazmat.primitives.serialization import load_der_private_key, l
 
 from running_service import RunningService, copy_home
 
-_MAKERS = 4
+_MAKERS = 2
 MESSAGE = b"a message that is signed before and after"
 
 
-@pytest.fixture
-def service(initialised_home: Path, tmp_path: Path):
-    with RunningService(copy_home(initialised_home, tmp_path / "home")) as running:
+@pytest.fixture(scope="module")
+def service(initialised_home: Path, tmp_path_factory: pytest.TempPathFactory):
+    with RunningService(copy_home(initialised_home, tmp_path_factory.mktemp("pairs") / "home")) as running:
         running.start()
         yield running
 
