@@ -170,10 +170,9 @@ def test_threads_and_their_event_loops_share_a_log(open_log, directory):
         ]
 
 
-async def test_a_disk_that_does_not_answer_is_a_failure_that_refuses_what_comes_and_keeps_what_waits(
-    open_log, disk, directory
-):
-    clock = SettableClock(at=100.0)
+@pytest.fixture
+def hanging(disk):
+    """Have the disk hang in its next syncs. Returns what is set once it does, and what lets it go on."""
     entered, released = threading.Event(), threading.Event()
 
     def hang(call):
@@ -181,8 +180,33 @@ async def test_a_disk_that_does_not_answer_is_a_failure_that_refuses_what_comes_
             entered.set()
             released.wait(60)
 
-    log = open_log(clock=clock)
     disk.decide = hang
+    yield entered, released
+    released.set()
+
+
+async def test_that_a_slow_disk_is_back_is_told_though_nobody_comes_any_more(open_log, hanging):
+    clock = SettableClock(at=100.0)
+    entered, released = hanging
+    log = open_log(clock=clock)
+    written = asyncio.ensure_future(log.record("event", "written"))
+    await asyncio.to_thread(entered.wait, 5)
+    clock.at += 6
+    with pytest.raises(AuditUnavailableError, match="has not answered for 6 s"):
+        log.append("event", "refused")
+    released.set()
+    await written
+    async with asyncio.timeout(30):
+        while log.stats.entries < 2:  # the one that was written, and the one that tells
+            await asyncio.sleep(0.01)
+
+
+async def test_a_disk_that_does_not_answer_is_a_failure_that_refuses_what_comes_and_keeps_what_waits(
+    open_log, hanging, directory
+):
+    clock = SettableClock(at=100.0)
+    entered, released = hanging
+    log = open_log(clock=clock)
     written = asyncio.ensure_future(log.record("event", "written"))
     await asyncio.to_thread(entered.wait, 5)
     assert log.failure is None
