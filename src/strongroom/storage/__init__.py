@@ -25,6 +25,16 @@ What is SQLite's own is in ``_sqlite``; all else is SQL that PostgreSQL takes to
 """
 
 from strongroom.storage._access import GrantRecord, KeyPolicyRecord
+from strongroom.storage._backup_records import (
+    BackupRecord,
+    BackupSetRecord,
+    BackupSetState,
+    BackupState,
+    BackupTransportRecord,
+    CeremonyRecord,
+    CustodianRecord,
+    CustodianState,
+)
 from strongroom.storage._ciphertext_table import CiphertextRow, CiphertextTable, has_password
 from strongroom.storage._custody_records import (
     ApprovalRecord,
@@ -67,9 +77,17 @@ __all__ = [
     "ApprovalRecord",
     "ApprovalSignatureRecord",
     "ApprovalState",
+    "BackupRecord",
+    "BackupSetRecord",
+    "BackupSetState",
+    "BackupState",
+    "BackupTransportRecord",
+    "CeremonyRecord",
     "CiphertextRow",
     "CiphertextTable",
     "CopyState",
+    "CustodianRecord",
+    "CustodianState",
     "CustodyDocumentRecord",
     "DomainRecord",
     "DuplicateError",

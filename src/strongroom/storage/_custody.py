@@ -4,13 +4,12 @@ Nothing here is believed: whoever acts verifies the documents from the genesis o
 that each thing is there once: one document in each place of the chain, one signature of an officer on a request, one claim.
 """
 
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import Executable, Table, bindparam, func, insert, or_, select, update
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import bindparam, func, or_, select, update
 
 from strongroom.core import StorageError
+from strongroom.storage._changes import Changes
 from strongroom.storage._custody_records import (
     ApprovalRecord,
     ApprovalSignatureRecord,
@@ -19,7 +18,6 @@ from strongroom.storage._custody_records import (
     SignatureKind,
     StandingUseRecord,
 )
-from strongroom.storage._errors import translated
 from strongroom.storage._queries import AnyRow, Queries
 from strongroom.storage._schema_custody import (
     approval_signatures,
@@ -84,10 +82,6 @@ _USES: Final = (
 _USE: Final = select(standing_uses).where(
     standing_uses.c.request_id == bindparam("request_id"), standing_uses.c.number == bindparam("number")
 )
-_INSERTS: Final = {
-    table.name: insert(table).values({column.name: bindparam(column.name) for column in table.columns})
-    for table in (custody_documents, approvals, approval_signatures, standing_uses)
-}
 _MOVE: Final = (
     update(approvals)
     .where(approvals.c.id == bindparam("of_id"), approvals.c.state == bindparam("was"))
@@ -173,7 +167,7 @@ class CustodyReads(Queries):
         return None if row is None else StandingUseRecord(*row)
 
 
-class CustodyWrites(CustodyReads):
+class CustodyWrites(CustodyReads, Changes):
     """See ``Transaction``, which has them."""
 
     def append_custody_document(self, record: CustodyDocumentRecord) -> None:
@@ -231,15 +225,6 @@ class CustodyWrites(CustodyReads):
     def _moved(self, approval_id: str, was: ApprovalState, state: ApprovalState, by: str) -> bool:
         values = {"of_id": approval_id, "was": was.value, "new_state": state.value}
         return self._changed(_MOVE, {**values, "new_executed_at": None, "new_ended_by": by}) == 1
-
-    def _add(self, table: Table, record: tuple[Any, ...]) -> None:
-        self._changed(_INSERTS[table.name], dict(zip(table.columns.keys(), record, strict=True)))
-
-    def _changed(self, statement: Executable, values: Mapping[str, object]) -> int:
-        try:
-            return self._connection.execute(statement, dict(values)).rowcount
-        except SQLAlchemyError as error:
-            raise translated(error) from error
 
 
 def _bytes(value: object) -> bytes:

@@ -6,7 +6,9 @@ from sqlalchemy import bindparam, func, select
 
 from strongroom.core import KeyState, TransportKind
 from strongroom.storage._access import AccessReads
+from strongroom.storage._backups import BackupReads
 from strongroom.storage._cryptoperiods import CryptoperiodReads
+from strongroom.storage._custodians import CustodianReads
 from strongroom.storage._custody import CustodyReads
 from strongroom.storage._domains import DomainReads
 from strongroom.storage._hsm_key_reads import HsmKeyReads
@@ -100,6 +102,8 @@ class Reader(
     CryptoperiodReads,
     InventoryReads,
     CustodyReads,
+    BackupReads,
+    CustodianReads,
 ):
     """Looks at records, changes none. One thread at a time; every method raises StorageError on failure.
 

@@ -25,7 +25,7 @@ from sqlalchemy import (
     text,
 )
 
-REVISIONS: Final = tuple(f"{number:04}" for number in range(1, 14))
+REVISIONS: Final = tuple(f"{number:04}" for number in range(1, 15))
 """Every revision this software knows, oldest first; the last one is what it works with."""
 
 metadata: Final = MetaData()

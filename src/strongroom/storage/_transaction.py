@@ -7,7 +7,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from strongroom.core import StorageError
 from strongroom.storage._access import AccessWrites
+from strongroom.storage._backups import BackupWrites
 from strongroom.storage._cryptoperiods import CryptoperiodWrites
+from strongroom.storage._custodians import CustodianWrites
 from strongroom.storage._custody import CustodyWrites
 from strongroom.storage._domains import DomainWrites
 from strongroom.storage._errors import translated
@@ -101,6 +103,8 @@ class Transaction(
     CryptoperiodWrites,
     InventoryWrites,
     CustodyWrites,
+    BackupWrites,
+    CustodianWrites,
 ):
     """Reads and writes of one piece of work; what it reads includes what it wrote.
 
