@@ -16,7 +16,7 @@ from strongroom.hsm.cryptoki import (
     TokenInfo,
     UserType,
 )
-from strongroom.runtime import _pin_changing
+from strongroom.runtime import _pin_change_files, _pin_changing
 from strongroom.runtime._pin_changing import PinChanging
 from strongroom.testing import RecordingEvents
 from strongroom.wiring import pin_work
@@ -215,7 +215,7 @@ def killable_writes(fate, *more):
     """Have every durable write of a change be a step that may be the last, before it or after it. ``more``: modules and names."""
     before = [
         (module, name, getattr(module, name))
-        for module, name in ((_pin_changing, "write_change"), (_pin_changing, "write_sealed_pin"), (pin_work, "write_change"), *more)
+        for module, name in ((_pin_change_files, "write_change"), (_pin_changing, "write_sealed_pin"), (pin_work, "write_change"), *more)
     ]  # fmt: skip
 
     def killable(name, write):

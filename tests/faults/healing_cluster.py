@@ -37,7 +37,7 @@ from strongroom.hsm.cluster import (
     WorkerEntry,
     prove_use,
 )
-from strongroom.runtime import _keeper
+from strongroom.runtime import _restart_pauses
 from strongroom.runtime._keeper import MemberKeeper
 from strongroom.runtime._watch import StartedWorker
 from strongroom.storage import Store, Transaction
@@ -60,7 +60,7 @@ def impatient_keepers() -> Iterator[None]:
     """Between two starts of a worker a keeper takes up to 15 s; where a test loses members all the time, that is all
     that would be seen."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_keeper, "_LONGEST_PAUSE_S", _LONGEST_PAUSE_S)
+        patch.setattr(_restart_pauses, "_LONGEST_PAUSE_S", _LONGEST_PAUSE_S)
         yield
 
 

@@ -21,6 +21,7 @@ from strongroom.hsm.cluster import SERVING, MemberState, RemoteMember, Suspicion
 from strongroom.hsm.wire import Pong
 from strongroom.runtime._failure import as_failure
 from strongroom.runtime._lives import Life, Lives
+from strongroom.runtime._restart_pauses import RestartPauses
 from strongroom.runtime._standing import Standing
 from strongroom.runtime._tally import MemberTally
 from strongroom.runtime._watch import Prove, StartedWorker, WorkerWatch
@@ -28,10 +29,6 @@ from strongroom.wiring.exposition import MemberCounts
 
 T = TypeVar("T")
 
-_FIRST_PAUSE_S = 0.05
-_LONGEST_PAUSE_S = 15.0
-_LONGEST_PAUSE_ALONE_S = 2.0
-"""Between two starts while no member serves at all: then nothing is worth waiting for."""
 _LIVED_WELL_S = 30.0
 _GRACE_S = 1.0
 _MISMATCHES_TO_STOP = 2
@@ -72,8 +69,7 @@ class MemberKeeper:
         self._events = events
         self._clock = clock
         self._priority = priority
-        self._is_needed = is_needed
-        self._hurried = asyncio.Event()
+        self._pauses = RestartPauses(is_needed)
         self._standing = Standing(clock)
         self._generation = 0
         self._lives = Lives(name, start=start, check=check, clock=clock)
@@ -122,7 +118,7 @@ class MemberKeeper:
 
     async def run(self) -> None:
         """Keep the worker alive until cancelled, or until only a person can help."""
-        pause_s = _FIRST_PAUSE_S
+        self._pauses.begin()
         try:
             while True:
                 try:
@@ -132,27 +128,13 @@ class MemberKeeper:
                     await self._discard()
                     if is_final:
                         return
-                lived_well = self._tally.served_s > _LIVED_WELL_S
-                pause_s = _FIRST_PAUSE_S if lived_well else min(pause_s * 2, _LONGEST_PAUSE_S)
-                await self._pause(pause_s)
+                await self._pauses.wait(lived_well=self._tally.served_s > _LIVED_WELL_S)
         finally:
             await self._discard(grace_s=_GRACE_S)
 
     def hurry(self) -> None:
         """No member serves: do not wait long for another try."""
-        self._hurried.set()
-
-    async def _pause(self, pause_s: float) -> None:
-        self._hurried.clear()
-        if self._is_needed():
-            pause_s = min(pause_s, _LONGEST_PAUSE_ALONE_S)
-        slept = asyncio.ensure_future(asyncio.sleep(pause_s))
-        hurried = asyncio.ensure_future(self._hurried.wait())
-        try:
-            await asyncio.wait({slept, hurried}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            slept.cancel()
-            hurried.cancel()
+        self._pauses.hurry()
 
     async def _live(self) -> None:
         """Workers that hand over to one another, until one fails. Raises what it failed of."""

@@ -6,8 +6,8 @@ whatever ended the process that began it, and a member that was away catches up 
 """
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Mapping
-from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -18,31 +18,25 @@ from strongroom.core import (
     ApprovalRequiredError,
     AuditUnavailableError,
     Clock,
-    ConfigError,
     EventSink,
     HsmError,
     MemberFailedError,
     PinRefusedError,
     Secret,
     StrongroomError,
-    random_bytes,
 )
 from strongroom.hsm.token import load_profile
+from strongroom.runtime._pin_change_files import PinChangeFiles
 from strongroom.wiring.bootstrap import ApprovedChange, MemberBootstrap, MemberMode
 from strongroom.wiring.home import restore_runtime_folder
-from strongroom.wiring.pin_attempts import PinAttemptFile
 from strongroom.wiring.pin_changes import (
     NextStep,
     PinChange,
     PinTries,
     in_words,
     next_step,
-    read_change,
-    record_name,
-    write_change,
 )
-from strongroom.wiring.pin_making import generate_pin
-from strongroom.wiring.pin_refusals import SaltedPin, refuse_known_pin, remember_refused_pin
+from strongroom.wiring.pin_refusals import remember_refused_pin
 from strongroom.wiring.pin_sealing import (
     PinBinding,
     read_pin,
@@ -86,6 +80,7 @@ class PinChanging:
         """``audit`` is told of each end of a change, if there is one."""
         self._approved = approved
         self._home = home
+        self._files = PinChangeFiles(home, pins, clock=clock)
         self._pins = pins
         self._events = events
         self._clock = clock
@@ -114,7 +109,7 @@ class PinChanging:
 
     def change_of(self, member: MemberConfig) -> PinChange | None:
         """Return the record of the member's last change. Raises PinRecordError."""
-        return read_change(self._path(member))
+        return self._files.read(member)
 
     async def begin(self, member: MemberConfig, *, asked_by: str, approval: str = "") -> PinChange:
         """Make a new PIN and store it as the pending one, on disk; a change that is under way already is returned.
@@ -126,7 +121,8 @@ class PinChanging:
             change = self.change_of(member)
             if change is not None and not change.has_ended:
                 return change
-            return await asyncio.to_thread(self._begin, member, asked_by, approval)
+            self.require_changeable(member)
+            return await asyncio.to_thread(self._files.begin, member, asked_by=asked_by, approval=approval)
 
     def require_changeable(self, member: MemberConfig) -> None:
         """Raise PinRotationError when this PIN is not changed by Strongroom."""
@@ -141,34 +137,6 @@ class PinChanging:
                 f"the PIN of member {member.name} is not sealed, so Strongroom does not change it",
                 next_step="seal it: strongroom pin seal",
             )
-
-    def _begin(self, member: MemberConfig, asked_by: str, approval: str) -> PinChange:
-        self.require_changeable(member)
-        old = read_pin(member, self._home, self._pins)
-        try:
-            refuse_known_pin(self._home, member, old)
-            serial, label = member.token_serial, member.token_label
-            attempts = PinAttemptFile(
-                self._home.pin_attempts / member.name,
-                self._home.pin_refused / member.name,
-                not_kept=lambda _cause: None,
-                token_serial=serial,
-                token_label=label,
-            )
-            change = PinChange(
-                change_id=random_bytes(8).hex(),
-                member=member.name,
-                started_at=self._clock.now(),
-                asked_by=asked_by,
-                approval=approval,
-                replaced=SaltedPin.of(old, token_serial=serial, token_label=label).to_text(),
-                sealed=self._new_sealed(member, old),
-                old=PinTries(unknown=attempts.unknown_tries(old)),
-            )
-        finally:
-            old.zeroize()
-        self._write(member, change)
-        return change
 
     def _is_under_way(self, member: MemberConfig) -> bool:
         change = self.change_of(member)
@@ -199,7 +167,7 @@ class PinChanging:
             case NextStep.ADOPT:
                 await self._adopt(member, change)
             case NextStep.REPLACE:
-                await asyncio.to_thread(self._replace, member, change)
+                await asyncio.to_thread(self._files.replace, member, change)
             case NextStep.GIVE_UP:
                 await self._give_up(member, change)
             case _:
@@ -225,7 +193,7 @@ class PinChanging:
     def _bootstrap(self, mode: MemberMode, member: MemberConfig, change: PinChange) -> MemberBootstrap:
         key = sealing_key(self._pins, self._home)
         new = key.open(change.sealed.encode(), PinBinding.of(member))
-        old = key.open(read_sealed_pin(self._stored(member)), PinBinding.of(member))
+        old = key.open(read_sealed_pin(self._files.stored(member)), PinBinding.of(member))
         try:
             sends, sets = (old, new) if mode == "change-pin" else (new, None)
             return member_bootstrap(
@@ -245,7 +213,7 @@ class PinChanging:
     async def _adopt(self, member: MemberConfig, change: PinChange) -> None:
         """Store the new PIN as the current one, which overwrites the old one; only then the change is done."""
         try:
-            write_sealed_pin(self._stored(member), change.sealed.encode())
+            write_sealed_pin(self._files.stored(member), change.sealed.encode())
         except OSError as error:
             raise MemberFailedError(
                 f"the new PIN of member {member.name} cannot be stored: {error.strerror}",
@@ -261,15 +229,7 @@ class PinChanging:
             new=PinTries(),
         )
         await self._tell_end(done)
-        self._write(member, done)
-
-    def _replace(self, member: MemberConfig, change: PinChange) -> None:
-        old = sealing_key(self._pins, self._home).open(
-            read_sealed_pin(self._stored(member)), PinBinding.of(member)
-        )
-        sealed = self._new_sealed(member, old)
-        old.zeroize()
-        self._write(member, msgspec.structs.replace(change, phase="pending", sealed=sealed, new=PinTries()))
+        self._files.write(member, done)
 
     async def _give_up(self, member: MemberConfig, change: PinChange) -> None:
         """The present PIN is wrong: have it remembered, so that it is not sent again, and forget the new one."""
@@ -288,7 +248,7 @@ class PinChanging:
             ended_at=self._clock.now(),
         )
         await self._tell_end(failed)
-        self._write(member, failed)
+        self._files.write(member, failed)
 
     async def _tell_end(self, change: PinChange) -> None:
         fields = {"member": change.member, "role": change.role, "change": change.change_id}
@@ -311,38 +271,8 @@ class PinChanging:
         self._events.emit(
             "pin.change_has_trouble", member=member.name, change=change.change_id, cause=error.message
         )
-        try:
-            write_change(self._path(member), msgspec.structs.replace(change, trouble=in_words(str(error))))
-        except OSError:
-            return  # what is not known is only why it does not go on
-
-    def _new_sealed(self, member: MemberConfig, old: Secret) -> str:
-        new = generate_pin(load_profile(member.profile, member.profile_changes), old)
-        try:
-            key = sealing_key(self._pins, self._home)
-            return key.seal(new, PinBinding.of(member), at=self._clock.now()).decode()
-        finally:
-            new.zeroize()
-
-    def _write(self, member: MemberConfig, change: PinChange) -> None:
-        try:
-            write_change(self._path(member), change)
-        except OSError as error:
-            raise MemberFailedError(
-                f"the change of the PIN of member {member.name} cannot be noted: {error.strerror}",
-                next_step="look at the disk of the home: free space, owner and mode of the folder",
-            ) from error
+        with contextlib.suppress(MemberFailedError):  # what is not known is only why it does not go on
+            self._files.write(member, msgspec.structs.replace(change, trouble=in_words(str(error))))
 
     def _turn(self, member: MemberConfig) -> asyncio.Lock:
         return self._turns.setdefault(member.name, asyncio.Lock())
-
-    def _path(self, member: MemberConfig) -> Path:
-        return self._home.pin_changes / record_name(member.name, "user")
-
-    def _stored(self, member: MemberConfig) -> Path:
-        if member.pin.sealed is None:
-            raise ConfigError(
-                f"the PIN of member {member.name} was sealed when its change began, and is not any more",
-                next_step="have the configuration name the sealed file again",
-            )
-        return self._home.root / member.pin.sealed

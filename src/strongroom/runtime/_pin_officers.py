@@ -152,12 +152,9 @@ class OfficerPins:
         if earlier is not None:  # whichever PIN it was, the token may have counted it
             old = PinTries(unknown=min(_MOST_COUNTED, earlier.old.unknown + earlier.new.unknown))
             refusals = earlier.refusals
-        name = f"{member.name}.so.{change_id}.age"
-        deliver(
-            pin_letter(new, PinBinding.of(member, "so"), at=self._clock.now()),
-            recipients,
-            self._home.root / DELIVERIES / name,
-        )
+        delivery = f"{DELIVERIES}/{member.name}.so.{change_id}.age"
+        letter = pin_letter(new, PinBinding.of(member, "so"), at=self._clock.now())
+        deliver(letter, recipients, self._home.root / delivery)
         change = PinChange(
             change_id=change_id,
             member=member.name,
@@ -168,7 +165,7 @@ class OfficerPins:
             approval=approval,
             replaced=self._salted(member, present),
             introduced=self._salted(member, new),
-            delivery=f"{DELIVERIES}/{name}",
+            delivery=delivery,
             old=old,
             refusals=refusals,
         )

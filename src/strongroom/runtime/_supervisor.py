@@ -1,6 +1,7 @@
 """All members together: their keepers, the table that is published, and the check of a member before it serves."""
 
 import asyncio
+from functools import partial
 from pathlib import Path
 
 from strongroom.config import Config, Home, MemberConfig
@@ -14,7 +15,6 @@ from strongroom.core import (
     MemberFailedError,
     PinRefusedError,
     RootId,
-    Secret,
     StrongroomError,
 )
 from strongroom.hsm.cluster import (
@@ -36,18 +36,13 @@ from strongroom.runtime._custody_telling import WorkerDoor
 from strongroom.runtime._keeper import MemberKeeper
 from strongroom.runtime._pin_changing import PinChanging
 from strongroom.runtime._reconciling import Reconciling
-from strongroom.runtime._watch import StartedWorker
+from strongroom.runtime._worker_starts import WorkerStarts
 from strongroom.storage import RootRecord, Store
 from strongroom.wiring.exposition import supervisor_metrics
 from strongroom.wiring.home import restore_runtime_folder
 from strongroom.wiring.members_door import MembersAnswer, MembersRequest
-from strongroom.wiring.pin_refusals import refuse_known_pin, remember_refused_pin
 from strongroom.wiring.workers import (
-    Child,
     admin_path_beside,
-    member_bootstrap,
-    member_environment,
-    start_member,
 )
 
 _CHECK_LIMIT_S = 20.0
@@ -70,13 +65,17 @@ class Supervisor:
     ) -> None:
         """``pins`` gives each worker its PIN, once what is to be done about the PIN was done."""
         self._home = home
-        self._is_fips = config.policy.fips
-        self._pins = pins or PinChanging(home, config.pins, events=events, clock=clock)
+        self._starts = WorkerStarts(
+            home,
+            pins or PinChanging(home, config.pins, events=events, clock=clock),
+            # All roots of a cluster have one; a worker refuses every other.
+            wrap_algorithm=roots[-1].wrap_algorithm if roots else None,
+            approved_only=config.policy.fips,
+            events=events,
+        )
         self._first_roots = roots
         self._store: Store | None = None
         self._custody: CustodyKeeping | None = None
-        # All roots of a cluster have one; a worker refuses every other.
-        self._wrap_algorithm = roots[-1].wrap_algorithm if roots else None
         self._events = events
         self._clock = clock
         self._version = 0
@@ -152,16 +151,9 @@ class Supervisor:
         self.control.close()
 
     def _keeper(self, member: MemberConfig) -> MemberKeeper:
-        async def start(generation: int) -> StartedWorker:
-            pin = await self._pins.ready_pin(member)
-            try:
-                return await self._start(member, pin, generation)
-            finally:
-                pin.zeroize()
-
         return MemberKeeper(
             member.name,
-            start=start,
+            start=partial(self._starts.start, member),
             check=self._check,
             prove=self._prove,
             changed=self._publish,
@@ -170,43 +162,6 @@ class Supervisor:
             priority=member.priority,
             is_needed=self._nobody_serves,
         )
-
-    async def _start(self, member: MemberConfig, pin: Secret, generation: int) -> StartedWorker:
-        refuse_known_pin(self._home, member, pin)
-        sockets = restore_runtime_folder(self._home)
-        bootstrap = member_bootstrap(
-            member,
-            self._home,
-            "serve",
-            pin=pin.reveal(),
-            sockets=sockets,
-            generation=generation,
-            wrap_algorithm=self._wrap_algorithm,
-            approved_only=self._is_fips,
-        )
-        try:
-            child = await start_member(bootstrap, member_environment(member, self._home))
-        except PinRefusedError:
-            self._remember(member, pin)
-            raise
-        self._tell_protections(member, child)
-        return StartedWorker(child, bootstrap.use_path)
-
-    def _remember(self, member: MemberConfig, pin: Secret) -> None:
-        """See that a restart of main does not try a refused PIN again, before anybody is told of the refusal.
-
-        Mostly the worker has seen to it.
-        """
-        if (self._home.pin_refused / member.name).exists():
-            return
-        try:
-            remember_refused_pin(self._home, member, pin)
-        except OSError as error:
-            self._events.emit("pin.refusal_not_kept", member=member.name, cause=error.strerror)
-
-    def _tell_protections(self, member: MemberConfig, child: Child) -> None:
-        for refused in child.started.protections:
-            self._events.emit("worker.unprotected", member=member.name, what=refused)
 
     async def _check(self, member: RemoteMember) -> None:
         """Prove that a member holds every root and works with it; then compare it with one that serves.

@@ -9,7 +9,7 @@ import pytest
 from fakes_runtime import KeptMember
 from strongroom.hsm.cluster import RemoteMember
 from strongroom.hsm.wire import FrameServer
-from strongroom.runtime import _keeper, _watch
+from strongroom.runtime import _restart_pauses, _watch
 
 PATIENT_S = 60.0
 """What a worker that is well may take to answer: this process may stand still for seconds. Who tests silence says less."""
@@ -32,7 +32,7 @@ async def kept(short_folder, monkeypatch):
         "_PROOF_LIMIT_S": PATIENT_S,
     }.items():
         monkeypatch.setattr(_watch, name, seconds)
-    monkeypatch.setattr(_keeper, "_FIRST_PAUSE_S", 0.002)
+    monkeypatch.setattr(_restart_pauses, "_FIRST_PAUSE_S", 0.002)
     made = KeptMember(short_folder)
 
     async def ping(member, *, deadline):

@@ -17,7 +17,7 @@ from strongroom.core import (
     TokenNotFoundError,
 )
 from strongroom.hsm.cluster import MemberState
-from strongroom.runtime import _keeper
+from strongroom.runtime import _restart_pauses
 
 STARTING, RECONCILING, ACTIVE = MemberState.STARTING, MemberState.RECONCILING, MemberState.ACTIVE
 EJECTED, STOPPED = MemberState.EJECTED, MemberState.STOPPED
@@ -26,8 +26,8 @@ EJECTED, STOPPED = MemberState.EJECTED, MemberState.STOPPED
 @pytest.fixture
 def pauses(monkeypatch):
     recorded = RecordedPauses()
-    monkeypatch.setattr(_keeper, "asyncio", recorded)
-    monkeypatch.setattr(_keeper, "_FIRST_PAUSE_S", 0.05)
+    monkeypatch.setattr(_restart_pauses, "asyncio", recorded)
+    monkeypatch.setattr(_restart_pauses, "_FIRST_PAUSE_S", 0.05)
     return recorded.pauses
 
 
@@ -227,7 +227,7 @@ async def test_stopping_ends_the_worker_in_every_phase(kept, silent, monkeypatch
     elif phase == "reconciling":
         kept.hold_check.clear()
     elif phase == "pausing":
-        monkeypatch.setattr(_keeper, "_FIRST_PAUSE_S", 60.0)
+        monkeypatch.setattr(_restart_pauses, "_FIRST_PAUSE_S", 60.0)
         kept.check_errors.append(MemberFailedError("no"))
     kept.run()
     reached = {"starting": STARTING, "reconciling": RECONCILING, "pausing": EJECTED}.get(phase, ACTIVE)

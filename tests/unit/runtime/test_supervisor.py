@@ -21,7 +21,7 @@ from strongroom.core import (
     TokenNotFoundError,
 )
 from strongroom.hsm.cluster import MemberState
-from strongroom.runtime import _keeper, _supervisor, _watch
+from strongroom.runtime import _restart_pauses, _supervisor, _watch, _worker_starts
 from strongroom.runtime._supervisor import Supervisor
 from strongroom.testing import FakeHsm
 
@@ -38,8 +38,8 @@ async def cluster(short_folder, tmp_path, monkeypatch):
         (home.pins / name).write_text(f"pin-of-{name}\n")
         (home.pins / name).chmod(0o400)
     made = Cluster(short_folder, home)
-    monkeypatch.setattr(_supervisor, "start_member", made.start_member)
-    monkeypatch.setattr(_keeper, "_FIRST_PAUSE_S", 0.005)
+    monkeypatch.setattr(_worker_starts, "start_member", made.start_member)
+    monkeypatch.setattr(_restart_pauses, "_FIRST_PAUSE_S", 0.005)
     monkeypatch.setattr(_watch, "_PING_EVERY_S", 0.05)
     yield made
     await made.stop()
@@ -256,7 +256,7 @@ async def test_a_marker_that_cannot_be_written_is_told_and_the_member_stopped_al
     def full_disk(*_args):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(_supervisor, "remember_refused_pin", full_disk)
+    monkeypatch.setattr(_worker_starts, "remember_refused_pin", full_disk)
     cluster.start_errors = {"hsm-a": PinRefusedError("CKR_PIN_INCORRECT")}
     await cluster.start()
     await cluster.reaches(hsm_a=STOPPED, hsm_b=ACTIVE)

@@ -197,7 +197,7 @@ async def test_the_length_of_an_outage_is_told(kept):
 
 async def test_while_no_member_serves_nobody_waits_long_for_another_try(kept, monkeypatch):
     kept.start_errors.extend(MemberFailedError("no") for _ in range(14))
-    kept.keeper._is_needed = lambda: True
+    kept.keeper._pauses._is_needed = lambda: True
     slept = []
 
     async def sleep(seconds, real=asyncio.sleep):
