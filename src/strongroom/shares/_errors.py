@@ -44,7 +44,7 @@ class ShareLengthError(ShareError):
 
     def __init__(self, found: int) -> None:
         super().__init__(
-            f"a share has 33 words (20 for a secret of 128 bits), this one {found}",
+            f"a share has 33 words (20 where the secret has 128 bits), this one has {found}",
             next_step="look for a word that was left out or typed twice",
         )
         self.found = found
@@ -71,11 +71,11 @@ class ShareFormatError(ShareError):
 
 
 class TooFewSharesError(ShareError):
-    """More are needed. ``have`` and ``need`` count shares; groups where a set has more than one."""
+    """More are needed. ``have`` and ``need`` count shares; complete groups where a set has more than one."""
 
     def __init__(self, have: int, need: int, *, of: str = "shares") -> None:
         super().__init__(
-            f"{have} {of} are not enough: {need} are needed",
+            f"{need} {of} are needed, and there {'is' if have == 1 else 'are'} {have or 'none'}",
             next_step=f"bring {need - have} more of the same set",
         )
         self.have = have
@@ -110,7 +110,7 @@ class ForeignShareError(ShareError):
         which = " and ".join(_nth(position) for position in positions)
         super().__init__(
             f"the {which} of the shares {'is' if len(positions) == 1 else 'are'} of another set: {what}",
-            next_step="the first two words of all shares of a set are the same ones",
+            next_step="all shares of a set begin with the same two words",
         )
         self.positions = positions
 

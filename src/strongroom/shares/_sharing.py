@@ -24,7 +24,14 @@ from strongroom.shares._share import MAX_SHARES, MIN_VALUE_BYTES, SetParameters,
 _SECRET_AT: Final = 255
 _DIGEST_AT: Final = 254
 _DIGEST_BYTES: Final = 4
-_IDENTIFIER_BITS: Final = 15
+_COMMON: Final[Mapping[str, str]] = {
+    "set_identifier": "it begins with other words",
+    "is_extendable": "it is encrypted under its passphrase in another way",
+    "iteration_exponent": "its number of iterations is another one",
+    "group_threshold": "it says that another number of groups is needed",
+    "group_count": "it says that there is another number of groups",
+}
+"""What all shares of a set have in common, and what is said of one that has something else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +98,8 @@ def combine(shares: Sequence[Share], *, passphrase: bytes = b"") -> Secret:
     """
     if not shares:
         raise TooFewSharesError(0, 2)
-    _refuse_foreign([share.set_parameters for share in shares], "its identifier is another one")
+    for name, what in _COMMON.items():
+        _refuse_foreign([getattr(share.set_parameters, name) for share in shares], what)
     _refuse_foreign([len(share.value) for share in shares], "its secret has another length")
     groups = _by_group(shares)
     parameters = shares[0].set_parameters
@@ -192,4 +200,4 @@ def _too_few(groups: Mapping[int, Sequence[Share]], parameters: SetParameters) -
         (members,) = groups.values()
         return TooFewSharesError(len(members), members[0].threshold)
     whole = sum(len(members) >= members[0].threshold for members in groups.values())
-    return TooFewSharesError(whole, parameters.group_threshold, of="complete groups of shares")
+    return TooFewSharesError(whole, parameters.group_threshold, of="complete groups")
