@@ -28,6 +28,7 @@ brings the cipher. What an HSM encrypts, it only puts into the layout.
 
 from strongroom.envelope._binding import (
     aad_for,
+    backup_snapshot_binding,
     credential_binding,
     data_binding,
     domain_kek_binding,
@@ -85,6 +86,7 @@ __all__ = [
     "TruncatedMessageError",
     "Xaes256Gcm",
     "aad_for",
+    "backup_snapshot_binding",
     "credential_binding",
     "data_binding",
     "data_header",

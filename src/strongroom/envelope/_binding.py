@@ -51,6 +51,11 @@ def root_canary_binding(root_id: bytes) -> bytes:
     return encode_fields("strongroom root canary v1", (_id(root_id),))
 
 
+def backup_snapshot_binding(backup_id: bytes) -> bytes:
+    """Bind the key of a backup's snapshot to the backup id (16 bytes)."""
+    return encode_fields("strongroom backup snapshot v1", (_id(backup_id),))
+
+
 def aad_for(
     purpose: Purpose,
     algorithm: WrapAlgorithm,

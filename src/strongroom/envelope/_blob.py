@@ -32,6 +32,8 @@ class Purpose(IntEnum):
     """The private half of a key to wrap imported material under, under the domain KEK of the key that it is for."""
     IMPORT_DIGEST_KEY = 8
     """The key by which imported material is recognised, under a domain KEK."""
+    SNAPSHOT_KEY = 9
+    """The key of a backup's snapshot of the database, under a root KEK, wrapped inside an HSM."""
 
 
 class _Shape(NamedTuple):
@@ -69,6 +71,7 @@ _FITTING: Final = (
     *((purpose, WrapAlgorithm.HSM_AES_CBC_HMAC, _CBC_HMAC) for purpose in _BY_HSM),
     *((purpose, WrapAlgorithm.HSM_RSA_OAEP, _OAEP) for purpose in _BY_HSM),
     *((purpose, WrapAlgorithm.XAES_256_GCM, _XAES) for purpose in _BY_SOFTWARE),
+    (Purpose.SNAPSHOT_KEY, WrapAlgorithm.HSM_AES_GCM, _GCM),  # other roots cannot be backed up
     (Purpose.DATA, WrapAlgorithm.HSM_AES_GCM, _GCM),  # under a key that is inside HSMs itself
 )
 _KNOWN: Final = {(int(row[0]), int(row[1])): row for row in _FITTING}

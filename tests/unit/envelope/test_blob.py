@@ -25,7 +25,7 @@ def shapes(purposes, algorithm, *, iv, ciphertext=LENGTHS, tag=16):
 
 combinations = st.one_of(
     shapes(SOFTWARE, WrapAlgorithm.XAES_256_GCM, iv=st.just(24)),
-    shapes(HSM, WrapAlgorithm.HSM_AES_GCM, iv=st.sampled_from((12, 16))),
+    shapes((*HSM, Purpose.SNAPSHOT_KEY), WrapAlgorithm.HSM_AES_GCM, iv=st.sampled_from((12, 16))),
     shapes(HSM, WrapAlgorithm.HSM_AES_CBC_HMAC, iv=st.just(16), ciphertext=BLOCKS, tag=32),
     shapes(HSM, WrapAlgorithm.HSM_RSA_OAEP, iv=st.just(1), ciphertext=MODULI, tag=0),
 )

@@ -1,0 +1,154 @@
+"""A bundle is read as it was written, and whatever is wrong with one is told for what it is."""
+
+import hashlib
+import io
+from pathlib import Path
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from backup_documents import (
+    FILES,
+    SNAPSHOT_KEY,
+    MadeBundle,
+    SoftwareSigner,
+    a_bundle,
+    a_set,
+    wrapped_snapshot_key,
+)
+from strongroom.backup import (
+    MAGIC,
+    AlteredBundleError,
+    BackupError,
+    BundlePart,
+    NewerBundleError,
+    NotABundleError,
+    TruncatedBundleError,
+    WrongSetError,
+    decrypt_snapshot,
+    read_bundle,
+    snapshot_key_blob,
+    verify_bundle,
+    write_bundle,
+)
+from strongroom.core import Secret
+
+SIGNER = SoftwareSigner()
+MADE = a_bundle(SIGNER)
+
+
+def verify(data: bytes, made: MadeBundle = MADE) -> None:
+    verify_bundle(io.BytesIO(data), made.backup_set)
+
+
+def test_a_bundle_is_read_as_it_was_written() -> None:
+    bundle = verify_bundle(io.BytesIO(MADE.data), MADE.backup_set)
+    assert bundle.manifest == MADE.manifest
+    assert bundle.snapshot_at == MADE.snapshot_at
+
+
+def test_what_is_written_has_the_hash_that_is_returned() -> None:
+    out = io.BytesIO()
+    assert write_bundle(out, b"{}", b"s", [b"a", b"b"]) == hashlib.sha256(out.getvalue()).hexdigest()
+
+
+def test_the_snapshot_gives_the_files_back(tmp_path: Path) -> None:
+    file = io.BytesIO(MADE.data)
+    written = decrypt_snapshot(
+        file, MADE.manifest, Secret(SNAPSHOT_KEY), tmp_path, begins_at=MADE.snapshot_at
+    )
+    assert {name: path.read_bytes() for name, path in written.items()} == FILES
+    assert {path.stat().st_mode & 0o777 for path in written.values()} == {0o600}
+    assert snapshot_key_blob(file, MADE.manifest, begins_at=MADE.snapshot_at) == wrapped_snapshot_key()
+
+
+def test_another_key_does_not_open_the_snapshot(tmp_path: Path) -> None:
+    file = io.BytesIO(MADE.data)
+    with pytest.raises(AlteredBundleError) as refused:
+        decrypt_snapshot(file, MADE.manifest, Secret(bytes(32)), tmp_path, begins_at=MADE.snapshot_at)
+    assert refused.value.part == "snapshot"
+
+
+@pytest.mark.parametrize(
+    ("data", "error"),
+    [
+        (b"", NotABundleError),
+        (b"SQLite format 3\0" + bytes(100), NotABundleError),
+        (b"strongroom-backup-vX\n" + bytes(100), NotABundleError),
+        (b"strongroom-backup-v2\n" + bytes(100), NewerBundleError),
+        (b"strongroom-backup-v10\n" + bytes(100), NewerBundleError),
+        (MAGIC[:9], TruncatedBundleError),
+        (MAGIC + b"\0\0\0\0", AlteredBundleError),
+        (MAGIC + b"\xff\xff\xff\xff", AlteredBundleError),
+        (MAGIC + b"\0\0\0\x09", TruncatedBundleError),
+    ],
+)
+def test_what_is_no_bundle_of_ours_is_told_for_what_it_is(data: bytes, error: type[BackupError]) -> None:
+    with pytest.raises(error):
+        verify(data)
+
+
+@given(st.integers(min_value=1, max_value=len(MADE.data) - 1))
+@example(MADE.snapshot_at)
+def test_a_bundle_that_is_cut_off_anywhere_is_truncated(end: int) -> None:
+    with pytest.raises(TruncatedBundleError):
+        verify(MADE.data[:end])
+
+
+@given(st.integers(min_value=0, max_value=len(MADE.data) - 1), st.integers(min_value=1, max_value=255))
+def test_a_bundle_with_any_byte_changed_is_refused(place: int, by: int) -> None:
+    data = bytearray(MADE.data)
+    data[place] ^= by
+    with pytest.raises(BackupError):
+        verify(bytes(data))
+
+
+@pytest.mark.parametrize(
+    ("place", "part"),
+    [
+        (MADE.data.index(b'"direct"') + 2, "manifest"),
+        (MADE.signature_at, "signature"),
+        (MADE.signature_at + 40, "signature"),
+        (MADE.snapshot_at - 1, "signature"),
+        (MADE.snapshot_at + 200, "snapshot"),
+        (len(MADE.data) - 1, "snapshot"),
+    ],
+)
+def test_it_is_said_which_part_was_altered(place: int, part: BundlePart) -> None:
+    data = bytearray(MADE.data)
+    data[place] ^= 1
+    with pytest.raises(AlteredBundleError) as refused:
+        verify(bytes(data))
+    assert refused.value.part == part
+    assert part in refused.value.message
+
+
+def test_a_manifest_that_somebody_else_signed_is_refused() -> None:
+    other = a_bundle(SoftwareSigner())._replace(backup_set=MADE.backup_set)
+    with pytest.raises(AlteredBundleError) as refused:
+        verify(other.data)
+    assert refused.value.part == "signature"
+
+
+def test_what_follows_behind_the_snapshot_is_refused() -> None:
+    with pytest.raises(AlteredBundleError, match="more follows"):
+        verify(MADE.data + b"x")
+
+
+def test_the_bundle_of_another_set_is_told_by_the_sets_ids() -> None:
+    other = a_set(SIGNER.spki, set_id="ab" * 16)
+    with pytest.raises(WrongSetError, match="ab" * 16):
+        verify_bundle(io.BytesIO(MADE.data), other)
+
+
+def test_another_document_of_the_same_set_is_refused() -> None:
+    other = a_set(SIGNER.spki, threshold=2)
+    with pytest.raises(WrongSetError, match="not the one that the bundle was made with"):
+        verify_bundle(io.BytesIO(MADE.data), other)
+
+
+@given(st.binary(max_size=300), st.booleans())
+def test_any_bytes_are_read_or_refused_by_an_error_of_ours(data: bytes, begins_well: bool) -> None:  # noqa: FBT001
+    with pytest.raises(BackupError):
+        read_bundle(io.BytesIO(MAGIC + data if begins_well else data))
