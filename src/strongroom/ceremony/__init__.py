@@ -6,7 +6,7 @@ asynchronous context manager. What ``strongroom.paper`` prints is a ``Transcript
 """
 
 from strongroom.ceremony._console import Console, Page, Question, SharePage
-from strongroom.ceremony._effects import Artefact, Effects, Outcome, Scene, Setting
+from strongroom.ceremony._effects import Artefact, CeremonyEnd, Effects, Outcome, Scene, Setting
 from strongroom.ceremony._entries import (
     NO_HASH,
     ArtefactEntry,
@@ -32,6 +32,7 @@ from strongroom.ceremony._errors import (
     TranscriptError,
     WitnessError,
 )
+from strongroom.ceremony._example_scripts import example_script
 from strongroom.ceremony._form import (
     MAX_PARTICIPANTS,
     MAX_STEPS,
@@ -67,6 +68,7 @@ from strongroom.ceremony._parameters import (
     RetireSet,
     WitnessSignatures,
 )
+from strongroom.ceremony._script import read_script, require_runnable
 from strongroom.ceremony._view_form import (
     TranscriptView,
     ViewConfirmation,
@@ -92,6 +94,7 @@ __all__ = [
     "Bags",
     "Begun",
     "CeremonyAbandonedError",
+    "CeremonyEnd",
     "CeremonyError",
     "CeremonyFolderError",
     "CeremonyPausedError",
@@ -146,4 +149,7 @@ __all__ = [
     "ViewStep",
     "WitnessError",
     "WitnessSignatures",
+    "example_script",
+    "read_script",
+    "require_runnable",
 ]

@@ -32,6 +32,22 @@ class Outcome(NamedTuple):
     """What was not as the script says."""
 
 
+class CeremonyEnd(NamedTuple):
+    """How a ceremony ended."""
+
+    ceremony: str
+    """Its random name: 32 hexadecimal digits."""
+    kind: str
+    """``root-key``, ``backup`` …"""
+    is_rehearsal: bool
+    is_complete: bool
+    """False: it was abandoned."""
+    started_at: int
+    """Seconds since the Unix epoch."""
+    ended_at: int
+    transcript_sha256: str
+
+
 class Setting(NamedTuple):
     """Where a ceremony takes place: what effects are made of."""
 
@@ -102,6 +118,10 @@ class Effects(Protocol):
 
     async def audit_checkpoint(self) -> Mapping[str, Json]:
         """Return the audit log's size and root as of now; empty where there is none."""
+        ...
+
+    async def ended(self, end: CeremonyEnd) -> None:
+        """Note in the records and the audit log that the transcript is closed. It may be called again after a crash."""
         ...
 
     async def close(self) -> None:

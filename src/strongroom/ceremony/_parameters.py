@@ -19,7 +19,7 @@ _Sha256 = Annotated[str, msgspec.Meta(pattern=r"\A(?:[0-9a-f]{64})?\Z")]
 _SetId = Annotated[str, msgspec.Meta(pattern=r"\A(?:[0-9a-f]{32})?\Z")]
 _Words = Annotated[str, msgspec.Meta(pattern=r"\A[^\x00-\x1f\x7f]{1,200}\Z")]
 _Maybe = Annotated[str, msgspec.Meta(pattern=r"\A[^\x00-\x1f\x7f]{0,200}\Z")]
-_BagNumber = Annotated[str, msgspec.Meta(pattern=r"\A[A-Za-z0-9][A-Za-z0-9 ./-]{2,39}\Z")]
+_BagNumber = Annotated[str, msgspec.Meta(pattern=r"\A(?:[A-Za-z0-9][A-Za-z0-9 ./-]{1,38}[A-Za-z0-9])?\Z")]
 
 ACCEPT_SOFTHSM: Final = "I accept that production roots leave the protection of an HSM"
 """The words without which production roots are not restored into SoftHSM."""
@@ -101,7 +101,7 @@ class Bag(_Parameters, frozen=True):
     """A tamper-evident bag."""
 
     contents: _Words
-    number: _BagNumber | Literal[""] = ""
+    number: _BagNumber = ""
     """As it stands in the transcript of the ceremony before; empty: whatever is read off the bag is recorded."""
 
 
