@@ -75,6 +75,10 @@ class MemoryActs:
     def spend(self, nonce, terms, *, now):
         self.uses[nonce] = self.uses.get(nonce, UsesSoFar()).with_one_more(terms, now=now)
 
+    def last_use(self, nonce):
+        latest = self.uses.get(nonce, UsesSoFar()).latest
+        return latest[-1] if latest else None
+
     def begin_session(self, nonce, *, until, now):
         return self.sessions.setdefault(nonce, now)
 

@@ -79,7 +79,15 @@ from strongroom.core._protocols import ApprovalGate, ClosedGate, EventSink, HsmM
 from strongroom.core._random import RandomPool, random_bytes
 from strongroom.core._root_standing import RootShown, RootStanding, RotationShown
 from strongroom.core._secret import Secret
-from strongroom.core._transport import TransportKind, transport_kind
+from strongroom.core._transport import (
+    BACKUP_SET_ID_BYTES,
+    BACKUP_TRANSPORT_PREFIX,
+    TransportKind,
+    is_backup_transport,
+    new_backup_transport_id,
+    new_transport_id,
+    transport_kind,
+)
 from strongroom.core._values import (
     KeyState,
     RootId,
@@ -91,6 +99,8 @@ from strongroom.core._values import (
 __all__ = [
     "APPROVED_ALGORITHMS",
     "APPROVED_SPECS",
+    "BACKUP_SET_ID_BYTES",
+    "BACKUP_TRANSPORT_PREFIX",
     "HSM_KEY_ID_BYTES",
     "INVENTORY_FORMAT",
     "MAX_BATCH_ITEMS",
@@ -165,6 +175,9 @@ __all__ = [
     "conflict_of",
     "encode_fields",
     "encode_pairs",
+    "is_backup_transport",
+    "new_backup_transport_id",
+    "new_transport_id",
     "random_bytes",
     "read_inventory",
     "require_digest",

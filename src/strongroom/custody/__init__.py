@@ -11,7 +11,6 @@ caller's).
 
 from strongroom.custody._acts import (
     ACTS,
-    FREE_CALLS,
     LATE_ACTS,
     LATE_S,
     MAX_HSM_KEYS,
@@ -19,6 +18,7 @@ from strongroom.custody._acts import (
     Often,
     Part,
     acts_covering,
+    is_free,
     part_covered,
     read_act,
 )
@@ -151,7 +151,6 @@ __all__ = [
     "CARD_SCHEME",
     "CUSTODY_VERBS",
     "DEFAULT_RULES",
-    "FREE_CALLS",
     "KDF_ROUNDS",
     "LATE_ACTS",
     "LATE_S",
@@ -242,6 +241,7 @@ __all__ = [
     "hash_of_body",
     "head_line",
     "identities_request",
+    "is_free",
     "key_of_signature",
     "make_enrolment",
     "make_evidence",

@@ -12,6 +12,14 @@ covered by nothing.
     RetireRoot      DestroyRoot of that root                    once
     RotatePin       SetPin of that role, on that member         for one change, until it is made
     AddMember       what giving a member its keys takes         for an hour, from the first call
+    MakeBackupSet   MakeBackupPair, keys of the set, the one    for an hour, from the first call
+                    that signs; undoing all that
+    CreateBackup    WrapOut under a transport key of that set   for an hour, also on members that serve
+    RestoreBackup   OfferBackup, and what takes keys in         for an hour, from the first call
+    RetireBackupSet DestroyTransportKey of that set's           for an hour, also on members that serve
+
+A call "of that set" is one whose transport key is named after it (``core.is_backup_transport``). ``WrapOut`` under another transport
+key copies a key between members and is free.
 
 ``ResetMember`` is judged where C_InitToken is called, which no worker does that serves. Acts of the service alone
 (``ScheduleKeyDeletion``) and changes of officers and rules cover nothing here.
@@ -24,6 +32,7 @@ from typing import Annotated, Any, Final, Literal, NamedTuple
 
 import msgspec
 
+from strongroom.core import KeySpec, KeyUsage, is_backup_transport
 from strongroom.custody._canonical import Json
 from strongroom.custody._documents import Words
 from strongroom.custody._errors import ApprovalRefusedError, Refusal
@@ -105,6 +114,33 @@ class ResetMember(_Act, frozen=True):
     token_serial: Words
 
 
+class MakeBackupSet(_Act, frozen=True):
+    """Make a backup key, and shares of what opens it."""
+
+    threshold: Annotated[int, msgspec.Meta(ge=2, le=16)]
+    count: Annotated[int, msgspec.Meta(ge=2, le=16)]
+    members: Annotated[tuple[MemberName, ...], msgspec.Meta(min_length=1, max_length=64)]
+    """Those that get transport keys of the set: sorted, each once."""
+
+
+class CreateBackup(_Act, frozen=True):
+    """Take the keys out under a backup set."""
+
+    set_id: HsmKeyHex
+
+
+class RestoreBackup(_Act, frozen=True):
+    """Bring the keys of a bundle into members that have officers."""
+
+    bundle_sha256: Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{64}\Z")]
+
+
+class RetireBackupSet(_Act, frozen=True):
+    """Destroy the transport keys of a backup set, so that nothing more is taken out under it."""
+
+    set_id: HsmKeyHex
+
+
 ACTS: Final[Mapping[str, type[_Act]]] = MappingProxyType(
     {
         act.__name__: act
@@ -117,13 +153,20 @@ ACTS: Final[Mapping[str, type[_Act]]] = MappingProxyType(
             RotatePin,
             AddMember,
             ResetMember,
+            MakeBackupSet,
+            CreateBackup,
+            RestoreBackup,
+            RetireBackupSet,
         )
     }
 )
 """The acts whose parameters have a form."""
 
-FREE_CALLS: Final = frozenset({"WrapOut", "TakeInRoot", "TakeInKey"})
-"""Calls that need no approval: they copy keys under transport keys to where they belong, and show none to anybody."""
+_FREE_CALLS: Final = frozenset({"TakeInRoot", "TakeInKey"})
+"""Calls that need no approval: they copy keys under transport keys to where they belong, and show none to anybody.
+
+``WrapOut`` is a third, unless it wraps for a backup (``is_free``).
+"""
 
 _SESSION_CALLS: Final = frozenset(
     {
@@ -149,6 +192,8 @@ class Often(Enum):
     EACH_ONCE = "each key once"
     CHANGE = "for one change"
     SESSION = "for an hour"
+    RUN = "for an hour, also on members that serve"
+    """Under a standing approval each such hour is one use."""
 
 
 class Part(NamedTuple):
@@ -172,10 +217,20 @@ def read_act(verb: str, parameters: Mapping[str, Json]) -> _Act | None:
         act = msgspec.convert(parameters, kind, strict=True)
     except msgspec.ValidationError as error:
         raise ApprovalRefusedError(Refusal.MALFORMED, f"{verb}: {error}") from error
-    keys = getattr(act, "hsm_keys", ())
-    if list(keys) != sorted(set(keys)):
-        raise ApprovalRefusedError(Refusal.MALFORMED, f"{verb}: hsm_keys are not sorted, or one stands twice")
+    for field in ("hsm_keys", "members"):
+        names = getattr(act, field, ())
+        if list(names) != sorted(set(names)):
+            raise ApprovalRefusedError(
+                Refusal.MALFORMED, f"{verb}: {field} are not sorted, or one stands twice"
+            )
+    if isinstance(act, MakeBackupSet) and act.threshold > act.count:
+        raise ApprovalRefusedError(Refusal.MALFORMED, f"{verb}: the threshold is more than the shares")
     return act
+
+
+def is_free(call: str, values: Mapping[str, object]) -> bool:
+    """Whether a call needs no approval. ``values`` as ``part_covered`` takes them."""
+    return call in _FREE_CALLS or (call == "WrapOut" and not _is_of_backup(values))
 
 
 def acts_covering(call: str) -> frozenset[str]:
@@ -230,6 +285,51 @@ def _session(_act: Any, _values: Mapping[str, object], _member: str) -> Part | N
     return Part(Often.SESSION)
 
 
+def _is_of_backup(values: Mapping[str, object], set_id: str | None = None) -> bool:
+    transport_id: Any = values.get("transport_id")
+    return is_backup_transport(bytes(transport_id), None if set_id is None else bytes.fromhex(set_id))
+
+
+def _member_transport(_act: Any, values: Mapping[str, object], _member: str) -> Part | None:
+    """Destroy a transport key between members; those of backups are no business of it."""
+    return None if _is_of_backup(values) else Part(Often.SESSION)
+
+
+def _names_transports(values: Mapping[str, object], *, of_backup: bool) -> bool:
+    names: Any = values.get("names")
+    return all(is_backup_transport(bytes(name.cka_id)) is of_backup for name in names)
+
+
+def _member_transports(_act: Any, values: Mapping[str, object], _member: str) -> Part | None:
+    return Part(Often.SESSION) if _names_transports(values, of_backup=False) else None
+
+
+def _of_backup(act: Any, values: Mapping[str, object], member: str) -> Part | None:
+    is_meant = member in act.members and _is_of_backup(values)
+    return Part(Often.SESSION) if is_meant else None
+
+
+def _make_backup_transports(act: Any, values: Mapping[str, object], member: str) -> Part | None:
+    targets: Any = values.get("targets")
+    is_meant = member in act.members and _names_transports(values, of_backup=True)
+    return Part(Often.SESSION) if is_meant and len(targets) == 1 else None
+
+
+def _member_of_set(act: Any, _values: Mapping[str, object], member: str) -> Part | None:
+    return Part(Often.SESSION) if member in act.members else None
+
+
+def _signing_key(act: Any, values: Mapping[str, object], member: str) -> Part | None:
+    key: Any = values.get("key")
+    asked = (key.spec, key.usage, values.get("may_leave"))
+    is_meant = asked == (KeySpec.ECC_NIST_P256, KeyUsage.SIGN_VERIFY, True)
+    return Part(Often.SESSION) if is_meant and member in act.members else None
+
+
+def _of_this_set(act: Any, values: Mapping[str, object], _member: str) -> Part | None:
+    return Part(Often.RUN) if _is_of_backup(values, act.set_id) else None
+
+
 _Covers = Callable[[Any, Mapping[str, object], str], Part | None]
 _COVERED: Final[Mapping[str, Mapping[str, _Covers]]] = MappingProxyType(
     {
@@ -239,6 +339,24 @@ _COVERED: Final[Mapping[str, Mapping[str, _Covers]]] = MappingProxyType(
         "RotateRoot": {"GenerateRoot": _make_root},
         "RetireRoot": {"DestroyRoot": _destroy_root},
         "RotatePin": {"SetPin": _set_pin},
-        "AddMember": dict.fromkeys(_SESSION_CALLS, _session),
+        "AddMember": {
+            **dict.fromkeys(_SESSION_CALLS, _session),
+            "MakeTransportKeys": _member_transports,
+            "DestroyTransportKey": _member_transport,
+        },
+        "MakeBackupSet": {
+            "MakeBackupPair": _member_of_set,
+            "MakeTransportKeys": _make_backup_transports,
+            "DestroyTransportKey": _of_backup,
+            "GenerateDirect": _signing_key,
+        },
+        "CreateBackup": {"WrapOut": _of_this_set},
+        "RestoreBackup": {
+            "OfferBackup": _session,
+            "EndTransportOffer": _session,
+            "TakeTransportKeys": _session,
+            "DestroyTransportKey": _session,
+        },
+        "RetireBackupSet": {"DestroyTransportKey": _of_this_set},
     }
 )

@@ -11,13 +11,13 @@ from typing import Final
 
 from strongroom.core import ApprovalRequiredError, Clock, HsmKeyNotFoundError, StrongroomError
 from strongroom.custody._acts import (
-    FREE_CALLS,
     LATE_ACTS,
     LATE_S,
     SESSION_S,
     Often,
     Part,
     acts_covering,
+    is_free,
     part_covered,
 )
 from strongroom.custody._admitted import ENDS, MAKES, Admitted, CalledObject, act_of, object_of
@@ -185,7 +185,7 @@ class ActGate:
         self._admitted.clear()
 
     def _require(self, verb: str, parameters: Mapping[str, object], now: int) -> None:
-        if verb in FREE_CALLS:
+        if is_free(verb, parameters):
             return
         destroyed = object_of(verb, parameters, ENDS)
         if destroyed is not None and self._used.was_made(destroyed.name, now=now):
@@ -255,8 +255,8 @@ class ActGate:
         nonce = act.request.nonce
         if act.is_standing:
             self._use(act, part, now)
-        elif part.often is Often.SESSION:
-            if not self._allows_sessions:
+        elif part.often in {Often.SESSION, Often.RUN}:
+            if part.often is Often.SESSION and not self._allows_sessions:
                 raise ApprovalRefusedError(Refusal.NOT_COVERED, "this member serves")
             began = self._used.begin_session(nonce, until=act.until, now=now)
             if not began <= now < began + SESSION_S:
@@ -275,9 +275,13 @@ class ActGate:
             self._used.spend_part(nonce, "", until=act.until)
 
     def _use(self, act: Admitted, part: Part, now: int) -> None:
-        """Use a standing approval: each call on a member is a use of it there."""
+        """Use a standing approval: each call on a member is a use of it there, or each hour of them (``Often.RUN``)."""
         if part.often is Often.SESSION:
             raise ApprovalRefusedError(Refusal.NOT_COVERED, "no standing approval covers a session")
+        if part.often is Often.RUN:
+            last = self._used.last_use(act.request.nonce)
+            if last is not None and last <= now < last + SESSION_S:
+                return  # it is of the use that was counted then
         use_standing(
             self._chain.state,
             act.request,

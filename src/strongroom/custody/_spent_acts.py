@@ -35,6 +35,10 @@ class SpentActs(Protocol):
         """Note on disk one more use of a standing approval (``StandingUses``). Raises ApprovalRefusedError."""
         ...
 
+    def last_use(self, nonce: str) -> int | None:
+        """Return when a standing approval was last used; None if it never was."""
+        ...
+
     def begin_session(self, nonce: str, *, until: int, now: int) -> int:
         """Return when a session was first begun under a request; noted on disk if that is now."""
         ...

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from strongroom.core import ApprovalRequiredError, Clock, EventSink, HsmKeyId
+from strongroom.core import ApprovalRequiredError, Clock, EventSink, HsmKeyId, is_backup_transport
 from strongroom.custody import (
     UNDO_S,
     ApprovalRefusedError,
@@ -34,6 +34,7 @@ from strongroom.hsm.wire import (
     GenerateRoot,
     RejectAct,
     WireClient,
+    WrapOut,
 )
 from strongroom.runtime._approved_acts import ApprovedAct, approved_act, request_named, signatures_of
 from strongroom.runtime._begun_acts import BegunActs
@@ -199,7 +200,8 @@ class CustodyKeeping:
     def carrying(self, act: ApprovedAct | None, kind: str, names: Iterable[str]) -> Iterator[None]:
         """Hand an act to members before calls that concern these objects, while the block runs. None: there is none.
 
-        ``kind`` and names: ``make`` and the label of a new key, ``make-root`` and nothing, ``key`` or ``root`` and its id in hex.
+        ``kind`` and names: ``make`` and the label of a new key, ``make-root`` and nothing, ``key`` or ``root`` and its id in hex,
+        ``backup`` and the id of the backup set in hex.
         """
         keys = [(kind, name) for name in names]
         if act is not None:
@@ -225,6 +227,8 @@ class CustodyKeeping:
             return self._destruction("key", "DestroyHsmKey", call.key.key_id.hex())
         if isinstance(call, DestroyRoot):
             return self._destruction("root", "RetireRoot", call.root_id.hex())
+        if isinstance(call, WrapOut) and is_backup_transport(call.transport_id):
+            return next((self._under_way[key] for key in self._under_way if _is_of_set(key, call)), None)
         return None
 
     def _destruction(self, kind: str, verb: str, name: str) -> ApprovedAct | None:
@@ -277,3 +281,8 @@ class CustodyKeeping:
             return
         self._chain, self._trouble = chain, ""
         self._events.emit("custody.changed", record=chain.state.sequence, head=chain.state.head)
+
+
+def _is_of_set(key: tuple[str, str], call: WrapOut) -> bool:
+    kind, name = key
+    return kind == "backup" and is_backup_transport(call.transport_id, bytes.fromhex(name))

@@ -108,6 +108,12 @@ class UsedActs:
             so_far.with_one_more(terms, now=now)
             self._add(f"used {nonce} {now} {terms.ends}")
 
+    def last_use(self, nonce: str) -> int | None:
+        """Return when a standing approval was last used; None if it never was. Raises UsedRecordError."""
+        with self._alone():
+            so_far, _ = self._known.uses.get(nonce, (UsesSoFar(), 0))
+        return so_far.latest[-1] if so_far.latest else None
+
     def begin_session(self, nonce: str, *, until: int, now: int) -> int:
         """Return when a session was first begun; noted durably if that is now. Raises UsedRecordError."""
         with self._alone():

@@ -90,6 +90,10 @@ DestroyHsmKey = { m = 2, role = "crypto-officer" }
 ReplaceHsmKey = { m = 2, role = "crypto-officer" }     # a key on one member that is not the same as on the others
 ScheduleKeyDeletion = { m = 1, role = "crypto-officer" }
 RetireKeyVersion = { m = 1, role = "crypto-officer" }
+MakeBackupSet = { m = 2, role = "security-officer" }       # and of its custodians as many as its threshold to open a backup
+CreateBackup = { m = 1, role = "crypto-officer", standing = true }
+RestoreBackup = { m = 2, role = "security-officer" }
+RetireBackupSet = { m = 2, role = "security-officer" }
 
 # Who may call from the beginning. The secret is left in access-keys/ of the home, mode 0400, to be taken and removed; with
 # deliver_to = ["anna"] it is encrypted to her instead.

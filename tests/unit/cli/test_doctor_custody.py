@@ -76,7 +76,7 @@ def test_rules_that_nobody_can_meet_or_only_all_together_are_named(home):
     record = change(Chain.from_documents(genesis), "RevokeOfficer", {"officer": "dora", "reason": "left"})
     _with_custody(home, genesis, record)
     warnings = _of(_found(home, genesis), "warn")
-    assert any("there is 1 person who is crypto-officer: too few for CreateHsmKey" in w for w in warnings)
+    assert any("there is 1 person who is crypto-officer: too few for CreateBackup" in w for w in warnings)
     assert any("all 2 people who are security-officer are needed for AddMember" in w for w in warnings)
 
 

@@ -19,6 +19,7 @@ from strongroom.core import (
     MemberReadOnlyError,
     RootId,
     TransportKind,
+    is_backup_transport,
 )
 from strongroom.hsm.cluster._direct_member import seconds_left
 from strongroom.hsm.wire import (
@@ -187,9 +188,12 @@ class RemoteKeys:
     async def wrap_out(
         self, cka_id: bytes, kind: TransportKind, transport_id: bytes, *, deadline: Deadline
     ) -> bytes:
-        """Wrap a key under the member's own transport key."""
+        """Wrap a key under the member's own transport key; under one of a backup set that takes an approval."""
         client = await self._connected(deadline)
-        return await client.call(WrapOut(cka_id, kind, transport_id), timeout_s=seconds_left(deadline))
+        call = WrapOut(cka_id, kind, transport_id)
+        if is_backup_transport(transport_id):
+            await self._hand_over(client, call)
+        return await client.call(call, timeout_s=seconds_left(deadline))
 
     async def generate_root(self, root_id: RootId, label: str, *, deadline: Deadline) -> KeyCheck:
         """Make a root KEK (``KeyDoor.generate_root``)."""

@@ -7,13 +7,23 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
-from strongroom.core import HsmError, StrongroomError, TransportKind, random_bytes
+from strongroom.core import (
+    HsmError,
+    Secret,
+    StrongroomError,
+    TransportKind,
+    new_transport_id,
+    random_bytes,
+)
 from strongroom.hsm.wire import (
+    BackupPair,
     DestroyTransportKey,
     EndTransportOffer,
     ListObjects,
+    MakeBackupPair,
     MakeTransportKeys,
     ObjectEntry,
+    OfferBackup,
     OfferTransport,
     TakeTransportKeys,
     TransportName,
@@ -127,6 +137,22 @@ class RemoteTransportAdmin(ABC):
         call = TakeTransportKeys(pair_id, list(names), label, mechanism, list(wrapped))
         await client.call(call, timeout_s=timeout_s)
 
+    async def make_backup_pair(self, share_key: Secret) -> BackupPair:
+        """Make the pair of a backup set, whose private half leaves under the share key only."""
+        client, timeout_s = self._door()
+        return await client.call(MakeBackupPair(share_key.reveal()), timeout_s=timeout_s)
+
+    async def offer_backup(
+        self, pair_id: bytes, share_key: Secret, wrapped_private: bytes, *, mechanism: int
+    ) -> TransportOffer:
+        """Open the private half of a backup pair in that worker, as the pair of an offer.
+
+        Whoever calls compares its public half. Raises HsmIntegrityError when it does not open.
+        """
+        client, timeout_s = self._door()
+        call = OfferBackup(pair_id, share_key.reveal(), wrapped_private, mechanism)
+        return await client.call(call, timeout_s=timeout_s)
+
     @abstractmethod
     def _door(self) -> tuple[WireClient, float]: ...
 
@@ -146,7 +172,7 @@ async def make_transport_keys(
         mechanism = _common(offers)
         made: list[MadeTransport] = []
         for officer in officers:
-            names = [TransportName(random_bytes(_ID_BYTES), kind) for kind in TransportKind]
+            names = [TransportName(new_transport_id(), kind) for kind in TransportKind]
             targets = [user for user in users if user.name != officer.name]
             wrapped = await officer.make_transport_keys(
                 names,

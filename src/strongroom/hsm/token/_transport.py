@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
-from strongroom.core import HsmKey, RootId, TransportKind
+from strongroom.core import HsmKey, RootId, Secret, TransportKind
 from strongroom.hsm.cryptoki import Module
+from strongroom.hsm.token._backup_pair import BackupPair, BackupPairs
 from strongroom.hsm.token._objects import ObjectFinder
 from strongroom.hsm.token._profile import Profile
 from strongroom.hsm.token._removal import RemovalVerbs
@@ -25,6 +26,7 @@ class TransportVerbs:
     ) -> None:
         self._removal = RemovalVerbs(module, finder, workshop, role=role)
         self._setup = TransportSetup(module, finder, workshop, profile=profile, role=role)
+        self._pairs = BackupPairs(module, workshop, self._setup, profile=profile, role=role)
         self._copies = TransportCopies(module, finder, workshop)
 
     def offer(self, pair_id: bytes) -> Offer:
@@ -91,6 +93,24 @@ class TransportVerbs:
     ) -> None:
         """Take in a Direct key that ``wrap_out`` of another token made; ``spki_der`` is empty where it is no pair."""
         self._copies.take_in_key(key, label, transport_id=transport_id, wrapped=wrapped, spki_der=spki_der)
+
+    def make_backup_pair(self, share_key: Secret) -> BackupPair:
+        """Make an RSA pair whose private half leaves the token only under the share key (256 bits); nothing of it stays.
+
+        Needs ``Role.USER``. Its public half is a target of ``make_keys``. What left is opened again before this returns.
+        Raises HsmRequestError where the token wraps no private keys under AES keys.
+        """
+        return self._pairs.make(share_key)
+
+    def offer_backup(
+        self, pair_id: bytes, share_key: Secret, wrapped_private: bytes, *, mechanism: int
+    ) -> Offer:
+        """Open the private half of a backup pair as the pair of an offer, which ``take_keys`` and ``end_offer`` take as any.
+
+        Needs ``Role.USER``. Whoever calls compares the public half that is returned with that of the set. Raises
+        HsmIntegrityError when it does not open: another share key, or a blob that was changed.
+        """
+        return self._pairs.offer(pair_id, share_key, wrapped_private, mechanism=mechanism)
 
     def close(self) -> None:
         """End every offer."""

@@ -108,18 +108,22 @@ class TransportSetup:
                     public=offer_public(pair_id, self._modulus_bits),
                     private=offer_private(pair_id),
                 )
-                spki = self._spki(session, public)
+                spki = self.spki_of(session, public)
             except BaseException:
                 self._close(session)
                 raise
-            with self._lock:
-                replaced = self._offers.pop(pair_id, None)
-                self._offers[pair_id] = _Open(session, private)
-            if replaced is not None:
-                self._close(replaced.session)
+            self.stand(pair_id, session, private)
             return Offer(spki, tuple(number for number in WRAPPING_MECHANISMS if number in can))
 
         return self._workshop.change("offering to take transport keys", make)
+
+    def stand(self, pair_id: bytes, session: int, private: int) -> None:
+        """Let this private half be that of an offer, in the place of an earlier one. The session is ended with it."""
+        with self._lock:
+            replaced = self._offers.pop(pair_id, None)
+            self._offers[pair_id] = _Open(session, private)
+        if replaced is not None:
+            self._close(replaced.session)
 
     def end_offer(self, pair_id: bytes) -> None:
         """See ``TransportVerbs.end_offer``."""
@@ -227,12 +231,13 @@ class TransportSetup:
     def _wrap(self, session: int, wrapping_key: int, key: int) -> bytes:
         return self._module.wrap_key(session, self._oaep, wrapping_key=wrapping_key, key=key)
 
-    def _spki(self, session: int, public_key: int) -> bytes:
+    def spki_of(self, session: int, key: int) -> bytes:
+        """Return the public half of an RSA key, as either half tells it. Raises HsmError."""
         names = (Attribute.MODULUS, Attribute.PUBLIC_EXPONENT)
-        found = self._module.get_attributes(session, public_key, names)
+        found = self._module.get_attributes(session, key, names)
         modulus, exponent = found.get(names[0]), found.get(names[1])
         if not isinstance(modulus, bytes) or not isinstance(exponent, bytes):
-            raise HsmError("the token does not tell the public half of the pair that it made")
+            raise HsmError("the token does not tell the public half of an RSA key")
         return spki_from_numbers(modulus, exponent)
 
     @contextmanager

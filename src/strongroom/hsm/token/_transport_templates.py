@@ -180,6 +180,47 @@ def offer_public(pair_id: bytes, modulus_bits: int) -> Template:
     return {**_pair_public(pair_id, modulus_bits), Attribute.PRIVATE: True, Attribute.WRAP: False}
 
 
+def backup_private() -> Template:
+    """Plan the private half of a backup pair while it is made: it can do nothing but leave, and this process alone sees it."""
+    return {
+        **_pair_private(b""),
+        Attribute.PRIVATE: True,
+        Attribute.EXTRACTABLE: True,
+        Attribute.UNWRAP: False,
+    }
+
+
+def backup_public(modulus_bits: int) -> Template:
+    """Plan its public half, whose numbers are handed out."""
+    return offer_public(b"", modulus_bits)
+
+
+def opened_backup_private(pair_id: bytes) -> Template:
+    """Plan the private half where a backup is opened: as that of any offer, and its uses are not to be changed."""
+    return {**offer_private(pair_id), **_SEALED}
+
+
+def share_key_object(value: bytes, mechanism: int, *, wraps: bool) -> Template:
+    """Plan the share key as it is while a private half is wrapped under it, or unwrapped."""
+    return {
+        **_AES,
+        Attribute.VALUE: value,
+        Attribute.TOKEN: False,
+        Attribute.PRIVATE: True,
+        Attribute.SENSITIVE: True,
+        Attribute.EXTRACTABLE: False,
+        Attribute.ENCRYPT: False,
+        Attribute.DECRYPT: False,
+        Attribute.WRAP: wraps,
+        Attribute.UNWRAP: not wraps,
+        Attribute.SIGN: False,
+        Attribute.VERIFY: False,
+        Attribute.DERIVE: False,
+        Attribute.ALLOWED_MECHANISMS: (mechanism,),
+        **_SEALED,
+    }
+
+
 def officer_private(pair_id: bytes) -> Template:
     """Plan the half of a pair of the security officer that turns a travelling key into the member's own one."""
     return {**_pair_private(pair_id), Attribute.PRIVATE: False}

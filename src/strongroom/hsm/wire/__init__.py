@@ -82,9 +82,12 @@ from strongroom.hsm.wire._messages import (
 )
 from strongroom.hsm.wire._server import Connection, FrameServer
 from strongroom.hsm.wire._transport_messages import (
+    BackupPair,
     DestroyTransportKey,
     EndTransportOffer,
+    MakeBackupPair,
     MakeTransportKeys,
+    OfferBackup,
     OfferTransport,
     TakeInKey,
     TakeInRoot,
@@ -102,6 +105,7 @@ __all__ = [
     "PIN_LABEL",
     "AdminCall",
     "AdmitAct",
+    "BackupPair",
     "Batch",
     "BatchCall",
     "Connection",
@@ -136,8 +140,10 @@ __all__ = [
     "ItemAnswer",
     "KeyCheck",
     "ListObjects",
+    "MakeBackupPair",
     "MakeTransportKeys",
     "ObjectEntry",
+    "OfferBackup",
     "OfferTransport",
     "PinCustody",
     "Ping",

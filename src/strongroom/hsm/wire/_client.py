@@ -58,9 +58,12 @@ from strongroom.hsm.wire._messages import (
     Wrapped,
 )
 from strongroom.hsm.wire._transport_messages import (
+    BackupPair,
     DestroyTransportKey,
     EndTransportOffer,
+    MakeBackupPair,
     MakeTransportKeys,
+    OfferBackup,
     OfferTransport,
     TakeInKey,
     TakeInRoot,
@@ -93,6 +96,8 @@ _RESULT_TYPES: dict[type, Any] = {
     WrapOut: bytes,
     TakeInRoot: None,
     TakeInKey: None,
+    MakeBackupPair: BackupPair,
+    OfferBackup: TransportOffer,
     DirectSign: bytes,
     DirectMac: bytes,
     DirectEncrypt: WrappedBytes,
@@ -203,7 +208,9 @@ class WireClient(asyncio.Protocol):
     @overload
     async def call(self, call: InspectDirect, *, timeout_s: float) -> list[str]: ...
     @overload
-    async def call(self, call: OfferTransport, *, timeout_s: float) -> TransportOffer: ...
+    async def call(self, call: OfferTransport | OfferBackup, *, timeout_s: float) -> TransportOffer: ...
+    @overload
+    async def call(self, call: MakeBackupPair, *, timeout_s: float) -> BackupPair: ...
     @overload
     async def call(self, call: MakeTransportKeys, *, timeout_s: float) -> list[list[bytes]]: ...
     @overload

@@ -102,6 +102,37 @@ class TakeInKey(_Message, frozen=True, array_like=True, tag="take-in-key"):
     """The public half of a pair, else empty: it is no secret and does not travel wrapped."""
 
 
+class MakeBackupPair(_Message, frozen=True, array_like=True, tag="make-backup-pair"):
+    """Make an RSA pair and wrap its private half under the share key (user only); nothing of it stays. Answered by BackupPair."""
+
+    share_key: bytes
+    """256 bits. Workers lock their memory; what holds it here is gone with the call."""
+
+    def __repr__(self) -> str:
+        return "MakeBackupPair(...)"
+
+
+class BackupPair(_Message, frozen=True, array_like=True):
+    """The pair of a backup set."""
+
+    spki_der: bytes
+    wrapped_private: bytes
+    mechanism: int
+    """The CKM_ number by which it was wrapped."""
+
+
+class OfferBackup(_Message, frozen=True, array_like=True, tag="offer-backup"):
+    """Open the private half of a backup pair into this worker, as the pair of an offer. Answered by TransportOffer."""
+
+    pair_id: bytes
+    share_key: bytes
+    wrapped_private: bytes
+    mechanism: int
+
+    def __repr__(self) -> str:
+        return f"OfferBackup({self.pair_id!r}, ...)"
+
+
 TransportCall = (
     OfferTransport
     | MakeTransportKeys
@@ -111,4 +142,6 @@ TransportCall = (
     | WrapOut
     | TakeInRoot
     | TakeInKey
+    | MakeBackupPair
+    | OfferBackup
 )

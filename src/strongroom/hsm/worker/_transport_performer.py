@@ -3,12 +3,15 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from strongroom.core import HsmRequestError, RootId
+from strongroom.core import HsmRequestError, RootId, Secret
 from strongroom.hsm.token import KeyCheckValue, TransportName, TransportVerbs
 from strongroom.hsm.wire import (
+    BackupPair,
     DestroyTransportKey,
     EndTransportOffer,
+    MakeBackupPair,
     MakeTransportKeys,
+    OfferBackup,
     OfferTransport,
     TakeInKey,
     TakeInRoot,
@@ -26,6 +29,24 @@ def transport_calls(transport: TransportVerbs) -> Mapping[type, Callable[[Any], 
 
     def offer(call: OfferTransport) -> TransportOffer:
         made = transport.offer(call.pair_id)
+        return TransportOffer(made.spki_der, list(made.mechanisms))
+
+    def make_backup_pair(call: MakeBackupPair) -> BackupPair:
+        share_key = Secret(call.share_key)
+        try:
+            made = transport.make_backup_pair(share_key)
+        finally:
+            share_key.zeroize()
+        return BackupPair(made.spki_der, made.wrapped_private, made.mechanism)
+
+    def offer_backup(call: OfferBackup) -> TransportOffer:
+        share_key = Secret(call.share_key)
+        try:
+            made = transport.offer_backup(
+                call.pair_id, share_key, call.wrapped_private, mechanism=call.mechanism
+            )
+        finally:
+            share_key.zeroize()
         return TransportOffer(made.spki_der, list(made.mechanisms))
 
     def make_keys(call: MakeTransportKeys) -> list[list[bytes]]:
@@ -67,6 +88,8 @@ def transport_calls(transport: TransportVerbs) -> Mapping[type, Callable[[Any], 
         WrapOut: lambda call: transport.wrap_out(call.cka_id, call.kind, transport_id=call.transport_id),
         TakeInRoot: take_in_root,
         TakeInKey: take_in_key,
+        MakeBackupPair: make_backup_pair,
+        OfferBackup: offer_backup,
     }
 
 
