@@ -1,26 +1,19 @@
 """Signing with a smart card: its library runs in a process of its own (``_card_process``), which gets one PIN for one login."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Final, Self
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 
-from strongroom.cli._asked_process import ask_process
 from strongroom.cli._card_process import CardAnswer, CardQuestion, FoundKey
 from strongroom.cli._errors import CliError
-from strongroom.core import Secret
+from strongroom.core import Secret, StrongroomError
 from strongroom.custody import CardUri, OfficerKey, OfficerKeyError, signature_from_raw, signed_bytes
+from strongroom.wiring.asked_process import ask_process
+from strongroom.wiring.smart_cards import CARD_LIMIT_S, card_library
 
-_LIBRARIES: Final = tuple(
-    Path(folder) / "opensc-pkcs11.so"
-    for folder in ("/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64", "/usr/lib", "/usr/local/lib")
-)  # fmt: skip
-"""Where OpenSC's library is, which knows most cards; others are named by module-path."""
 _PROGRAM: Final = "strongroom.cli._card_process"
-_LIMIT_S: Final = 180.0
-"""Somebody may have to type at a PIN pad, or touch the card."""
 AskPin = Callable[[str], Secret]
 """Returns the PIN of the card that is named."""
 
@@ -29,7 +22,7 @@ class CardSigner:
     """An ``OfficerSigner``. Keeps the PIN until ``close``; each signature is one login."""
 
     def __init__(self, uri: CardUri, ask_pin: AskPin) -> None:
-        """Look at the card. Raises CliError and OfficerKeyError: no card, no key, or more than one that fits."""
+        """Look at the card. Raises CliError and its kin (``ask_card``), and OfficerKeyError: no card, no key, or more than one that fits."""
         self._uri = uri
         self._ask_pin = ask_pin
         self._pin: Secret | None = None
@@ -69,7 +62,7 @@ class CardSigner:
             self._pin = self._ask_pin(self.name)
         try:
             return ask_card(self._uri, logs_in=logs_in, data=data, pin=self._pin)
-        except CliError:
+        except StrongroomError:
             self.close()
             raise
 
@@ -77,9 +70,9 @@ class CardSigner:
 def ask_card(
     uri: CardUri, *, logs_in: bool = False, data: bytes | None = None, pin: Secret | None = None
 ) -> CardAnswer:
-    """Run the process. Raises CliError: what the card says, or what became of the process."""
+    """Run the process. Raises CliError with what the card says, CardError, and AskedProcessError with what became of the process."""
     question = CardQuestion(
-        module=uri.module_path or _library(),
+        module=card_library(uri),
         token=uri.token,
         serial=uri.serial,
         manufacturer=uri.manufacturer,
@@ -90,7 +83,9 @@ def ask_card(
         data=data,
         pin=None if pin is None else pin.reveal(),
     )
-    answer = ask_process(_PROGRAM, question, CardAnswer, library="the library of the card", limit_s=_LIMIT_S)
+    answer = ask_process(
+        _PROGRAM, question, CardAnswer, library="the library of the card", limit_s=CARD_LIMIT_S
+    )
     if answer.failure is not None:
         raise CliError(answer.failure, next_step=answer.next_step)
     return answer
@@ -104,13 +99,3 @@ def officer_key_of(found: FoundKey) -> OfficerKey:
     except (ValueError, UnsupportedAlgorithm) as error:
         raise OfficerKeyError("the card shows a public key that is none") from error
     return OfficerKey.from_line(line.decode())
-
-
-def _library() -> str:
-    for path in _LIBRARIES:
-        if path.is_file():
-            return str(path)
-    raise CliError(
-        "no library for smart cards is installed where it usually is",
-        next_step="install OpenSC, or name the library: pkcs11:...?module-path=/path/of/the/library.so",
-    )

@@ -7,8 +7,8 @@ Asked a ``CardQuestion``, the PIN in it, it says a ``CardAnswer``.
 
 import msgspec
 
-from strongroom.cli._asked_process import answer_one
 from strongroom.core import Secret, StrongroomError
+from strongroom.wiring.asked_process import answer_one
 from strongroom.wiring.process_protection import protect_process
 
 

@@ -5,12 +5,11 @@ A module is loaded by a process of its own (``_token_probe``): one that hangs or
 
 from collections.abc import Iterator
 
-from strongroom.cli._asked_process import ask_process
 from strongroom.cli._checks import Finding
 from strongroom.cli._checks_duties import check_duties
-from strongroom.cli._errors import CliError
 from strongroom.cli._token_probe import ProbeAnswer, ProbeQuestion
 from strongroom.config import Home, MemberConfig, softhsm_module, worker_environment
+from strongroom.wiring.asked_process import AskedProcessError, ask_process
 
 _LIMIT_S = 20.0
 _PROBE_PROGRAM = "strongroom.cli._token_probe"
@@ -26,7 +25,7 @@ def check_member(
     name = f"member {member.name}"
     try:
         answer = _ask(home, member)
-    except CliError as error:
+    except AskedProcessError as error:
         yield Finding(name, "fail", error.message, "test the module with the vendor's tools")
         return
     if answer.failure is not None:
@@ -72,7 +71,7 @@ def _said_of_profile(name: str, member: MemberConfig, answer: ProbeAnswer) -> It
 
 
 def _ask(home: Home, member: MemberConfig) -> ProbeAnswer:
-    """Run the probe. Raises CliError when it gives no answer."""
+    """Run the probe. Raises AskedProcessError when it gives no answer."""
     from strongroom.wiring.workers import member_environment
 
     module = member.module or (softhsm_module() if member.profile == "softhsm2" else None)

@@ -7,8 +7,8 @@ Asked a ``ProbeQuestion``, it says a ``ProbeAnswer``.
 
 import msgspec
 
-from strongroom.cli._asked_process import answer_one
 from strongroom.core import StrongroomError
+from strongroom.wiring.asked_process import answer_one
 
 
 class ProbeQuestion(msgspec.Struct, frozen=True):

@@ -74,6 +74,19 @@ def deliver(secret: Secret, recipients: Sequence[str], path: Path) -> None:
 def open_delivery(path: Path, identity: bytes) -> PinLetter:
     """Open a delivery with an officer's private key. Raises DeliveryError.
 
+    ``identity``: see ``decrypted``.
+    """
+    try:
+        return msgspec.json.decode(decrypted(path, identity).reveal(), type=PinLetter)
+    except msgspec.MsgspecError:
+        raise DeliveryError(
+            f"{path} holds something else than a PIN", next_step="open it with age itself"
+        ) from None
+
+
+def decrypted(path: Path, identity: bytes) -> Secret:
+    """Return what ``deliver`` encrypted. Raises DeliveryError.
+
     ``identity`` is the content of a file that age-keygen made, or of a private key of OpenSSH that has no passphrase.
     """
     try:
@@ -84,16 +97,11 @@ def open_delivery(path: Path, identity: bytes) -> PinLetter:
     if len(encrypted) > _MOST_BYTES:
         raise DeliveryError(f"{path} is too long for a delivery")
     try:
-        opened: bytes = pyrage.decrypt(encrypted, _identities(identity))
-        return msgspec.json.decode(opened, type=PinLetter)
+        return Secret(pyrage.decrypt(encrypted, _identities(identity)))
     except pyrage.DecryptError:
         raise DeliveryError(
             f"this key does not open {path}, or the file is damaged",
             next_step="take the key whose public half is your recipient",
-        ) from None
-    except msgspec.MsgspecError:
-        raise DeliveryError(
-            f"{path} holds something else than a PIN", next_step="open it with age itself"
         ) from None
 
 

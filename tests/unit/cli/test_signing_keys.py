@@ -169,7 +169,7 @@ def test_a_library_that_crashes_or_hangs_takes_its_own_process_only(tmp_path, mo
     (tmp_path / "broken_card.py").write_text(program)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.setattr("strongroom.cli._card._PROGRAM", "broken_card")
-    monkeypatch.setattr("strongroom.cli._card._LIMIT_S", 1.5)
+    monkeypatch.setattr("strongroom.cli._card.CARD_LIMIT_S", 1.5)
     done = _sign("pkcs11:token=x?module-path=/nowhere.so")
     assert done.exit_code == 1
     assert words in done.stderr

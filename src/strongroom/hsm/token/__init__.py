@@ -21,7 +21,7 @@ for approvals or interrupt a call that hangs.
 """
 
 from strongroom.hsm.token._batch import TokenBatch
-from strongroom.hsm.token._card import Card, CardKey, CardSelector
+from strongroom.hsm.token._card import MAX_CARD_VALUE_BYTES, Card, CardKey, CardSelector, CardValue
 from strongroom.hsm.token._counters import RecoveryCounters
 from strongroom.hsm.token._data_objects import DataVerbs
 from strongroom.hsm.token._direct import DirectVerbs
@@ -49,10 +49,12 @@ from strongroom.hsm.token._values import (
 from strongroom.hsm.token._vendor_duties import VendorDuties, known_duties, load_duties
 
 __all__ = [
+    "MAX_CARD_VALUE_BYTES",
     "WRAP_PREFERENCE",
     "Card",
     "CardKey",
     "CardSelector",
+    "CardValue",
     "DataVerbs",
     "DirectVerbs",
     "KeptValues",

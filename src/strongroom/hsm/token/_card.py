@@ -1,4 +1,4 @@
-"""Smart cards of officers: one token, one key on it that signs, one login. Ed25519 and P-256 alone.
+"""Smart cards of people: one token, one login; a key on it that signs (Ed25519, P-256), and small values that it keeps.
 
 Not for members: nothing is pooled, healed or repeated. A process opens a card, asks one thing of it and ends.
 """
@@ -28,6 +28,8 @@ from strongroom.hsm.token._classification import translated
 from strongroom.hsm.token._values import Role, TokenIdentity
 
 _MAX_KEYS: Final = 256
+_MAX_VALUES: Final = 64
+MAX_CARD_VALUE_BYTES: Final = 1024
 _SPECS: Final[Mapping[int, KeySpec]] = {
     KeyType.EC: KeySpec.ECC_NIST_P256,
     KeyType.EC_EDWARDS: KeySpec.ECC_NIST_EDWARDS25519,
@@ -53,6 +55,13 @@ class CardKey(NamedTuple):
     cka_id: bytes
     spec: KeySpec
     spki_der: bytes
+
+
+class CardValue(NamedTuple):
+    """A value that a card keeps: a private data object (CKO_DATA)."""
+
+    label: str
+    value: Secret
 
 
 class Card:
@@ -106,10 +115,51 @@ class Card:
             raise HsmError(f"the card made a signature of {len(signature)} bytes")
         return fitting[0], signature
 
+    def values(self, pin: Secret | None, application: str, label: str | None = None) -> list[CardValue]:
+        """Return the values of an application, sorted by label, or those of one label. Raises PinRefusedError, HsmError and its kin."""
+        with self._session(pin, logs_in=True) as session, translated("reading what the card keeps"):
+            found = (self._value(session, handle) for handle in self._values(session, application, label))
+            return sorted(found, key=lambda one: one.label)
+
+    def keep_value(self, pin: Secret | None, application: str, label: str, value: Secret) -> None:
+        """Keep a value, in the place of all others of its name: it is there before they are destroyed.
+
+        Raises HsmRequestError for a value of none or more than 1,024 bytes, PinRefusedError, HsmError and its kin.
+        """
+        if not 1 <= len(value) <= MAX_CARD_VALUE_BYTES:
+            raise HsmRequestError(
+                f"a card keeps values of 1 to {MAX_CARD_VALUE_BYTES} bytes, not {len(value)}"
+            )
+        template: Template = {
+            Attribute.CLASS: ObjectClass.DATA,
+            Attribute.TOKEN: True,
+            Attribute.PRIVATE: True,
+            Attribute.APPLICATION: application,
+            Attribute.LABEL: label,
+            Attribute.VALUE: value.reveal(),
+        }
+        doing = translated("writing to the card")
+        with self._session(pin, logs_in=True, read_write=True) as session, doing:
+            before = self._values(session, application, label)
+            wrong = [handle for handle in before if not self._value(session, handle).value.matches(value)]
+            if len(wrong) == len(before):
+                self._module.create_object(session, template)
+            for handle in wrong:
+                self._module.destroy_object(session, handle)
+
+    def destroy_value(self, pin: Secret | None, application: str, label: str) -> int:
+        """Destroy all values of a name, and return how many there were. Raises PinRefusedError, HsmError and its kin."""
+        doing = translated("destroying what the card keeps")
+        with self._session(pin, logs_in=True, read_write=True) as session, doing:
+            handles = self._values(session, application, label)
+            for handle in handles:
+                self._module.destroy_object(session, handle)
+            return len(handles)
+
     @contextmanager
-    def _session(self, pin: Secret | None, *, logs_in: bool) -> Iterator[int]:
+    def _session(self, pin: Secret | None, *, logs_in: bool, read_write: bool = False) -> Iterator[int]:
         with translated("opening a session with the card"):
-            session = self._module.open_session(self._slot, read_write=False)
+            session = self._module.open_session(self._slot, read_write=read_write)
         try:
             if logs_in and TokenFlag.LOGIN_REQUIRED in self._info.flags:
                 self._log_in(session, pin, UserType.USER)
@@ -123,6 +173,18 @@ class Card:
             raise PinRefusedError("the card wants a PIN, and none was given")
         with translated("logging in to the card"):
             self._module.login(session, user, None if pin is None else pin.reveal())
+
+    def _values(self, session: int, application: str, label: str | None) -> list[int]:
+        name: Template = {} if label is None else {Attribute.LABEL: label}
+        template = {Attribute.CLASS: ObjectClass.DATA, Attribute.APPLICATION: application, **name}
+        return self._module.find_objects(session, template, limit=_MAX_VALUES)
+
+    def _value(self, session: int, handle: int) -> CardValue:
+        found = self._module.get_attributes(session, handle, (Attribute.LABEL, Attribute.VALUE))
+        label, value = found.get(Attribute.LABEL), found.get(Attribute.VALUE)
+        return CardValue(
+            label if isinstance(label, str) else "", Secret(value if isinstance(value, bytes) else b"")
+        )
 
     def _public_keys(self, session: int) -> Iterator[CardKey]:
         wanted = (Attribute.KEY_TYPE, Attribute.ID, Attribute.LABEL, Attribute.EC_PARAMS, Attribute.EC_POINT)

@@ -1,4 +1,4 @@
-"""Asking a process of its own that loads a vendor's library: one that hangs or crashes takes that process with it, not the command.
+"""Asking a process of its own that loads a vendor's library: one that hangs or crashes takes that process with it, not who asked.
 
 One JSON document on standard input, the question; one on standard output, the answer. What the library prints goes nowhere.
 """
@@ -12,13 +12,17 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from strongroom.cli._errors import CliError
+from strongroom.core import StrongroomError
 
 QuestionT = TypeVar("QuestionT")
 AnswerT = TypeVar("AnswerT")
 
 _MAX_QUESTION_BYTES: Final = 64 * 1024
 _MAX_ANSWER_BYTES: Final = 1024 * 1024
+
+
+class AskedProcessError(StrongroomError):
+    """The process gave no answer: the library in it hangs, or crashed."""
 
 
 def ask_process(
@@ -32,7 +36,7 @@ def ask_process(
 ) -> AnswerT:
     """Run ``python -m program`` and return its answer. ``library``: what errors call the one that it loads.
 
-    ``env`` None: the environment of this process. Raises CliError when no answer comes.
+    ``env`` None: the environment of this process. Raises AskedProcessError when no answer comes.
     """
     try:
         done = subprocess.run(
@@ -45,12 +49,12 @@ def ask_process(
             check=False,
         )
     except subprocess.TimeoutExpired as error:
-        raise CliError(f"{library} hangs: no answer within {limit_s:.0f} s") from error
+        raise AskedProcessError(f"{library} hangs: no answer within {limit_s:.0f} s") from error
     try:
         return msgspec.json.decode(done.stdout[-_MAX_ANSWER_BYTES:], type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         how = signal.Signals(-done.returncode).name if done.returncode < 0 else f"status {done.returncode}"
-        raise CliError(f"{library} took its process with it ({how})") from error
+        raise AskedProcessError(f"{library} took its process with it ({how})") from error
 
 
 def answer_one(kind: type[QuestionT], answer: Callable[[QuestionT], object]) -> None:
