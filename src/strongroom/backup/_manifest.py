@@ -164,9 +164,12 @@ class Manifest(Document, frozen=True, kw_only=True):
 
 
 def write_manifest(manifest: Manifest) -> bytes:
-    """Return the bytes of a manifest. Raises AlteredBundleError when they would be refused."""
+    """Return the bytes of a manifest. Raises BackupError when they would be refused."""
     data = write_as(manifest)
-    read_manifest(data)
+    try:
+        read_manifest(data)
+    except AlteredBundleError as error:
+        raise BackupError(f"this cluster has what no manifest can say: {error.message}") from error
     return data
 
 

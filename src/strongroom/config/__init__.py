@@ -7,6 +7,7 @@ Unknown keys are refused, so a misspelled setting is an error and not a silent d
 in the file: it names where each PIN comes from, and ``read_pin`` fetches it. Nothing here keeps state.
 """
 
+from strongroom.config._backup_config import BackupsConfig
 from strongroom.config._client_environment import ClientEnvironment, client_environment
 from strongroom.config._config import (
     CONFIG_FILE,
@@ -42,6 +43,7 @@ from strongroom.config._quotas import QuotaConfig, QuotasConfig
 
 __all__ = [
     "CONFIG_FILE",
+    "BackupsConfig",
     "CacheConfig",
     "ClientConfig",
     "ClientEnvironment",

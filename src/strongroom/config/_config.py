@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from strongroom.config._backup_config import BackupsConfig
 from strongroom.config._oidc import OidcConfig, check_oidc
 from strongroom.config._pin_config import PinsConfig, PinSource, PinUse, check_pins
 from strongroom.config._policy import PolicyConfig, check_duties, check_policy
@@ -139,6 +140,7 @@ class Config(_Section, frozen=True):
     pins: PinsConfig = PinsConfig()
     oidc: OidcConfig | None = None
     quotas: QuotasConfig = QuotasConfig()
+    backups: BackupsConfig = BackupsConfig()
     custody: CustodyConfig | None = None
     """None: the home has no officers, as homes for development have none."""
 

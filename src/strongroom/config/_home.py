@@ -80,6 +80,11 @@ class Home(NamedTuple):
         return self.custody / "genesis.json"
 
     @property
+    def backups(self) -> Path:
+        """Bundles that ``backup create`` was given no other place for, and what is known of vendors' own backups."""
+        return self.root / "backups"
+
+    @property
     def access_keys(self) -> Path:
         """Access keys that ``init --script`` made, as JSON, mode 0400: to be taken and removed."""
         return self.root / "access-keys"

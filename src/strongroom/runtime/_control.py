@@ -22,6 +22,8 @@ from strongroom.hsm.wire import (
     peer_pid,
     peer_uid,
 )
+from strongroom.runtime._backup_keeping import BackupKeeping
+from strongroom.runtime._backup_reminders import BackupReminders
 from strongroom.runtime._key_door import KeyDoor
 from strongroom.runtime._key_requests import (
     DestroyKey,
@@ -35,6 +37,7 @@ from strongroom.runtime._metrics import add_expositions
 from strongroom.runtime._pin_keeping import PinKeeping
 from strongroom.runtime._pin_reminders import PinReminders
 from strongroom.runtime._root_keeping import RootKeeping
+from strongroom.wiring.backup_door import BackupAnswer, BackupRequest
 from strongroom.wiring.members_door import MembersAnswer, MembersRequest
 from strongroom.wiring.pin_door import PinAnswer, PinRequest
 from strongroom.wiring.root_door import RootAnswer, RootRequest
@@ -64,12 +67,17 @@ class PublishedTable(msgspec.Struct, frozen=True, array_like=True, tag=True):
     table: ClusterTable
 
 
-_FROM_API = (
-    ReportedSuspicion | ProcessMetrics | MembersRequest | RootRequest | PinRequest | MakeKey | DestroyKey
-)
+_Asked = MembersRequest | RootRequest | PinRequest | BackupRequest
+_Answered = MembersAnswer | RootAnswer | PinAnswer | BackupAnswer
+_FROM_API = ReportedSuspicion | ProcessMetrics | _Asked | MakeKey | DestroyKey
 _FROM_MAIN = PublishedTable | ProcessMetrics | KeyMade | KeyDestroyed
-_ANSWERS: Final[Mapping[type, Callable[..., MembersAnswer | RootAnswer | PinAnswer]]] = MappingProxyType(
-    {MembersRequest: MembersAnswer, RootRequest: RootAnswer, PinRequest: PinAnswer}
+_ANSWERS: Final[Mapping[type, Callable[..., _Answered]]] = MappingProxyType(
+    {
+        MembersRequest: MembersAnswer,
+        RootRequest: RootAnswer,
+        PinRequest: PinAnswer,
+        BackupRequest: BackupAnswer,
+    }
 )
 
 
@@ -102,6 +110,10 @@ class ControlServer:
         """Who changes PINs for the home's owner; None: nobody does."""
         self.reminders: PinReminders | None = None
         """Who tells how old PINs are."""
+        self.backups: BackupKeeping | None = None
+        """Who makes backups for the home's owner; None: nobody does."""
+        self.backup_reminders: BackupReminders | None = None
+        """Who tells how old backups are."""
 
     async def listen(self, path: Path) -> None:
         """Open the socket, or open it again where it was removed; connections stay. Raises ControlError."""
@@ -134,7 +146,7 @@ class ControlServer:
         if isinstance(message, ReportedSuspicion):
             self._suspect(message.suspicion)
             return
-        if isinstance(message, MembersRequest | RootRequest | PinRequest):
+        if isinstance(message, _Asked):
             task = asyncio.ensure_future(self._answer(connection, message))
             self._answering.add(task)
             task.add_done_callback(self._answering.discard)
@@ -150,13 +162,13 @@ class ControlServer:
         others.append(self._own_metrics())
         if self.reminders is not None:
             others.append(self.reminders.metrics())
+        if self.backup_reminders is not None:
+            others.append(self.backup_reminders.metrics())
         with contextlib.suppress(FrameError):  # one tells too much: no reason to cut the others off
             connection.send(ProcessMetrics(add_expositions(others)))
 
-    async def _answer(
-        self, connection: Connection, request: MembersRequest | RootRequest | PinRequest
-    ) -> None:
-        answer: MembersAnswer | RootAnswer | PinAnswer
+    async def _answer(self, connection: Connection, request: _Asked) -> None:
+        answer: _Answered
         try:
             match request:
                 case MembersRequest():
@@ -165,6 +177,8 @@ class ControlServer:
                     answer = await self._answer_about_root(connection, request)
                 case PinRequest():
                     answer = await self._answer_about_pins(connection, request)
+                case BackupRequest():
+                    answer = await self._answer_about_backups(connection, request)
         except Exception as error:  # noqa: BLE001  # whoever asks gets words
             answer = _ANSWERS[type(request)](failure=failure_from(error))
         connection.send(answer)
@@ -173,6 +187,11 @@ class ControlServer:
         if self.pins is None:
             raise ControlError("this process changes no PIN")
         return await self.pins.answer(request, connection.pid)
+
+    async def _answer_about_backups(self, connection: Connection, request: BackupRequest) -> BackupAnswer:
+        if self.backups is None:
+            raise ControlError("this process makes no backups")
+        return await self.backups.answer(request, connection.pid)
 
     async def _answer_about_members(self, request: MembersRequest) -> MembersAnswer:
         if self._members is None:
@@ -200,6 +219,8 @@ class ControlServer:
             self.pins.close()
         if self.reminders is not None:
             self.reminders.close()
+        if self.backup_reminders is not None:
+            self.backup_reminders.close()
         if self._server is not None:
             self._server.close()
         for task in self._answering:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from strongroom.audit import AuditLog
 from strongroom.config import Config, Home
 from strongroom.core import Clock, EventSink
+from strongroom.runtime._backup_keeping import BackupKeeping
+from strongroom.runtime._backup_reminders import BackupReminders
 from strongroom.runtime._custody_keeping import CustodyKeeping
 from strongroom.runtime._key_door import KeyDoor
 from strongroom.runtime._key_making import KeyMaking
@@ -56,6 +58,27 @@ class ControlDesks:
             clock=self.clock,
         )
         self.supervisor.control.roots.start()
+        self._open_backups(keys)
+
+    def _open_backups(self, keys: Reconciling) -> None:
+        """Make backups for the owner of the home, and remind of those that grow old."""
+        control = self.supervisor.control
+        control.backups = BackupKeeping(
+            self.config,
+            self.home,
+            self.store,
+            keys,
+            self.audit,
+            api_pids=self.api_pids,
+            custody=self.custody,
+            events=self.events,
+            clock=self.clock,
+        )
+        control.backups.start()
+        control.backup_reminders = BackupReminders(
+            self.home, self.config, self.store, events=self.events, clock=self.clock
+        )
+        control.backup_reminders.start()
 
     def open_pins(self, pins: PinChanging, officers: OfficerPins) -> None:
         """Change PINs for the owner of the home, and remind of those that are due."""

@@ -67,6 +67,7 @@ from strongroom.storage._records import (
     UnreadableHsmKey,
 )
 from strongroom.storage._roots import RootRotationRecord, RotationState
+from strongroom.storage._snapshot import DatabaseSnapshot, inspect_snapshot, snapshot_database
 from strongroom.storage._store import ReadOnlyStore, Store
 from strongroom.storage._transaction import Transaction
 from strongroom.storage._uses import KeyUseRecord
@@ -89,6 +90,7 @@ __all__ = [
     "CustodianRecord",
     "CustodianState",
     "CustodyDocumentRecord",
+    "DatabaseSnapshot",
     "DomainRecord",
     "DuplicateError",
     "GrantRecord",
@@ -118,5 +120,7 @@ __all__ = [
     "UnreadableHsmKey",
     "create_database",
     "has_password",
+    "inspect_snapshot",
+    "snapshot_database",
     "upgrade_database",
 ]

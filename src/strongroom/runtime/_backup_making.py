@@ -1,0 +1,366 @@
+"""Making one bundle: what is taken from where, in which order.
+
+    the database is copied → a member proves the roots of that copy, and gives roots and Direct keys, wrapped
+        → the copy is encrypted, its key wrapped by the current root → manifest → signed inside an HSM
+        → written, verified as it lies on disk
+
+The copy comes first, and says what the bundle has to hold: every root and Direct key that a record of the copy refers to.
+What is made later is in the next backup. No key is ever here in clear but that of the snapshot.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from strongroom import __version__
+from strongroom.backup import (
+    CONFIGURATION_PART,
+    DATABASE_PART,
+    BackedKey,
+    BackedMember,
+    BackedRoot,
+    BackupSet,
+    LeftOutKey,
+    Manifest,
+    MissingKeyError,
+    Snapshot,
+    SnapshotFile,
+    encrypt_snapshot,
+    manifest_digest,
+    new_snapshot_key,
+    set_hash,
+    write_manifest,
+)
+from strongroom.config import Home
+from strongroom.core import (
+    Clock,
+    Deadline,
+    HsmError,
+    HsmIntegrityError,
+    HsmKey,
+    HsmKeyId,
+    HsmKeyNotFoundError,
+    HsmRequestError,
+    KeySpec,
+    KeyUsage,
+    NoMemberError,
+    RootId,
+    Secret,
+    SigningAlgorithm,
+    StrongroomError,
+    TransportKind,
+    WrapAlgorithm,
+    random_bytes,
+    transport_kind,
+)
+from strongroom.envelope import Blob, Purpose, aad_for, backup_snapshot_binding
+from strongroom.hsm.cluster import Canary, Replica, prove_canary
+from strongroom.storage import (
+    DatabaseSnapshot,
+    HsmKeyRecord,
+    HsmKeyState,
+    MemberRecord,
+    ReadOnlyStore,
+    RootRecord,
+    RootState,
+    snapshot_database,
+)
+from strongroom.wiring.backup_files import draft_folder, store_bundle
+
+_STEP_S: Final = 10.0
+BACKUP_ID_BYTES: Final = 16
+
+
+class BackupNotPossibleError(StrongroomError):
+    """No backup can be made as things are; the message says why."""
+
+
+class Custodial(NamedTuple):
+    """What a manifest says of the officers; all empty in a home without them."""
+
+    cluster_id: str = ""
+    genesis_sha256: str = ""
+    head: str = ""
+    approval: str = ""
+
+
+class MadeBundle(NamedTuple):
+    """A bundle that lies on disk."""
+
+    manifest: Manifest
+    path: Path
+    sha256: str
+    size: int
+
+
+class _Copied(NamedTuple):
+    """What a copy of the database holds that must be backed up."""
+
+    snapshot: DatabaseSnapshot
+    roots: Sequence[RootRecord]
+    keys: Sequence[HsmKeyRecord]
+    members: Sequence[MemberRecord]
+
+
+class _Wrapped(NamedTuple):
+    source: Replica
+    roots: tuple[BackedRoot, ...]
+    keys: tuple[BackedKey, ...]
+
+
+class BackupMaking:
+    """Makes bundles. Belongs to the event loop of main; files are worked on by threads."""
+
+    def __init__(
+        self,
+        home: Home,
+        serving: Callable[[], Sequence[Replica]],
+        lives: Callable[[HsmKeyId], bool],
+        *,
+        clock: Clock,
+    ) -> None:
+        """``serving()``: the members that serve, best first. ``lives``: whether a Direct key is still to be there."""
+        self._home = home
+        self._serving = serving
+        self._lives = lives
+        self._clock = clock
+
+    async def make(
+        self, backup_set: BackupSet, backup_id: str, path: Path, custodial: Custodial
+    ) -> MadeBundle:
+        """Make a bundle at a path. Raises BackupNotPossibleError, BackupError, HsmError, StorageError and OSError."""
+        with draft_folder(self._home.backups, backup_id) as draft:
+            copied = await asyncio.to_thread(_copy, self._home.database, draft / DATABASE_PART)
+            wrapped = await self._wrapped(backup_set, copied)
+            current = _current(copied.roots)
+            snapshot = await self._encrypted(draft, backup_id, current, copied.snapshot)
+            manifest = Manifest(
+                backup_id=backup_id,
+                set_id=backup_set.set_id,
+                set_sha256=set_hash(backup_set),
+                cluster_id=custodial.cluster_id,
+                made_at=int(self._clock.now()),
+                software=__version__,
+                origin=backup_set.origin,
+                genesis_sha256=custodial.genesis_sha256,
+                custody_head=custodial.head,
+                approval=custodial.approval,
+                source=wrapped.source.name,
+                members=tuple(map(_member, copied.members)),
+                roots=wrapped.roots,
+                keys=wrapped.keys,
+                left_out=tuple(_left_out(record) for record in copied.keys if not record.may_leave),
+                snapshot_key_root=current.root_id.hex(),
+                snapshot=snapshot,
+            )
+            manifest_bytes = await asyncio.to_thread(write_manifest, manifest)
+            signature = await self._signature(backup_set, manifest_digest(manifest_bytes))
+            store = partial(
+                store_bundle,
+                path,
+                backup_set,
+                manifest=manifest_bytes,
+                signature=signature,
+                snapshot=draft / _ENCRYPTED,
+            )
+            sha256, size = await asyncio.to_thread(store)
+        return MadeBundle(manifest, path, sha256, size)
+
+    async def _wrapped(self, backup_set: BackupSet, copied: _Copied) -> _Wrapped:
+        """Have one member give everything; where it fails, another one. Raises NoMemberError and as ``make``."""
+        in_set = {transport.member for transport in backup_set.transports}
+        members = [member for member in self._serving() if member.name in in_set]
+        if not members:
+            raise BackupNotPossibleError(
+                f"none of the members that serve has backup transport keys of set {backup_set.set_id}",
+                next_step="see: strongroom members list; members that came later need another set (a ceremony of type reshare)",
+            )
+        failures = []
+        for member in members:
+            try:
+                return await self._wrapped_by(member, backup_set, copied)
+            except HsmIntegrityError:
+                raise
+            except HsmError as error:
+                failures.append(f"{member.name}: {error.message}")
+        raise NoMemberError(
+            f"no member could give all keys ({'; '.join(failures)})", next_step="see: strongroom members list"
+        )
+
+    async def _wrapped_by(self, member: Replica, backup_set: BackupSet, copied: _Copied) -> _Wrapped:
+        transport = bytes.fromhex(backup_set.transport(member.name, TransportKind.AES).cka_id)
+        roots, keys = [], []
+        for root in copied.roots:
+            root_id = RootId(root.root_id)
+            canary = Canary(root.canary, root.canary_digest)
+            await prove_canary(root_id, canary, member.use, deadline=self._step())
+            blob = await member.keys.wrap_out(root_id, TransportKind.AES, transport, deadline=self._step())
+            roots.append(_backed_root(root, blob))
+        for record in copied.keys:
+            if record.may_leave:
+                try:
+                    keys.append(_backed_key(record, await self._key_by(member, backup_set, record)))
+                except HsmKeyNotFoundError:
+                    if self._lives(record.key_id):
+                        raise
+                    # It was destroyed since the copy was made: the copy's record of it is followed by nothing.
+        return _Wrapped(member, tuple(roots), tuple(keys))
+
+    async def _key_by(self, member: Replica, backup_set: BackupSet, record: HsmKeyRecord) -> bytes:
+        kind = transport_kind(record.spec)
+        transport = bytes.fromhex(backup_set.transport(member.name, kind).cka_id)
+        return await member.keys.wrap_out(record.key_id, kind, transport, deadline=self._step())
+
+    async def _encrypted(
+        self, draft: Path, backup_id: str, root: RootRecord, copied: DatabaseSnapshot
+    ) -> Snapshot:
+        key = new_snapshot_key()
+        try:
+            blob = await self._sealed(RootId(root.root_id), key, bytes.fromhex(backup_id))
+            encrypt = partial(
+                _encrypt,
+                draft,
+                self._home.config_file,
+                backup_id=backup_id,
+                key=key,
+                blob=blob,
+                copied=copied,
+            )
+            return await asyncio.to_thread(encrypt)
+        finally:
+            key.zeroize()
+
+    async def _sealed(self, root_id: RootId, key: Secret, backup_id: bytes) -> Blob:
+        binding = backup_snapshot_binding(backup_id)
+        aad = aad_for(Purpose.SNAPSHOT_KEY, WrapAlgorithm.HSM_AES_GCM, root_id, 1, binding)
+        failure: HsmError | None = None
+        for member in self._serving():
+            try:
+                wrapped = await member.use.wrap(root_id, key, aad, deadline=self._step())
+                return Blob.of_wrapped(Purpose.SNAPSHOT_KEY, root_id, wrapped)
+            except HsmRequestError:
+                raise
+            except HsmError as error:
+                failure = error
+        raise NoMemberError("no member could wrap the key of the snapshot") from failure
+
+    async def _signature(self, backup_set: BackupSet, digest: bytes) -> bytes:
+        key_id = HsmKeyId(bytes.fromhex(backup_set.signing_key.cka_id))
+        key = HsmKey(key_id, KeySpec.ECC_NIST_P256, KeyUsage.SIGN_VERIFY)
+        failure: HsmError | None = None
+        for member in self._serving():
+            try:
+                return await member.use.sign(
+                    key, SigningAlgorithm.ECDSA_SHA_256, digest, deadline=self._step()
+                )
+            except HsmKeyNotFoundError as error:
+                failure = error
+            except HsmRequestError:
+                raise
+            except HsmError as error:
+                failure = error
+        if isinstance(failure, HsmKeyNotFoundError):
+            raise MissingKeyError(
+                f"no member holds the backup signing key of set {backup_set.set_id}",
+                next_step="make another set, by a ceremony of the type reshare",
+            ) from failure
+        raise NoMemberError("no member could sign the manifest") from failure
+
+    def _step(self) -> Deadline:
+        return Deadline.after(self._clock, _STEP_S)
+
+
+_ENCRYPTED: Final = "snapshot.encrypted"
+
+
+def new_backup_id() -> str:
+    """Return a random id for a backup, in hex."""
+    return random_bytes(BACKUP_ID_BYTES).hex()
+
+
+def _copy(database: Path, copy: Path) -> _Copied:
+    snapshot = snapshot_database(database, copy)
+    with ReadOnlyStore.open(copy) as store:
+        roots = store.list_roots()
+        keys = store.list_hsm_keys(HsmKeyState.ACTIVE)
+        members = store.list_members()
+    other = [root for root in roots if root.wrap_algorithm != WrapAlgorithm.HSM_AES_GCM]
+    if other:
+        name = WrapAlgorithm(other[0].wrap_algorithm).name
+        raise BackupNotPossibleError(
+            f"the cluster wraps by {name}: roots of it do not leave their HSMs in any form",
+            next_step="back them up by the vendor's own means, and note that: strongroom backup record-vendor",
+        )
+    return _Copied(snapshot, roots, keys, members)
+
+
+def _encrypt(
+    draft: Path, configuration: Path, *, backup_id: str, key: Secret, blob: Blob, copied: DatabaseSnapshot
+) -> Snapshot:
+    with (
+        (draft / DATABASE_PART).open("rb") as database,
+        configuration.open("rb") as settings,
+        (draft / _ENCRYPTED).open("xb") as out,
+    ):
+        files = [SnapshotFile(DATABASE_PART, database), SnapshotFile(CONFIGURATION_PART, settings)]
+        return encrypt_snapshot(
+            out,
+            files,
+            backup_id=backup_id,
+            key=key,
+            wrapped_key=blob,
+            revision=copied.revision,
+            counts=copied.counts,
+        )
+
+
+def _current(roots: Sequence[RootRecord]) -> RootRecord:
+    (current,) = [root for root in roots if root.state is RootState.CURRENT]
+    return current
+
+
+def _member(record: MemberRecord) -> BackedMember:
+    return BackedMember(
+        name=record.name,
+        profile=record.profile,
+        token_serial=record.token_serial,
+        token_label=record.token_label,
+    )
+
+
+def _backed_root(record: RootRecord, wrapped: bytes) -> BackedRoot:
+    return BackedRoot(
+        root_id=record.root_id.hex(),
+        is_current=record.state is RootState.CURRENT,
+        wrap_algorithm=record.wrap_algorithm,
+        check_kind=record.check_kind,
+        check_value=record.check_value,
+        canary=record.canary,
+        canary_digest=record.canary_digest.hex(),
+        wrapped=wrapped,
+    )
+
+
+def _backed_key(record: HsmKeyRecord, wrapped: bytes) -> BackedKey:
+    return BackedKey(
+        key_id=record.key_id.hex(),
+        label=record.label,
+        spec=record.spec,
+        usage=record.usage,
+        public_key=record.public_key,
+        canary=record.canary or b"",
+        made_for=record.made_for,
+        wrapped=wrapped,
+    )
+
+
+def _left_out(record: HsmKeyRecord) -> LeftOutKey:
+    return LeftOutKey(
+        key_id=record.key_id.hex(),
+        label=record.label,
+        spec=record.spec,
+        usage=record.usage,
+        made_for=record.made_for,
+    )

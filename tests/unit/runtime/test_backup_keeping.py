@@ -1,0 +1,327 @@
+"""Main makes backups for its owner alone: whole ones, of what the database says, from a member that works."""
+
+import os
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from backup_documents import a_set
+from fakes_replication import CLOCK, FakeCluster, soon
+from fresh_database import fresh_database
+from strongroom.audit import AuditLog, read_entries
+from strongroom.backup import (
+    SetTransport,
+    SigningKey,
+    WrappedTransport,
+    decrypt_snapshot,
+    read_set,
+    snapshot_key_blob,
+    verify_bundle,
+    write_set,
+)
+from strongroom.config import BackupsConfig, Home
+from strongroom.core import (
+    ApprovalRequiredError,
+    HsmIntegrityError,
+    KeySpec,
+    MemberFailedError,
+    NoMemberError,
+    RootId,
+    StorageError,
+    TransportKind,
+    WrapAlgorithm,
+    random_bytes,
+)
+from strongroom.envelope import Purpose, aad_for, backup_snapshot_binding
+from strongroom.runtime._backup_keeping import BackupKeeping
+from strongroom.runtime._backup_making import BackupNotPossibleError
+from strongroom.storage import (
+    BackupSetRecord,
+    BackupSetState,
+    BackupState,
+    MemberRecord,
+    Store,
+    inspect_snapshot,
+)
+from strongroom.testing import FakeMember
+from strongroom.wiring.backup_door import BackupRequest
+from strongroom.wiring.backup_status import backup_status_of, backup_warnings
+from strongroom.wiring.backup_vendor import read_vendor_backups
+
+API_PID = 4_242
+CREATE = BackupRequest("create")
+
+
+class Bench:
+    """Three members that serve, some Direct keys, a backup set, and main's part over them."""
+
+    def __init__(self, store, audit, home):
+        self.store, self.audit, self.home = store, audit, home
+        self.cluster = FakeCluster(store)
+
+    async def make(self):
+        await self.cluster.make()
+        members = [
+            MemberRecord(name, "softhsm2", name, name, place) for place, name in enumerate(self.cluster.hsms)
+        ]
+        for member in members:
+            await self.store.write(lambda tx, member=member: tx.insert_member(member))
+        await self.cluster.join_all()
+        self.keys = [
+            await self.cluster.create(KeySpec.AES_256),
+            await self.cluster.create(KeySpec.ECC_NIST_P256),
+            await self.cluster.create(KeySpec.HMAC_256),
+        ]
+        self.stays = await self.cluster.create(KeySpec.AES_256, may_leave=False)
+        await self.make_set()
+        keys = SimpleNamespace(serving=self.cluster.replicas)
+        self.keeping = BackupKeeping(
+            SimpleNamespace(custody=None),
+            self.home,
+            self.store,
+            keys,
+            self.audit,
+            api_pids=lambda: {API_PID},
+            events=self.cluster.events,
+            clock=CLOCK,
+        )
+
+    async def make_set(self, members=("alpha", "beta")):
+        self.signing = await self.cluster.create(KeySpec.ECC_NIST_P256)
+        transports = []
+        for member in members:
+            keys = []
+            for kind in TransportKind:
+                cka_id = b"BKUP" + random_bytes(12)
+                self.cluster.transports[cka_id] = (member, kind, random_bytes(32))
+                keys.append(WrappedTransport(cka_id=cka_id.hex(), kind=kind, wrapped=b"wrapped"))
+            transports.append(SetTransport(member=member, mechanism=0x210A, keys=tuple(keys)))
+        signing = SigningKey(cka_id=self.signing.key_id.hex(), spki=self.signing.public_key)
+        set_id = random_bytes(16)
+        self.set = a_set(b"", set_id=set_id.hex(), transports=tuple(transports), signing_key=signing)
+        record = BackupSetRecord(set_id, b"", BackupSetState.MAKING, CLOCK.now())
+        document = write_set(self.set)
+        await self.store.write(lambda tx: tx.insert_backup_set(record))
+        await self.store.write(
+            lambda tx: tx.activate_backup_set(set_id, document, at=CLOCK.now(), holders=())
+        )
+
+    async def ask(self, request, pid=1):
+        return await self.keeping.answer(request, pid)
+
+    def told(self, event):
+        return [(e.kind, e.outcome) for e in read_entries(self.home.audit) if e.event == event]
+
+    def opened(self, transport, wrapped):
+        """What a wrapped key is, as the fakes have it."""
+        return self.cluster.replica("alpha").keys._opened(bytes.fromhex(transport.cka_id), wrapped)
+
+    def files(self):
+        return sorted(path.name for path in self.home.backups.iterdir())
+
+
+@pytest.fixture(scope="module")
+def blank(tmp_path_factory):
+    path = tmp_path_factory.mktemp("db") / "strongroom.db"
+    fresh_database(path)
+    return path.read_bytes()
+
+
+@pytest.fixture
+async def bench(blank, tmp_path):
+    home = Home(tmp_path)
+    home.database.write_bytes(blank)
+    home.config_file.write_text("version = 1\n")
+    home.audit.mkdir()
+    with Store.open(home.database) as store:
+        audit = AuditLog.open(home.audit, "main", clock=CLOCK)
+        try:
+            made = Bench(store, audit, home)
+            await made.make()
+            yield made
+        finally:
+            audit.close()
+
+
+def verified(bench, answer):
+    with Path(answer.path).open("rb") as file:
+        return verify_bundle(file, read_set(write_set(bench.set)))
+
+
+async def test_a_backup_holds_every_root_and_every_key_that_may_leave(bench):
+    answer = await bench.ask(CREATE)
+    manifest = verified(bench, answer).manifest
+    expected = {record.key_id.hex(): record for record in (*bench.keys, bench.signing)}
+    assert {key.key_id for key in manifest.keys} == set(expected)
+    assert [key.key_id for key in manifest.left_out] == [bench.stays.key_id.hex()]
+    assert (answer.n_roots, answer.n_keys, answer.left_out) == (1, 4, ["a key"])
+    assert manifest.source == answer.source == "alpha"
+    hsm = bench.cluster.hsms["alpha"]
+    (root,) = manifest.roots
+    transport = bench.set.transport("alpha", TransportKind.AES)
+    assert bench.opened(transport, root.wrapped) == hsm._roots[bytes.fromhex(root.root_id)]
+    (aes,) = [key for key in manifest.keys if key.spec is KeySpec.AES_256]
+    assert bench.opened(transport, aes.wrapped) == hsm.direct._held[bytes.fromhex(aes.key_id)].secret
+    assert all(key.public_key == expected[key.key_id].public_key for key in manifest.keys)
+
+
+async def test_the_snapshot_opens_under_the_root_and_is_the_database(bench, tmp_path):
+    answer = await bench.ask(CREATE)
+    bundle = verified(bench, answer)
+    manifest, folder = bundle.manifest, tmp_path / "opened"
+    folder.mkdir()
+    with Path(answer.path).open("rb") as file:
+        blob = snapshot_key_blob(file, manifest, begins_at=bundle.snapshot_at)
+        root_id = RootId(blob.wrapping_key_id)
+        binding = backup_snapshot_binding(bytes.fromhex(manifest.backup_id))
+        aad = aad_for(Purpose.SNAPSHOT_KEY, WrapAlgorithm.HSM_AES_GCM, root_id, 1, binding)
+        key = await FakeMember(bench.cluster.hsms["gamma"]).unwrap(
+            root_id, blob.wrapped, aad, deadline=soon()
+        )
+        files = decrypt_snapshot(file, manifest, key, folder, begins_at=bundle.snapshot_at)
+    assert files["strongroom.toml"].read_text() == "version = 1\n"
+    found = inspect_snapshot(files["strongroom.db"])
+    assert (found.revision, found.counts) == (manifest.snapshot.revision, manifest.snapshot.counts)
+    assert found.counts["hsm_keys"] == 5
+
+
+async def test_a_backup_is_recorded_told_and_private(bench):
+    answer = await bench.ask(CREATE)
+    path = Path(answer.path)
+    assert path.parent == bench.home.backups
+    assert bench.files() == [path.name]
+    assert path.stat().st_mode & 0o777 == 0o600
+    record = bench.store.get_backup(answer.backup_id)
+    assert (record.sha256, record.size, record.location) == (answer.sha256, path.stat().st_size, str(path))
+    assert (record.state, record.verified_at) == (BackupState.PRESENT, None)
+    assert bench.told("backup.Create") == [("intent", ""), ("outcome", "ok")]
+
+
+async def test_that_shares_opened_a_backup_is_noted(bench):
+    answer = await bench.ask(CREATE)
+    await bench.ask(BackupRequest("verified", sha256=answer.sha256))
+    assert bench.store.get_backup(answer.backup_id).verified_at is not None
+    with pytest.raises(BackupNotPossibleError):
+        await bench.ask(BackupRequest("verified", sha256="ab" * 32))
+
+
+async def test_a_backup_goes_where_it_is_told_and_never_over_another_file(bench, tmp_path):
+    target = tmp_path / "elsewhere.bundle"
+    answer = await bench.ask(BackupRequest("create", output=str(target)))
+    assert answer.path == str(target)
+    before = target.read_bytes()
+    for output in (str(target), "relative.bundle", str(tmp_path / "none" / "x")):
+        with pytest.raises(BackupNotPossibleError):
+            await bench.ask(BackupRequest("create", output=output))
+    assert target.read_bytes() == before
+
+
+@pytest.mark.parametrize("action", ["create", "verified", "record-vendor"])
+async def test_an_api_process_is_refused(bench, action):
+    with pytest.raises(ApprovalRequiredError):
+        await bench.ask(BackupRequest(action), API_PID)
+
+
+async def test_another_member_gives_what_the_first_one_cannot(bench):
+    bench.cluster.hsms["alpha"].direct.destroy(bench.keys[0].key)
+    answer = await bench.ask(CREATE)
+    assert answer.source == "beta"
+
+
+async def test_without_a_member_of_the_set_nothing_is_made(bench):
+    bench.cluster.serving = ["gamma"]
+    with pytest.raises(BackupNotPossibleError, match="backup transport keys"):
+        await bench.ask(CREATE)
+    assert bench.files() == []
+    assert bench.told("backup.Create") == [("intent", ""), ("outcome", "BackupNotPossibleError")]
+
+
+async def test_a_key_that_no_member_gives_is_an_error_and_not_left_out(bench):
+    for hsm in bench.cluster.hsms.values():
+        if hsm.direct.holds(bench.keys[0].key):
+            hsm.direct.destroy(bench.keys[0].key)
+    with pytest.raises(NoMemberError, match="no member could give all keys"):
+        await bench.ask(CREATE)
+    assert bench.files() == []
+
+
+async def test_another_root_under_the_name_of_ours_is_not_backed_up(bench):
+    root_id = bench.cluster.root.root_id
+    bench.cluster.hsms["alpha"]._roots[root_id] = bytes(32)
+    with pytest.raises(HsmIntegrityError):
+        await bench.ask(CREATE)
+    assert bench.files() == []
+
+
+async def test_a_backup_that_cannot_be_recorded_does_not_stay(bench, monkeypatch):
+    async def fails(_work):
+        raise StorageError("the disk is full")
+
+    monkeypatch.setattr(bench.store, "write", fails)
+    with pytest.raises(StorageError):
+        await bench.ask(CREATE)
+    assert bench.files() == []
+
+
+async def test_a_member_that_does_not_sign_leaves_it_to_another_one(bench, monkeypatch):
+    real = FakeMember.sign
+
+    async def sign(self, *arguments, deadline):
+        if self.name == "alpha":
+            raise MemberFailedError("it hangs")
+        return await real(self, *arguments, deadline=deadline)
+
+    monkeypatch.setattr(FakeMember, "sign", sign)
+    verified(bench, await bench.ask(CREATE))
+
+
+@pytest.mark.parametrize("state", [BackupSetState.RETIRED, None])
+async def test_a_set_that_is_not_in_use_takes_no_backups(bench, state):
+    set_id = bytes.fromhex(bench.set.set_id)
+    if state is not None:
+        await bench.store.write(lambda tx: tx.retire_backup_set(set_id, at=CLOCK.now()))
+    request = CREATE if state else BackupRequest("create", set_id="ab" * 16)
+    with pytest.raises(BackupNotPossibleError, match="not in use"):
+        await bench.ask(request)
+
+
+async def test_what_a_killed_service_left_is_removed_at_the_next_start(bench):
+    await bench.ask(CREATE)
+    draft = bench.home.backups / ".draft-0123"
+    draft.mkdir()
+    (draft / "strongroom.db").write_bytes(b"x")
+    (bench.home.backups / ".a.strongroom-backup.new").write_bytes(b"x")
+    bench.keeping.start()
+    assert len(bench.files()) == 1
+
+
+async def test_a_vendors_backup_is_noted_with_its_date(bench):
+    at = CLOCK.now() - 86_400
+    await bench.ask(BackupRequest("record-vendor", kind="luna-backup-hsm", reference="G7 5512", at=at))
+    (noted,) = read_vendor_backups(bench.home)
+    assert (noted.kind, noted.reference, noted.at) == ("luna-backup-hsm", "G7 5512", at)
+    assert noted.noted_by == f"local/{os.geteuid()}"
+    for wrong in ({"at": CLOCK.now() + 86_400}, {"kind": ""}, {"reference": ""}):
+        values = {"kind": "luna", "reference": "r", "at": at} | wrong
+        with pytest.raises(BackupNotPossibleError):
+            await bench.ask(BackupRequest("record-vendor", **values))
+
+
+async def test_backups_that_grow_old_are_told_of(bench):
+    now = CLOCK.now()
+    limits = BackupsConfig(max_age_days=7, max_unverified_days=30, vendor_max_age_days=7)
+
+    def warnings(days):
+        at = now + days * 86_400
+        status = backup_status_of(bench.store, bench.home, limits, now=at)
+        return [warning.split(" (")[0].split(": ")[0] for warning in backup_warnings(status, now=at)]
+
+    vendor = "the newest vendor's backup is too old"
+    assert warnings(1) == [vendor]
+    answer = await bench.ask(CREATE)
+    await bench.ask(BackupRequest("verified", sha256=answer.sha256))
+    await bench.ask(BackupRequest("record-vendor", kind="k", reference="r", at=now))
+    assert warnings(6) == []
+    assert warnings(9) == ["the newest backup is too old", vendor]
+    assert len(warnings(40)) == 3
