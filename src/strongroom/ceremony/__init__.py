@@ -33,6 +33,13 @@ from strongroom.ceremony._errors import (
     WitnessError,
 )
 from strongroom.ceremony._example_scripts import example_script
+from strongroom.ceremony._facts import fact_rows
+from strongroom.ceremony._folder import (
+    ARTEFACTS_NAME,
+    SCRIPT_NAME,
+    open_setting,
+    read_transcript_file,
+)
 from strongroom.ceremony._form import (
     MAX_PARTICIPANTS,
     MAX_STEPS,
@@ -44,6 +51,7 @@ from strongroom.ceremony._form import (
     Script,
     Step,
 )
+from strongroom.ceremony._journal import TRANSCRIPT_NAME
 from strongroom.ceremony._parameters import (
     ACCEPT_SOFTHSM,
     OWN_ACTIONS,
@@ -68,7 +76,22 @@ from strongroom.ceremony._parameters import (
     RetireSet,
     WitnessSignatures,
 )
+from strongroom.ceremony._progress import Progress, StepState
+from strongroom.ceremony._rehearsal import rehearsal_key, rehearsal_script
+from strongroom.ceremony._runner import CeremonyRunner
 from strongroom.ceremony._script import read_script, require_runnable
+from strongroom.ceremony._scripted import ScriptedParticipants
+from strongroom.ceremony._signatures import (
+    NAMESPACE_CEREMONY,
+    read_signatures,
+    sign_transcript,
+    signature_name,
+    witness_of,
+)
+from strongroom.ceremony._software import installed_software, software_in
+from strongroom.ceremony._transcript import Transcript, read_transcript
+from strongroom.ceremony._verify import VerifiedCeremony, verify_ceremony
+from strongroom.ceremony._view import transcript_view
 from strongroom.ceremony._view_form import (
     TranscriptView,
     ViewConfirmation,
@@ -81,11 +104,15 @@ from strongroom.ceremony._view_form import (
 
 __all__ = [
     "ACCEPT_SOFTHSM",
+    "ARTEFACTS_NAME",
     "MAX_PARTICIPANTS",
     "MAX_STEPS",
+    "NAMESPACE_CEREMONY",
     "NO_HASH",
     "OWN_ACTIONS",
     "PARAMETERS",
+    "SCRIPT_NAME",
+    "TRANSCRIPT_NAME",
     "WITNESS_ROLES",
     "Action",
     "Artefact",
@@ -99,6 +126,7 @@ __all__ = [
     "CeremonyFolderError",
     "CeremonyPausedError",
     "CeremonyRole",
+    "CeremonyRunner",
     "CeremonyType",
     "ChangeOfficers",
     "CheckMembers",
@@ -128,6 +156,7 @@ __all__ = [
     "Page",
     "Parameters",
     "Participant",
+    "Progress",
     "Question",
     "Restore",
     "Resumed",
@@ -135,12 +164,16 @@ __all__ = [
     "Scene",
     "Script",
     "ScriptError",
+    "ScriptedParticipants",
     "Setting",
     "SharePage",
     "Software",
     "Step",
+    "StepState",
+    "Transcript",
     "TranscriptError",
     "TranscriptView",
+    "VerifiedCeremony",
     "ViewConfirmation",
     "ViewHash",
     "ViewNote",
@@ -150,6 +183,20 @@ __all__ = [
     "WitnessError",
     "WitnessSignatures",
     "example_script",
+    "fact_rows",
+    "installed_software",
+    "open_setting",
     "read_script",
+    "read_signatures",
+    "read_transcript",
+    "read_transcript_file",
+    "rehearsal_key",
+    "rehearsal_script",
     "require_runnable",
+    "sign_transcript",
+    "signature_name",
+    "software_in",
+    "transcript_view",
+    "verify_ceremony",
+    "witness_of",
 ]

@@ -61,6 +61,8 @@ class Setting(NamedTuple):
     """The home of the service; None: that of a rehearsal, which the effects make and throw away."""
     is_rehearsal: bool
     clock: Clock
+    ceremony: str = ""
+    """The random name of this ceremony: 32 hexadecimal digits."""
 
     @property
     def artefacts(self) -> Path:

@@ -94,8 +94,8 @@ steps:
     do: attend
     by: ada
     say: >-
-      This is {what}. Everybody who is in the room says their name and role, and gives initials. The initials stand for
-      you until the end.
+      This is {what}.
+      Everybody who is in the room says their name and role, and gives initials. The initials stand for you until the end.
     expect: Each participant is the person whom the script names; somebody has looked at an identity document.
 
   - id: rules

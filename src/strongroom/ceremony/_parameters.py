@@ -134,7 +134,10 @@ class CreateBackup(_Parameters, frozen=True):
 
 
 class CollectShares(_Parameters, frozen=True):
-    """Whose shares are asked for, in this order, and which bundle they are to open."""
+    """Whose shares are asked for, in this order, and which bundle they are to open.
+
+    Of those who are named some may be absent: the outcome of ``attend`` lists them (``absent``).
+    """
 
     custodians: Annotated[tuple[Id, ...], msgspec.Meta(min_length=2, max_length=16)]
     bundle: _Path

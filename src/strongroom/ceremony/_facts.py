@@ -1,0 +1,51 @@
+"""What was found, as rows that people read: a label and a value each."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
+
+from strongroom.custody import Json, neutral, spoken
+
+_HASH: Final = re.compile(r"[0-9a-f]{64}\Z")
+_HASH_LABEL: Final = re.compile(r"(?:sha256|fingerprint|hash)\Z")
+_TAGS: Final = ("name", "id", "contents", "who")
+"""What names one of several in a list."""
+
+
+def fact_rows(facts: Mapping[str, Json]) -> tuple[tuple[str, str], ...]:
+    """Return facts as rows: ``members / alpha / serial`` and its value. A hash is followed by its words."""
+    return tuple(_rows("", facts))
+
+
+def _rows(label: str, value: Json) -> Iterator[tuple[str, str]]:
+    if isinstance(value, Mapping):
+        if not value:
+            yield label, "none"
+        for name, inner in value.items():
+            yield from _rows(f"{label} / {name}" if label else neutral(name), inner)
+    elif isinstance(value, Sequence) and not isinstance(value, str):
+        yield from _list_rows(label, value)
+    else:
+        text = _text(value)
+        yield label, text
+        if _HASH_LABEL.search(label) and _HASH.match(text):
+            yield f"{label} in words", " ".join(spoken(text))
+
+
+def _list_rows(label: str, values: Sequence[Json]) -> Iterator[tuple[str, str]]:
+    if not any(isinstance(one, Mapping | list | tuple) for one in values):
+        yield label, ", ".join(map(_text, values)) or "none"
+        return
+    for number, one in enumerate(values, 1):
+        tag, rest = str(number), one
+        if isinstance(one, Mapping):
+            name = next((name for name in _TAGS if isinstance(one.get(name), str)), None)
+            if name is not None:
+                tag, rest = neutral(str(one[name])), {key: inner for key, inner in one.items() if key != name}
+        yield from _rows(f"{label} / {tag}", rest)
+
+
+def _text(value: Json) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "none" if value is None else neutral(str(value))

@@ -1,0 +1,156 @@
+"""Steps that need no HSM: who is there, what is read aloud, which software runs, bags, and the end."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from types import MappingProxyType
+from typing import Final, NamedTuple
+
+from strongroom.ceremony._console import Page, Question
+from strongroom.ceremony._effects import Outcome
+from strongroom.ceremony._entries import Confirmation, Software
+from strongroom.ceremony._facts import fact_rows
+from strongroom.ceremony._form import Participant, Script, Step
+from strongroom.ceremony._parameters import (
+    Action,
+    Bag,
+    Bags,
+    CheckSoftware,
+    MakeBackupSet,
+    WitnessSignatures,
+)
+from strongroom.ceremony._talk import Talk, words_of_role
+from strongroom.custody import Json
+
+ABSENT: Final = "-"
+
+
+class OwnDesk(NamedTuple):
+    """What these steps work with."""
+
+    talk: Talk
+    script: Script
+    software: Software
+    page: Page
+    """The page of the step, to be shown anew with what was found."""
+
+
+async def attend(desk: OwnDesk) -> tuple[Outcome, tuple[Confirmation, ...]]:
+    """Ask everybody for initials; whoever acts in no step may be absent."""
+    needed = _needed(desk.script)
+    given: list[Confirmation] = []
+    absent: list[Participant] = []
+    for one in desk.script.participants:
+        text = f"{one.name}, {words_of_role(one.role)}, {one.organisation}: initials ({ABSENT} if absent)"
+        while True:
+            answer = (await desk.talk.ask(Question("attend", one.id, text))).upper()
+            if answer == ABSENT and one.id not in needed:
+                absent.append(one)
+                break
+            if desk.talk.may_be_initials(answer):
+                desk.talk.initials[one.id] = answer
+                given.append(Confirmation(who=one.id, initials=answer, at=desk.talk.now()))
+                break
+            await desk.talk.say(
+                f"{one.name} acts or confirms in a step, so without them there is no ceremony: /pause."
+                if answer == ABSENT
+                else "Initials are two to five letters, and nobody else's."
+            )
+    facts = {"present": [one.who for one in given], "absent": [one.id for one in absent]}
+    missing = tuple(f"{one.name} ({words_of_role(one.role)}) is not here" for one in absent)
+    return Outcome(facts, deviations=missing), tuple(given)
+
+
+def _needed(script: Script) -> frozenset[str]:
+    """Who acts or confirms somewhere, or gets a share: nobody gives it to them later."""
+    needed = {one for step in script.steps for one in (step.by, *step.witness)}
+    for step in script.steps:
+        if isinstance(step.parameters, MakeBackupSet):
+            needed.update(step.parameters.custodians)
+    return frozenset(needed)
+
+
+async def read_aloud(desk: OwnDesk, _step: Step) -> Outcome:
+    """Everything is on the page: what is said is confirmed by initials."""
+    await desk.talk.show(desk.page)
+    return Outcome()
+
+
+async def check_software(desk: OwnDesk, step: Step) -> Outcome:
+    """Show what runs, and say where it is not what the script expects."""
+    found = desk.software
+    facts: dict[str, Json] = {
+        "version": found.version,
+        "sha256": found.sha256,
+        "files": found.files,
+        "python": found.python,
+    }
+    deviations = []
+    if isinstance(step.parameters, CheckSoftware):
+        expected = {"version": step.parameters.version, "sha256": step.parameters.sha256}
+        deviations = [
+            f"the {name} of the software is {facts[name]}, and the script expects {value}"
+            for name, value in expected.items()
+            if value and value != facts[name]
+        ]
+    await desk.talk.show(desk.page._replace(facts=fact_rows(facts), warning="; ".join(deviations)))
+    return Outcome(facts, deviations=tuple(deviations))
+
+
+async def bag_in(desk: OwnDesk, step: Step) -> Outcome:
+    """Ask for the number of each bag that was closed, twice: it is read off the bag by two people."""
+    return await _bags(desk, step, is_out=False)
+
+
+async def bag_out(desk: OwnDesk, step: Step) -> Outcome:
+    """Ask for the number of each bag that is opened, and whether it was whole."""
+    return await _bags(desk, step, is_out=True)
+
+
+async def _bags(desk: OwnDesk, step: Step, *, is_out: bool) -> Outcome:
+    await desk.talk.show(desk.page)
+    found, deviations = [], []
+    bags = step.parameters.bags if isinstance(step.parameters, Bags) else ()
+    for bag in bags:
+        number = await _number(desk.talk, step, bag)
+        if bag.number and number != bag.number:
+            deviations.append(
+                f"the bag with {bag.contents} has the number {number}, and the script says {bag.number}"
+            )
+        facts: dict[str, str | bool] = {"contents": bag.contents, "number": number}
+        if is_out:
+            question = Question(
+                "bag-intact", step.witness[0], f"{bag.contents}: is the seal whole? (yes, no)"
+            )
+            facts["seal-whole"] = await desk.talk.ask_choice(question, ("yes", "no")) == "yes"
+            if not facts["seal-whole"]:
+                deviations.append(f"the seal of the bag with {bag.contents} is not whole")
+        found.append(facts)
+    return Outcome({"bags": found}, deviations=tuple(deviations))
+
+
+async def _number(talk: Talk, step: Step, bag: Bag) -> str:
+    while True:
+        text = f"Number of the bag: {bag.contents}"
+        first = await talk.ask_words(Question("bag-number", step.by, text, bag.number))
+        again = Question("bag-number-again", step.witness[0], f"{text}, read by a witness", bag.number)
+        if await talk.ask_words(again) == first:
+            return first
+        await talk.say("The two numbers are not the same. Read it again, both of you.")
+
+
+async def witness_signatures(desk: OwnDesk, step: Step) -> Outcome:
+    """Say who is to sign; the transcript is closed right after this."""
+    await desk.talk.show(desk.page)
+    needed = step.parameters.at_least if isinstance(step.parameters, WitnessSignatures) else 2
+    return Outcome({"witnesses": [one.id for one in desk.script.witnesses], "at-least": needed})
+
+
+OWN_STEPS: Final[Mapping[Action, Callable[[OwnDesk, Step], Awaitable[Outcome]]]] = MappingProxyType(
+    {
+        Action.READ_ALOUD: read_aloud,
+        Action.CHECK_SOFTWARE: check_software,
+        Action.BAG_IN: bag_in,
+        Action.BAG_OUT: bag_out,
+        Action.WITNESS_SIGNATURES: witness_signatures,
+    }
+)
+"""All but ``attend``, which confirms as it goes."""
