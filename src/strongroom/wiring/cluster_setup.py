@@ -154,10 +154,13 @@ async def open_doors(
     algorithm: WrapAlgorithm,
     sockets: Path,
     pins: PinAccess | None = None,
+    *,
+    as_officers: bool = True,
 ) -> AsyncIterator[Doors]:
     """Run two workers per member, one logged in as user and one as security officer, and give their doors.
 
-    Two, since a process is logged in as one or the other. ``pins``: else as ``pins_of`` finds them. Raises ConfigError
+    Two, since a process is logged in as one or the other. ``pins``: else as ``pins_of`` finds them. Without ``as_officers``
+    there are users only. Raises ConfigError
     where one is not there, PinRefusedError for a PIN that was refused before, and HsmError.
     """
     access = pins or pins_of(home)
@@ -189,6 +192,8 @@ async def open_doors(
             keys = RemoteKeys(config.name, as_user.admin_path)
             stack.callback(keys.close)
             doors.replicas.append(Replica(config.name, keys, use))
+            if not as_officers:
+                continue
             as_officer = bootstrap(config, "officer", access.security_officer(config))
             doors.officers.append(await stack.enter_async_context(admin_worker(as_officer, environment)))
         yield doors

@@ -91,7 +91,7 @@ async def add_member(
             next_step="describe it in a file (--member-file), or in strongroom.toml;"
             f" there are {', '.join(m.name for m in configured)}",
         )
-    with _alone(home), contextlib.closing(Store.open(home.database)) as store:
+    with alone_with_members(home), contextlib.closing(Store.open(home.database)) as store:
         joining, chain = None, chain_of_home(home, config, store)
         if described is not None:
             _require_not_ours(reset_serial, name, configured, store)
@@ -212,15 +212,17 @@ def _presented(
 
 
 @contextlib.contextmanager
-def _alone(home: Home) -> Iterator[None]:
-    """Hold a lock of its own: the lock of the home is the service's, which may run."""
+def alone_with_members(home: Home) -> Iterator[None]:
+    """Hold a lock of its own: the lock of the home is the service's, which may run. Raises HomeError."""
     path = home.root / "members-lock"
     lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise HomeError("another 'strongroom members add' is at work on this home") from error
+            raise HomeError(
+                "another 'strongroom members add', or the making of a backup set, is at work on this home"
+            ) from error
         yield
     finally:
         os.close(lock)

@@ -1,13 +1,13 @@
 """The approval by which a member is added in a home with officers, and its way to the members that are to believe it."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 from strongroom.audit import AuditLog
 from strongroom.config import Config, Home, MemberConfig
 from strongroom.core import ApprovalRequiredError, Clock
-from strongroom.custody import SESSION_S
+from strongroom.custody import SESSION_S, Json
 from strongroom.service import ApprovalDesk, Asker, CustodyBook
 from strongroom.storage import SignatureKind, Store
 from strongroom.wiring.bootstrap import ApprovedReset
@@ -49,17 +49,17 @@ async def approve_addition(
     if book.chain() is None:
         return None
     request_id = "" if joining is None else joining.approval
-    if not request_id or not _still_holds(store, request_id, clock):
+    if not request_id or not still_holds(store, request_id, clock):
         token = added.token_serial or added.token_label or ""
         progress(
             f"asking whether the officers approved that member {added.name} is added, with the token {token}"
         )
-        request_id = await _claimed(
+        request_id = await claimed_act(
             home, store, book, _VERB, {"member": added.name, "token_serial": token}, clock=clock
         )
         if joining is not None:
             joining.claimed(request_id)
-    return _read(store, request_id)
+    return read_act_documents(store, request_id)
 
 
 async def approve_reset(
@@ -73,8 +73,8 @@ async def approve_reset(
     record = store.get_approval(claimed) if claimed else None
     if record is None or record.expires_at <= clock.now():
         parameters = {"member": member, "token_serial": serial}
-        claimed = await _claimed(home, store, book, RESET_MEMBER, parameters, clock=clock)
-    found = _read(store, claimed)
+        claimed = await claimed_act(home, store, book, RESET_MEMBER, parameters, clock=clock)
+    found = read_act_documents(store, claimed)
     if found is None:
         raise ApprovalRequiredError(f"{RESET_MEMBER} needs officers, and this home has none")
     reset = ApprovedReset(serial, list(found.records), found.request, list(found.signatures))
@@ -101,9 +101,10 @@ async def pin_member(doors: Doors, approval: ApprovedAddition | None, name: str,
     await door.follow_chain(approval.records)
 
 
-async def _claimed(
-    home: Home, store: Store, book: CustodyBook, verb: str, parameters: dict[str, str], *, clock: Clock
+async def claimed_act(
+    home: Home, store: Store, book: CustodyBook, verb: str, parameters: Mapping[str, Json], *, clock: Clock
 ) -> str:
+    """Claim an approved act; returns the id of its request. Raises ApprovalRequiredError, which names the request to sign."""
     audit = AuditLog.open(home.audit, _WRITER, clock=clock)
     try:
         desk = ApprovalDesk(store, book, audit, clock=clock)
@@ -113,13 +114,15 @@ async def _claimed(
     return "" if ticket is None else ticket.approval
 
 
-def _still_holds(store: Store, request_id: str, clock: Clock) -> bool:
+def still_holds(store: Store, request_id: str, clock: Clock) -> bool:
+    """Whether a request was claimed so lately that enough is left of the hour that it covers."""
     record = store.get_approval(request_id)
     began = None if record is None else record.executed_at
     return began is not None and clock.now() < began + SESSION_S - _MARGIN_S
 
 
-def _read(store: Store, request_id: str) -> ApprovedAddition | None:
+def read_act_documents(store: Store, request_id: str) -> ApprovedAddition | None:
+    """Return what proves to a member that officers approved; None where there is no such request."""
     record = store.get_approval(request_id)
     if record is None:
         return None

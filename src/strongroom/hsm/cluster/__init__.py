@@ -39,6 +39,7 @@ from strongroom.hsm.cluster._transport_exchange import (
     MadeTransport,
     NoTransportError,
     TransportDoor,
+    destroy_backup_transport_keys,
     destroy_unknown_transport_keys,
     make_transport_keys,
 )
@@ -83,6 +84,7 @@ __all__ = [
     "Worker",
     "WorkerEntry",
     "copy_root",
+    "destroy_backup_transport_keys",
     "destroy_unknown_transport_keys",
     "exchanged_import_keys",
     "fingerprint",

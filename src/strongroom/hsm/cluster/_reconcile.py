@@ -113,6 +113,8 @@ class Records(NamedTuple):
     transports: Sequence[TransportKeyRecord]
     unreadable: Sequence[UnreadableHsmKey] = ()
     """Keys of which nothing is known but that they are there."""
+    backup_transports: frozenset[bytes] = frozenset()
+    """CKA_IDs of the transport keys of backup sets; each is on one member."""
 
     def states(self) -> Mapping[bytes, HsmKeyState | RootState]:
         """The state of every root and Direct key: what a returning member must not have missed a change of."""
@@ -202,7 +204,7 @@ def _strangers(inventory: Sequence[ObjectEntry], records: Records) -> list[Drift
     known = {part for root in records.roots for part in _root_parts(root)}
     known |= {record.key_id for record in records.keys}
     known |= {record.transport_id for record in records.transports}
-    known |= {key.key_id for key in records.unreadable}
+    known |= {key.key_id for key in records.unreadable} | records.backup_transports
     drifts = [
         Drift(
             DriftKind.STRANGE,

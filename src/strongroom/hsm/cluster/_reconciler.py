@@ -204,6 +204,7 @@ class Reconciler:
             store.list_held_hsm_key_copies(),
             store.list_transport_keys(),
             store.list_unreadable_hsm_keys(),
+            frozenset(record.transport_id for record in store.list_backup_transport_keys()),
         )
 
 

@@ -4,14 +4,17 @@
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from strongroom.core import (
     HsmError,
+    HsmKey,
+    RootId,
     Secret,
     StrongroomError,
     TransportKind,
+    is_backup_transport,
     new_transport_id,
     random_bytes,
 )
@@ -19,16 +22,20 @@ from strongroom.hsm.wire import (
     BackupPair,
     DestroyTransportKey,
     EndTransportOffer,
+    KeyCheck,
     ListObjects,
     MakeBackupPair,
     MakeTransportKeys,
     ObjectEntry,
     OfferBackup,
     OfferTransport,
+    TakeInKey,
+    TakeInRoot,
     TakeTransportKeys,
     TransportName,
     TransportOffer,
     WireClient,
+    WrapOut,
 )
 
 _ID_BYTES = 16
@@ -153,6 +160,26 @@ class RemoteTransportAdmin(ABC):
         call = OfferBackup(pair_id, share_key.reveal(), wrapped_private, mechanism)
         return await client.call(call, timeout_s=timeout_s)
 
+    async def wrap_out(self, cka_id: bytes, kind: TransportKind, transport_id: bytes) -> bytes:
+        """Wrap a root or a Direct key under the member's own transport key."""
+        client, timeout_s = self._door()
+        return await client.call(WrapOut(cka_id, kind, transport_id), timeout_s=timeout_s)
+
+    async def take_in_root(
+        self, root_id: RootId, label: str, *, transport_id: bytes, wrapped: bytes, check: KeyCheck
+    ) -> None:
+        """Take in a root that came under another member's transport key."""
+        client, timeout_s = self._door()
+        call = TakeInRoot(root_id, label, transport_id, wrapped, check.kind, check.value)
+        await client.call(call, timeout_s=timeout_s)
+
+    async def take_in_key(
+        self, key: HsmKey, label: str, *, transport_id: bytes, wrapped: bytes, spki_der: bytes
+    ) -> None:
+        """Take in a Direct key that came under another member's transport key."""
+        client, timeout_s = self._door()
+        await client.call(TakeInKey(key, label, transport_id, wrapped, spki_der), timeout_s=timeout_s)
+
     @abstractmethod
     def _door(self) -> tuple[WireClient, float]: ...
 
@@ -204,10 +231,27 @@ async def destroy_unknown_transport_keys(users: Iterable[TransportDoor], known: 
     for user in users:
         for entry in await user.list_objects():
             is_ours = entry.object_class == "secret_key" and entry.label.startswith(LABEL_PREFIX)
-            if entry.is_ghost or not is_ours or entry.cka_id in known:
+            if entry.is_ghost or not is_ours or entry.cka_id in known or is_backup_transport(entry.cka_id):
                 continue
             await user.destroy_transport_key(entry.cka_id)
             destroyed += 1
+    return destroyed
+
+
+async def destroy_backup_transport_keys(
+    users: Iterable[TransportDoor], is_gone: Callable[[bytes], bool]
+) -> int:
+    """Destroy the transport keys of backup sets whose CKA_IDs ``is_gone`` says yes to. Returns how many there were.
+
+    Told by their CKA_ID alone; nothing that is no transport key is destroyed. Raises HsmError.
+    """
+    destroyed = 0
+    for user in users:
+        for entry in await user.list_objects():
+            is_ours = entry.object_class == "secret_key" and is_backup_transport(entry.cka_id)
+            if not entry.is_ghost and is_ours and is_gone(entry.cka_id):
+                await user.destroy_transport_key(entry.cka_id)
+                destroyed += 1
     return destroyed
 
 
