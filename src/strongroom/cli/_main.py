@@ -32,6 +32,7 @@ COMMANDS: Mapping[str, _Entry] = MappingProxyType(
         "root": _Entry("_root", "root", "Rotate the root KEK, watch it, and destroy old ones."),
         "pin": _Entry("_pin", "pin", "Change PINs of the members' tokens, see how old they are."),
         "domains": _Entry("_domains", "domains", "List, make, show and rotate the domains of keys."),
+        "share": _Entry("_share", "share", "For custodians, offline: open, check and prove your share."),
         "officers": _Entry(
             "_officers", "officers", "Officers: list, change; their keys; the genesis of a cluster."
         ),

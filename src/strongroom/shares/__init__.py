@@ -36,6 +36,7 @@ from strongroom.shares._possession import (
 )
 from strongroom.shares._share import MAX_SHARES, MAX_TEXT_CHARS, SetParameters, Share, read_share
 from strongroom.shares._sharing import SharePlan, combine, split, split_groups
+from strongroom.shares._words import check_words
 
 __all__ = [
     "MAX_CHALLENGE_BYTES",
@@ -59,6 +60,7 @@ __all__ = [
     "UnknownWordError",
     "WrongSharesError",
     "check_possession",
+    "check_words",
     "combine",
     "possession_public_key",
     "prove_possession",

@@ -43,7 +43,9 @@ class SharePlan:
 
 
 def split(secret: Secret, plan: SharePlan, *, passphrase: bytes = b"") -> tuple[Share, ...]:
-    """Split a secret into ``count`` shares, any ``threshold`` of which make it again; fewer tell nothing of it.
+    """Split a secret into ``count`` shares, any ``threshold`` of which make it again.
+
+    One fewer leaves all but 32 bits of it unknown, since its digest is shared with it; still fewer tell nothing.
 
     2 ≤ threshold ≤ count ≤ 16; the secret has 16 to 64 bytes, an even number; the passphrase printable ASCII. Raises SharePlanError.
     """

@@ -21,6 +21,12 @@ def indices_of(words: Iterable[str]) -> list[int]:
     return [_index_of(word, position) for position, word in enumerate(words, start=1)]
 
 
+def check_words(words: Iterable[str], *, first: int = 1) -> None:
+    """Check words while somebody types a share: each is of the list. ``first``: place of the first one. Raises UnknownWordError."""
+    for position, word in enumerate(words, start=first):
+        _index_of(word.lower(), position)
+
+
 def _word_at(index: int) -> str:
     found = 0
     for place, number in enumerate(_NUMBERS):

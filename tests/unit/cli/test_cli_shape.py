@@ -36,6 +36,7 @@ def test_the_commands_of_the_design_are_there():
         "bench", "bench hsm", "doctor", "audit tail", "audit verify", *(f"officers {name}" for name in ("keygen", "keys", "enrol", "enrolment", "list", "add", "revoke", "add-key", "revoke-key", "roles")), *(f"officers genesis {name}" for name in ("rules", "new", "show", "sign", "assemble", "verify")),
         *(f"approvals {name}" for name in ("list", "request", "show", "sign", "reject", "evidence", "verify")), *(f"approvals rules {name}" for name in ("show", "set", "remove")),
         *(f"pin {name}" for name in ("rotate", "status", "seal", "retry", "open")),
+        *(f"share {name}" for name in ("check", "open", "prove")),
     }  # fmt: skip
 
 

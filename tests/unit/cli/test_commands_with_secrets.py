@@ -22,6 +22,8 @@ for command in commands:
 COMMANDS = [
     ["pin", "open", "nothing.age", "--key", "nothing"],
     ["pin", "seal"],
+    ["share", "check", "nothing"],
+    ["share", "open", "nothing.age", "--key", "nothing"],
     ["pin", "rotate", "--member", "alpha", "--role", "so", "--so-pin-file", "nothing"],
     ["members", "add", "gamma"],
     ["officers", "keygen", "key", "--passphrase-file", "nothing"],
