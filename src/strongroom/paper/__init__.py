@@ -3,12 +3,13 @@
 Pure: data in, bytes out; no file, no clock, no network. Forms are frozen and hold texts that may be hostile. A share sheet is
 secret: no ``repr`` shows a word of it, and what is rendered of it is a ``Secret``.
 
-What is printed by which function (those that are not here yet follow):
+PDF is A4; ``fonts`` are TrueType files for letters that are not western or central European (see ``_typeface``). Only one thread
+may print PDF at a time.
 
-* ``transcript_html(PrintedTranscript) -> bytes``, ``transcript_pdf(PrintedTranscript, fonts=...) -> bytes``
-* ``share_sheet_html(ShareSheet) -> Secret``, ``share_sheet_pdf(ShareSheet, fonts=...) -> Secret``
-* ``auditor_html``, ``auditor_pdf`` of an ``AuditorPage``; ``loss_html``, ``loss_pdf`` of a ``LossReport``; ``backup_html``,
-  ``backup_pdf`` of a ``BackupPage``
+    >>> from strongroom.paper import LossReport, loss_pdf
+    >>> report = LossReport(cluster="main", at="2026-11-22 14:05", proof_period_days=90, alarms=(), sets=())
+    >>> loss_pdf(report) == loss_pdf(report)
+    True
 """
 
 from strongroom.paper._forms import (
@@ -22,6 +23,17 @@ from strongroom.paper._forms import (
     LossSet,
     ShareSheet,
 )
+from strongroom.paper._print import (
+    auditor_html,
+    auditor_pdf,
+    backup_html,
+    backup_pdf,
+    loss_html,
+    loss_pdf,
+    transcript_html,
+    transcript_pdf,
+)
+from strongroom.paper._share_sheet import share_sheet_html, share_sheet_pdf
 from strongroom.paper._transcript_form import (
     PaperError,
     PrintedConfirmation,
@@ -52,5 +64,15 @@ __all__ = [
     "PrintedStep",
     "PrintedTranscript",
     "ShareSheet",
+    "auditor_html",
+    "auditor_pdf",
+    "backup_html",
+    "backup_pdf",
+    "loss_html",
+    "loss_pdf",
     "read_view",
+    "share_sheet_html",
+    "share_sheet_pdf",
+    "transcript_html",
+    "transcript_pdf",
 ]
