@@ -59,6 +59,7 @@ from strongroom.backup._set import (
     share_key_check,
     write_set,
 )
+from strongroom.backup._shares_of_set import AlteredShareError, custodian_of_share
 from strongroom.backup._snapshot import (
     CONFIGURATION_PART,
     DATABASE_PART,
@@ -77,6 +78,7 @@ __all__ = [
     "MAX_SET_BYTES",
     "SHARE_KEY_BYTES",
     "AlteredBundleError",
+    "AlteredShareError",
     "BackedKey",
     "BackedMember",
     "BackedRoot",
@@ -102,6 +104,7 @@ __all__ = [
     "WrongSetError",
     "check_share_key",
     "check_snapshot",
+    "custodian_of_share",
     "decrypt_snapshot",
     "encrypt_snapshot",
     "manifest_digest",

@@ -7,6 +7,7 @@ BackupError (StrongroomError)
 ├── AlteredBundleError       a part of a bundle is not as it was signed; ``part`` says which one
 ├── MalformedSetError        bytes that are no document of a backup set
 ├── WrongSetError            the bundle was made for another set, or the document of the set is another one
+├── AlteredShareError        a share that is not the one that its custodian was given
 └── MissingKeyError          the bundle holds no key that is needed to open it, or what is to be taken from it
 """
 

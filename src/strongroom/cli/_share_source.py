@@ -77,7 +77,7 @@ def held_share(source: ShareSource) -> HeldShare:
             raise CliError("a share is on a card or in a file, not both")
         return _on_card(source.card, source.pin_file, set_id)
     if source.file is None:
-        return HeldShare(_typed(), set_id, None)
+        return HeldShare(typed_share(), set_id, None)
     if str(source.file) == "-":
         return HeldShare(_of_words(sys.stdin.buffer.read(MAX_TEXT_CHARS + 1)), set_id, None)
     with source.file.open("rb") as file:
@@ -123,7 +123,7 @@ def _of_words(raw: bytes) -> Share:
         raise
 
 
-def _typed() -> Share:
+def typed_share() -> Share:
     """Ask for the words, as many at a time as whoever types likes."""
     if not sys.stdin.isatty():
         raise CliError(
