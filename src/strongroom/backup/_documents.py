@@ -11,7 +11,7 @@ import msgspec
 
 from strongroom.backup._errors import BackupError
 from strongroom.core import StrongroomError
-from strongroom.custody import canonical_json, parse_canonical
+from strongroom.custody import MAX_DOCUMENT_BYTES, canonical_json, parse_canonical
 
 Hex16 = Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{32}\Z")]
 """16 bytes in hex."""
@@ -29,6 +29,9 @@ Spki = Annotated[bytes, msgspec.Meta(min_length=1, max_length=4096)]
 """SubjectPublicKeyInfo in DER."""
 SpkiOrNone = Annotated[bytes, msgspec.Meta(max_length=4096)]
 WrappedKey = Annotated[bytes, msgspec.Meta(min_length=1, max_length=8192)]
+
+CustodyDocument = Annotated[bytes, msgspec.Meta(min_length=1, max_length=MAX_DOCUMENT_BYTES)]
+"""A genesis or a record of custody."""
 
 MAX_SET_BYTES: Final = 256 * 1024
 """The longest document of a set: 64 members' transport keys under RSA-4096 take less."""

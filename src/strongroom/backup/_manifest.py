@@ -7,6 +7,7 @@ import msgspec
 
 from strongroom.backup._documents import (
     MAX_MANIFEST_BYTES,
+    CustodyDocument,
     Document,
     Hex16,
     Hex32,
@@ -25,6 +26,7 @@ from strongroom.backup._documents import (
 from strongroom.backup._errors import AlteredBundleError, BackupError, MissingKeyError
 from strongroom.backup._set import Origin
 from strongroom.core import HsmKey, HsmKeyId, KeySpec, KeyUsage
+from strongroom.custody import document_hash
 
 _SIGNED_AS: Final = b"strongroom-backup-manifest-v1\0"
 """In front of what is hashed to be signed, so that no other signature of the key is one of a manifest."""
@@ -128,6 +130,8 @@ class Manifest(Document, frozen=True, kw_only=True):
     """By which genesis the officers of the cluster began; empty in a home without officers."""
     custody_head: Hex32OrNone
     """Hash of the newest record of custody."""
+    custody: Annotated[tuple[CustodyDocument, ...], msgspec.Meta(max_length=10_001)] = ()
+    """The genesis and every record behind it, in their very bytes: by them a restore is judged before the database can be read."""
     approval: Hex32OrNone
     """The request by which officers approved the backup."""
     source: MemberName
@@ -199,6 +203,8 @@ def _check(manifest: Manifest) -> None:
     keys = [key.key_id for key in manifest.keys] + [key.key_id for key in manifest.left_out]
     if len(set(keys)) != len(keys):
         raise _malformed("a key stands in it twice")
+    if manifest.custody and document_hash(manifest.custody[0]) != manifest.genesis_sha256:
+        raise _malformed("the genesis in it is not the one that it names")
     names = [part.name for part in manifest.snapshot.parts]
     if len(set(names)) != len(names):
         raise _malformed("a file of the snapshot stands in it twice")

@@ -20,7 +20,7 @@ from strongroom.wiring.development_tls import CERTIFICATE_FILE, make_development
 from strongroom.wiring.durable_files import write_durably
 from strongroom.wiring.first_records import MadeAccessKey
 from strongroom.wiring.home import sync_tree
-from strongroom.wiring.init_script_form import InitScript, ScriptAccessKey
+from strongroom.wiring.init_script_form import HomeScript, InitScript, ScriptAccessKey
 from strongroom.wiring.pin_delivery import deliver
 from strongroom.wiring.server_tls import server_tls
 
@@ -36,8 +36,11 @@ class AccessKeyFile(msgspec.Struct, frozen=True):
         return f"AccessKeyFile({self.principal} {self.access_key_id})"
 
 
-def scripted_config(script: InitScript, members: Sequence[MemberConfig], *, genesis_sha256: str) -> Config:
-    """Return strongroom.toml as the script has it, with members whose tokens are known."""
+def scripted_config(script: HomeScript, members: Sequence[MemberConfig], *, genesis_sha256: str) -> Config:
+    """Return strongroom.toml as the script has it, with members whose tokens are known.
+
+    Without ``genesis_sha256`` it is that of a home without officers.
+    """
     cluster = script.cluster
     given = {name: getattr(cluster, name) for name in ("id", "min_copies", "max_direct_keys")}
     chosen: Mapping[str, object] = {name: value for name, value in given.items() if value is not None}
@@ -54,12 +57,12 @@ def scripted_config(script: InitScript, members: Sequence[MemberConfig], *, gene
         oidc=script.oidc,
         quotas=script.quotas,
         policy=script.policy,
-        custody=CustodyConfig(genesis_sha256=genesis_sha256),
+        custody=CustodyConfig(genesis_sha256=genesis_sha256) if genesis_sha256 else None,
         pins=PinsConfig(sealing_key=SecretSource(sealing_key.file, sealing_key.credential)),
     )
 
 
-def check_own_tls(home: Home, script: InitScript, config: Config) -> None:
+def check_own_tls(home: Home, script: HomeScript, config: Config) -> None:
     """Load certificate and key that the script names, before anything is done. Raises ConfigError."""
     if script.tls is None:
         server_tls(config, home)
@@ -87,7 +90,7 @@ def hand_out_access_keys(home: Home, script: InitScript, made: Sequence[MadeAcce
         access_key.secret.zeroize()
 
 
-def finish_home(home: Home, script: InitScript, config: Config, *, clock: Clock, progress: Progress) -> None:
+def finish_home(home: Home, script: HomeScript, config: Config, *, clock: Clock, progress: Progress) -> None:
     """Make TLS where the script wants it made, and write the configuration; all is on disk when this returns."""
     if script.tls is not None and not (home.tls / CERTIFICATE_FILE).exists():
         progress(

@@ -131,21 +131,33 @@ class ScriptAccessKey(_Table, frozen=True):
     """The officers whom its secret is encrypted to; empty: it is left in the home, mode 0400, to be taken and removed."""
 
 
-class InitScript(_Table, frozen=True):
-    """The whole file. ``service`` and what follows are the sections of strongroom.toml of these names."""
+class HomeScript(_Table, frozen=True, kw_only=True):
+    """What scripts of ``init`` and of ``backup restore`` have in common.
+
+    ``service`` and what follows are the sections of strongroom.toml of these names.
+    """
 
     version: Literal[1]
     cluster: ScriptCluster
     members: Annotated[tuple[ScriptMember, ...], msgspec.Meta(min_length=1, max_length=MAX_MEMBERS)]
-    officers: Annotated[tuple[ScriptOfficer, ...], msgspec.Meta(min_length=1, max_length=100)]
-    rules: Annotated[dict[_Verb, ScriptRule], msgspec.Meta(max_length=100)]
     policy: PolicyConfig = PolicyConfig()
     pins: ScriptPins = ScriptPins()
     tls: ScriptTls | None = None
-    access_keys: Annotated[tuple[ScriptAccessKey, ...], msgspec.Meta(max_length=100)] = ()
     service: ServiceConfig = ServiceConfig()
     cache: CacheConfig = CacheConfig()
     deadlines: DeadlineConfig = DeadlineConfig()
     lifecycle: LifecycleConfig = LifecycleConfig()
     oidc: OidcConfig | None = None
     quotas: QuotasConfig = QuotasConfig()
+
+
+class InitScript(HomeScript, frozen=True, kw_only=True):
+    """The whole file of ``init``."""
+
+    officers: Annotated[tuple[ScriptOfficer, ...], msgspec.Meta(min_length=1, max_length=100)]
+    rules: Annotated[dict[_Verb, ScriptRule], msgspec.Meta(max_length=100)]
+    access_keys: Annotated[tuple[ScriptAccessKey, ...], msgspec.Meta(max_length=100)] = ()
+
+
+class RestoreScript(HomeScript, frozen=True, kw_only=True):
+    """The whole file of ``backup restore``: officers, rules and access keys are those of the bundle."""

@@ -18,10 +18,10 @@ from strongroom.storage import MemberRecord, Store
 from strongroom.wiring.bootstrap import ApprovedReset, TokenFound
 from strongroom.wiring.cluster_setup import Progress
 from strongroom.wiring.durable_files import sync_folder, write_durably
+from strongroom.wiring.home_script import check_member
 from strongroom.wiring.init_audit import record_joined
 from strongroom.wiring.init_journal import MemberJournal, MemberStep
 from strongroom.wiring.init_members import NewMember
-from strongroom.wiring.init_script import check_member
 from strongroom.wiring.init_script_form import ScriptMember
 from strongroom.wiring.pin_sealing import sealing_key
 
@@ -125,7 +125,7 @@ class Joining:
                 f"{self._home.root} has no officers, so nobody could be given the PIN of the new token's security officer",
                 next_step="describe the member in strongroom.toml, and initialise its token with the vendor's tool",
             )
-        recipients = _receivers(chain.state, self._described)
+        recipients = receivers_in_force(chain.state, self._described)
         came = None if self._journal is None else self._journal.came
         if reset is not None and (
             came is None or came.step in {MemberStep.PINS_SEALED, MemberStep.TOKEN_BEGUN}
@@ -250,7 +250,8 @@ class Joining:
         return journal
 
 
-def _receivers(state: CustodyState, member: ScriptMember) -> tuple[str, ...]:
+def receivers_in_force(state: CustodyState, member: ScriptMember) -> tuple[str, ...]:
+    """Return the recipients of the officers who get the PIN of the security officer of a member's token. Raises ConfigError."""
     officers = [one for one in state.signers(Role.SECURITY_OFFICER) if one.recipient]
     chosen = [one for one in officers if not member.security_officers or one.id in member.security_officers]
     if not chosen or (member.security_officers and len(chosen) != len(set(member.security_officers))):

@@ -13,9 +13,9 @@ from fakes_custody import key_of, signed_genesis
 from init_scripts import script
 from strongroom.core import ConfigError
 from strongroom.custody import Chain, Genesis, check_genesis_body, read_document
+from strongroom.wiring.home_script import MAX_SCRIPT_BYTES
 from strongroom.wiring.init_example import EXAMPLE_SCRIPT
 from strongroom.wiring.init_script import (
-    MAX_SCRIPT_BYTES,
     genesis_body_of,
     parse_init_script,
     read_init_script,
