@@ -1,9 +1,14 @@
 """Arithmetic over whole values, against the tables of the reference."""
 
+import ast
+import inspect
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from shamir_mnemonic.shamir import EXP_TABLE, LOG_TABLE, RawShare, _interpolate
 
+from strongroom.shares import _checksum, _field, _words
 from strongroom.shares._field import interpolate, inverse, times
 
 
@@ -32,3 +37,14 @@ def test_a_polynomial_is_that_of_the_reference(points, x):
     ours = interpolate({at: int.from_bytes(value) for at, value in points.items()}, x)
     theirs = _interpolate([RawShare(at, value) for at, value in points.items()], x)
     assert ours.to_bytes(32) == theirs
+
+
+@pytest.mark.parametrize(
+    "function",
+    [_field.times, _field.interpolate, _checksum._state, _words._word_at],
+    ids=lambda one: one.__name__,
+)
+def test_nothing_secret_is_an_index(function):
+    """What is secret there are values and places of words: no list is looked into by them."""
+    (written,) = ast.parse(inspect.getsource(function)).body
+    assert not [node for line in written.body for node in ast.walk(line) if isinstance(node, ast.Subscript)]
