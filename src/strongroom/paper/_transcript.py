@@ -17,6 +17,10 @@ from strongroom.paper._transcript_form import Fact, PrintedHash, PrintedNote, Pr
 
 Words = Mapping[str, tuple[str, ...]]
 _BETWEEN: Final = " / "
+_NOTHING: Final[tuple[Fact, ...]] = (("", "none"),)
+"""The facts of a step that found nothing."""
+_IN_WORDS: Final = " in words"
+"""A fact ``X in words`` after a fact ``X`` has the words of the hash that is there."""
 
 
 def transcript_document(transcript: PrintedTranscript) -> Document:
@@ -43,14 +47,17 @@ def fact_table(facts: Sequence[Fact], spoken: Words | None = None) -> FactTable:
     words = spoken or {}
     rows: list[FactRow] = []
     last = ""
+    previous: Fact = ("", "")
     for label, value in facts:
+        if rows and label == previous[0] + _IN_WORDS:
+            rows[-1] = rows[-1]._replace(words=tuple(value.split(" ")))
+            continue
+        previous = (label, value)
         head, between, tail = label.rpartition(_BETWEEN)
-        if head != last and between:
-            rows.append(FactRow(head, "", is_head=True))
-        elif head != last:
-            rows.append(FactRow("other", "", is_head=True))
+        if head != last:
+            rows.append(FactRow(head if between else "also", "", is_head=True))
         last = head
-        rows.append(FactRow(tail if between else label, value, words.get(value, ())))
+        rows.append(FactRow(tail, value, words.get(value, ())))
     return FactTable(tuple(rows))
 
 
@@ -111,7 +118,7 @@ def _step(step: PrintedStep, spoken: Words) -> list[Block]:
         blocks.append(Paragraph(step.say, label="Read aloud"))
     if step.expect:
         blocks.append(Paragraph(step.expect, label="To be seen"))
-    if step.facts:
+    if step.facts not in {(), _NOTHING}:
         blocks.append(fact_table(step.facts, spoken))
     if step.artefacts:
         blocks.append(_artefacts(step))
@@ -154,10 +161,15 @@ def _note(note: PrintedNote, spoken: Words) -> list[Block]:
 
 def _closing(transcript: PrintedTranscript) -> list[Block]:
     blocks: list[Block] = [Heading("Deviations and interruptions")]
-    if transcript.events:
-        for event in transcript.events:
-            blocks += _note(event, transcript.spoken)
-    else:
+    found = [
+        Paragraph(text, "warning", f"Step {step.number}: {step.action} ({step.id})")
+        for step in transcript.steps
+        for text in step.deviations
+    ]
+    blocks += found
+    for event in transcript.events:
+        blocks += _note(event, transcript.spoken)
+    if not found and not transcript.events:
         blocks.append(Paragraph("None was recorded."))
     blocks.append(Heading("Audit checkpoint"))
     if transcript.audit_checkpoint:

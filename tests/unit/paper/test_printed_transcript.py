@@ -11,6 +11,7 @@ import pytest
 from reportlab.pdfbase.pdfmetrics import stringWidth
 
 import paper_samples
+from fakes_ceremony import rehearsed
 from paper_reading import page_boxes, read_pages, squeezed
 from strongroom import ceremony
 from strongroom.custody import spoken
@@ -18,6 +19,7 @@ from strongroom.paper import PaperError, PrintedTranscript, read_view, transcrip
 from strongroom.paper import _flow as flow
 from strongroom.paper import _transcript_form as form
 from strongroom.paper._letters import shown
+from strongroom.paper._transcript import fact_table
 from strongroom.paper._typeface import Typeface
 
 HOSTILE = paper_samples.HOSTILE
@@ -75,6 +77,46 @@ def test_everything_that_the_transcript_says_is_printed():
     heads = {part for text in texts(msgspec.to_builtins(transcript)) for part in text.split(" / ")}
     missing = {text for text in heads if as_drawn(text) not in letters}
     assert missing == set()
+
+
+async def test_everything_that_a_ceremony_put_into_its_transcript_is_printed(tmp_path):
+    setting, run = await rehearsed(tmp_path, ceremony.CeremonyType.BACKUP)
+    verified = ceremony.verify_ceremony(setting.folder)
+    transcript = read_view(ceremony.transcript_view(run, setting.script, verified.signatures), spoken)
+    letters = "".join(page.letters for page in read_pages(transcript_pdf(transcript)))
+    parts = {
+        part
+        for text in texts(msgspec.to_builtins(transcript))
+        for part in text.removesuffix(" in words").split(" / ")
+    }
+    assert {part for part in parts if as_drawn(part) not in letters} == set()
+
+
+def test_the_words_of_a_hash_that_follow_it_as_a_fact_stand_beneath_it():
+    hashed = paper_samples.hashed("key")
+    facts = [
+        ("key / sha256", hashed.hex),
+        ("key / sha256 in words", " ".join(hashed.words)),
+        ("state", "new"),
+    ]
+    rows = fact_table(facts).rows
+    assert [(row.label, row.value, row.words) for row in rows if not row.is_head] == [
+        ("sha256", hashed.hex, hashed.words),
+        ("state", "new", ()),
+    ]
+    assert [row.label for row in rows if row.is_head] == ["key", "also"]
+
+
+def test_a_deviation_within_a_step_is_told_again_at_the_end():
+    view = {**paper_samples.view(), "events": []}
+    text = "\n".join(page.text for page in read_pages(transcript_pdf(read_view(view))))
+    closing = text[text.index("Deviations and interruptions") :]
+    assert "Step 4: bag-in (bag-in-4)" in closing
+    assert "The lamp failed" in closing
+    assert "None was recorded." not in closing
+    steps = [{**step, "deviations": []} for step in view["steps"]]
+    text = "\n".join(page.text for page in read_pages(transcript_pdf(read_view({**view, "steps": steps}))))
+    assert "None was recorded." in text
 
 
 def test_the_words_of_hashes_are_printed_also_of_those_among_the_facts():
