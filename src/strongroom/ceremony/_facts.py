@@ -1,20 +1,29 @@
 """What was found, as rows that people read: a label and a value each."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from strongroom.custody import Json, neutral, spoken
 
 _HASH: Final = re.compile(r"[0-9a-f]{64}\Z")
-_HASH_LABEL: Final = re.compile(r"(?:sha256|fingerprint|hash)\Z")
 _TAGS: Final = ("name", "id", "contents", "who")
 """What names one of several in a list."""
 
 
 def fact_rows(facts: Mapping[str, Json]) -> tuple[tuple[str, str], ...]:
-    """Return facts as rows: ``members / alpha / serial`` and its value. A hash is followed by its words."""
-    return tuple(_rows("", facts))
+    """Return facts as rows: ``members / alpha / serial`` and its value."""
+    return tuple(row for name, value in facts.items() for row in _rows(neutral(name), value))
+
+
+def with_words(rows: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    """Return rows in which each hash is followed by its words, to be read aloud."""
+    found: list[tuple[str, str]] = []
+    for label, value in rows:
+        found.append((label, value))
+        if _HASH.match(value):
+            found.append((f"{label} in words", " ".join(spoken(value))))
+    return tuple(found)
 
 
 def _rows(label: str, value: Json) -> Iterator[tuple[str, str]]:
@@ -22,14 +31,11 @@ def _rows(label: str, value: Json) -> Iterator[tuple[str, str]]:
         if not value:
             yield label, "none"
         for name, inner in value.items():
-            yield from _rows(f"{label} / {name}" if label else neutral(name), inner)
+            yield from _rows(f"{label} / {neutral(name)}", inner)
     elif isinstance(value, Sequence) and not isinstance(value, str):
         yield from _list_rows(label, value)
     else:
-        text = _text(value)
-        yield label, text
-        if _HASH_LABEL.search(label) and _HASH.match(text):
-            yield f"{label} in words", " ".join(spoken(text))
+        yield label, _text(value)
 
 
 def _list_rows(label: str, values: Sequence[Json]) -> Iterator[tuple[str, str]]:

@@ -7,7 +7,6 @@ from typing import Final, NamedTuple
 from strongroom.ceremony._console import Page, Question
 from strongroom.ceremony._effects import Outcome
 from strongroom.ceremony._entries import Confirmation, Software
-from strongroom.ceremony._facts import fact_rows
 from strongroom.ceremony._form import Participant, Script, Step
 from strongroom.ceremony._parameters import (
     Action,
@@ -68,14 +67,13 @@ def _needed(script: Script) -> frozenset[str]:
     return frozenset(needed)
 
 
-async def read_aloud(desk: OwnDesk, _step: Step) -> Outcome:
-    """Everything is on the page: what is said is confirmed by initials."""
-    await desk.talk.show(desk.page)
+async def read_aloud(_desk: OwnDesk, _step: Step) -> Outcome:
+    """What is said stands on the page on which it is confirmed by initials."""
     return Outcome()
 
 
 async def check_software(desk: OwnDesk, step: Step) -> Outcome:
-    """Show what runs, and say where it is not what the script expects."""
+    """Find out what runs, and say where it is not what the script expects."""
     found = desk.software
     facts: dict[str, Json] = {
         "version": found.version,
@@ -91,7 +89,6 @@ async def check_software(desk: OwnDesk, step: Step) -> Outcome:
             for name, value in expected.items()
             if value and value != facts[name]
         ]
-    await desk.talk.show(desk.page._replace(facts=fact_rows(facts), warning="; ".join(deviations)))
     return Outcome(facts, deviations=tuple(deviations))
 
 
@@ -139,7 +136,6 @@ async def _number(talk: Talk, step: Step, bag: Bag) -> str:
 
 async def witness_signatures(desk: OwnDesk, step: Step) -> Outcome:
     """Say who is to sign; the transcript is closed right after this."""
-    await desk.talk.show(desk.page)
     needed = step.parameters.at_least if isinstance(step.parameters, WitnessSignatures) else 2
     return Outcome({"witnesses": [one.id for one in desk.script.witnesses], "at-least": needed})
 

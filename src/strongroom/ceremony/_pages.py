@@ -1,19 +1,21 @@
 """The pages that the runner puts up."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from strongroom.ceremony._console import Page
 from strongroom.ceremony._effects import Outcome
 from strongroom.ceremony._entries import Entry, Software
-from strongroom.ceremony._facts import fact_rows
+from strongroom.ceremony._facts import fact_rows, with_words
 from strongroom.ceremony._form import Participant, Script, Step
 from strongroom.ceremony._parameters import Action
 from strongroom.ceremony._talk import facts_of_people, words_of_role
 from strongroom.core import StrongroomError
-from strongroom.custody import spoken
+
+_SAID_AT_THE_END: Final = frozenset({Action.READ_ALOUD, Action.CHECK_SOFTWARE, Action.WITNESS_SIGNATURES})
+"""Steps that ask nothing before they are confirmed: they have one page."""
 
 
 def opening_page(
@@ -25,8 +27,7 @@ def opening_page(
         who=_person(script.participant(script.steps[0].by)),
         aloud="I read the hash of the script. Everybody compares it with their copy.",
         facts=(
-            ("script", script.sha256),
-            ("script in words", " ".join(spoken(script.sha256))),
+            *with_words((("script", script.sha256),)),
             ("software", f"Strongroom {software.version}"),
             *facts_of_people(script, initials),
         ),
@@ -59,12 +60,12 @@ def done_page(script: Script, step: Step, outcome: Outcome, rows: tuple[tuple[st
     """What came of a step: everybody looks at it, and gives initials."""
     artefacts = tuple((f"file {one.name}", one.sha256) for one in outcome.artefacts)
     return Page(
-        f"{action_words(step.do)}: done",
+        action_words(step.do) if step.do in _SAID_AT_THE_END else f"{action_words(step.do)}: done",
         position=_position(script, step),
         who=", ".join(script.participant(one).name for one in (step.by, *step.witness)),
-        aloud=step.say.strip() if step.do == Action.READ_ALOUD else "",
+        aloud=step.say.strip() if step.do in _SAID_AT_THE_END else "",
         lines=_expected(step),
-        facts=(*rows, *artefacts),
+        facts=with_words((*rows, *artefacts)),
         warning="; ".join(outcome.deviations),
     )
 

@@ -39,6 +39,9 @@ COMMANDS: Mapping[str, _Entry] = MappingProxyType(
         "approvals": _Entry(
             "_approvals", "approvals", "Ask for approvals, sign, reject, prove and verify them."
         ),
+        "ceremony": _Entry(
+            "_ceremony", "ceremony", "Key ceremonies: write, rehearse, run, sign and verify them."
+        ),
         "encrypt": _Entry("_files", "encrypt", "Encrypt a file or a pipe of any size."),
         "decrypt": _Entry("_files", "decrypt", "Decrypt it, or a range of it."),
         "rewrap": _Entry("_rewrap", "rewrap", "Encrypt stored ciphertexts anew: JSON lines, SQL tables."),
