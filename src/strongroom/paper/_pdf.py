@@ -42,7 +42,15 @@ def draw(
 ) -> bytes:
     """Return pages as PDF. ``head`` and ``foot`` stand on each of them, and its number. Raises PaperError: they do not fit."""
     out = BytesIO()
-    canvas = Canvas(out, pagesize=(PAGE_WIDTH, PAGE_HEIGHT), invariant=1, pageCompression=1, lang="en")
+    canvas = Canvas(
+        out,
+        pagesize=(PAGE_WIDTH, PAGE_HEIGHT),
+        invariant=1,
+        pageCompression=1,
+        lang="en",
+        # reportlab's own choice is a font that the file would not bring along. (The stubs take this for a number.)
+        initialFontName="StrongroomVera",  # type: ignore[arg-type]
+    )
     canvas.setTitle(head)
     canvas.setCreator("Strongroom")
     canvas.setAuthor("Strongroom")

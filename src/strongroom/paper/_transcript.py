@@ -210,7 +210,7 @@ def _lines_to_sign(transcript: PrintedTranscript) -> list[Block]:
         Paragraph(
             "By signing I confirm that I was there and that what this transcript says of my part is what I did and saw. "
             "The hash at the foot of each page names the file that this print was made of; the file is what counts, and "
-            "`strongroom ceremony verify` checks it without any service."
+            '"strongroom ceremony verify" checks it without any service.'
         ),
         Table(("Name and role", "Signature", "Date"), (40, 42, 18), rows, is_signed=True),
     ]

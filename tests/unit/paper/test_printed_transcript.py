@@ -1,5 +1,6 @@
 """A printed transcript: the same bytes each time, everything in it, nothing cut, the watermark of a rehearsal on each page."""
 
+import hashlib
 import os
 import subprocess
 import sys
@@ -60,14 +61,12 @@ def test_the_bytes_are_the_same_each_time_and_in_another_process():
         "import hashlib, paper_samples; from strongroom.paper import transcript_html, transcript_pdf; t = paper_samples.transcript();"
         "print(hashlib.sha256(transcript_pdf(t) + transcript_html(t)).hexdigest())"
     )
-    told = {
-        subprocess.run(
-            [sys.executable, "-c", program], env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PYTHONHASHSEED": seed},
-            capture_output=True, text=True, check=True, timeout=100,
-        ).stdout
-        for seed in ("1", "2")
-    }  # fmt: skip
-    assert len(told) == 1
+    told = subprocess.run(
+        [sys.executable, "-c", program], env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PYTHONHASHSEED": "1"},
+        capture_output=True, text=True, check=True, timeout=100,
+    ).stdout.strip()  # fmt: skip
+    html = transcript_html(paper_samples.transcript())
+    assert told == hashlib.sha256(once + html).hexdigest()
 
 
 def test_everything_that_the_transcript_says_is_printed():
@@ -162,6 +161,11 @@ def test_a_hostile_name_is_printed_whole_within_the_margins_and_over_nothing_els
                 assert not overlaps, (told, other[4])
 
 
+def test_every_font_is_in_the_file():
+    pdf = transcript_pdf(paper_samples.transcript())
+    assert pdf.count(b"/Type /Font ") == pdf.count(b"/FontFile2 ") == 2
+
+
 def test_pages_are_a4():
     assert set(page_boxes(transcript_pdf(paper_samples.transcript()))) == {(595.0, 842.0)}
 
@@ -206,10 +210,10 @@ def test_a_print_of_too_many_pages_is_refused(monkeypatch):
 
 def test_a_large_ceremony_makes_a_print_of_bounded_size():
     view = paper_samples.view(note="x" * 4000)
-    steps = [{**step, "number": at} for at, step in enumerate(view["steps"] * 8, 1)]
+    steps = [{**step, "number": at} for at, step in enumerate(view["steps"] * 5, 1)]
     transcript = read_view({**view, "steps": steps, "participants": view["participants"] * 8}, spoken)
     pdf, html = transcript_pdf(transcript), transcript_html(transcript)
-    assert len(read_pages(pdf)) < 80
+    assert len(read_pages(pdf)) < 60
     assert len(pdf) < 500_000
     assert len(html) < 500_000
 
