@@ -25,6 +25,10 @@ ACT_RULES = {
     "RetireRoot": QuorumRule(2, SO, 3_600, False),
     "RotateRoot": QuorumRule(2, SO, 3_600, False),
     "AddMember": QuorumRule(2, SO, 3_600, False),
+    "MakeBackupSet": QuorumRule(2, SO, 86_400, False),
+    "CreateBackup": QuorumRule(2, CO, 86_400, True),
+    "RestoreBackup": QuorumRule(2, SO, 86_400, False),
+    "RetireBackupSet": QuorumRule(2, SO, 86_400, False),
 }  # fmt: skip
 CREATE = {"spec": "AES_256", "usage": "ENCRYPT_DECRYPT", "may_leave": True}
 ROOT = bytes(range(16))

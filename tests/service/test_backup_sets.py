@@ -2,6 +2,7 @@
 
 import contextlib
 
+import msgspec
 import pytest
 
 from backup_sets import PEOPLE, Custodians, make_set, take_out
@@ -101,8 +102,6 @@ async def _refusals(door, backup_set, custodians):
     with pytest.raises(WrongSetError):
         async with open_backup(door, backup_set, other, member="beta"):
             pass
-    import msgspec
-
     share_key = custodians.share_key(*PEOPLE[2:])
     for changed in (
         msgspec.structs.replace(backup_set, spki=backup_set.spki[:-1] + b"\0"),
@@ -113,6 +112,7 @@ async def _refusals(door, backup_set, custodians):
                 pass
 
 
+@pytest.mark.slow
 async def test_a_set_that_is_interrupted_while_shares_are_given_is_abandoned_and_leaves_nothing(home):
     class PowerCutError(Exception):
         pass
@@ -133,6 +133,7 @@ async def test_a_set_that_is_interrupted_while_shares_are_given_is_abandoned_and
         assert store.list_backup_transport_keys() == []
 
 
+@pytest.mark.slow
 async def test_what_a_killed_making_left_is_destroyed_by_the_next_one_and_a_retired_set_leaves_nothing(
     home, monkeypatch
 ):

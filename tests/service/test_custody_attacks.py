@@ -25,7 +25,7 @@ from custody_worker import (
     seconds,
 )
 from fakes_custody import approve, change, signed_genesis
-from strongroom.core import HsmIntegrityError, StrongroomError
+from strongroom.core import HsmIntegrityError, StrongroomError, TransportKind, new_backup_transport_id
 from strongroom.custody import Chain, canonical_json, write_document
 from strongroom.hsm.wire import (
     AdmitAct,
@@ -33,9 +33,12 @@ from strongroom.hsm.wire import (
     DestroyRoot,
     GenerateDirect,
     GenerateRoot,
+    MakeBackupPair,
+    OfferBackup,
     OfferTransport,
     PinCustody,
     WireClient,
+    WrapOut,
 )
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -233,6 +236,30 @@ async def _a_session_at_a_member_that_serves(attacked):
     await attacked.door.call(OfferTransport(NEW_ROOT))
 
 
+def _out(set_id):
+    return WrapOut(key_named(1).key_id, TransportKind.AES, new_backup_transport_id(set_id))
+
+
+async def _a_backup_that_nobody_approved(attacked):
+    await attacked.door.call(_out(NEW_ROOT))
+
+
+async def _a_backup_under_another_set(attacked):
+    await attacked.admit(attacked.ask("CreateBackup", {"set_id": attacked.root.hex()}))
+    await attacked.door.call(_out(NEW_ROOT))
+
+
+async def _a_backup_key_made_at_a_member_that_serves(attacked):
+    parameters = {"threshold": 2, "count": 3, "members": ["alpha", "beta"]}
+    await attacked.admit(attacked.ask("MakeBackupSet", parameters), "anna", "ben")
+    await attacked.door.call(MakeBackupPair(bytes(32)))
+
+
+async def _a_backup_opened_at_a_member_that_serves(attacked):
+    await attacked.admit(attacked.ask("RestoreBackup", {"bundle_sha256": "5a" * 32}), "anna", "ben")
+    await attacked.door.call(OfferBackup(NEW_ROOT, bytes(32), b"wrapped", 1))
+
+
 async def _a_change_of_officers_by_nobody(attacked):
     await attacked.door.follow(
         change(attacked.chain, "RemoveQuorumRule", {"verb": "DestroyHsmKey"}, "anna", "dora")
@@ -278,6 +305,10 @@ ATTACKS = {
     _a_creation_of_long_ago: "none that a member may be told of afterwards",
     _more_than_a_standing_approval_allows: "the standing approval does not cover this call",
     _a_session_at_a_member_that_serves: "OfferTransport: .*this member serves",
+    _a_backup_that_nobody_approved: "WrapOut: (no approval covers it|the approvals are for another verb)",
+    _a_backup_under_another_set: "WrapOut: the approvals are for other parameters",
+    _a_backup_key_made_at_a_member_that_serves: "MakeBackupPair: .*this member serves",
+    _a_backup_opened_at_a_member_that_serves: "OfferBackup: .*this member serves",
     _a_change_of_officers_by_nobody: "record 2: an officer does not hold the role",
     _another_past: "record 1: this member followed another one in its place",
     _another_genesis: "a genesis is pinned while members are initialised",

@@ -9,19 +9,8 @@ thread. The room does not decide who may call the service (``service`` does), an
 caller's).
 """
 
-from strongroom.custody._acts import (
-    ACTS,
-    LATE_ACTS,
-    LATE_S,
-    MAX_HSM_KEYS,
-    SESSION_S,
-    Often,
-    Part,
-    acts_covering,
-    is_free,
-    part_covered,
-    read_act,
-)
+from strongroom.custody._act_calls import Often, Part, acts_covering, is_free, part_covered
+from strongroom.custody._acts import ACTS, LATE_ACTS, LATE_S, MAX_HSM_KEYS, SESSION_S, read_act
 from strongroom.custody._agent import (
     MAX_AGENT_ANSWER_BYTES,
     AgentIdentity,

@@ -10,16 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from strongroom.core import ApprovalRequiredError, Clock, HsmKeyNotFoundError, StrongroomError
-from strongroom.custody._acts import (
-    LATE_ACTS,
-    LATE_S,
-    SESSION_S,
-    Often,
-    Part,
-    acts_covering,
-    is_free,
-    part_covered,
-)
+from strongroom.custody._act_calls import Often, Part, acts_covering, is_free, part_covered
+from strongroom.custody._acts import LATE_ACTS, LATE_S, SESSION_S
 from strongroom.custody._admitted import ENDS, MAKES, Admitted, CalledObject, act_of, object_of
 from strongroom.custody._canonical import canonical_json
 from strongroom.custody._chain import Chain

@@ -9,6 +9,7 @@ from strongroom.core import (
     KeySpec,
     MemberDeadlineError,
     MemberReadOnlyError,
+    new_backup_transport_id,
 )
 from strongroom.hsm.cluster import Allowed, DriftKind
 from strongroom.hsm.cluster._reconcile import Records, compare
@@ -70,6 +71,13 @@ async def test_what_is_strange_is_reported_and_left_alone(cluster):
     assert report.is_clean
     assert "left alone" in report.in_words()[0]
     assert len([held for held in cluster.hsms["beta"].objects() if held.cka_id == bytes(16)]) == 1
+
+
+def test_transport_keys_of_backup_sets_that_the_records_know_are_no_strangers():
+    known, unknown = new_backup_transport_id(bytes(16)), new_backup_transport_id(bytes(16))
+    inventory = [ObjectEntry("secret_key", cka_id, "backup-beta-aes", False) for cka_id in (known, unknown)]
+    records = Records([], [], [], [], backup_transports=frozenset({known}))
+    assert [drift.object_id for drift in compare("beta", inventory, records).others] == [unknown.hex()]
 
 
 @pytest.mark.parametrize("spec", [KeySpec.AES_256, KeySpec.HMAC_256, KeySpec.ECC_NIST_P256], ids=str)
