@@ -63,6 +63,19 @@ class Share:
     group_threshold: int = 1
     group_count: int = 1
 
+    def __post_init__(self) -> None:
+        """Raises ValueError for what no share can say."""
+        counts = (self.index, self.threshold, self.group_index, self.group_threshold, self.group_count)
+        if not (
+            0 <= self.set_identifier < 1 << 15
+            and 0 <= self.iteration_exponent < 16
+            and all(1 <= count <= MAX_SHARES for count in counts)
+            and max(self.group_index, self.group_threshold) <= self.group_count
+            and MIN_VALUE_BYTES <= len(self.value) <= MAX_VALUE_BYTES
+            and len(self.value) % 2 == 0
+        ):
+            raise ValueError("a share has no such fields")
+
     @property
     def set_parameters(self) -> SetParameters:
         """What all shares of the set have in common."""

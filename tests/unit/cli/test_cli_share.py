@@ -19,13 +19,12 @@ from officer_tools import OfficerCard
 from strongroom.cli import root_command
 from strongroom.core import Secret
 from strongroom.custody import CardUri
-from strongroom.shares import SharePlan, check_possession, possession_public_key, split
+from strongroom.shares import Share, check_possession, possession_public_key
 from strongroom.wiring.share_cards import ShareCard
 from strongroom.wiring.share_delivery import ShareAddress, deliver_by_age
 
 SET = bytes(range(16))
-SHARES = split(Secret(bytes(range(32))), SharePlan(3, 5))
-SHARE = SHARES[1]
+SHARE = Share(0x2BCD, 2, 3, Secret(bytes(range(100, 132))))
 WORDS = " ".join(SHARE.words)
 
 

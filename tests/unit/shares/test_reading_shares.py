@@ -154,3 +154,25 @@ def test_a_zeroized_share_is_gone():
     share = Share(1, 1, 2, Secret(bytes(range(32))))
     share.zeroize()
     assert share.value.reveal() == bytes(32)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"set_identifier": 2**15},
+        {"set_identifier": -1},
+        {"index": 0},
+        {"index": 17},
+        {"threshold": 17},
+        {"iteration_exponent": 16},
+        {"group_index": 2},
+        {"group_threshold": 2},
+        {"group_count": 17},
+        {"value": Secret(bytes(14))},
+        {"value": Secret(bytes(17))},
+        {"value": Secret(bytes(66))},
+    ],
+)
+def test_what_has_no_place_in_the_words_makes_no_share(changes):
+    with pytest.raises(ValueError, match="no such fields"):
+        Share(**{"set_identifier": 1, "index": 1, "threshold": 2, "value": Secret(bytes(32))} | changes)

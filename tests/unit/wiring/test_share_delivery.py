@@ -1,7 +1,5 @@
 """Shares on their way: typed back from paper, encrypted by age, kept on a card; and what tells a wrong copy."""
 
-import re
-
 import pyrage
 import pytest
 
@@ -45,11 +43,14 @@ def test_the_words_typed_back_prove_the_paper():
 
 @pytest.mark.parametrize("places", [{4}, {1, 33}, {5, 6, 7, 8}, set(range(1, 34))])
 def test_each_word_that_differs_is_named_by_its_place_and_no_word_is(places):
-    words = SHARES[0].words
-    with pytest.raises(CopyDiffersError) as refused:
-        check_retyped(SHARES[0], _typed(_with(words, dict.fromkeys(places, "zzzz"))))
-    assert refused.value.positions == tuple(sorted(places))
-    assert not set(re.findall("[a-z]+", str(refused.value))) & {*words, "zzzz"} - {"type", "copy", "share"}
+    said = set()
+    for share in SHARES[:2]:
+        with pytest.raises(CopyDiffersError) as refused:
+            check_retyped(share, _typed(_with(share.words, dict.fromkeys(places, "zzzz"))))
+        assert refused.value.positions == tuple(sorted(places))
+        said.add(str(refused.value))
+    assert len(said) == 1
+    assert "zzzz" not in said.pop()
 
 
 def test_the_words_of_another_share_are_told_from_mistyped_ones():
