@@ -42,6 +42,9 @@ COMMANDS: Mapping[str, _Entry] = MappingProxyType(
         "ceremony": _Entry(
             "_ceremony", "ceremony", "Key ceremonies: write, rehearse, run, sign and verify them."
         ),
+        "custodians": _Entry(
+            "_custodians", "custodians", "Who holds the shares of the backup, and how many we can lose."
+        ),
         "encrypt": _Entry("_files", "encrypt", "Encrypt a file or a pipe of any size."),
         "decrypt": _Entry("_files", "decrypt", "Decrypt it, or a range of it."),
         "rewrap": _Entry("_rewrap", "rewrap", "Encrypt stored ciphertexts anew: JSON lines, SQL tables."),

@@ -1,6 +1,7 @@
 """``strongroom share``: what a custodian does on their own machine: open, check and prove the share that they hold."""
 
 import base64
+from pathlib import Path
 from typing import Any
 
 import click
@@ -8,6 +9,7 @@ import click
 from strongroom.cli._errors import NotDoneError
 from strongroom.cli._output import Output
 from strongroom.cli._reporting import reporting
+from strongroom.cli._share_answer import answer_file
 from strongroom.cli._share_source import HeldShare, ShareSource, bytes_of, held_share, share_options
 from strongroom.shares import (
     MAX_CHALLENGE_BYTES,
@@ -63,17 +65,37 @@ def open_(output: Output, **options: Any) -> None:
 
 @share.command
 @share_options
+@click.option("--challenge", metavar="HEX", help="What is to be answered: 32 to 2,048 hex digits.")
 @click.option(
-    "--challenge", required=True, metavar="HEX", help="What is to be answered: 32 to 2,048 hex digits."
+    "--challenge-file",
+    type=click.Path(path_type=Path),
+    metavar="PATH",
+    help="The challenge that you were sent: what 'custodians challenge' wrote.",
+)
+@click.option(
+    "--output",
+    "target",
+    type=click.Path(path_type=Path),
+    metavar="PATH",
+    help="Of a challenge from a file: where the proof goes, instead of ID.proof beside it.",
 )
 @reporting
-def prove(output: Output, *, challenge: str, **options: Any) -> None:
-    """Answer a challenge with your share, offline, and print the proof that you hold it. It tells nothing of the share.
+def prove(
+    output: Output, *, challenge: str | None, challenge_file: Path | None, target: Path | None, **options: Any
+) -> None:
+    """Answer a challenge with your share, offline: prove that you hold it. The proof tells nothing of the share.
 
-    The share comes from where 'share check' takes it. --set is needed where the share does not say its set.
+    The share comes from where 'share check' takes it. A challenge in hex needs --set where the share does not say its set, and its
+    proof is printed; that of a challenge from a file is written to a file, to be sent back.
     """
-    asked = bytes_of(challenge, "a challenge", MIN_CHALLENGE_BYTES, MAX_CHALLENGE_BYTES)
-    held = held_share(ShareSource.taken_from(options))
+    source = ShareSource.taken_from(options)
+    if (challenge is None) is (challenge_file is None):
+        raise click.UsageError("name the challenge: --challenge-file PATH, or --challenge HEX")
+    if challenge_file is not None:
+        answer_file(output, challenge_file, source, target)
+        return
+    asked = bytes_of(challenge or "", "a challenge", MIN_CHALLENGE_BYTES, MAX_CHALLENGE_BYTES)
+    held = held_share(source)
     if held.set_id is None:
         raise NotDoneError("it is not said of which set the share is", next_step="name the set: --set ID")
     proof = base64.b64encode(prove_possession(held.share, held.set_id, asked)).decode()

@@ -9,8 +9,8 @@ from strongroom.cli._errors import CliError, NotReadyError
 from strongroom.cli._output import Output, visible
 from strongroom.cli._reporting import reporting
 from strongroom.client import RequestRefusedError, ServiceClient, read_answer
-from strongroom.config import Home, home_from_environment, load_config
-from strongroom.core import ConfigError, SystemClock
+from strongroom.config import Config, Home, home_from_environment, load_config
+from strongroom.core import ConfigError, StrongroomError, SystemClock
 
 
 @click.command
@@ -60,7 +60,7 @@ def read_status(client: ServiceClient) -> StatusDocument:
 
 
 def _warnings(home: Home) -> list[str]:
-    """What the profiles of the members say of their validation, and PINs that a person has to look after.
+    """What the profiles of the members say of their validation, and PINs and custodians that a person has to look after.
 
     Nothing where this home has no readable configuration.
     """
@@ -71,9 +71,23 @@ def _warnings(home: Home) -> list[str]:
         config = load_config(home.root)
         members = config.cluster.members
         pins = read_pin_status(home, members, config.pins, now=SystemClock().now())
-        return [*profile_warnings(members), *pin_warnings(pins)]
+        said = [*profile_warnings(members), *pin_warnings(pins)]
     except ConfigError:
         return []
+    return [*said, *_about_custodians(home, config)]
+
+
+def _about_custodians(home: Home, config: Config) -> list[str]:
+    """What is to be done about the custodians of the backup; nothing where the database cannot be read, which shows elsewhere."""
+    from strongroom.storage import ReadOnlyStore
+    from strongroom.wiring.custodian_status import custodian_warnings, read_set_status
+
+    try:
+        with ReadOnlyStore.open(home.database) as store:
+            found = read_set_status(store, config.custodians, now=SystemClock().now())
+    except StrongroomError:
+        return []
+    return [] if found is None else custodian_warnings(found)
 
 
 def _convert(raw: Anything) -> StatusDocument:

@@ -25,6 +25,7 @@ from strongroom.config._config import (
     render_config,
     toml_value,
 )
+from strongroom.config._custodian_config import CustodiansConfig
 from strongroom.config._environment import (
     default_port,
     home_from_environment,
@@ -49,6 +50,7 @@ __all__ = [
     "ClientEnvironment",
     "ClusterConfig",
     "Config",
+    "CustodiansConfig",
     "CustodyConfig",
     "DeadlineConfig",
     "Home",

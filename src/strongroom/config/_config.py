@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from strongroom.config._backup_config import BackupsConfig
+from strongroom.config._custodian_config import CustodiansConfig
 from strongroom.config._oidc import OidcConfig, check_oidc
 from strongroom.config._pin_config import PinsConfig, PinSource, PinUse, check_pins
 from strongroom.config._policy import PolicyConfig, check_duties, check_policy
@@ -141,6 +142,7 @@ class Config(_Section, frozen=True):
     oidc: OidcConfig | None = None
     quotas: QuotasConfig = QuotasConfig()
     backups: BackupsConfig = BackupsConfig()
+    custodians: CustodiansConfig = CustodiansConfig()
     custody: CustodyConfig | None = None
     """None: the home has no officers, as homes for development have none."""
 

@@ -24,6 +24,8 @@ from strongroom.hsm.wire import (
 )
 from strongroom.runtime._backup_keeping import BackupKeeping
 from strongroom.runtime._backup_reminders import BackupReminders
+from strongroom.runtime._custodian_keeping import CustodianKeeping
+from strongroom.runtime._custodian_reminders import CustodianReminders
 from strongroom.runtime._key_door import KeyDoor
 from strongroom.runtime._key_requests import (
     DestroyKey,
@@ -38,6 +40,7 @@ from strongroom.runtime._pin_keeping import PinKeeping
 from strongroom.runtime._pin_reminders import PinReminders
 from strongroom.runtime._root_keeping import RootKeeping
 from strongroom.wiring.backup_door import BackupAnswer, BackupRequest
+from strongroom.wiring.custodian_door import CustodianAnswer, CustodianRequest
 from strongroom.wiring.members_door import MembersAnswer, MembersRequest
 from strongroom.wiring.pin_door import PinAnswer, PinRequest
 from strongroom.wiring.root_door import RootAnswer, RootRequest
@@ -67,8 +70,8 @@ class PublishedTable(msgspec.Struct, frozen=True, array_like=True, tag=True):
     table: ClusterTable
 
 
-_Asked = MembersRequest | RootRequest | PinRequest | BackupRequest
-_Answered = MembersAnswer | RootAnswer | PinAnswer | BackupAnswer
+_Asked = MembersRequest | RootRequest | PinRequest | BackupRequest | CustodianRequest
+_Answered = MembersAnswer | RootAnswer | PinAnswer | BackupAnswer | CustodianAnswer
 _FROM_API = ReportedSuspicion | ProcessMetrics | _Asked | MakeKey | DestroyKey
 _FROM_MAIN = PublishedTable | ProcessMetrics | KeyMade | KeyDestroyed
 _ANSWERS: Final[Mapping[type, Callable[..., _Answered]]] = MappingProxyType(
@@ -77,6 +80,7 @@ _ANSWERS: Final[Mapping[type, Callable[..., _Answered]]] = MappingProxyType(
         RootRequest: RootAnswer,
         PinRequest: PinAnswer,
         BackupRequest: BackupAnswer,
+        CustodianRequest: CustodianAnswer,
     }
 )
 
@@ -108,12 +112,12 @@ class ControlServer:
         """Who rotates the root for the home's owner; None: nobody does."""
         self.pins: PinKeeping | None = None
         """Who changes PINs for the home's owner; None: nobody does."""
-        self.reminders: PinReminders | None = None
-        """Who tells how old PINs are."""
         self.backups: BackupKeeping | None = None
         """Who makes backups for the home's owner; None: nobody does."""
-        self.backup_reminders: BackupReminders | None = None
-        """Who tells how old backups are."""
+        self.custodians: CustodianKeeping | None = None
+        """Who looks after custodians for the home's owner; None: nobody does."""
+        self.reminders: list[PinReminders | BackupReminders | CustodianReminders] = []
+        """Who tells how old PINs, backups and proofs of custodians are."""
 
     async def listen(self, path: Path) -> None:
         """Open the socket, or open it again where it was removed; connections stay. Raises ControlError."""
@@ -160,10 +164,7 @@ class ControlServer:
         self._connections[connection] = message.text
         others = [text for other, text in self._connections.items() if other is not connection]
         others.append(self._own_metrics())
-        if self.reminders is not None:
-            others.append(self.reminders.metrics())
-        if self.backup_reminders is not None:
-            others.append(self.backup_reminders.metrics())
+        others.extend(reminders.metrics() for reminders in self.reminders)
         with contextlib.suppress(FrameError):  # one tells too much: no reason to cut the others off
             connection.send(ProcessMetrics(add_expositions(others)))
 
@@ -179,6 +180,8 @@ class ControlServer:
                     answer = await self._answer_about_pins(connection, request)
                 case BackupRequest():
                     answer = await self._answer_about_backups(connection, request)
+                case CustodianRequest():
+                    answer = await self._answer_about_custodians(connection, request)
         except Exception as error:  # noqa: BLE001  # whoever asks gets words
             answer = _ANSWERS[type(request)](failure=failure_from(error))
         connection.send(answer)
@@ -192,6 +195,13 @@ class ControlServer:
         if self.backups is None:
             raise ControlError("this process makes no backups")
         return await self.backups.answer(request, connection.pid)
+
+    async def _answer_about_custodians(
+        self, connection: Connection, request: CustodianRequest
+    ) -> CustodianAnswer:
+        if self.custodians is None:
+            raise ControlError("this process looks after no custodians")
+        return await self.custodians.answer(request, connection.pid)
 
     async def _answer_about_members(self, request: MembersRequest) -> MembersAnswer:
         if self._members is None:
@@ -217,10 +227,8 @@ class ControlServer:
             self.roots.close()
         if self.pins is not None:
             self.pins.close()
-        if self.reminders is not None:
-            self.reminders.close()
-        if self.backup_reminders is not None:
-            self.backup_reminders.close()
+        for reminders in self.reminders:
+            reminders.close()
         if self._server is not None:
             self._server.close()
         for task in self._answering:

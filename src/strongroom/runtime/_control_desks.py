@@ -1,4 +1,4 @@
-"""What is asked of main at its control socket: keys, roots and PINs; made and started before the first member is."""
+"""What is asked of main at its control socket: keys, roots, PINs, backups and custodians; made and started before the first member is."""
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -8,6 +8,8 @@ from strongroom.config import Config, Home
 from strongroom.core import Clock, EventSink
 from strongroom.runtime._backup_keeping import BackupKeeping
 from strongroom.runtime._backup_reminders import BackupReminders
+from strongroom.runtime._custodian_keeping import CustodianKeeping
+from strongroom.runtime._custodian_reminders import CustodianReminders
 from strongroom.runtime._custody_keeping import CustodyKeeping
 from strongroom.runtime._key_door import KeyDoor
 from strongroom.runtime._key_making import KeyMaking
@@ -75,10 +77,9 @@ class ControlDesks:
             clock=self.clock,
         )
         control.backups.start()
-        control.backup_reminders = BackupReminders(
-            self.home, self.config, self.store, events=self.events, clock=self.clock
-        )
-        control.backup_reminders.start()
+        reminders = BackupReminders(self.home, self.config, self.store, events=self.events, clock=self.clock)
+        reminders.start()
+        control.reminders.append(reminders)
 
     def open_pins(self, pins: PinChanging, officers: OfficerPins) -> None:
         """Change PINs for the owner of the home, and remind of those that are due."""
@@ -95,7 +96,22 @@ class ControlDesks:
             events=self.events,
         )
         self.supervisor.control.pins.start()
-        self.supervisor.control.reminders = PinReminders(
-            self.home, members, self.config.pins, events=self.events, clock=self.clock
+        reminders = PinReminders(self.home, members, self.config.pins, events=self.events, clock=self.clock)
+        reminders.start()
+        self.supervisor.control.reminders.append(reminders)
+
+    def open_custodians(self) -> None:
+        """Look after the custodians of backups for the owner of the home, and remind of what is due."""
+        reminders = CustodianReminders(
+            self.store, self.config.custodians, events=self.events, clock=self.clock
         )
-        self.supervisor.control.reminders.start()
+        reminders.start()
+        self.supervisor.control.reminders.append(reminders)
+        self.supervisor.control.custodians = CustodianKeeping(
+            self.store,
+            self.audit,
+            api_pids=self.api_pids,
+            custody=self.custody,
+            changed=reminders.look,
+            clock=self.clock,
+        )

@@ -111,6 +111,7 @@ async def _run(
     desks = ControlDesks(config, home, store, audit, events, clock, supervisor, custody, api.pids)
     await desks.open_keys(keys)
     desks.open_pins(pins, OfficerPins(home, events=events, clock=clock, approved=approved))
+    desks.open_custodians()
     return await _serve_until_stopped(
         stopping, config, home, listeners, supervisor=supervisor, api=api, pins=pins, events=events
     )

@@ -38,6 +38,7 @@ def test_the_commands_of_the_design_are_there():
         *(f"ceremony {name}" for name in ("new", "rehearse", "run", "sign", "verify", "show", "list")),
         *(f"pin {name}" for name in ("rotate", "status", "seal", "retry", "open")),
         *(f"share {name}" for name in ("check", "open", "prove")),
+        *(f"custodians {name}" for name in ("list", "report", "old-sets", "challenge", "record-proof", "duty", "sign", "acknowledge", "left", "destroyed")),
     }  # fmt: skip
 
 
