@@ -214,6 +214,19 @@ def test_a_root_travels_under_a_trusted_key_and_is_the_same_root(subject, a_proc
         subject.token.destroy_trusted_public(trusted)
 
 
+def test_the_pair_of_a_backup_set_opens_with_its_share_key_alone(subject):
+    share_key, other = Secret(random_bytes(32)), Secret(random_bytes(32))
+    offer = random_bytes(16)
+    with if_capable(subject.kind, "backup pair"):
+        transport = subject.token.transport
+        made = transport.make_backup_pair(share_key)
+        with pytest.raises(HsmIntegrityError):
+            transport.offer_backup(offer, other, made.wrapped_private, mechanism=made.mechanism)
+        opened = transport.offer_backup(offer, share_key, made.wrapped_private, mechanism=made.mechanism)
+        transport.end_offer(offer)
+        assert opened.spki_der == made.spki_der
+
+
 @pytest.mark.parametrize(
     "spec",
     [pytest.param(spec, marks=pytest.mark.slow) if spec in SLOW_SPECS else spec for spec in KeySpec],

@@ -38,6 +38,7 @@ FEATURES: Final = {
     "sealed": "lets no root out under a key of its user's",
     "trust": "lets only its security officer trust a key",
     "travel": "sends a root to itself under a key that its security officer trusts",
+    "backup pair": "makes the pair of a backup set, and opens it with its share key alone",
     **{f"direct {spec.value}": f"Direct key {spec.value}" for spec in KeySpec},
 }
 
@@ -60,6 +61,7 @@ CANNOT: Final[dict[str, dict[str, str]]] = {
         "HSM_AES_CBC_HMAC": _NOT_REMOTE,
         "long keys": _OAEP_ROOM,
         "travel": _STAYS,
+        "backup pair": _NOT_REMOTE,
         "direct AES_256": _NOT_REMOTE,
         "direct ECC_NIST_EDWARDS25519": _NOT_REMOTE,
         "direct HMAC_224": _NOT_REMOTE,
@@ -76,6 +78,7 @@ CANNOT: Final[dict[str, dict[str, str]]] = {
         "HSM_AES_GCM": _NO_MECHANISM,
         "HSM_RSA_OAEP": _OAEP_ANSWER,
         "travel": _STAYS,
+        "backup pair": _NO_MECHANISM,
         "direct AES_256": _NO_MECHANISM,
         **{f"direct {spec.value}": _NO_MECHANISM for spec in KeySpec if spec.is_curve},
         "direct HMAC_224": _NO_MECHANISM,
