@@ -217,8 +217,9 @@ def _software(transcript: Transcript, installed: Software | None) -> Iterator[st
     ran += [entry.software for entry in transcript.entries if isinstance(entry, Resumed)]
     for one in dict.fromkeys((one.version, one.sha256) for one in ran):
         if installed is None or one != (installed.version, installed.sha256):
+            here = "" if installed is None else ", which is not what is installed here"
             yield (
-                f"The software {one[0]} ({one[1]}) is not what is installed here:"
+                f"The software was {one[0]} ({one[1]}){here}:"
                 " compare its hash with that of the release that was reviewed."
             )
     if len({one.sha256 for one in ran}) > 1:

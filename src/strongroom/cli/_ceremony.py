@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from strongroom.cli._ceremony_print import PRINTED, check_prints, print_ceremony, print_if_possible
 from strongroom.cli._ceremony_run import rehearse, run
 from strongroom.cli._output import Output, visible
 from strongroom.cli._reporting import reporting
@@ -86,6 +87,8 @@ def sign(output: Output, *, folder: Path, is_sure: bool, **options: Any) -> None
         {"signature_file": str(target), "witness": witness.id, "transcript_sha256": transcript.sha256}
     )
     output.say("", f"Signed by {visible(witness.name)}: {visible(str(target))}")
+    if (folder / PRINTED).is_dir():
+        output.say(*print_if_possible(folder))
 
 
 @ceremony.command
@@ -104,8 +107,12 @@ def verify(output: Output, *, folder: Path, previous: Path | None) -> None:
     from strongroom.custody import describe_hash
 
     before = None if previous is None else transcript_hash(previous)
-    verified = verify_ceremony(folder, software=installed_software(__version__), previous=before)
+    installed = installed_software(__version__)
+    verified = verify_ceremony(folder, software=installed, previous=before)
     transcript = verified.transcript
+    is_same = transcript.header.software.sha256 == installed.sha256
+    printed, unprinted = check_prints(folder, is_same_software=is_same)
+    checked, unchecked = (*verified.checked, *printed), (*verified.unchecked, *unprinted)
     output.document(
         {
             "folder": str(folder),
@@ -116,14 +123,27 @@ def verify(output: Output, *, folder: Path, previous: Path | None) -> None:
             "transcript_sha256": transcript.sha256,
             "script_sha256": transcript.header.script_sha256,
             "signed_by": sorted(verified.signatures),
-            "checked": verified.checked,
-            "unchecked": verified.unchecked,
+            "checked": checked,
+            "unchecked": unchecked,
         }
     )
     output.say(*_words_of(transcript), *describe_hash(transcript.sha256), "", "Checked:")
-    output.say(*(f"  {visible(line)}" for line in verified.checked))
+    output.say(*(f"  {visible(line)}" for line in checked))
     output.say("", "Not checked, since nobody can offline, or from these files alone:")
-    output.say(*(f"  {visible(line)}" for line in verified.unchecked))
+    output.say(*(f"  {visible(line)}" for line in unchecked))
+
+
+@ceremony.command("print")
+@click.argument("folder", type=_PATH)
+@reporting
+def print_command(output: Output, *, folder: Path) -> None:
+    """Make HTML and PDF of a transcript, to be printed and signed by hand, and the page that says what an auditor gets.
+
+    They go to printed/ in FOLDER, in the place of those before. The page for an auditor is made when everything verifies.
+    """
+    made = [str(path) for path in print_ceremony(folder)]
+    output.document({"files": made})
+    output.say(*map(visible, made))
 
 
 @ceremony.command

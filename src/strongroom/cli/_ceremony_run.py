@@ -171,10 +171,12 @@ def _sign_as_made_up(setting: "Setting", transcript: "Transcript") -> None:
 def _tell(output: Output, setting: "Setting") -> None:
     """Say what came of it, and what is left to do."""
     from strongroom.ceremony import WitnessError, read_transcript, read_transcript_file, verify_ceremony
+    from strongroom.cli._ceremony_print import PRINTED, print_if_possible
     from strongroom.custody import describe_hash
 
     transcript = read_transcript(read_transcript_file(setting.folder))
     end = transcript.end
+    trouble = print_if_possible(setting.folder)
     try:
         signed, left = sorted(verify_ceremony(setting.folder).signatures), ""
     except WitnessError as error:
@@ -194,7 +196,8 @@ def _tell(output: Output, setting: "Setting") -> None:
     output.say(
         f"{'REHEARSAL: ' if setting.is_rehearsal else ''}{visible(setting.script.title)}: {'' if end is None else end.state}",
         *describe_hash(transcript.sha256),
-        f"Folder:  {visible(str(setting.folder))}",
+        f"Folder:  {visible(str(setting.folder))}; what to print is in {PRINTED}/",
+        *map(visible, trouble),
         f"Left to do: {visible(left)}"
         if left
         else f"Signed by {', '.join(signed)}; verify it anywhere: strongroom ceremony verify",
