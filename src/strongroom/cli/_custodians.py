@@ -1,5 +1,6 @@
 """``strongroom custodians``: who holds the shares of the backup, whether they still do, and how many we can lose."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -18,6 +19,7 @@ if TYPE_CHECKING:  # the library behind it is slow to load
     from strongroom.wiring.custodian_status import CustodianStatus, SetStatus
 
 _MOST_SETS_SHOWN: Final = 12
+_PATH: Final = click.Path(path_type=Path)
 
 
 @click.group
@@ -47,8 +49,10 @@ def list_custodians(output: Output) -> None:
 
 
 @custodians.command
+@click.option("--pdf", type=_PATH, metavar="FILE", help="Write the report as PDF too, to be printed.")
+@click.option("--html", type=_PATH, metavar="FILE", help="The same as HTML.")
 @reporting
-def report(output: Output) -> None:
+def report(output: Output, *, pdf: Path | None, html: Path | None) -> None:
     """Say how many people, and which locations, can be lost; and what the shares of earlier sets still open.
 
     Works without the service. Ends with exit status 1 when fewer than m + 1 custodians can be counted on.
@@ -56,6 +60,7 @@ def report(output: Output) -> None:
     from strongroom.wiring.custodian_status import custodian_warnings
 
     current, old = _read()
+    _print(pdf, html)
     found = _require_set(current)
     warnings = custodian_warnings(found)
     output.document({"set": found, "warnings": warnings, "old_sets": old})
@@ -188,3 +193,22 @@ def _retiring(one: "OldSet") -> str:
     if one.hinders:
         return f"It is not retired, and cannot be yet: {one.hinders}."
     return "It can be retired: by a ceremony of type reshare, step retire-set."
+
+
+def _print(pdf: Path | None, html: Path | None) -> None:
+    """Write the report as it is printed. Raises OutputExistsError and OSError."""
+    if pdf is None and html is None:
+        return
+    from strongroom.cli._officer_files import write_new
+    from strongroom.paper import loss_html, loss_pdf
+    from strongroom.storage import ReadOnlyStore
+    from strongroom.wiring.custodian_pages import loss_report
+    from strongroom.wiring.printing_fonts import printing_fonts
+
+    home = complete_home()
+    with ReadOnlyStore.open(home.database) as store:
+        found = loss_report(store, load_config(home.root), now=SystemClock().now())
+    if pdf is not None:
+        write_new(pdf, loss_pdf(found, printing_fonts()), mode=0o644)
+    if html is not None:
+        write_new(html, loss_html(found), mode=0o644)

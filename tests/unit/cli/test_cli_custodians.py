@@ -189,6 +189,19 @@ def test_the_report_says_who_can_be_lost_and_where(held):
     assert losses["locations"] == [["Bern"], ["Genf"], ["Zug"]]
 
 
+def test_the_report_is_printed_too_and_replaces_no_file(main, tmp_path):
+    ok("custodians", "acknowledge", "ben", "--on-paper", "--seen-by", "Gus Grau")
+    ok("custodians", "left", "anna", "--because", "lost")
+    change(main, lambda store: put_backup(store, MADE, "backup-1", at=SystemClock().now()))
+    pdf, html = tmp_path / "report.pdf", tmp_path / "report.html"
+    ok("custodians", "report", "--pdf", pdf, "--html", html)
+    assert pdf.read_bytes().startswith(b"%PDF-")
+    page = html.read_text()
+    assert all(words in page for words in ("Anna", "left", "Genf", "backup-1", MADE.set_id.hex()))
+    assert "any 1 custodian" in page
+    assert run("custodians", "report", "--pdf", pdf).exit_code == 1
+
+
 def test_earlier_sets_are_told_until_their_backups_are_destroyed(main):
     assert "no earlier backup set" in ok("custodians", "old-sets").output
     at = SystemClock().now()
