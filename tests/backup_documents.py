@@ -176,9 +176,11 @@ def a_snapshot(files: dict[str, bytes] = FILES) -> tuple[Snapshot, bytes]:
     return snapshot, out.getvalue()
 
 
-def a_bundle(signer: SoftwareSigner, **changes: object) -> MadeBundle:
-    """Return a bundle whose manifest the signer signed; ``changes`` are of the manifest."""
-    backup_set = a_set(signer.spki)
+def a_bundle(
+    signer: SoftwareSigner, *, of_set: dict[str, object] | None = None, **changes: object
+) -> MadeBundle:
+    """Return a bundle whose manifest the signer signed; ``changes`` are of the manifest, ``of_set`` of its set."""
+    backup_set = a_set(signer.spki, **(of_set or {}))
     snapshot, encrypted = a_snapshot()
     manifest = a_manifest(backup_set, snapshot, **changes)
     manifest_bytes = write_manifest(manifest)

@@ -31,6 +31,7 @@ from strongroom.backup._errors import (
     NewerBundleError,
     NotABundleError,
     TruncatedBundleError,
+    UnusableBackupError,
     WrongSetError,
 )
 from strongroom.backup._manifest import (
@@ -100,6 +101,7 @@ __all__ = [
     "SnapshotFile",
     "SnapshotPart",
     "TruncatedBundleError",
+    "UnusableBackupError",
     "WrappedTransport",
     "WrongSetError",
     "check_share_key",

@@ -8,7 +8,8 @@ BackupError (StrongroomError)
 ├── MalformedSetError        bytes that are no document of a backup set
 ├── WrongSetError            the bundle was made for another set, or the document of the set is another one
 ├── AlteredShareError        a share that is not the one that its custodian was given
-└── MissingKeyError          the bundle holds no key that is needed to open it, or what is to be taken from it
+├── MissingKeyError          the bundle holds no key that is needed to open it, or what is to be taken from it
+└── UnusableBackupError      a bundle is as it was signed, and what it holds is not what it says
 """
 
 from typing import Literal
@@ -73,3 +74,13 @@ class WrongSetError(BackupError):
 
 class MissingKeyError(BackupError):
     """The bundle, or its set, holds no such key."""
+
+
+class UnusableBackupError(BackupError):
+    """A bundle is as it was signed, and what it holds is not what it says: it was made from something that was wrong."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(
+            message,
+            next_step="look at the members (strongroom members test), make another backup, and verify that one too",
+        )

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import click
 
 from strongroom.cli._checks import Finding, findings_of
+from strongroom.cli._checks_backups import check_backups
 from strongroom.cli._checks_custodians import check_custodians
 from strongroom.cli._checks_custody import check_custody
 from strongroom.cli._checks_home import (
@@ -85,6 +86,7 @@ def _examine_home(home: Home, config: Config, clock: Clock) -> Iterator[Finding]
     yield from findings_of("TLS", lambda: check_certificate(home, config, clock))
     yield from findings_of("token issuer", lambda: check_issuer(home, config, clock))
     yield from findings_of("database", lambda: check_database(home))
+    yield from findings_of("backups", lambda: check_backups(home, config, clock))
     yield from findings_of("roles", lambda: check_roles(home, config))
     yield from findings_of("custody", lambda: check_custody(home, config))
     yield from findings_of("custodians", lambda: check_custodians(home, config, clock))

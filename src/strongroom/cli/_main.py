@@ -42,6 +42,9 @@ COMMANDS: Mapping[str, _Entry] = MappingProxyType(
         "ceremony": _Entry(
             "_ceremony", "ceremony", "Key ceremonies: write, rehearse, run, sign and verify them."
         ),
+        "backup": _Entry(
+            "_backup", "backup", "Backups that open with m of n custodians: make, list, verify them."
+        ),
         "custodians": _Entry(
             "_custodians", "custodians", "Who holds the shares of the backup, and how many we can lose."
         ),

@@ -10,7 +10,7 @@ from strongroom.cli._output import Output, visible
 from strongroom.cli._reporting import reporting
 from strongroom.client import RequestRefusedError, ServiceClient, read_answer
 from strongroom.config import Config, Home, home_from_environment, load_config
-from strongroom.core import ConfigError, StrongroomError, SystemClock
+from strongroom.core import ConfigError, StorageError, StrongroomError, SystemClock
 
 
 @click.command
@@ -60,7 +60,7 @@ def read_status(client: ServiceClient) -> StatusDocument:
 
 
 def _warnings(home: Home) -> list[str]:
-    """What the profiles of the members say of their validation, and PINs and custodians that a person has to look after.
+    """What the profiles of the members say of their validation, and PINs, backups and custodians that a person has to look after.
 
     Nothing where this home has no readable configuration.
     """
@@ -74,7 +74,17 @@ def _warnings(home: Home) -> list[str]:
         said = [*profile_warnings(members), *pin_warnings(pins)]
     except ConfigError:
         return []
-    return [*said, *_about_custodians(home, config)]
+    return [*said, *_about_backups(home, config), *_about_custodians(home, config)]
+
+
+def _about_backups(home: Home, config: Config) -> list[str]:
+    from strongroom.wiring.backup_status import backup_warnings, read_backup_status
+
+    now = SystemClock().now()
+    try:
+        return backup_warnings(read_backup_status(home, config.backups, now=now), now=now)
+    except StorageError as error:
+        return [f"how old the backups are is not known: {error.message}"]
 
 
 def _about_custodians(home: Home, config: Config) -> list[str]:

@@ -17,9 +17,9 @@ from strongroom.backup import BackupSet, WrongSetError, read_set
 from strongroom.config import Config, Home
 from strongroom.core import ApprovalRequiredError, Clock, EventSink, HsmKeyId, StrongroomError
 from strongroom.runtime._approved_acts import ApprovedAct
+from strongroom.runtime._backup_contents import BackupNotPossibleError
 from strongroom.runtime._backup_making import (
     BackupMaking,
-    BackupNotPossibleError,
     Custodial,
     MadeBundle,
     new_backup_id,

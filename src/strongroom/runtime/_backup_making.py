@@ -16,18 +16,13 @@ from typing import Final, NamedTuple
 
 from strongroom import __version__
 from strongroom.backup import (
-    CONFIGURATION_PART,
     DATABASE_PART,
     BackedKey,
-    BackedMember,
     BackedRoot,
     BackupSet,
-    LeftOutKey,
     Manifest,
     MissingKeyError,
     Snapshot,
-    SnapshotFile,
-    encrypt_snapshot,
     manifest_digest,
     new_snapshot_key,
     set_hash,
@@ -49,7 +44,6 @@ from strongroom.core import (
     RootId,
     Secret,
     SigningAlgorithm,
-    StrongroomError,
     TransportKind,
     WrapAlgorithm,
     random_bytes,
@@ -57,24 +51,22 @@ from strongroom.core import (
 )
 from strongroom.envelope import Blob, Purpose, aad_for, backup_snapshot_binding
 from strongroom.hsm.cluster import Canary, Replica, prove_canary
-from strongroom.storage import (
-    DatabaseSnapshot,
-    HsmKeyRecord,
-    HsmKeyState,
-    MemberRecord,
-    ReadOnlyStore,
-    RootRecord,
-    RootState,
-    snapshot_database,
+from strongroom.runtime._backup_contents import (
+    ENCRYPTED_NAME,
+    BackupNotPossibleError,
+    Copied,
+    backed_key,
+    backed_member,
+    backed_root,
+    copy_database,
+    encrypt_copy,
+    left_out,
 )
+from strongroom.storage import DatabaseSnapshot, HsmKeyRecord, RootRecord
 from strongroom.wiring.backup_files import draft_folder, store_bundle
 
 _STEP_S: Final = 10.0
 BACKUP_ID_BYTES: Final = 16
-
-
-class BackupNotPossibleError(StrongroomError):
-    """No backup can be made as things are; the message says why."""
 
 
 class Custodial(NamedTuple):
@@ -93,15 +85,6 @@ class MadeBundle(NamedTuple):
     path: Path
     sha256: str
     size: int
-
-
-class _Copied(NamedTuple):
-    """What a copy of the database holds that must be backed up."""
-
-    snapshot: DatabaseSnapshot
-    roots: Sequence[RootRecord]
-    keys: Sequence[HsmKeyRecord]
-    members: Sequence[MemberRecord]
 
 
 class _Wrapped(NamedTuple):
@@ -132,28 +115,11 @@ class BackupMaking:
     ) -> MadeBundle:
         """Make a bundle at a path. Raises BackupNotPossibleError, BackupError, HsmError, StorageError and OSError."""
         with draft_folder(self._home.backups, backup_id) as draft:
-            copied = await asyncio.to_thread(_copy, self._home.database, draft / DATABASE_PART)
+            copied = await asyncio.to_thread(copy_database, self._home.database, draft / DATABASE_PART)
             wrapped = await self._wrapped(backup_set, copied)
-            current = _current(copied.roots)
-            snapshot = await self._encrypted(draft, backup_id, current, copied.snapshot)
-            manifest = Manifest(
-                backup_id=backup_id,
-                set_id=backup_set.set_id,
-                set_sha256=set_hash(backup_set),
-                cluster_id=custodial.cluster_id,
-                made_at=int(self._clock.now()),
-                software=__version__,
-                origin=backup_set.origin,
-                genesis_sha256=custodial.genesis_sha256,
-                custody_head=custodial.head,
-                approval=custodial.approval,
-                source=wrapped.source.name,
-                members=tuple(map(_member, copied.members)),
-                roots=wrapped.roots,
-                keys=wrapped.keys,
-                left_out=tuple(_left_out(record) for record in copied.keys if not record.may_leave),
-                snapshot_key_root=current.root_id.hex(),
-                snapshot=snapshot,
+            snapshot = await self._encrypted(draft, backup_id, copied.current_root, copied.snapshot)
+            manifest = self._manifest(
+                backup_set, backup_id, custodial, copied=copied, wrapped=wrapped, snapshot=snapshot
             )
             manifest_bytes = await asyncio.to_thread(write_manifest, manifest)
             signature = await self._signature(backup_set, manifest_digest(manifest_bytes))
@@ -163,12 +129,42 @@ class BackupMaking:
                 backup_set,
                 manifest=manifest_bytes,
                 signature=signature,
-                snapshot=draft / _ENCRYPTED,
+                snapshot=draft / ENCRYPTED_NAME,
             )
             sha256, size = await asyncio.to_thread(store)
         return MadeBundle(manifest, path, sha256, size)
 
-    async def _wrapped(self, backup_set: BackupSet, copied: _Copied) -> _Wrapped:
+    def _manifest(
+        self,
+        backup_set: BackupSet,
+        backup_id: str,
+        custodial: Custodial,
+        *,
+        copied: Copied,
+        wrapped: _Wrapped,
+        snapshot: Snapshot,
+    ) -> Manifest:
+        return Manifest(
+            backup_id=backup_id,
+            set_id=backup_set.set_id,
+            set_sha256=set_hash(backup_set),
+            cluster_id=custodial.cluster_id,
+            made_at=int(self._clock.now()),
+            software=__version__,
+            origin=backup_set.origin,
+            genesis_sha256=custodial.genesis_sha256,
+            custody_head=custodial.head,
+            approval=custodial.approval,
+            source=wrapped.source.name,
+            members=tuple(map(backed_member, copied.members)),
+            roots=wrapped.roots,
+            keys=wrapped.keys,
+            left_out=tuple(left_out(record) for record in copied.keys if not record.may_leave),
+            snapshot_key_root=copied.current_root.root_id.hex(),
+            snapshot=snapshot,
+        )
+
+    async def _wrapped(self, backup_set: BackupSet, copied: Copied) -> _Wrapped:
         """Have one member give everything; where it fails, another one. Raises NoMemberError and as ``make``."""
         in_set = {transport.member for transport in backup_set.transports}
         members = [member for member in self._serving() if member.name in in_set]
@@ -189,7 +185,7 @@ class BackupMaking:
             f"no member could give all keys ({'; '.join(failures)})", next_step="see: strongroom members list"
         )
 
-    async def _wrapped_by(self, member: Replica, backup_set: BackupSet, copied: _Copied) -> _Wrapped:
+    async def _wrapped_by(self, member: Replica, backup_set: BackupSet, copied: Copied) -> _Wrapped:
         transport = bytes.fromhex(backup_set.transport(member.name, TransportKind.AES).cka_id)
         roots, keys = [], []
         for root in copied.roots:
@@ -197,11 +193,11 @@ class BackupMaking:
             canary = Canary(root.canary, root.canary_digest)
             await prove_canary(root_id, canary, member.use, deadline=self._step())
             blob = await member.keys.wrap_out(root_id, TransportKind.AES, transport, deadline=self._step())
-            roots.append(_backed_root(root, blob))
+            roots.append(backed_root(root, blob))
         for record in copied.keys:
             if record.may_leave:
                 try:
-                    keys.append(_backed_key(record, await self._key_by(member, backup_set, record)))
+                    keys.append(backed_key(record, await self._key_by(member, backup_set, record)))
                 except HsmKeyNotFoundError:
                     if self._lives(record.key_id):
                         raise
@@ -220,7 +216,7 @@ class BackupMaking:
         try:
             blob = await self._sealed(RootId(root.root_id), key, bytes.fromhex(backup_id))
             encrypt = partial(
-                _encrypt,
+                encrypt_copy,
                 draft,
                 self._home.config_file,
                 backup_id=backup_id,
@@ -272,95 +268,6 @@ class BackupMaking:
         return Deadline.after(self._clock, _STEP_S)
 
 
-_ENCRYPTED: Final = "snapshot.encrypted"
-
-
 def new_backup_id() -> str:
     """Return a random id for a backup, in hex."""
     return random_bytes(BACKUP_ID_BYTES).hex()
-
-
-def _copy(database: Path, copy: Path) -> _Copied:
-    snapshot = snapshot_database(database, copy)
-    with ReadOnlyStore.open(copy) as store:
-        roots = store.list_roots()
-        keys = store.list_hsm_keys(HsmKeyState.ACTIVE)
-        members = store.list_members()
-    other = [root for root in roots if root.wrap_algorithm != WrapAlgorithm.HSM_AES_GCM]
-    if other:
-        name = WrapAlgorithm(other[0].wrap_algorithm).name
-        raise BackupNotPossibleError(
-            f"the cluster wraps by {name}: roots of it do not leave their HSMs in any form",
-            next_step="back them up by the vendor's own means, and note that: strongroom backup record-vendor",
-        )
-    return _Copied(snapshot, roots, keys, members)
-
-
-def _encrypt(
-    draft: Path, configuration: Path, *, backup_id: str, key: Secret, blob: Blob, copied: DatabaseSnapshot
-) -> Snapshot:
-    with (
-        (draft / DATABASE_PART).open("rb") as database,
-        configuration.open("rb") as settings,
-        (draft / _ENCRYPTED).open("xb") as out,
-    ):
-        files = [SnapshotFile(DATABASE_PART, database), SnapshotFile(CONFIGURATION_PART, settings)]
-        return encrypt_snapshot(
-            out,
-            files,
-            backup_id=backup_id,
-            key=key,
-            wrapped_key=blob,
-            revision=copied.revision,
-            counts=copied.counts,
-        )
-
-
-def _current(roots: Sequence[RootRecord]) -> RootRecord:
-    (current,) = [root for root in roots if root.state is RootState.CURRENT]
-    return current
-
-
-def _member(record: MemberRecord) -> BackedMember:
-    return BackedMember(
-        name=record.name,
-        profile=record.profile,
-        token_serial=record.token_serial,
-        token_label=record.token_label,
-    )
-
-
-def _backed_root(record: RootRecord, wrapped: bytes) -> BackedRoot:
-    return BackedRoot(
-        root_id=record.root_id.hex(),
-        is_current=record.state is RootState.CURRENT,
-        wrap_algorithm=record.wrap_algorithm,
-        check_kind=record.check_kind,
-        check_value=record.check_value,
-        canary=record.canary,
-        canary_digest=record.canary_digest.hex(),
-        wrapped=wrapped,
-    )
-
-
-def _backed_key(record: HsmKeyRecord, wrapped: bytes) -> BackedKey:
-    return BackedKey(
-        key_id=record.key_id.hex(),
-        label=record.label,
-        spec=record.spec,
-        usage=record.usage,
-        public_key=record.public_key,
-        canary=record.canary or b"",
-        made_for=record.made_for,
-        wrapped=wrapped,
-    )
-
-
-def _left_out(record: HsmKeyRecord) -> LeftOutKey:
-    return LeftOutKey(
-        key_id=record.key_id.hex(),
-        label=record.label,
-        spec=record.spec,
-        usage=record.usage,
-        made_for=record.made_for,
-    )

@@ -34,8 +34,8 @@ from strongroom.core import (
     random_bytes,
 )
 from strongroom.envelope import Purpose, aad_for, backup_snapshot_binding
+from strongroom.runtime._backup_contents import BackupNotPossibleError
 from strongroom.runtime._backup_keeping import BackupKeeping
-from strongroom.runtime._backup_making import BackupNotPossibleError
 from strongroom.storage import (
     BackupSetRecord,
     BackupSetState,

@@ -1,0 +1,139 @@
+"""What goes into a bundle, from the records of a copy of the database: what must be in it, and how it says what it is."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from strongroom.backup import (
+    CONFIGURATION_PART,
+    DATABASE_PART,
+    BackedKey,
+    BackedMember,
+    BackedRoot,
+    LeftOutKey,
+    Snapshot,
+    SnapshotFile,
+    encrypt_snapshot,
+)
+from strongroom.core import Secret, StrongroomError, WrapAlgorithm
+from strongroom.envelope import Blob
+from strongroom.storage import (
+    DatabaseSnapshot,
+    HsmKeyRecord,
+    HsmKeyState,
+    MemberRecord,
+    ReadOnlyStore,
+    RootRecord,
+    RootState,
+    snapshot_database,
+)
+
+ENCRYPTED_NAME: Final = "snapshot.encrypted"
+
+
+class BackupNotPossibleError(StrongroomError):
+    """No backup can be made as things are; the message says why."""
+
+
+class Copied(NamedTuple):
+    """What a copy of the database holds that must be backed up."""
+
+    snapshot: DatabaseSnapshot
+    roots: Sequence[RootRecord]
+    """The current one and old ones."""
+    keys: Sequence[HsmKeyRecord]
+    """Those that are active, also those that may not leave."""
+    members: Sequence[MemberRecord]
+
+    @property
+    def current_root(self) -> RootRecord:
+        """The root that new domain KEKs hang under."""
+        (current,) = [root for root in self.roots if root.state is RootState.CURRENT]
+        return current
+
+
+def copy_database(database: Path, copy: Path) -> Copied:
+    """Copy a database, and tell what of it must be backed up. Blocks. Raises BackupNotPossibleError and StorageError."""
+    snapshot = snapshot_database(database, copy)
+    with ReadOnlyStore.open(copy) as store:
+        roots = store.list_roots()
+        keys = store.list_hsm_keys(HsmKeyState.ACTIVE)
+        members = store.list_members()
+    other = [root for root in roots if root.wrap_algorithm != WrapAlgorithm.HSM_AES_GCM]
+    if other:
+        name = WrapAlgorithm(other[0].wrap_algorithm).name
+        raise BackupNotPossibleError(
+            f"the cluster wraps by {name}: roots of it do not leave their HSMs in any form",
+            next_step="back them up by the vendor's own means, and note that: strongroom backup record-vendor",
+        )
+    return Copied(snapshot, roots, keys, members)
+
+
+def encrypt_copy(
+    draft: Path, configuration: Path, *, backup_id: str, key: Secret, blob: Blob, copied: DatabaseSnapshot
+) -> Snapshot:
+    """Encrypt the copy and the configuration; the result is ``ENCRYPTED_NAME`` in the same folder. Blocks. Raises OSError."""
+    with (
+        (draft / DATABASE_PART).open("rb") as database,
+        configuration.open("rb") as settings,
+        (draft / ENCRYPTED_NAME).open("xb") as out,
+    ):
+        files = [SnapshotFile(DATABASE_PART, database), SnapshotFile(CONFIGURATION_PART, settings)]
+        return encrypt_snapshot(
+            out,
+            files,
+            backup_id=backup_id,
+            key=key,
+            wrapped_key=blob,
+            revision=copied.revision,
+            counts=copied.counts,
+        )
+
+
+def backed_member(record: MemberRecord) -> BackedMember:
+    """Return what a manifest says of a member."""
+    return BackedMember(
+        name=record.name,
+        profile=record.profile,
+        token_serial=record.token_serial,
+        token_label=record.token_label,
+    )
+
+
+def backed_root(record: RootRecord, wrapped: bytes) -> BackedRoot:
+    """Return what a manifest says of a root, with its wrapped form."""
+    return BackedRoot(
+        root_id=record.root_id.hex(),
+        is_current=record.state is RootState.CURRENT,
+        wrap_algorithm=record.wrap_algorithm,
+        check_kind=record.check_kind,
+        check_value=record.check_value,
+        canary=record.canary,
+        canary_digest=record.canary_digest.hex(),
+        wrapped=wrapped,
+    )
+
+
+def backed_key(record: HsmKeyRecord, wrapped: bytes) -> BackedKey:
+    """Return what a manifest says of a Direct key, with its wrapped form."""
+    return BackedKey(
+        key_id=record.key_id.hex(),
+        label=record.label,
+        spec=record.spec,
+        usage=record.usage,
+        public_key=record.public_key,
+        canary=record.canary or b"",
+        made_for=record.made_for,
+        wrapped=wrapped,
+    )
+
+
+def left_out(record: HsmKeyRecord) -> LeftOutKey:
+    """Return what a manifest says of a Direct key that may not leave."""
+    return LeftOutKey(
+        key_id=record.key_id.hex(),
+        label=record.label,
+        spec=record.spec,
+        usage=record.usage,
+        made_for=record.made_for,
+    )
