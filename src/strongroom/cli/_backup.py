@@ -15,7 +15,7 @@ from strongroom.cli._backup_verify import verify
 from strongroom.cli._endpoint import complete_home
 from strongroom.cli._errors import NotDoneError
 from strongroom.cli._main_door import answer_of, approval_option
-from strongroom.cli._output import Output, shown_time, visible
+from strongroom.cli._output import Output, plain, shown_time, visible
 from strongroom.cli._reporting import reporting
 from strongroom.config import Home, load_config
 from strongroom.core import HomeError, SystemClock
@@ -70,7 +70,7 @@ def create(output: Output, *, set_id: str, approval: str, path: Path | None) -> 
     output.progress("copying the database, and having a member wrap every key")
     named = "" if path is None else str(path.absolute())
     answer = _ask(BackupRequest("create", set_id, approval, named), _CREATE_LIMIT_S)
-    output.document(answer)
+    output.document({name: value for name, value in plain(answer).items() if name != "failure"})
     keys = "1 Direct key" if answer.n_keys == 1 else f"{answer.n_keys} Direct keys"
     roots = "1 root" if answer.n_roots == 1 else f"{answer.n_roots} roots"
     output.say(
