@@ -34,6 +34,7 @@ _DUTY_ROWS = {
     "Crypto officers": "crypto_officer",
     "Auditors": "auditor",
     "Custodians": "custodian",
+    "Its own backup": "backup",
     "Quorum of the vendor": "quorum",
 }
 
@@ -63,6 +64,7 @@ _WRAPPING = {
     "IV of AES-GCM": lambda profile: f"{_IV[profile.iv_rule]}, {profile.iv_len} bytes",
     "Hash of RSA-OAEP": lambda profile: profile.oaep_hash,
     "Replication": lambda profile: profile.replication,
+    "Backed up by": lambda profile: "bundles" if profile.is_backed_up_by_bundles else "the vendor's means",
     "Remembers the genesis": lambda profile: "in the token" if profile.data_objects else "in a file",
     "A new key is usable within": lambda profile: _seconds(profile.usable_within_s, "at once"),
     "Attributes it does not know": lambda profile: ", ".join(profile.unknown_attributes) or "none",
@@ -114,6 +116,8 @@ def _duties(name: str) -> str:
     duties = load_duties(name)
     rows = [f"| {what} | {' '.join(getattr(duties, field).split())} |" for what, field in _DUTY_ROWS.items()]
     rows.append(f"| Wrong PINs | {_wrong_pins(duties)} |")
+    if duties.backup_kind:
+        rows.append(f"| Noted as | `strongroom backup record-vendor --kind {duties.backup_kind}` |")
     if duties.check_with:
         rows.append(f"| Compare with | {duties.check_with} |")
     title = duties.title or load_profile(name).title

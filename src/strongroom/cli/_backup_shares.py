@@ -1,6 +1,6 @@
-"""Shares as commands are given them: in files, or typed at the terminal by one custodian after the other.
+"""Shares as commands are given them that open a backup: in files, or typed unseen by one custodian after the other.
 
-The words are never shown, and stand in this process alone, which forbids core dumps of itself first.
+The words are never shown, and stand in this process alone, which keeps its memory to itself first.
 """
 
 import sys
@@ -10,12 +10,15 @@ from typing import Final
 
 import click
 
-from strongroom.backup import BackupSet, WrongSetError
+from strongroom.backup import AlteredShareError, BackupSet, WrongSetError, custodian_of_share
 from strongroom.cli._errors import CliError
 from strongroom.cli._officer_files import read_private
+from strongroom.cli._output import visible
+from strongroom.cli._share_source import typed_share
 from strongroom.core import Secret, StrongroomError
-from strongroom.shares import MAX_TEXT_CHARS, Share, ShareError, combine, read_share
+from strongroom.shares import MAX_TEXT_CHARS, Share, ShareError, read_share
 from strongroom.wiring.process_protection import protect_process
+from strongroom.wiring.restore_shares import combined_share_key
 
 AT_THE_TERMINAL: Final = Path("-")
 
@@ -25,15 +28,19 @@ share_option = click.option(
     type=click.Path(path_type=Path),
     multiple=True,
     metavar="FILE",
-    help="The words of one share, in a file that only you can read; once for each. With - they are asked for here, one after the"
-    " other.",
+    help="The words of one share, in a file that only you can read; once for each. With - they are asked for here, unseen, one after"
+    " the other.",
 )
 
 
-def share_key_of(backup_set: BackupSet, sources: Sequence[Path], tell: Callable[[str], None]) -> Secret:
-    """Return the key that the shares give. ``tell`` is told of what locks the memory of this process did not get.
+class ShareRefusedError(CliError):
+    """One of several shares is not what it should be; the message says which, and why."""
 
-    Raises ShareError, WrongSetError and CliError, which say of which share, and OSError.
+
+def share_key_of(backup_set: BackupSet, sources: Sequence[Path], tell: Callable[[str], None]) -> Secret:
+    """Return the key that the shares give. ``tell`` is told what the system refused of the protection of this process.
+
+    Raises ShareRefusedError, ShareError, WrongSetError and CliError, and OSError.
     """
     for refused in protect_process():
         tell(refused)
@@ -41,10 +48,10 @@ def share_key_of(backup_set: BackupSet, sources: Sequence[Path], tell: Callable[
     try:
         for source in sources:
             if source == AT_THE_TERMINAL:
-                _ask_for_all(backup_set, shares)
+                _ask_for_all(backup_set, shares, tell)
             else:
                 shares.append(_from_file(backup_set, source, len(shares) + 1))
-        return combine(shares)
+        return combined_share_key(backup_set, shares)
     finally:
         for share in shares:
             share.zeroize()
@@ -53,51 +60,32 @@ def share_key_of(backup_set: BackupSet, sources: Sequence[Path], tell: Callable[
 def _from_file(backup_set: BackupSet, source: Path, number: int) -> Share:
     raw = read_private(source, MAX_TEXT_CHARS)
     try:
-        return _share_of(backup_set, raw.decode())
-    except UnicodeDecodeError as error:
-        raise CliError(f"share {number} ({source}): the file is no text") from error
+        share = read_share(raw.decode("utf-8", "replace"))
+        custodian_of_share(backup_set, share)
     except StrongroomError as error:
-        raise _named(error, f"share {number} ({source})") from error
+        raise ShareRefusedError(
+            f"share {number} ({source}): {error.message}", next_step=error.next_step
+        ) from error
+    return share
 
 
-def _ask_for_all(backup_set: BackupSet, shares: list[Share]) -> None:
+def _ask_for_all(backup_set: BackupSet, shares: list[Share], tell: Callable[[str], None]) -> None:
     """Ask for as many shares as the set needs; whoever mistypes is told what is wrong, and asked again."""
     if not sys.stdin.isatty():
         raise CliError(
             "there is no terminal to ask for shares at", next_step="name files that hold them: --share FILE"
         )
     while len(shares) < backup_set.threshold:
-        number = len(shares) + 1
-        typed = str(
-            click.prompt(
-                f"Share {number} of {backup_set.threshold}: all its words, in their order (nothing is shown)",
-                hide_input=True,
-                err=True,
-            )
-        )
+        tell(f"share {len(shares) + 1} of {backup_set.threshold}")
         try:
-            shares.append(_share_of(backup_set, typed))
-        except (ShareError, WrongSetError) as error:
-            click.echo(f"  {error.message}", err=True)
+            share = typed_share()
+            custodian = custodian_of_share(backup_set, share)
+            if share.index in {other.index for other in shares}:
+                raise WrongSetError(f"share {share.index} was typed already")
+        except (ShareError, WrongSetError, AlteredShareError) as error:
+            tell(error.message)
             if error.next_step:
-                click.echo(f"  what to do: {error.next_step}", err=True)
-
-
-def _share_of(backup_set: BackupSet, text: str) -> Share:
-    share = read_share(text)
-    if share.set_identifier != backup_set.slip39_identifier:
-        raise WrongSetError(
-            f"this is a share of another set: its first words say {share.set_identifier}, and those of"
-            f" {backup_set.set_id} say {backup_set.slip39_identifier}",
-            next_step="bring the shares of this set: each sheet names the set that it is of",
-        )
-    return share
-
-
-def _named(error: StrongroomError, which: str) -> StrongroomError:
-    """Return an error of the same class that says of which share it is."""
-    if not isinstance(error, ShareError | WrongSetError):
-        return error
-    named = error.__class__.__new__(error.__class__)
-    StrongroomError.__init__(named, f"{which}: {error.message}", next_step=error.next_step)
-    return named
+                tell(f"what to do: {error.next_step}")
+            continue
+        shares.append(share)
+        tell(f"this is share {share.index}, of {visible(custodian.name)}")

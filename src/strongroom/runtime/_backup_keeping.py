@@ -202,7 +202,10 @@ class BackupKeeping:
             return Custodial()
         state = self._custody.chain.state
         approval = "" if act is None else act.approval
-        return Custodial(state.cluster, self._config.custody.genesis_sha256, state.head, approval)
+        documents = tuple(
+            record.document for record in self._store.get_custody_documents()[: state.sequence + 1]
+        )
+        return Custodial(state.cluster, self._config.custody.genesis_sha256, state.head, approval, documents)
 
     def _told_of(self, act: ApprovedAct | None) -> dict[str, str]:
         if act is None or self._custody is None:

@@ -76,6 +76,8 @@ class Custodial(NamedTuple):
     genesis_sha256: str = ""
     head: str = ""
     approval: str = ""
+    documents: tuple[bytes, ...] = ()
+    """The genesis and the records behind it."""
 
 
 class MadeBundle(NamedTuple):
@@ -154,6 +156,7 @@ class BackupMaking:
             origin=backup_set.origin,
             genesis_sha256=custodial.genesis_sha256,
             custody_head=custodial.head,
+            custody=custodial.documents,
             approval=custodial.approval,
             source=wrapped.source.name,
             members=tuple(map(backed_member, copied.members)),

@@ -200,7 +200,7 @@ def test_wrong_shares_are_told_for_what_is_wrong_with_them(with_set, bundle, tmp
     foreign = run("backup", "verify", bundle, *share_files(tmp_path, shares[:3]))
     assert foreign.exit_code == 1
     assert "share 1 (" in foreign.stderr
-    assert "share of another set" in foreign.stderr
+    assert "a share of another set" in foreign.stderr
     spoilt = tmp_path / "share-1"
     words = spoilt.read_text().split()
     spoilt.write_text(" ".join([words[0] + "x", *words[1:]]))

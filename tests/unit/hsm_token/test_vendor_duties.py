@@ -7,7 +7,7 @@ from strongroom.hsm.token import known_duties, known_profiles, load_duties, load
 from strongroom.hsm.token._vendor_duties import parse_duties
 
 GOOD = dict.fromkeys(
-    ("worker", "security_officer", "crypto_officer", "auditor", "custodian", "quorum"), "x"
+    ("worker", "security_officer", "crypto_officer", "auditor", "backup", "custodian", "quorum"), "x"
 ) | {"login_required": "yes"}
 
 

@@ -140,6 +140,11 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
         return frozenset(Attribute[name.removeprefix("CKA_")] for name in self.unknown_attributes)
 
     @property
+    def is_backed_up_by_bundles(self) -> bool:
+        """Whether its roots can leave it wrapped, and so be in a bundle; else the vendor's own backup is the only one."""
+        return self.replication == "trusted-wrapping" and self.wrap_algorithm is WrapAlgorithm.HSM_AES_GCM
+
+    @property
     def standard_warning(self) -> str | None:
         """What ``doctor`` and ``status`` say about the standard of the validation; None when there is nothing to say."""
         if self.standard != "FIPS 140-2":

@@ -28,6 +28,10 @@ class VendorDuties(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     crypto_officer: _Words
     auditor: _Words
     custodian: _Words
+    backup: _Words
+    """How the vendor's own means back keys up."""
+    backup_kind: Annotated[str, msgspec.Meta(pattern=r"\A[a-z0-9-]{0,60}\Z")] = ""
+    """What such a backup is called in ``backup record-vendor``; empty where there is none to make."""
     quorum: _Words
     """The vendor's own quorum: what it covers, and how ours stands beside it."""
     check_with: str = ""
