@@ -20,7 +20,15 @@ from strongroom.cli._officer_files import ask_pin, read_private
 from strongroom.cli._output import visible
 from strongroom.cli._unseen import unseen
 from strongroom.custody import CardUri
-from strongroom.shares import MAX_TEXT_CHARS, SET_ID_BYTES, Share, UnknownWordError, check_words, read_share
+from strongroom.shares import (
+    MAX_TEXT_CHARS,
+    SET_ID_BYTES,
+    Share,
+    ShareChecksumError,
+    UnknownWordError,
+    check_words,
+    read_share,
+)
 from strongroom.wiring.process_protection import forbid_dumps
 
 _MAX_KEY_BYTES: Final = 65_536
@@ -124,7 +132,10 @@ def _of_words(raw: bytes) -> Share:
 
 
 def typed_share() -> Share:
-    """Ask for the words, as many at a time as whoever types likes."""
+    """Ask for the words, as many at a time as whoever types likes. Raises CliError without a terminal, and ShareError.
+
+    What the checksum says to be wrong is asked for again; an empty line gives it up.
+    """
     if not sys.stdin.isatty():
         raise CliError(
             "there is no terminal to ask for the words at",
@@ -136,21 +147,44 @@ def typed_share() -> Share:
     words: list[str] = []
     with unseen(sys.stdin.fileno()):
         while len(words) < _USUAL_WORDS:
-            click.echo(f"Word {len(words) + 1} of {_USUAL_WORDS}: ", nl=False, err=True)
-            line = sys.stdin.readline(MAX_TEXT_CHARS).split()
-            click.echo(err=True)
-            if not line:
+            line = _typed_line(f"Word {len(words) + 1} of {_USUAL_WORDS}", first=len(words) + 1)
+            if line == []:
                 break
+            words += line or []
+        while True:
             try:
-                check_words(line, first=len(words) + 1)
-            except UnknownWordError as error:
-                near = f"; is it {' or '.join(error.nearest)}?" if error.nearest else "."
-                click.echo(
-                    f"  Word {error.position} is not in the list{near} Type this line again.", err=True
-                )
-                continue
-            words += line
-    return read_share(" ".join(words))
+                return read_share(" ".join(words))
+            except ShareChecksumError as error:
+                _type_again(words, error)
+
+
+def _type_again(words: list[str], error: ShareChecksumError) -> None:
+    """Replace the words that are probably wrong. Raises the error when nobody can tell which, or nothing is typed."""
+    if not error.positions:
+        raise error
+    click.echo(f"  {error.message}.", err=True)
+    first, last = error.positions[0], error.positions[-1]
+    prompt = f"Word {first} again" if first == last else f"Words {first} and {last} again"
+    line = None
+    while line is None or len(line) != len(error.positions):
+        line = _typed_line(prompt, first=first)
+        if line == []:
+            raise error
+    words[first - 1 : last] = line
+
+
+def _typed_line(prompt: str, *, first: int) -> list[str] | None:
+    """Ask for words; ``first`` is the place of the first one. None when one of them is not in the list, which is told."""
+    click.echo(f"{prompt}: ", nl=False, err=True)
+    line = sys.stdin.readline(MAX_TEXT_CHARS).split()
+    click.echo(err=True)
+    try:
+        check_words(line, first=first)
+    except UnknownWordError as error:
+        near = f"; is it {' or '.join(error.nearest)}?" if error.nearest else "."
+        click.echo(f"  Word {error.position} is not in the list{near} Type this line again.", err=True)
+        return None
+    return line
 
 
 def bytes_of(text: str, what: str, least: int, most: int) -> bytes:

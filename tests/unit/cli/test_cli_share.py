@@ -169,7 +169,9 @@ def _read_until(fd, wanted, seen=b"", limit_s=60):
     return seen
 
 
-def test_words_are_typed_at_a_terminal_unseen_and_a_wrong_one_is_told_at_once(folder):
+@pytest.fixture
+def terminal(folder):
+    """``share check`` at a terminal: what is typed there, and what it shows until some words stand there."""
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
         [sys.executable, "-m", "strongroom", "share", "check"],
@@ -179,16 +181,47 @@ def test_words_are_typed_at_a_terminal_unseen_and_a_wrong_one_is_told_at_once(fo
         cwd=folder,
     )
     os.close(theirs)
+    shown = b""
+
+    def talk(typed, until):
+        nonlocal shown
+        os.write(ours, "".join(f"{line}\n" for line in typed).encode())
+        shown = _read_until(ours, until.encode(), shown)
+        return shown.decode()
+
     try:
-        seen = _read_until(ours, b"Word 1 of 33: ")
-        os.write(ours, (" ".join(SHARE.words[:9]) + " academik\n").encode())
-        seen = _read_until(ours, b"Word 10 is not in the list; is it academic", seen)
-        os.write(ours, (" ".join(SHARE.words[:10]) + "\n" + " ".join(SHARE.words[10:]) + "\n").encode())
-        seen = _read_until(ours, b"Identifier:", seen)
-        assert process.wait(60) == 0
-        assert b"The share is whole" in seen
-        assert not _shows_a_word(seen.decode().replace("academic", ""))
+        yield talk, process
     finally:
         process.kill()
         process.wait(60)
         os.close(ours)
+
+
+def test_words_are_typed_at_a_terminal_unseen_and_a_wrong_one_is_told_at_once(terminal):
+    talk, process = terminal
+    talk([], "Word 1 of 33: ")
+    talk([" ".join(SHARE.words[:9]) + " academik"], "Word 10 is not in the list; is it academic")
+    shown = talk([" ".join(SHARE.words[:10]), " ".join(SHARE.words[10:])], "Identifier:")
+    assert process.wait(60) == 0
+    assert "The share is whole" in shown
+    assert not _shows_a_word(shown.replace("academic", ""))
+
+
+def test_only_what_the_checksum_finds_wrong_is_typed_again(terminal):
+    talk, process = terminal
+    words = list(SHARE.words)
+    talk([], "Word 1 of 33: ")
+    talk([" ".join([*words[:11], "zero", *words[12:]])], "Word 12 again: ")
+    talk(["acid acid", "zeroo", "acid"], "Word 12 again: \r\n  the checksum")
+    talk([words[11]], "The share is whole")
+    assert process.wait(60) == 0
+
+
+def test_words_that_changed_places_are_typed_again_and_an_empty_line_gives_up(terminal):
+    talk, process = terminal
+    words = list(SHARE.words)
+    talk([], "Word 1 of 33: ")
+    talk([" ".join([*words[:20], words[21], words[20], *words[22:]])], "Words 21 and 22 again: ")
+    shown = talk([""], "what to do")
+    assert process.wait(60) == 1
+    assert "have probably changed places" in shown
