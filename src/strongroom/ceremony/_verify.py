@@ -6,13 +6,15 @@ signatures.
 
 import hashlib
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 from strongroom.ceremony._entries import NO_HASH, Begun, Confirmed, Deviation, Resumed, Software
-from strongroom.ceremony._errors import CeremonyFolderError, TranscriptError, WitnessError
+from strongroom.ceremony._errors import CeremonyError, CeremonyFolderError, TranscriptError, WitnessError
 from strongroom.ceremony._folder import ARTEFACTS_NAME, SCRIPT_NAME, read_file, read_transcript_file
 from strongroom.ceremony._form import Script
+from strongroom.ceremony._journal import TRANSCRIPT_NAME
 from strongroom.ceremony._parameters import Action, WitnessSignatures
 from strongroom.ceremony._rehearsal import rehearsal_script
 from strongroom.ceremony._script import read_script
@@ -43,17 +45,12 @@ def verify_ceremony(
     Raises ScriptError, TranscriptError, CeremonyFolderError and WitnessError, whose messages name the first bad thing.
     """
     data = read_transcript_file(folder)
-    transcript = read_transcript(data)
-    script = read_script(read_file(folder / SCRIPT_NAME, MAX_SCRIPT_BYTES))
-    check_script(transcript, script)
-    if transcript.end is None:
-        raise TranscriptError(
-            "the ceremony is not over: the transcript has no end", next_step="go on with it, or abandon it"
-        )
-    if previous is not None and transcript.header.previous_transcript != previous:
-        raise TranscriptError(
-            f"it follows the transcript {transcript.header.previous_transcript}, and not {previous}", entry=0
-        )
+    with _named(SCRIPT_NAME):
+        script = read_script(read_file(folder / SCRIPT_NAME, MAX_SCRIPT_BYTES))
+    with _named(TRANSCRIPT_NAME):
+        transcript = read_transcript(data)
+        check_script(transcript, script)
+        _check_ends(transcript, previous)
     count = check_artefacts(folder, transcript)
     signatures = read_signatures(folder, data, transcript)
     _require_enough(transcript, signatures)
@@ -64,6 +61,27 @@ def verify_ceremony(
         checked=tuple(_checked(transcript, signatures, count, previous)),
         unchecked=tuple(_unchecked(folder, transcript, software, previous)),
     )
+
+
+@contextmanager
+def _named(name: str) -> Iterator[None]:
+    """Put the name of a file before what is wrong in it."""
+    try:
+        yield
+    except CeremonyError as error:
+        if not error.message.startswith(name):
+            error.message = f"{name}: {error.message}"
+        raise
+
+
+def _check_ends(transcript: Transcript, previous: str | None) -> None:
+    if transcript.end is None:
+        raise TranscriptError(
+            "the ceremony is not over: the transcript has no end", next_step="go on with it, or abandon it"
+        )
+    before = transcript.header.previous_transcript
+    if previous is not None and before != previous:
+        raise TranscriptError(f"it follows the transcript {before}, and not {previous}", entry=0)
 
 
 def check_script(transcript: Transcript, script: Script) -> None:
