@@ -156,12 +156,12 @@ def _loss_words(found: "Losses") -> list[str]:
             f"The shares that can be counted on do not open the backup: {found.counted} of the {found.threshold} that are needed."
         ]
     lines = [
-        f"We can lose {_count(found.people, 'custodian')}, whoever they are, and {_count(found.any_locations, 'location')}, whichever they are."
+        f"We can lose {_count(found.people, 'custodian')}, and {_count(found.any_locations, 'whole location')}."
     ]
     sets = [one for one in found.locations if one]
     if sets and len(sets) <= _MOST_SETS_SHOWN:
-        lines.append("At once we can lose the custodians of:")
-        lines += [f"  {' and '.join(map(visible, one))}" for one in sets]
+        lines.append("All custodians of any one of these lines can be lost together:")
+        lines += [f"  {', '.join(map(visible, one))}" for one in sets]
     elif sets:
         lines.append(f"There are {len(sets)} largest sets of locations that we can lose at once; --json lists them.")  # fmt: skip
     lines += [f"Without {visible(place)} the backup does not open." for place in found.vital]
@@ -169,7 +169,9 @@ def _loss_words(found: "Losses") -> list[str]:
 
 
 def _count(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+    if number == 0:
+        return f"no {what}"
+    return f"any {number} {what}" if number == 1 else f"any {number} {what}s"
 
 
 def _say_old(output: Output, old: "list[OldSet]") -> None:

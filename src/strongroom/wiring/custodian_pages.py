@@ -11,7 +11,8 @@ from strongroom.wiring.custodian_status import (
     NOWHERE,
     CustodianStatus,
     SetStatus,
-    custodian_warnings,
+    custodian_alarms,
+    custodian_duties,
     read_all_status,
 )
 
@@ -26,8 +27,10 @@ def loss_report(store: Reader, config: Config, *, now: float, is_rehearsal: bool
         for status in read_all_status(store, config.custodians, now=now)
         if status.set_id == in_use or old[status.set_id].backups
     ]
-    alarms = [warning for one in shown if one.set_id == in_use for warning in custodian_warnings(one)]
-    notes = [f"Earlier set {one.set_id[:8]}: {words}" for one in old.values() for words in one.words]
+    of_use = [status for status in shown if status.set_id == in_use]
+    alarms = [_sentence(words) for status in of_use for words in custodian_alarms(status)]
+    notes = [_sentence(words) for status in of_use for words in custodian_duties(status)]
+    notes += [f"Earlier set {one.set_id[:8]}: {words}" for one in old.values() for words in one.words]
     return LossReport(
         cluster=config.cluster.id,
         at=_moment(now),
@@ -85,6 +88,10 @@ def _locations(status: SetStatus) -> tuple[LossLocation, ...]:
 def _about(backup: BackupRecord) -> str:
     made = f"made {_moment(backup.created_at)}, written to {backup.location}"
     return f"{made}; to be destroyed" if backup.state is BackupState.TO_DESTROY else made
+
+
+def _sentence(words: str) -> str:
+    return f"{words[:1].upper()}{words[1:]}."
 
 
 def _moment(seconds: float) -> str:

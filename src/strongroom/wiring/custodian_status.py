@@ -102,26 +102,38 @@ def status_of(store: Reader, found: HeldSet, rules: CustodiansConfig, *, now: fl
     )
 
 
-def custodian_warnings(status: SetStatus) -> list[str]:
-    """Say, in sentences, what a person has to do about custodians."""
-    said = []
-    if status.is_too_few:
-        said.append(_too_few(status))
-    for one in status.custodians:
-        whose = f"custodian {one.custodian} (share {one.share})"
-        if one.state == "revoked":
-            said.append(
-                f"{whose} is no officer any more: say what became of the share: strongroom custodians left {one.custodian}"
-            )
-        if one.is_due:
-            said.append(
-                f"{whose} is to prove that they have the share: strongroom custodians challenge {one.custodian}"
-            )
-        if one.state == "holding" and one.acknowledged_at is None:
-            said.append(
-                f"{whose} has not acknowledged their duty: strongroom custodians duty {one.custodian}"
-            )
+def custodian_alarms(status: SetStatus) -> list[str]:
+    """Say, in sentences, what endangers the backup."""
+    said = [_too_few(status)] if status.is_too_few else []
+    said += [
+        f"custodian {one.custodian} (share {one.share}) is no officer any more: say what became of the share: strongroom custodians left {one.custodian}"
+        for one in status.custodians
+        if one.state == "revoked"
+    ]
     return said
+
+
+def custodian_duties(status: SetStatus) -> list[str]:
+    """Say, in sentences, what custodians are to be asked for."""
+    said = []
+    due = [one.custodian for one in status.custodians if one.is_due]
+    if due:
+        said.append(
+            f"custodians who are to prove that they have their shares: {', '.join(due)} (strongroom custodians challenge)"
+        )
+    missing = [
+        one.custodian for one in status.custodians if one.state == "holding" and one.acknowledged_at is None
+    ]
+    if missing:
+        said.append(
+            f"custodians who have not acknowledged their duty: {', '.join(missing)} (strongroom custodians duty ID)"
+        )
+    return said
+
+
+def custodian_warnings(status: SetStatus) -> list[str]:
+    """Return both, what endangers the backup first."""
+    return [*custodian_alarms(status), *custodian_duties(status)]
 
 
 def _too_few(status: SetStatus) -> str:
