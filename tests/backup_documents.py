@@ -144,9 +144,10 @@ def a_manifest(backup_set: BackupSet, snapshot: Snapshot, **changes: object) -> 
             LeftOutKey(
                 key_id="d2" * 16,
                 label="stays",
-                spec=KeySpec.AES_256,
-                usage=KeyUsage.ENCRYPT_DECRYPT,
+                spec=KeySpec.AES_256.value,
+                usage=KeyUsage.ENCRYPT_DECRYPT.value,
                 made_for="",
+                why="may-not-leave",
             ),
         ),
         "snapshot_key_root": ROOT_ID,

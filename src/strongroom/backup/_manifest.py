@@ -80,13 +80,16 @@ class BackedKey(Document, frozen=True, kw_only=True):
 
 
 class LeftOutKey(Document, frozen=True, kw_only=True):
-    """A Direct key that is not in the bundle: it may not leave the member that made it. Its ciphertexts die with that member."""
+    """A Direct key that is not in the bundle. What needs it cannot be done any more once the members are lost."""
 
     key_id: Hex16
     label: Name
-    spec: KeySpec
-    usage: KeyUsage
+    spec: Words
+    """As ``core.KeySpec`` names it, and usage as ``core.KeyUsage`` does; both empty where the record cannot be read."""
+    usage: Words
     made_for: Words
+    why: Literal["may-not-leave", "in-quarantine", "unreadable-record"]
+    """It was made to stay in its member; no member shows that it is the key of its record; its record says what cannot be."""
 
 
 class SnapshotPart(Document, frozen=True, kw_only=True):

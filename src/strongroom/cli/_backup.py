@@ -82,8 +82,9 @@ def create(output: Output, *, set_id: str, approval: str, path: Path | None) -> 
     if answer.left_out:
         shown = ", ".join(map(visible, answer.left_out[:10])) + (" …" if len(answer.left_out) > 10 else "")
         output.say(
-            f"{len(answer.left_out)} Direct keys may not leave their member, and are NOT in it: {shown}",
-            "  what to do: back them up by the vendor's own means, if it has any (strongroom backup record-vendor)",
+            f"NOT in it: {len(answer.left_out)} Direct keys: {shown}",
+            "  what to do: back up what may not leave by the vendor's own means, if it has any (strongroom backup record-vendor);"
+            " of what is in quarantine see docs/direct-keys.md",
         )
     output.say("", f"Try next: strongroom backup verify {visible(answer.path)}")
 

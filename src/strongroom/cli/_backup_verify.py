@@ -129,7 +129,7 @@ def _document(closed: ClosedVerdict, opened: OpenedVerdict | None, *, is_noted: 
             for root in manifest.roots
         ],
         "keys": len(manifest.keys),
-        "left_out": [{"key_id": key.key_id, "label": key.label} for key in manifest.left_out],
+        "left_out": [{"key_id": key.key_id, "label": key.label, "why": key.why} for key in manifest.left_out],
         "opened": None if opened is None else opened._asdict(),
         "noted": is_noted,
     }
@@ -150,9 +150,9 @@ def _show_closed(output: Output, closed: ClosedVerdict) -> None:
         "  verified  its form, its size, the hash of its snapshot, and the signature of its manifest",
     )
     if manifest.left_out:
-        names = ", ".join(visible(key.label) for key in manifest.left_out[:10])
+        names = ", ".join(f"{visible(key.label)} ({key.why})" for key in manifest.left_out[:10])
         more = " …" if len(manifest.left_out) > 10 else ""
-        output.say(f"  NOT in it {len(manifest.left_out)} Direct keys that may not leave: {names}{more}")
+        output.say(f"  NOT in it {len(manifest.left_out)} Direct keys: {names}{more}")
 
 
 def _show_opened(output: Output, opened: OpenedVerdict, *, is_noted: bool) -> None:

@@ -1,6 +1,6 @@
 """What goes into a bundle, from the records of a copy of the database: what must be in it, and how it says what it is."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -25,6 +25,7 @@ from strongroom.storage import (
     ReadOnlyStore,
     RootRecord,
     RootState,
+    UnreadableHsmKey,
     snapshot_database,
 )
 
@@ -43,6 +44,8 @@ class Copied(NamedTuple):
     """The current one and old ones."""
     keys: Sequence[HsmKeyRecord]
     """Those that are active, also those that may not leave."""
+    unreadable: Sequence[UnreadableHsmKey]
+    """Direct keys whose records say what cannot be."""
     members: Sequence[MemberRecord]
 
     @property
@@ -58,6 +61,7 @@ def copy_database(database: Path, copy: Path) -> Copied:
     with ReadOnlyStore.open(copy) as store:
         roots = store.list_roots()
         keys = store.list_hsm_keys(HsmKeyState.ACTIVE)
+        unreadable = store.list_unreadable_hsm_keys()
         members = store.list_members()
     other = [root for root in roots if root.wrap_algorithm != WrapAlgorithm.HSM_AES_GCM]
     if other:
@@ -66,7 +70,7 @@ def copy_database(database: Path, copy: Path) -> Copied:
             f"the cluster wraps by {name}: roots of it do not leave their HSMs in any form",
             next_step="back them up by the vendor's own means, and note that: strongroom backup record-vendor",
         )
-    return Copied(snapshot, roots, keys, members)
+    return Copied(snapshot, roots, keys, unreadable, members)
 
 
 def encrypt_copy(
@@ -128,12 +132,28 @@ def backed_key(record: HsmKeyRecord, wrapped: bytes) -> BackedKey:
     )
 
 
-def left_out(record: HsmKeyRecord) -> LeftOutKey:
-    """Return what a manifest says of a Direct key that may not leave."""
-    return LeftOutKey(
-        key_id=record.key_id.hex(),
-        label=record.label,
-        spec=record.spec,
-        usage=record.usage,
-        made_for=record.made_for,
+def left_out(copied: Copied, quarantined: Collection[bytes]) -> tuple[LeftOutKey, ...]:
+    """Return what a manifest says of the Direct keys that are not in the bundle."""
+    known = tuple(
+        LeftOutKey(
+            key_id=record.key_id.hex(),
+            label=record.label,
+            spec=record.spec.value,
+            usage=record.usage.value,
+            made_for=record.made_for,
+            why="in-quarantine" if record.may_leave else "may-not-leave",
+        )
+        for record in copied.keys
+        if not record.may_leave or record.key_id in quarantined
+    )
+    return known + tuple(
+        LeftOutKey(
+            key_id=record.key_id.hex(),
+            label=record.label or "unnamed",
+            spec="",
+            usage="",
+            made_for="",
+            why="unreadable-record",
+        )
+        for record in copied.unreadable
     )

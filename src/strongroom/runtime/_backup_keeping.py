@@ -57,7 +57,7 @@ class BackupKeeping:
         self._custody = custody
         self._events = events
         self._clock = clock
-        self._making = BackupMaking(home, keys.serving, self._lives, clock=clock)
+        self._making = BackupMaking(home, keys.serving, self._lives, keys.quarantined, clock=clock)
         self._turn = asyncio.Lock()
 
     def start(self) -> None:
@@ -231,7 +231,7 @@ def _answer(made: MadeBundle) -> BackupAnswer:
         manifest.source,
         len(manifest.roots),
         len(manifest.keys),
-        [key.label for key in manifest.left_out],
+        [f"{key.label} ({key.why})" for key in manifest.left_out],
     )
 
 

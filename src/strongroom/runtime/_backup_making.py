@@ -9,7 +9,7 @@ What is made later is in the next backup. No key is ever here in clear but that 
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -20,6 +20,7 @@ from strongroom.backup import (
     BackedKey,
     BackedRoot,
     BackupSet,
+    LeftOutKey,
     Manifest,
     MissingKeyError,
     Snapshot,
@@ -103,13 +104,18 @@ class BackupMaking:
         home: Home,
         serving: Callable[[], Sequence[Replica]],
         lives: Callable[[HsmKeyId], bool],
+        quarantined: Callable[[], Collection[bytes]],
         *,
         clock: Clock,
     ) -> None:
-        """``serving()``: the members that serve, best first. ``lives``: whether a Direct key is still to be there."""
+        """``serving()``: the members that serve, best first. ``lives``: whether a Direct key is still to be there.
+
+        ``quarantined()``: the Direct keys of which nobody knows that they are those of their records; they are left out.
+        """
         self._home = home
         self._serving = serving
         self._lives = lives
+        self._quarantined = quarantined
         self._clock = clock
 
     async def make(
@@ -118,10 +124,18 @@ class BackupMaking:
         """Make a bundle at a path. Raises BackupNotPossibleError, BackupError, HsmError, StorageError and OSError."""
         with draft_folder(self._home.backups, backup_id) as draft:
             copied = await asyncio.to_thread(copy_database, self._home.database, draft / DATABASE_PART)
-            wrapped = await self._wrapped(backup_set, copied)
+            quarantined = frozenset(self._quarantined())
+            wanted = [key for key in copied.keys if key.may_leave and key.key_id not in quarantined]
+            wrapped = await self._wrapped(backup_set, copied.roots, wanted)
             snapshot = await self._encrypted(draft, backup_id, copied.current_root, copied.snapshot)
             manifest = self._manifest(
-                backup_set, backup_id, custodial, copied=copied, wrapped=wrapped, snapshot=snapshot
+                backup_set,
+                backup_id,
+                custodial,
+                copied=copied,
+                wrapped=wrapped,
+                left=left_out(copied, quarantined),
+                snapshot=snapshot,
             )
             manifest_bytes = await asyncio.to_thread(write_manifest, manifest)
             signature = await self._signature(backup_set, manifest_digest(manifest_bytes))
@@ -144,6 +158,7 @@ class BackupMaking:
         *,
         copied: Copied,
         wrapped: _Wrapped,
+        left: tuple[LeftOutKey, ...],
         snapshot: Snapshot,
     ) -> Manifest:
         return Manifest(
@@ -162,12 +177,14 @@ class BackupMaking:
             members=tuple(map(backed_member, copied.members)),
             roots=wrapped.roots,
             keys=wrapped.keys,
-            left_out=tuple(left_out(record) for record in copied.keys if not record.may_leave),
+            left_out=left,
             snapshot_key_root=copied.current_root.root_id.hex(),
             snapshot=snapshot,
         )
 
-    async def _wrapped(self, backup_set: BackupSet, copied: Copied) -> _Wrapped:
+    async def _wrapped(
+        self, backup_set: BackupSet, roots: Sequence[RootRecord], keys: Sequence[HsmKeyRecord]
+    ) -> _Wrapped:
         """Have one member give everything; where it fails, another one. Raises NoMemberError and as ``make``."""
         in_set = {transport.member for transport in backup_set.transports}
         members = [member for member in self._serving() if member.name in in_set]
@@ -179,7 +196,7 @@ class BackupMaking:
         failures = []
         for member in members:
             try:
-                return await self._wrapped_by(member, backup_set, copied)
+                return await self._wrapped_by(member, backup_set, roots, keys)
             except HsmIntegrityError:
                 raise
             except HsmError as error:
@@ -188,24 +205,29 @@ class BackupMaking:
             f"no member could give all keys ({'; '.join(failures)})", next_step="see: strongroom members list"
         )
 
-    async def _wrapped_by(self, member: Replica, backup_set: BackupSet, copied: Copied) -> _Wrapped:
+    async def _wrapped_by(
+        self,
+        member: Replica,
+        backup_set: BackupSet,
+        roots: Sequence[RootRecord],
+        keys: Sequence[HsmKeyRecord],
+    ) -> _Wrapped:
         transport = bytes.fromhex(backup_set.transport(member.name, TransportKind.AES).cka_id)
-        roots, keys = [], []
-        for root in copied.roots:
+        backed_roots, backed_keys = [], []
+        for root in roots:
             root_id = RootId(root.root_id)
             canary = Canary(root.canary, root.canary_digest)
             await prove_canary(root_id, canary, member.use, deadline=self._step())
             blob = await member.keys.wrap_out(root_id, TransportKind.AES, transport, deadline=self._step())
-            roots.append(backed_root(root, blob))
-        for record in copied.keys:
-            if record.may_leave:
-                try:
-                    keys.append(backed_key(record, await self._key_by(member, backup_set, record)))
-                except HsmKeyNotFoundError:
-                    if self._lives(record.key_id):
-                        raise
-                    # It was destroyed since the copy was made: the copy's record of it is followed by nothing.
-        return _Wrapped(member, tuple(roots), tuple(keys))
+            backed_roots.append(backed_root(root, blob))
+        for record in keys:
+            try:
+                backed_keys.append(backed_key(record, await self._key_by(member, backup_set, record)))
+            except HsmKeyNotFoundError:
+                if self._lives(record.key_id):
+                    raise
+                # It was destroyed since the copy was made: the copy's record of it is followed by nothing.
+        return _Wrapped(member, tuple(backed_roots), tuple(backed_keys))
 
     async def _key_by(self, member: Replica, backup_set: BackupSet, record: HsmKeyRecord) -> bytes:
         kind = transport_kind(record.spec)

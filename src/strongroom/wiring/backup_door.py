@@ -44,7 +44,7 @@ class BackupAnswer(msgspec.Struct, frozen=True, array_like=True, tag=True):
     n_roots: int = 0
     n_keys: int = 0
     left_out: list[str] = []
-    """Labels of Direct keys that may not leave, and so are not in it."""
+    """Labels of the Direct keys that are not in it, and why: ``LABEL (WHY)``."""
     failure: Failure | None = None
     """Why nothing was done."""
 

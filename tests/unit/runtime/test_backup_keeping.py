@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from backup_documents import a_set
-from fakes_replication import CLOCK, FakeCluster, soon
+from fakes_replication import CLOCK, FakeCluster, FakeKeys, soon
 from fresh_database import fresh_database
 from strongroom.audit import AuditLog, read_entries
 from strongroom.backup import (
@@ -75,7 +75,8 @@ class Bench:
         ]
         self.stays = await self.cluster.create(KeySpec.AES_256, may_leave=False)
         await self.make_set()
-        keys = SimpleNamespace(serving=self.cluster.replicas)
+        self.quarantined = []
+        keys = SimpleNamespace(serving=self.cluster.replicas, quarantined=lambda: self.quarantined)
         self.keeping = BackupKeeping(
             SimpleNamespace(custody=None),
             self.home,
@@ -155,7 +156,7 @@ async def test_a_backup_holds_every_root_and_every_key_that_may_leave(bench):
     expected = {record.key_id.hex(): record for record in (*bench.keys, bench.signing)}
     assert {key.key_id for key in manifest.keys} == set(expected)
     assert [key.key_id for key in manifest.left_out] == [bench.stays.key_id.hex()]
-    assert (answer.n_roots, answer.n_keys, answer.left_out) == (1, 4, ["a key"])
+    assert (answer.n_roots, answer.n_keys, answer.left_out) == (1, 4, ["a key (may-not-leave)"])
     assert manifest.source == answer.source == "alpha"
     hsm = bench.cluster.hsms["alpha"]
     (root,) = manifest.roots
@@ -244,6 +245,30 @@ async def test_a_key_that_no_member_gives_is_an_error_and_not_left_out(bench):
     with pytest.raises(NoMemberError, match="no member could give all keys"):
         await bench.ask(CREATE)
     assert bench.files() == []
+
+
+async def test_a_key_in_quarantine_is_left_out_and_named(bench):
+    bench.quarantined = [bytes(bench.keys[1].key_id)]
+    manifest = verified(bench, await bench.ask(CREATE)).manifest
+    assert {(key.key_id, key.why) for key in manifest.left_out} == {
+        (bench.keys[1].key_id.hex(), "in-quarantine"),
+        (bench.stays.key_id.hex(), "may-not-leave"),
+    }
+    assert len(manifest.keys) == 3
+
+
+async def test_a_key_that_is_destroyed_meanwhile_is_no_trouble(bench, monkeypatch):
+    gone = bench.keys[0]
+    real = FakeKeys.wrap_out
+
+    async def wrap_out(self, cka_id, *arguments, deadline):
+        if cka_id == gone.key_id:
+            await bench.cluster.replication.destroy(gone.key_id, deadline=soon())
+        return await real(self, cka_id, *arguments, deadline=deadline)
+
+    monkeypatch.setattr(FakeKeys, "wrap_out", wrap_out)
+    answer = await bench.ask(CREATE)
+    assert answer.n_keys == 3
 
 
 async def test_another_root_under_the_name_of_ours_is_not_backed_up(bench):
