@@ -21,9 +21,10 @@ from strongroom.core import (
 from strongroom.hsm.cluster import Canary, prove_use
 from strongroom.shares import SharePlanError, TooFewSharesError
 from strongroom.storage import BackupSetState, HsmKeyState, ReadOnlyStore, Store
+from strongroom.testing import RecordingEvents
 from strongroom.wiring.backup_ending import wrap_algorithm_of
 from strongroom.wiring.backup_opening import open_backup
-from strongroom.wiring.backup_set import retire_backup_set
+from strongroom.wiring.backup_set import abandon_unfinished_sets, retire_backup_set
 from strongroom.wiring.cluster_setup import open_doors
 from strongroom.wiring.home import restore_runtime_folder
 from strongroom.wiring.throwaway_member import throwaway_member
@@ -131,6 +132,43 @@ async def test_a_set_that_is_interrupted_while_shares_are_given_is_abandoned_and
     with ReadOnlyStore.open(home.database) as store:
         assert store.list_hsm_keys(HsmKeyState.ACTIVE) == []
         assert store.list_backup_transport_keys() == []
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1_200)
+async def test_it_can_be_cut_off_at_every_step_and_is_whole_or_gone(home, monkeypatch):
+    """As by kill -9: nothing of ours runs any more after the step."""
+
+    class CutOffError(Exception):
+        pass
+
+    async def killed(*_parts, **_more):
+        return None
+
+    monkeypatch.setattr("strongroom.wiring.backup_set.give_up_set", killed)
+    steps = []
+    await make_set(home, Custodians(), progress=steps.append)
+    assert len(steps) > 9
+    for last in range(len(steps) - 1):
+        left = iter(range(last))
+
+        def until_the_last(step, left=left):
+            if next(left, None) is None:
+                raise CutOffError(step)
+
+        with pytest.raises(CutOffError):
+            await make_set(home, Custodians(), progress=until_the_last)
+    with contextlib.closing(Store.open(home.database)) as store:
+        parts = {
+            "store": store, "events": RecordingEvents(), "clock": SystemClock(), "progress": lambda step: None,
+        }  # fmt: skip
+        assert len(await abandon_unfinished_sets(home, **parts)) == 1
+        assert await abandon_unfinished_sets(home, **parts) == []
+    assert [one.state for one in sets_of(home)].count(BackupSetState.ACTIVE) == 1
+    assert len(await backup_objects(home)) == 10
+    with ReadOnlyStore.open(home.database) as store:
+        assert len(store.list_backup_transport_keys()) == 10
+        assert len(store.list_hsm_keys(HsmKeyState.ACTIVE)) == 1
 
 
 @pytest.mark.slow

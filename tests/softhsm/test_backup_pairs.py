@@ -24,6 +24,7 @@ from strongroom.hsm.cryptoki import (
     AesKeyGen,
     AesKeyWrapPad,
     Attribute,
+    AttributeValueInvalidError,
     CryptokiError,
     HashAlgorithm,
     KeyType,
@@ -142,6 +143,29 @@ def test_making_the_pair_leaves_nothing_on_the_token_nor_in_the_session(backed_u
     session = raw_session(module, blank)
     assert module.find_objects(session, {}) == []
     assert blank.list_objects() == []
+
+
+def test_a_token_that_takes_no_key_in_clear_does_the_same(backed_up, blank, module, monkeypatch):
+    made = module.create_object
+
+    def refuse(session, template):
+        if template[A.CLASS] is ObjectClass.SECRET_KEY:
+            raise AttributeValueInvalidError(function="C_CreateObject")
+        return made(session, template)
+
+    monkeypatch.setattr(module, "create_object", refuse)
+    pair = blank.transport.make_backup_pair(backed_up.share_key)
+    session = raw_session(module, blank)
+    assert module.find_objects(session, {}) == []
+    opened = blank.transport.offer_backup(
+        OFFER, backed_up.share_key, pair.wrapped_private, mechanism=pair.mechanism
+    )
+    assert opened.spki_der == pair.spki_der
+    assert len(module.find_objects(session, {})) == 1
+    offer(blank, backed_up)
+    take(blank, backed_up)
+    with pytest.raises(HsmIntegrityError):
+        offer(blank, backed_up, share_key=Secret(bytes(32)))
 
 
 def test_another_share_key_opens_nothing(backed_up, blank, module):

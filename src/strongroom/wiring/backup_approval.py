@@ -47,9 +47,9 @@ async def approve_backup_act(
 
 
 def holding_act(
-    store: Store, verb: str, parameters: Mapping[str, Json], *, clock: Clock
+    store: Store, verb: str, parameters: Mapping[str, Json] | None, *, clock: Clock
 ) -> ApprovedAddition | None:
-    """Return an act that we claimed within the hour; None if there is none."""
+    """Return an act that we claimed within the hour, with these parameters or any (None); None if there is none."""
     for record in store.list_approvals(state=ApprovalState.EXECUTED, limit=_MOST_LOOKED_AT):
         if record.verb != verb or not still_holds(store, record.id, clock):
             continue
@@ -57,7 +57,8 @@ def holding_act(
             request = read_document(record.document, ApprovalRequest)
         except CustodyError:
             continue
-        if request.requester == f"local/{os.geteuid()}" and request.parameters == dict(parameters):
+        is_meant = parameters is None or request.parameters == dict(parameters)
+        if is_meant and request.requester == f"local/{os.geteuid()}":
             return read_act_documents(store, record.id)
     return None
 

@@ -13,7 +13,7 @@ from strongroom.core import Clock, ConfigError, Deadline, EventSink, StrongroomE
 from strongroom.custody import UNDO_S
 from strongroom.hsm.cluster import KeyReplication, Turns, destroy_backup_transport_keys
 from strongroom.storage import BackupSetRecord, BackupSetState, HsmKeyState, Store, Transaction
-from strongroom.wiring.backup_approval import admit_backup_act, approve_backup_act
+from strongroom.wiring.backup_approval import admit_backup_act, approve_backup_act, holding_act
 from strongroom.wiring.backup_members import SIGNING_LABEL
 from strongroom.wiring.cluster_setup import Doors, Progress, open_doors
 from strongroom.wiring.home import restore_runtime_folder
@@ -52,6 +52,23 @@ async def retire_backup_set(
     return record if retired is None else retired
 
 
+async def abandon_unfinished_sets(
+    home: Home, *, store: Store, events: EventSink, clock: Clock, progress: Progress
+) -> list[bytes]:
+    """Abandon the sets whose making was cut off, without making another; returns their ids. For a ceremony that is resumed.
+
+    In a home with officers it needs that less than an hour is over since ``MakeBackupSet`` was first used; else the next making
+    clears what is left. Raises HomeError, ConfigError, ApprovalRequiredError, and HsmError when a member does not answer.
+    """
+    config = load_config(home.root)
+    with alone_with_members(home):
+        unfinished = [one.set_id for one in store.list_backup_sets() if one.state is BackupSetState.MAKING]
+        if unfinished:
+            approval = holding_act(store, "MakeBackupSet", None, clock=clock)
+            await _abandon(home, config, store, approval, events=events, clock=clock, progress=progress)
+    return unfinished
+
+
 async def clear_unfinished_sets(
     doors: Doors,
     store: Store,
@@ -87,12 +104,25 @@ async def give_up_set(
     """Abandon what is being made, as far as that goes now; the next making does the rest. Raises nothing of ours."""
     try:
         config = load_config(home.root)
-        algorithm, sockets = wrap_algorithm_of(store), restore_runtime_folder(home)
-        async with open_doors(home, config.cluster.members, algorithm, sockets, as_officers=False) as doors:
-            await admit_backup_act(doors.users, approval)
-            await clear_unfinished_sets(doors, store, config, events=events, clock=clock, progress=progress)
+        await _abandon(home, config, store, approval, events=events, clock=clock, progress=progress)
     except StrongroomError as error:
         progress(f"what members hold of the set is left for the next making to destroy: {error.message}")
+
+
+async def _abandon(
+    home: Home,
+    config: Config,
+    store: Store,
+    approval: ApprovedAddition | None,
+    *,
+    events: EventSink,
+    clock: Clock,
+    progress: Progress,
+) -> None:
+    algorithm, sockets = wrap_algorithm_of(store), restore_runtime_folder(home)
+    async with open_doors(home, config.cluster.members, algorithm, sockets, as_officers=False) as doors:
+        await admit_backup_act(doors.users, approval)
+        await clear_unfinished_sets(doors, store, config, events=events, clock=clock, progress=progress)
 
 
 def wrap_algorithm_of(store: Store) -> WrapAlgorithm:

@@ -23,6 +23,7 @@ from strongroom.shares import MAX_SHARES, Share, SharePlan, SharePlanError, poss
 from strongroom.storage import BackupSetRecord, BackupSetState, Store
 from strongroom.wiring.backup_approval import admit_backup_act, approve_backup_act
 from strongroom.wiring.backup_ending import (
+    abandon_unfinished_sets,
     clear_unfinished_sets,
     give_up_set,
     retire_backup_set,
@@ -34,7 +35,7 @@ from strongroom.wiring.custody_home import chain_of_home
 from strongroom.wiring.home import restore_runtime_folder
 from strongroom.wiring.member_addition import alone_with_members
 
-__all__ = ["Give", "ShareToGive", "make_backup_set", "retire_backup_set"]
+__all__ = ["Give", "ShareToGive", "abandon_unfinished_sets", "make_backup_set", "retire_backup_set"]
 
 CustodianT = TypeVar("CustodianT")
 

@@ -12,23 +12,32 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Final, NamedTuple
 
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+
 from strongroom.core import HsmError, HsmIntegrityError, HsmRequestError, Secret
 from strongroom.hsm.cryptoki import (
     AesKeyWrapPad,
     AesKwp,
     CryptokiError,
+    HashAlgorithm,
     Mechanism,
     MechanismType,
     Module,
     RsaKeyPairGen,
+    RsaOaep,
+    Template,
 )
+from strongroom.hsm.token._classification import Handling, handling_of
 from strongroom.hsm.token._profile import Profile
+from strongroom.hsm.token._spki import numbers_from_spki
 from strongroom.hsm.token._transport_setup import WRAPPING_MECHANISMS, Offer, TransportSetup, check_cka_id
 from strongroom.hsm.token._transport_templates import (
     backup_private,
     backup_public,
     opened_backup_private,
     share_key_object,
+    share_key_pair_private,
 )
 from strongroom.hsm.token._values import Role
 from strongroom.hsm.token._work import Workshop
@@ -38,6 +47,10 @@ _MAX_WRAPPED_BYTES: Final = 8192
 _MECHANISMS: Final[dict[int, Mechanism]] = {
     MechanismType.AES_KEY_WRAP_KWP: AesKwp(),
     MechanismType.AES_KEY_WRAP_PAD: AesKeyWrapPad(),
+}
+_HASHES: Final = {
+    HashAlgorithm.SHA1: hashes.SHA1(),  # noqa: S303  # as the profile says; OAEP does not lean on collisions
+    HashAlgorithm.SHA256: hashes.SHA256(),
 }
 _DOES_NOT_OPEN: Final = frozenset(
     [
@@ -74,6 +87,7 @@ class BackupPairs:
         self._workshop = workshop
         self._setup = setup
         self._modulus_bits = profile.import_key_bits
+        self._hash = HashAlgorithm[profile.oaep_hash.upper()]
         self._role = role
 
     def make(self, share_key: Secret) -> BackupPair:
@@ -89,7 +103,7 @@ class BackupPairs:
                     public=backup_public(self._modulus_bits),
                     private=backup_private(),
                 )
-                objects += [public, private]
+                objects.extend((public, private))
                 wrapping = self._share_key(session, share_key, mechanism, wraps=True)
                 objects.append(wrapping)
                 wrapped = self._module.wrap_key(
@@ -162,9 +176,35 @@ class BackupPairs:
                 self._module.destroy_object(session, unwrapping)
 
     def _share_key(self, session: int, share_key: Secret, mechanism: int, *, wraps: bool) -> int:
-        return self._module.create_object(
-            session, share_key_object(share_key.reveal(), mechanism, wraps=wraps)
-        )
+        template = share_key_object(share_key.reveal(), mechanism, wraps=wraps)
+        try:
+            return self._module.create_object(session, template)
+        except CryptokiError as error:
+            if handling_of(error) is not Handling.CALLER:
+                raise
+        return self._brought_in(session, share_key, share_key_object(None, mechanism, wraps=wraps))
+
+    def _brought_in(self, session: int, share_key: Secret, template: Template) -> int:
+        """Bring the share key in under a pair of the token's own: many HSMs take no secret key in clear, in FIPS mode most."""
+        with self._temporary(session) as objects:
+            public, private = self._module.generate_key_pair(
+                session,
+                RsaKeyPairGen(),
+                public=backup_public(self._modulus_bits),
+                private=share_key_pair_private(),
+            )
+            objects.extend((public, private))
+            modulus, exponent = numbers_from_spki(self._setup.spki_of(session, public))
+            numbers = rsa.RSAPublicNumbers(int.from_bytes(exponent, "big"), int.from_bytes(modulus, "big"))
+            hashing = _HASHES[self._hash]
+            oaep = padding.OAEP(padding.MGF1(hashing), hashing, None)
+            return self._module.unwrap_key(
+                session,
+                RsaOaep(self._hash),
+                unwrapping_key=private,
+                wrapped=numbers.public_key().encrypt(share_key.reveal(), oaep),
+                template=template,
+            )
 
     def _best(self, session: int) -> int:
         can = self._module.mechanisms(self._module.session_info(session).slot)

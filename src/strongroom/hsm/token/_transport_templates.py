@@ -200,11 +200,10 @@ def opened_backup_private(pair_id: bytes) -> Template:
     return {**offer_private(pair_id), **_SEALED}
 
 
-def share_key_object(value: bytes, mechanism: int, *, wraps: bool) -> Template:
-    """Plan the share key as it is while a private half is wrapped under it, or unwrapped."""
-    return {
+def share_key_object(value: bytes | None, mechanism: int, *, wraps: bool) -> Template:
+    """Plan the share key as it is while a private half is wrapped under it, or unwrapped. None: it comes in wrapped."""
+    template: Template = {
         **_AES,
-        Attribute.VALUE: value,
         Attribute.TOKEN: False,
         Attribute.PRIVATE: True,
         Attribute.SENSITIVE: True,
@@ -219,6 +218,12 @@ def share_key_object(value: bytes, mechanism: int, *, wraps: bool) -> Template:
         Attribute.ALLOWED_MECHANISMS: (mechanism,),
         **_SEALED,
     }
+    return template if value is None else {Attribute.VALUE: value, **template}
+
+
+def share_key_pair_private() -> Template:
+    """Plan the half of a pair under which the share key comes in where a token takes none in clear."""
+    return {**_pair_private(b""), Attribute.PRIVATE: True}
 
 
 def officer_private(pair_id: bytes) -> Template:
