@@ -81,6 +81,7 @@ def check_prints(folder: Path, *, is_same_software: bool) -> tuple[list[str], li
     Raises NotDoneError, which names the file, for one that is otherwise though the software is the same.
     """
     from strongroom.cli._errors import NotDoneError
+    from strongroom.paper import made_with
 
     target = folder / PRINTED
     found = sorted(path for path in target.iterdir() if path.is_file()) if target.is_dir() else []
@@ -88,14 +89,19 @@ def check_prints(folder: Path, *, is_same_software: bool) -> tuple[list[str], li
         return [], []
     if not is_same_software:
         return [], [f"The prints in {PRINTED}/: other software made them. What counts is the transcript."]
-    made = prints_of(folder)
+    made, unlike = prints_of(folder), []
     for path in found:
-        if made.get(path.name) != path.read_bytes():
+        content, wanted = path.read_bytes(), made.get(path.name, b"")
+        if path.suffix == ".pdf" and content != wanted and made_with(content) not in {"", made_with(wanted)}:
+            unlike.append(
+                f"The print {PRINTED}/{path.name}: it says that it was made with {made_with(content)}, and that is not what is here."
+            )
+        elif content != wanted:
             raise NotDoneError(
                 f"the print {PRINTED}/{path.name} is not what this transcript and these signatures give",
                 next_step="it was changed, or a signature came later: strongroom ceremony print makes it anew",
             )
-    return [f"{len(found)} prints are what the transcript gives"], []
+    return [f"{len(found) - len(unlike)} prints are what the transcript gives"], unlike
 
 
 def _auditor_pages(

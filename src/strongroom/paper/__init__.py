@@ -23,6 +23,7 @@ from strongroom.paper._forms import (
     LossSet,
     ShareSheet,
 )
+from strongroom.paper._pdf import made_with
 from strongroom.paper._print import (
     auditor_html,
     auditor_pdf,
@@ -70,6 +71,7 @@ __all__ = [
     "backup_pdf",
     "loss_html",
     "loss_pdf",
+    "made_with",
     "read_view",
     "share_sheet_html",
     "share_sheet_pdf",

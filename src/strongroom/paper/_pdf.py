@@ -1,15 +1,18 @@
 """Pages of marks become PDF, with the head and foot of each page and the watermark of a rehearsal: the same bytes each time."""
 
+import re
+import zlib
 from collections.abc import Sequence
 from io import BytesIO
 from typing import Final
 
+import reportlab
 from reportlab.pdfgen.canvas import Canvas
 
 from strongroom.paper._blocks import Document, Paragraph
-from strongroom.paper._flow import LEFT, PAGE_HEIGHT, PAGE_WIDTH, SMALL, WIDTH, Bar, Flow, Mark
+from strongroom.paper._flow import LEFT, PAGE_HEIGHT, PAGE_WIDTH, SMALL, WIDTH, Bar, Flow, Letters, Mark
 from strongroom.paper._transcript_form import PaperError
-from strongroom.paper._typeface import Typeface
+from strongroom.paper._typeface import Typeface, short_names
 
 _FOOT_SIZE: Final = 7.0
 REHEARSAL: Final = "REHEARSAL"
@@ -54,7 +57,7 @@ def draw(
     canvas.setTitle(head)
     canvas.setCreator("Strongroom")
     canvas.setAuthor("Strongroom")
-    canvas.setProducer("Strongroom")
+    canvas.setProducer(_producer(pages))
     for number, page in enumerate(pages, 1):
         if is_rehearsal:
             _watermark(canvas)
@@ -66,6 +69,21 @@ def draw(
         canvas.showPage()
     canvas.save()
     return out.getvalue()
+
+
+def made_with(pdf: bytes) -> str:
+    """Return with which libraries, and with which fonts of its machine, a PDF of ours says that it was made; empty: it says nothing.
+
+    With the same of them the same data gives the same bytes. Whoever changes a PDF can change this too.
+    """
+    found = re.search(rb"/Producer \(Strongroom with ([a-z0-9., ]{1,300})\)", pdf)
+    return "" if found is None else found[1].decode("ascii")
+
+
+def _producer(pages: Sequence[Sequence[Mark]]) -> str:
+    fonts = {mark.run.font for page in pages for mark in page if isinstance(mark, Letters)}
+    others = "".join(f", font {name}" for name in sorted(short_names(fonts)))
+    return f"Strongroom with reportlab {reportlab.__version__}, zlib {zlib.ZLIB_RUNTIME_VERSION}{others}"
 
 
 def _watermark(canvas: Canvas) -> None:

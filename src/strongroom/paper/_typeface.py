@@ -8,7 +8,7 @@ reportlab keeps fonts in a registry of its own, so only one thread may print at 
 
 import hashlib
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -129,6 +129,11 @@ class Typeface:
 def _has(font: str, letter: str) -> bool:
     found = pdfmetrics.getFont(font)
     return isinstance(found, TTFont) and ord(letter) in found.face.charToGlyph
+
+
+def short_names(fonts: Iterable[str]) -> list[str]:
+    """Return how fonts are told that the caller handed over: the beginning of their SHA-256."""
+    return [name.removeprefix("Strongroom")[:16] for name in fonts if name not in _VERA]
 
 
 def _registered(font: bytes) -> str:

@@ -5,10 +5,12 @@ import os
 import subprocess
 import sys
 import unicodedata
+import zlib
 from pathlib import Path
 
 import msgspec
 import pytest
+import reportlab
 from reportlab.pdfbase.pdfmetrics import stringWidth
 
 import paper_samples
@@ -16,7 +18,14 @@ from fakes_ceremony import rehearsed
 from paper_reading import page_boxes, read_pages, squeezed
 from strongroom import ceremony
 from strongroom.custody import spoken
-from strongroom.paper import PaperError, PrintedTranscript, read_view, transcript_html, transcript_pdf
+from strongroom.paper import (
+    PaperError,
+    PrintedTranscript,
+    made_with,
+    read_view,
+    transcript_html,
+    transcript_pdf,
+)
 from strongroom.paper import _flow as flow
 from strongroom.paper import _transcript_form as form
 from strongroom.paper._letters import shown
@@ -164,6 +173,18 @@ def test_a_hostile_name_is_printed_whole_within_the_margins_and_over_nothing_els
 def test_every_font_is_in_the_file():
     pdf = transcript_pdf(paper_samples.transcript())
     assert pdf.count(b"/Type /Font ") == pdf.count(b"/FontFile2 ") == 2
+
+
+def test_a_print_tells_with_what_it_was_made():
+    pdf = transcript_pdf(paper_samples.transcript())
+    assert made_with(pdf) == f"reportlab {reportlab.__version__}, zlib {zlib.ZLIB_RUNTIME_VERSION}"
+    assert made_with(b"%PDF-1.4") == ""
+    assert made_with(pdf.replace(b"/Producer (Strongroom with", b"/Producer (Strongroom with \x1b")) == ""
+    if DEJAVU.exists():
+        font = DEJAVU.read_bytes()
+        told = made_with(transcript_pdf(paper_samples.transcript(name="Ελένη"), fonts=[font]))
+        assert told.endswith(f", font {hashlib.sha256(font).hexdigest()[:16]}")
+        assert made_with(transcript_pdf(paper_samples.transcript(), fonts=[font])) == made_with(pdf)
 
 
 def test_pages_are_a4():
