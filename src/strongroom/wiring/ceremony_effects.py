@@ -26,6 +26,7 @@ from strongroom.wiring.ceremony_approval import WRITER
 from strongroom.wiring.ceremony_backup import CreatingBackup
 from strongroom.wiring.ceremony_joining import Initialising, JoiningMember
 from strongroom.wiring.ceremony_members import CheckingMembers
+from strongroom.wiring.ceremony_notes import Notes
 from strongroom.wiring.ceremony_officers import ChangingOfficers
 from strongroom.wiring.ceremony_opening import Collecting, Opening
 from strongroom.wiring.ceremony_rehearsal import RehearsalStage
@@ -107,6 +108,7 @@ class CeremonyEffects:
             with contextlib.closing(Store.open(home.database)) as store:
                 if await _note(store, end):
                     await self._tell(end)
+        Notes(self._place.setting.folder).remove()
         await self._place.stage.remove()
 
     async def close(self) -> None:

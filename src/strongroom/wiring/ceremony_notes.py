@@ -1,4 +1,4 @@
-"""What effects remember from one process to the next, beside the transcript: names of what a step is making. Nothing secret.
+"""What effects remember from one process to the next, until the transcript is closed: names of what a step is making. Nothing secret.
 
 One line of JSON for each note in ``effects.jsonl`` of the ceremony's folder, on disk before what it names is made.
 """
@@ -40,6 +40,10 @@ class Notes:
             file.flush()
             os.fsync(file.fileno())
         sync_folder(self._path.parent)
+
+    def remove(self) -> None:
+        """Remove them, once the transcript is closed: nobody asks any more."""
+        self._path.unlink(missing_ok=True)
 
     def of(self, step: str, what: str) -> list[str]:
         """Return what was noted of a step, the oldest first. Raises CeremonyFolderError."""

@@ -13,7 +13,14 @@ from typing import Final
 
 import segno
 
-from strongroom.backup import BackupSet, SetCustodian, check_share_key
+from strongroom.backup import (
+    AlteredShareError,
+    BackupSet,
+    SetCustodian,
+    WrongSetError,
+    check_share_key,
+    custodian_of_share,
+)
 from strongroom.ceremony import CeremonyError, Console, Delivery, Participant, Question, SharePage
 from strongroom.core import Clock, Secret, StrongroomError, random_bytes
 from strongroom.custody import CardUri
@@ -186,8 +193,12 @@ class CollectingShares:
         found: list[Share] = []
         try:
             for person in people:
-                found.append(await self._share_of(person, found))
-                await self._note("a share was entered", person.id)
+                share = await self._share_of(person, found)
+                found.append(share)
+                holder = custodian_of_share(self._set, share)
+                await self._note(
+                    f"share {share.index} was entered, as it was given to {holder.name}", person.id
+                )
             key = combine(found)
         finally:
             for share in found:
@@ -207,7 +218,7 @@ class CollectingShares:
             try:
                 share = read_share(typed.reveal().decode("utf-8", "replace"))
                 self._require_fitting(share, before)
-            except ShareError as error:
+            except (ShareError, WrongSetError, AlteredShareError) as error:
                 await self._console.say(_without_words(error))
                 continue
             finally:
@@ -219,8 +230,7 @@ class CollectingShares:
         )
 
     def _require_fitting(self, share: Share, before: list[Share]) -> None:
-        if share.set_identifier != self._set.slip39_identifier:
-            raise ShareError(f"this is a share of another set than {self._set.set_id}")
+        custodian_of_share(self._set, share)
         if share.index in {one.index for one in before}:
             raise ShareError(f"share {share.index} was entered already")
 
