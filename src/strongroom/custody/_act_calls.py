@@ -174,6 +174,14 @@ def _signing_key(act: Any, values: Mapping[str, object], member: str) -> Part | 
     return Part(Often.SESSION) if is_meant and member in act.members else None
 
 
+def _opened_transports(_act: Any, values: Mapping[str, object], _member: str) -> Part | None:
+    return Part(Often.SESSION) if _names_transports(values, of_backup=True) else None
+
+
+def _opened_transport(_act: Any, values: Mapping[str, object], _member: str) -> Part | None:
+    return Part(Often.SESSION) if _is_of_backup(values) else None
+
+
 def _of_this_set(act: Any, values: Mapping[str, object], _member: str) -> Part | None:
     return Part(Often.RUN) if _is_of_backup(values, act.set_id) else None
 
@@ -202,8 +210,8 @@ _COVERED: Final[Mapping[str, Mapping[str, _Covers]]] = MappingProxyType(
         "RestoreBackup": {
             "OfferBackup": _session,
             "EndTransportOffer": _session,
-            "TakeTransportKeys": _session,
-            "DestroyTransportKey": _session,
+            "TakeTransportKeys": _opened_transports,
+            "DestroyTransportKey": _opened_transport,
         },
         "RetireBackupSet": {"DestroyTransportKey": _of_this_set},
     }

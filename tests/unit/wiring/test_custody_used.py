@@ -60,6 +60,15 @@ def test_what_is_spent_stays_spent_over_a_restart_and_in_other_processes(opened,
     assert path.stat().st_mode & 0o777 == 0o600
 
 
+def test_every_process_knows_when_a_standing_approval_was_last_used(opened):
+    first, other = opened(), opened()
+    assert first.last_use(ONE) is None
+    for at in (1, 2):
+        other.spend(ONE, TERMS, now=NOW + at)
+        assert first.last_use(ONE) == NOW + at
+    assert (opened().last_use(ONE), first.last_use(TWO)) == (NOW + 2, None)
+
+
 def test_of_a_standing_approval_every_process_counts_the_uses_of_all(opened):
     first, second = opened(), opened()
     for used in (first, second, opened()):
