@@ -1,6 +1,7 @@
 """Backup sets with real shares in a database, for tests of those who look after custodians."""
 
 import functools
+from pathlib import Path
 from typing import NamedTuple
 
 from backup_documents import SET_ID, SoftwareSigner, a_set
@@ -57,9 +58,11 @@ async def put_set(store: Store, made: MadeSet, *, at: float) -> None:
     await store.write(lambda tx: tx.activate_backup_set(made.set_id, data, at=at, holders=names))
 
 
-async def put_backup(store: Store, made: MadeSet, name: str, *, at: float) -> None:
+async def put_backup(
+    store: Store, made: MadeSet, name: str, *, at: float, folder: Path = Path("/no-such-folder")
+) -> None:
     """Note a backup made under a set."""
     record = BackupRecord(
-        name, made.set_id, at, f"{at:064.0f}", f"/backups/{name}", BackupState.PRESENT, None, 7
+        name, made.set_id, at, f"{at:064.0f}", str(folder / name), BackupState.PRESENT, None, 7
     )
     await store.write(lambda tx: tx.insert_backup(record))

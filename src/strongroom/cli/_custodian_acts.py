@@ -174,12 +174,17 @@ def left(output: Output, *, custodian: str, because: str) -> None:
 @click.option("--seen-by", required=True, metavar="TEXT", help="Who saw that every copy was destroyed.")
 @reporting
 def destroyed(output: Output, *, backup: str, seen_by: str) -> None:
-    """Note that every copy of a backup was destroyed. BACKUP is its id. Nothing is deleted by this command."""
+    """Note that every copy of a backup was destroyed. BACKUP is its id, or its first digits (8 at least).
+
+    Nothing is deleted by this command, and it is refused while the file is where it was written.
+    """
     from strongroom.wiring.custodian_door import CustodianRequest
 
-    _asked(CustodianRequest("destroyed", backup_id=backup, words=seen_by))
-    output.document({"backup": backup})
-    output.say(f"Noted: every copy of backup {visible(backup)} is destroyed, as {visible(seen_by)} saw.")
+    answer = _asked(CustodianRequest("destroyed", backup_id=backup, words=seen_by))
+    output.document({"backup": answer.backup_id})
+    output.say(
+        f"Noted: every copy of backup {visible(answer.backup_id)} is destroyed, as {visible(seen_by)} saw."
+    )
 
 
 ACTS: Final[tuple[Any, ...]] = (challenge, record_proof, duty, sign, acknowledge, left, destroyed)

@@ -1,6 +1,7 @@
 """``strongroom custodians``: who holds the shares of the backup, whether they still do, and how many we can lose."""
 
 from pathlib import Path
+from textwrap import fill
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -19,6 +20,7 @@ if TYPE_CHECKING:  # the library behind it is slow to load
     from strongroom.wiring.custodian_status import CustodianStatus, SetStatus
 
 _MOST_SETS_SHOWN: Final = 12
+_WIDTH: Final = 110
 _PATH: Final = click.Path(path_type=Path)
 
 
@@ -188,7 +190,8 @@ def _say_old(output: Output, old: "list[OldSet]") -> None:
         ]
         if rows:
             output.table(["BACKUP", "MADE", "STATE", "WRITTEN TO"], rows)
-        output.say(*(f"  {words}" for words in one.words))
+        for words in one.words:
+            output.say(fill(words, _WIDTH, initial_indent="  - ", subsequent_indent="    "))
 
 
 def _retiring(one: "OldSet") -> str:

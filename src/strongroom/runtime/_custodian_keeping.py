@@ -8,12 +8,14 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from typing import Final
 
 from strongroom.audit import AuditLog
 from strongroom.core import ApprovalRequiredError, Clock, StrongroomError
 from strongroom.custody import OfficerKey
 from strongroom.runtime._custody_keeping import CustodyKeeping
-from strongroom.storage import CustodianRecord, CustodianState, Store, Transaction
+from strongroom.storage import BackupRecord, BackupState, CustodianRecord, CustodianState, Store, Transaction
 from strongroom.wiring.custodian_documents import (
     Acknowledgement,
     Challenge,
@@ -26,7 +28,10 @@ from strongroom.wiring.custodian_documents import (
     write_custodian_document,
 )
 from strongroom.wiring.custodian_door import CustodianAnswer, CustodianRequest, MadeChallenge
+from strongroom.wiring.custodian_reshare import MOST_BACKUPS
 from strongroom.wiring.custodian_sets import HeldSet, Holder, active_set, duty_for
+
+_LEAST_OF_ID: Final = 8
 
 
 class CustodianCareError(StrongroomError):
@@ -175,22 +180,41 @@ class CustodianKeeping:
         return CustodianAnswer(custodian=holder.id)
 
     async def _destroyed(self, backup_id: str, seen_by: str) -> CustodianAnswer:
-        backup = self._store.get_backup(backup_id)
-        if backup is None:
-            raise CustodianCareError(f"no backup has the id {backup_id}")
+        backup = self._backup(backup_id)
         if not seen_by.strip():
             raise CustodianCareError("it is not said who saw that every copy was destroyed")
+        is_there = await asyncio.to_thread(Path(backup.location).exists)
+        if is_there and backup.state is not BackupState.DESTROYED:
+            raise CustodianCareError(
+                f"backup {backup.backup_id} is still where it was written: {backup.location}",
+                next_step="destroy that file and every copy of it, then say so",
+            )
         detail = {
-            "backup": backup_id,
+            "backup": backup.backup_id,
             "sha256": backup.sha256,
             "set": backup.set_id.hex(),
             "seen_by": seen_by,
         }
         async with self._written("backup.Destroyed", detail):
             now = self._clock.now()
-            if not await self._store.write(lambda tx: tx.note_backup_destroyed(backup_id, at=now)):
-                raise CustodianCareError(f"backup {backup_id} was destroyed before")
-        return CustodianAnswer()
+            if not await self._store.write(lambda tx: tx.note_backup_destroyed(backup.backup_id, at=now)):
+                raise CustodianCareError(f"backup {backup.backup_id} was destroyed before")
+        return CustodianAnswer(backup_id=backup.backup_id)
+
+    def _backup(self, named: str) -> BackupRecord:
+        """Return a backup by its id, or by the beginning of it. Raises CustodianCareError."""
+        exact = self._store.get_backup(named)
+        found = [
+            one
+            for one in self._store.list_backups(limit=MOST_BACKUPS)
+            if len(named) >= _LEAST_OF_ID and one.backup_id.startswith(named)
+        ]
+        if exact is not None or len(found) == 1:
+            return exact or found[0]
+        raise CustodianCareError(
+            f"{len(found) or 'no'} backups have an id that begins with {named!r}",
+            next_step="see: strongroom backup list",
+        )
 
     def _active(self) -> HeldSet:
         found = active_set(self._store)

@@ -24,7 +24,7 @@ class CustodianRequest(msgspec.Struct, frozen=True, array_like=True, tag=True):
     words: _Words = ""
     """Of ``acknowledge`` on paper and of ``destroyed``: who saw it. Of ``left``: why."""
     backup_id: _Id = ""
-    """Of ``destroyed``."""
+    """Of ``destroyed``: its first eight digits will do."""
 
 
 class MadeChallenge(msgspec.Struct, frozen=True):
@@ -46,6 +46,8 @@ class CustodianAnswer(msgspec.Struct, frozen=True, array_like=True, tag=True):
     """Of ``acknowledge``: fingerprint of the key that signed; empty on paper."""
     is_officer_key: bool = False
     """That key is one of the officer of this id."""
+    backup_id: str = ""
+    """Of ``destroyed``: the whole id."""
     failure: Failure | None = None
     """Why nothing was done."""
 

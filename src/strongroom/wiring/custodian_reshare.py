@@ -1,5 +1,6 @@
 """What is left of earlier backup sets: backups to destroy, when a set may be retired, and what its shares still open."""
 
+from collections.abc import Collection
 from typing import Final
 
 import msgspec
@@ -66,12 +67,13 @@ def read_old_sets(store: Reader) -> list[OldSet]:
     Raises StorageError and what ``read_set`` raises.
     """
     active = store.get_active_backup_set()
-    records = [
-        record
+    earlier = [
+        held_set(record)
         for record in store.list_backup_sets()
         if record.activated_at is not None and (active is None or record.set_id != active.set_id)
     ]
-    return [_old_set(store, held_set(record)) for record in records]
+    signing = frozenset(found.document.signing_key.cka_id for found in earlier)
+    return [_old_set(store, found, signing) for found in earlier]
 
 
 def require_retirable(store: Reader, set_id: bytes) -> None:
@@ -94,11 +96,13 @@ def _hinders(store: Reader, set_id: bytes) -> str:
     return ""
 
 
-def _old_set(store: Reader, found: HeldSet) -> OldSet:
+def _old_set(store: Reader, found: HeldSet, signing: Collection[str]) -> OldSet:
+    """``signing``: CKA_IDs of keys that signed backups of earlier sets, and are for nothing else."""
     record = found.record
     all_backups = store.list_backups(set_id=record.set_id, limit=MOST_BACKUPS)
     left = [backup for backup in all_backups if backup.state is not BackupState.DESTROYED]
-    roots, keys = store.list_all_roots(), store.list_hsm_keys()
+    roots = store.list_all_roots()
+    keys = [key for key in store.list_hsm_keys(HsmKeyState.ACTIVE) if key.key_id.hex() not in signing]
     backups = tuple(_old_backup(backup, roots, keys) for backup in left)
     return OldSet(
         set_id=record.set_id.hex(),
@@ -127,10 +131,7 @@ def _old_backup(backup: BackupRecord, roots: list[RootRecord], keys: list[HsmKey
             for root in roots
             if root.state in _IN_USE and root.created_at <= backup.created_at
         ),
-        sum(
-            key.may_leave and key.state is HsmKeyState.ACTIVE and key.created_at <= backup.created_at
-            for key in keys
-        ),
+        sum(key.may_leave and key.created_at <= backup.created_at for key in keys),
     )
 
 

@@ -173,8 +173,23 @@ async def test_a_destroyed_backup_is_noted_once_with_who_saw_it(bench):
     assert bench.told("backup.Destroyed")[-1][2]["seen_by"] == "Gus Grau"
     with pytest.raises(CustodianCareError, match="destroyed before"):
         await bench.ask("destroyed", backup_id="b-1", words="Gus Grau")
-    with pytest.raises(CustodianCareError, match="no backup"):
+    with pytest.raises(CustodianCareError, match="no backups"):
         await bench.ask("destroyed", backup_id="b-9", words="Gus Grau")
+
+
+async def test_a_backup_is_named_by_the_beginning_of_its_id_and_not_destroyed_while_its_file_is_there(
+    bench, tmp_path
+):
+    for name in ("aabbccdd-1", "aabbccdd-2", "eeff0011-1"):
+        await put_backup(bench.store, MADE, name, at=1.0, folder=tmp_path)
+    (tmp_path / "eeff0011-1").write_bytes(b"bundle")
+    with pytest.raises(CustodianCareError, match="still where it was written"):
+        await bench.ask("destroyed", backup_id="eeff0011", words="Gus Grau")
+    (tmp_path / "eeff0011-1").unlink()
+    assert (await bench.ask("destroyed", backup_id="eeff0011", words="x")).backup_id == "eeff0011-1"
+    for unclear in ("aabbccdd", "eeff"):
+        with pytest.raises(CustodianCareError, match="begins with"):
+            await bench.ask("destroyed", backup_id=unclear, words="x")
 
 
 @pytest.mark.parametrize(

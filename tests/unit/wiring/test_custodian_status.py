@@ -229,6 +229,18 @@ async def test_a_root_that_was_made_after_a_backup_is_not_said_to_be_in_it(store
     assert read_old_sets(store)[0].backups[0].roots_in_use == ()
 
 
+async def test_keys_that_signed_backups_of_earlier_sets_are_no_direct_keys_to_replace(store):
+    signing = bytes.fromhex(FIRST.document.signing_key.cka_id)
+    direct = HsmKeyRecord(
+        signing, KeySpec.ECC_NIST_P256, KeyUsage.SIGN_VERIFY, "s", True, HsmKeyState.ACTIVE, b"k", AT
+    )
+    await store.write(lambda tx: tx.insert_hsm_key(direct))
+    await put_set(store, FIRST, at=AT)
+    await put_backup(store, FIRST, "old", at=AT + 1)
+    await put_set(store, SECOND, at=AT + 2)
+    assert read_old_sets(store)[0].backups[0].direct_keys_in_use == 0
+
+
 def test_words_about_no_backup_still_tell_to_destroy_the_shares():
     assert "have the shares destroyed" in still_opened(3, 5, ())[0]
 
