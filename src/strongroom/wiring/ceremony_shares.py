@@ -126,7 +126,7 @@ class GivingShares:
         challenge = random_bytes(_CHALLENGE_BYTES)
         text = (
             f"{person.name}: take the file to your own machine, and enter what this prints:"
-            f" strongroom share prove FILE --set {one.set_id.hex()} --challenge {challenge.hex()}"
+            f" strongroom share prove FILE --key YOUR-KEY --set {one.set_id.hex()} --challenge {challenge.hex()}"
         )
         for _ in range(_MOST_TRIES):
             answer = await self._console.ask(Question(_PROOF_QUESTION, person.id, text))

@@ -40,7 +40,7 @@ def shares(draw):
 SHARE = Share(0x1234, 3, 3, Secret(bytes(range(32))))
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=25)
 @given(shares())
 def test_what_is_written_is_read(share):
     read = read_share(" ".join(share.words))
@@ -55,7 +55,7 @@ def test_case_and_white_space_do_not_matter():
     assert read_share("\n ".join(words) + "\r\n").value.matches(SHARE.value)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=25)
 @given(st.text(max_size=300) | st.lists(st.sampled_from(WORDS), max_size=80).map(" ".join))
 def test_any_text_is_read_or_refused_by_an_error_of_shares(text):
     try:
@@ -64,7 +64,7 @@ def test_any_text_is_read_or_refused_by_an_error_of_shares(text):
         return
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=25)
 @given(shares(), st.sets(st.integers(0, 19), min_size=1, max_size=3), st.integers(1, 1023))
 def test_up_to_three_wrong_words_are_always_found(share, places, by):
     words = list(share.words)
@@ -74,7 +74,7 @@ def test_up_to_three_wrong_words_are_always_found(share, places, by):
         read_share(" ".join(words))
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=25)
 @given(shares(), st.data())
 def test_one_wrong_word_is_found_by_its_place(share, data):
     words = list(share.words)

@@ -4,7 +4,7 @@ import ast
 import inspect
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from shamir_mnemonic.shamir import EXP_TABLE, LOG_TABLE, RawShare, _interpolate
 
@@ -29,6 +29,7 @@ def test_every_byte_but_zero_has_its_inverse():
     assert all(times(byte, inverse(byte)) == 1 for byte in range(1, 256))
 
 
+@settings(max_examples=30, deadline=None)
 @given(
     st.dictionaries(st.integers(0, 255), st.binary(min_size=32, max_size=32), min_size=1, max_size=6),
     st.integers(0, 255),

@@ -56,7 +56,7 @@ def test_each_subset_of_enough_shares_makes_the_secret_and_none_of_fewer(plan):
                 assert (refused.value.have, refused.value.need) == (size, plan.threshold)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(secret=SECRETS, plan=PLANS, passphrase=PASSPHRASES, data=st.data())
 def test_the_reference_makes_the_secret_of_our_shares(secret, plan, passphrase, data):
     shares = split(secret, plan, passphrase=passphrase)
@@ -65,7 +65,7 @@ def test_the_reference_makes_the_secret_of_our_shares(secret, plan, passphrase, 
     assert combine(some, passphrase=passphrase).matches(secret)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(secret=SECRETS, plan=PLANS, passphrase=PASSPHRASES, extendable=st.booleans(), data=st.data())
 def test_we_make_the_secret_of_the_references_shares(secret, plan, passphrase, extendable, data):
     (texts,) = generate_mnemonics(
