@@ -50,7 +50,7 @@ def open_setting(
     return Setting(
         script=rehearsal_script(script, ceremony) if is_rehearsal else script,
         script_folder=script_file.resolve().parent,
-        folder=folder,
+        folder=folder.absolute(),  # other processes, which stand elsewhere, are told of it
         home=home,
         is_rehearsal=is_rehearsal,
         clock=clock,

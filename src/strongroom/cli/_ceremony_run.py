@@ -1,7 +1,6 @@
 """``strongroom ceremony run`` and ``rehearse``: the one in a home with people, the other on throw-away tokens."""
 
 import asyncio
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -87,11 +86,11 @@ def _hold(setting: "Setting", console: "Console", previous: str) -> "Transcript"
     """Have the runner do it, in a process that leaves no core dump. Whatever happens, no share stays on the screen."""
     from strongroom import __version__
     from strongroom.ceremony import CeremonyRunner, installed_software
+    from strongroom.wiring.ceremony_effects import ceremony_effects
     from strongroom.wiring.process_protection import forbid_dumps
 
     forbid_dumps()
     software = installed_software(__version__)
-    ceremony_effects = import_module("strongroom.wiring.ceremony_effects").ceremony_effects
 
     async def hold() -> "Transcript":
         try:
