@@ -14,17 +14,21 @@ import msgspec
 import pytest
 from botocore.exceptions import ClientError
 
+from backup_sets import Custodians, make_set
 from custody_worker import Asking, CustodyHome, chain, genesis
 from fakes_custody import approve
 from fixtures_sealed_pins import pins_of
 from running_service import RunningService
+from strongroom.backup import read_set, verify_bundle
 from strongroom.config import CustodyConfig, load_config, render_config
-from strongroom.core import SystemClock
+from strongroom.core import ApprovalRequiredError, SystemClock
 from strongroom.custody import ApprovalRequest, document_hash, read_document, write_document
 from strongroom.hsm.wire import PinCustody
+from strongroom.service._approval_reading import act_digest
 from strongroom.storage import (
     ApprovalRecord,
     ApprovalSignatureRecord,
+    ApprovalState,
     CustodyDocumentRecord,
     ReadOnlyStore,
     Store,
@@ -75,7 +79,8 @@ def asked(service, verb, parameters):
     request = Asking(chain().state)(verb, parameters, requester=f"user/{uuid.uuid4()}")
     data = write_document(request)
     name = document_hash(data)
-    record = ApprovalRecord(name, verb, request.requester, data, "ac" * 32, request.created, request.expires)
+    act = act_digest(verb, parameters, request.requester)
+    record = ApprovalRecord(name, verb, request.requester, data, act, request.created, request.expires)
     write(service.home, lambda tx: tx.insert_approval(record))
     return name
 
@@ -185,3 +190,46 @@ def test_a_pin_changes_once_officers_approved_it_and_a_member_that_was_killed_me
     refused = command(service, "pin", "rotate", "--member", "alpha", "--approval", name)
     assert "already" in refused.stderr
     assert pins_of(service.home) == after
+
+
+def test_backups_wait_for_officers_or_are_made_under_a_standing_approval(service, tmp_path):
+    home, custodians = service.home, Custodians()
+    with pytest.raises(ApprovalRequiredError) as waits:
+        asyncio.run(make_set(home, custodians))
+    (approval,) = set(re.findall("[0-9a-f]{12,64}", str(waits.value)))
+    sign(home, approval, "anna", "ben")
+    set_id = asyncio.run(make_set(home, custodians)).set_id
+
+    def create(name, *more):
+        return command(service, "backup", "create", "--output", str(tmp_path / name), *more)
+
+    assert "needs an approval" in create("none").stderr
+    other = asked(service, "CreateBackup", {"set_id": "ab" * 16})
+    sign(home, other, "dora", "emil")
+    assert "other parameters" in create("none", "--approval", other).stderr
+    name = asked(service, "CreateBackup", {"set_id": set_id})
+    sign(home, name, "dora")
+    assert "not enough officers" in create("none", "--approval", name[:12]).stderr
+    sign(home, name, "emil")
+    made = create("first", "--approval", name[:12])
+    assert made.returncode == 0, made.stderr
+    assert "already" in create("none", "--approval", name).stderr
+    assert not (tmp_path / "none").exists()
+
+    now = int(time.time())
+    terms = {
+        "verb": "CreateBackup", "fixed": {"set_id": set_id}, "free": [], "uses": 2, "rate_uses": 2, "rate_s": 1,
+        "begins": now - 60, "ends": now + 3_600,
+    }  # fmt: skip
+    standing = asked(service, "AllowStanding", terms)
+    sign(home, standing, "dora", "emil")
+    write(home, lambda tx: tx.end_approval(standing, ApprovalState.STANDING, by=""))
+    for name in ("second", "third"):
+        made = create(name)
+        assert made.returncode == 0, made.stderr
+    assert "needs an approval" in create("none").stderr
+    with (tmp_path / "third").open("rb") as file, ReadOnlyStore.open(home.database) as store:
+        record = store.get_backup_set(bytes.fromhex(set_id))
+        manifest = verify_bundle(file, read_set(record.document)).manifest
+    assert (manifest.approval, manifest.custody) == (standing, (genesis(),))
+    assert manifest.genesis_sha256 == document_hash(genesis())
