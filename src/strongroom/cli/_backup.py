@@ -17,6 +17,7 @@ from strongroom.cli._errors import NotDoneError
 from strongroom.cli._main_door import answer_of, approval_option
 from strongroom.cli._output import Output, plain, shown_time, visible
 from strongroom.cli._reporting import reporting
+from strongroom.cli._restore import restore
 from strongroom.config import Home, load_config
 from strongroom.core import HomeError, SystemClock
 from strongroom.storage import BackupSetRecord, ReadOnlyStore
@@ -37,10 +38,11 @@ def _checked_set(_context: click.Context, _parameter: click.Parameter, value: st
 
 @click.group
 def backup() -> None:
-    """Make backups that open with m of n custodians, list them, verify them."""
+    """Make backups that open with m of n custodians, list, verify and restore them."""
 
 
 backup.add_command(verify)
+backup.add_command(restore)
 
 
 @backup.command

@@ -43,7 +43,7 @@ COMMANDS: Mapping[str, _Entry] = MappingProxyType(
             "_ceremony", "ceremony", "Key ceremonies: write, rehearse, run, sign and verify them."
         ),
         "backup": _Entry(
-            "_backup", "backup", "Backups that open with m of n custodians: make, list, verify them."
+            "_backup", "backup", "Backups that open with m of n custodians: make, verify, restore."
         ),
         "custodians": _Entry(
             "_custodians", "custodians", "Who holds the shares of the backup, and how many we can lose."

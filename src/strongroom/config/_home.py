@@ -93,3 +93,13 @@ class Home(NamedTuple):
     def init_journal(self) -> Path:
         """Stands here while ``init --script`` is at work: how far it came."""
         return self.root / "init-journal.json"
+
+    @property
+    def restore_journal(self) -> Path:
+        """Stands here while ``backup restore`` is at work: how far it came."""
+        return self.root / "restore-journal.json"
+
+    @property
+    def restored_from(self) -> Path:
+        """Which bundle a restored home was made of."""
+        return self.root / "restored-from.json"

@@ -32,6 +32,7 @@ from strongroom.service._approval_errors import (
     NoRuleError,
     NotExecutedError,
 )
+from strongroom.service._approval_reading import act_digest
 from strongroom.service._approval_signing import SignatureDesk, Taken
 from strongroom.service._approval_values import (
     JOBS,
@@ -146,6 +147,7 @@ __all__ = [
     "SignatureInfo",
     "Taken",
     "UnfitGrantError",
+    "act_digest",
     "grant_of_token",
     "make_grant_token",
     "roles_that_count",

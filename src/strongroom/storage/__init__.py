@@ -47,7 +47,7 @@ from strongroom.storage._custody_records import (
 from strongroom.storage._errors import DuplicateError, RootNotInUseError
 from strongroom.storage._inventories import InventoryRecord
 from strongroom.storage._key_stores import KeyStoreRecord
-from strongroom.storage._migrate import create_database, upgrade_database
+from strongroom.storage._migrate import create_database, knows_revision, upgrade_database
 from strongroom.storage._reader import Reader
 from strongroom.storage._records import (
     AccessKeyRecord,
@@ -121,6 +121,7 @@ __all__ = [
     "create_database",
     "has_password",
     "inspect_snapshot",
+    "knows_revision",
     "snapshot_database",
     "upgrade_database",
 ]

@@ -67,6 +67,11 @@ def upgrade_database(path: Path) -> None:
         _migrate_to_head(path)
 
 
+def knows_revision(revision: str) -> bool:
+    """Whether this software can bring a database of a revision to the newest one."""
+    return revision in REVISIONS
+
+
 def require_file(path: Path) -> None:
     """Raise StorageError when there is no file at ``path``."""
     if not path.is_file():

@@ -30,6 +30,7 @@ from strongroom.storage._records import (
     TagRecord,
     TransportKeyRecord,
 )
+from strongroom.storage._restored import RestoreWrites
 from strongroom.storage._roots import RootWrites
 from strongroom.storage._schema import (
     access_keys,
@@ -105,6 +106,7 @@ class Transaction(
     CustodyWrites,
     BackupWrites,
     CustodianWrites,
+    RestoreWrites,
 ):
     """Reads and writes of one piece of work; what it reads includes what it wrote.
 

@@ -31,7 +31,7 @@ BACKUP_LABEL: Final = "backup-"
 """How the labels of backup transport keys begin; then the member's name."""
 SIGNING_LABEL: Final = "backup-signing"
 """How the label of the key begins that signs the backups of a set; then the set's id."""
-_SOFTWARE: Final = frozenset({"softhsm2", "p11-kit-softhsm", "nss", "opencryptoki"})
+SOFTWARE_PROFILES: Final = frozenset({"softhsm2", "p11-kit-softhsm", "nss", "opencryptoki"})
 _SHARE_KEY_INFO: Final = b"strongroom backup share key v1"
 _RANDOM_LIMIT_S: Final = 30.0
 _KEY_LIMIT_S: Final = 60.0
@@ -134,4 +134,4 @@ class SetMaking:
 
 def origin_of(cluster: ClusterConfig) -> Origin:
     """Return of what kind the members are: HSMs, unless every one is a software token."""
-    return "softhsm" if all(member.profile in _SOFTWARE for member in cluster.members) else "hsm"
+    return "softhsm" if all(member.profile in SOFTWARE_PROFILES for member in cluster.members) else "hsm"

@@ -206,7 +206,7 @@ async def make_root(doors: Doors, clock: Clock, progress: Progress) -> MadeRoot:
     needed. Where the members cannot have such keys, the root travels under import keys, which are destroyed again.
     """
     source, source_use = doors.users[0], doors.uses[0]
-    transports = await _make_transports(doors, clock, progress)
+    transports = await make_transports(doors, clock, progress)
     progress(f"generating the root KEK on member {source.name}")
     root_id, check = await generate_root(source, ROOT_LABEL)
     deadline = Deadline.after(clock, _PROOF_LIMIT_S)
@@ -224,7 +224,8 @@ def officer_pin(member: MemberConfig) -> PinSource:
     return PinSource(file=f"pins/{member.name}-so")
 
 
-async def _make_transports(doors: Doors, clock: Clock, progress: Progress) -> list[TransportKeyRecord]:
+async def make_transports(doors: Doors, clock: Clock, progress: Progress) -> list[TransportKeyRecord]:
+    """Make transport keys for every member; none where the members cannot have such keys. Raises HsmError."""
     if doors.algorithm is not WrapAlgorithm.HSM_AES_GCM:
         return []  # other roots are more than one object, or a pair
     progress("making the keys that other keys travel under between the members")

@@ -41,7 +41,8 @@ def make_home_folder(home: Home) -> None:
         home.root.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise HomeError(f"cannot make {home.root}: {error.strerror}") from error
-    ours = {"lock", home.unfinished_mark.name, home.init_journal.name, f".{home.init_journal.name}.new"}
+    journals = (home.init_journal.name, home.restore_journal.name)
+    ours = {"lock", home.unfinished_mark.name, *journals, *(f".{name}.new" for name in journals)}
     foreign = sorted(path.name for path in home.root.iterdir() if path.name not in ours)
     if foreign and not home.config_file.exists() and not _is_begun(home):
         raise HomeError(
@@ -52,7 +53,12 @@ def make_home_folder(home: Home) -> None:
 
 
 def refuse_scripted(home: Home) -> None:
-    """Leave a home alone that ``init --script`` has begun: it has the PINs of tokens. Raises HomeError."""
+    """Leave a home alone that ``init --script`` or ``backup restore`` has begun: it has the PINs of tokens. Raises HomeError."""
+    if home.restore_journal.exists():
+        raise HomeError(
+            f"{home.root} is half restored from a backup, and holds the PINs of its tokens",
+            next_step="run the same 'strongroom backup restore …' again; it goes on where it was",
+        )
     if home.init_journal.exists():
         raise HomeError(
             f"{home.root} is half initialised from a script, and holds the PINs of its tokens",
@@ -61,13 +67,13 @@ def refuse_scripted(home: Home) -> None:
     if home.unfinished_mark.exists() and any(home.pins.glob("*.first.sealed")):
         raise HomeError(
             f"{home.root} is half initialised from a script and holds the PINs of its tokens, and its journal is missing",
-            next_step=f"restore {home.init_journal.name}; or reset those tokens with the vendor's tool, and begin anew in an"
+            next_step=f"put back {home.init_journal.name} (or {home.restore_journal.name}); or reset those tokens with the vendor's tool, and begin anew in an"
             " empty home",
         )
 
 
 def _is_begun(home: Home) -> bool:
-    return home.unfinished_mark.exists() or home.init_journal.exists()
+    return home.unfinished_mark.exists() or home.init_journal.exists() or home.restore_journal.exists()
 
 
 def require_complete(home: Home) -> None:

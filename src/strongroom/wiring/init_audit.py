@@ -26,6 +26,11 @@ async def record_initialised(
     await _record(home, "cluster.initialised", detail, clock)
 
 
+async def record_restored(home: Home, detail: dict[str, str], *, clock: Clock) -> None:
+    """Write ``backup.restored``: of which bundle and set, how old, under which approval. Raises AuditUnavailableError."""
+    await _record(home, "backup.restored", detail, clock)
+
+
 async def record_joined(home: Home, name: str, token: TokenFound, *, approval: str, clock: Clock) -> None:
     """Write ``member.joined``: which token, and under which approval. Raises AuditUnavailableError."""
     await _record(home, "member.joined", {"member": name, "token": token.serial, "approval": approval}, clock)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from strongroom.backup import BackupSet, check_share_key
+from strongroom.backup import BackupSet, check_share_key, custodian_of_share
 from strongroom.core import Secret
 from strongroom.shares import ForeignShareError, Share, combine
 
@@ -10,8 +10,8 @@ from strongroom.shares import ForeignShareError, Share, combine
 def combined_share_key(backup_set: BackupSet, shares: Sequence[Share]) -> Secret:
     """Return the share key of a set.
 
-    Raises TooFewSharesError, DuplicateShareError, ForeignShareError (also for shares that are all of one other set), WrongSharesError
-    and WrongSetError.
+    Raises TooFewSharesError, DuplicateShareError, ForeignShareError (also for shares that are all of one other set),
+    AlteredShareError, WrongSharesError and WrongSetError.
     """
     foreign = tuple(
         number
@@ -20,6 +20,8 @@ def combined_share_key(backup_set: BackupSet, shares: Sequence[Share]) -> Secret
     )
     if foreign:
         raise ForeignShareError(foreign, f"this bundle opens with shares of the set {backup_set.set_id}")
+    for share in shares:
+        custodian_of_share(backup_set, share)
     key = combine(shares)
     try:
         check_share_key(backup_set, key)
