@@ -88,8 +88,9 @@ class LeftOutKey(Document, frozen=True, kw_only=True):
     """As ``core.KeySpec`` names it, and usage as ``core.KeyUsage`` does; both empty where the record cannot be read."""
     usage: Words
     made_for: Words
-    why: Literal["may-not-leave", "in-quarantine", "unreadable-record"]
-    """It was made to stay in its member; no member shows that it is the key of its record; its record says what cannot be."""
+    why: Literal["may-not-leave", "in-quarantine", "unreadable-record", "destroyed-meanwhile"]
+    """It was made to stay in its member; no member shows that it is the key of its record; its record says what cannot be; it was
+    destroyed after the database was copied."""
 
 
 class SnapshotPart(Document, frozen=True, kw_only=True):

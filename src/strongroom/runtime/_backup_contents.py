@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from strongroom.backup import (
     CONFIGURATION_PART,
@@ -132,8 +132,16 @@ def backed_key(record: HsmKeyRecord, wrapped: bytes) -> BackedKey:
     )
 
 
-def left_out(copied: Copied, quarantined: Collection[bytes]) -> tuple[LeftOutKey, ...]:
-    """Return what a manifest says of the Direct keys that are not in the bundle."""
+def left_out(
+    copied: Copied, *, quarantined: Collection[bytes], gone: Collection[bytes]
+) -> tuple[LeftOutKey, ...]:
+    """Return what a manifest says of the Direct keys that are not in the bundle. ``gone``: destroyed meanwhile."""
+
+    def why(record: HsmKeyRecord) -> Literal["may-not-leave", "in-quarantine", "destroyed-meanwhile"]:
+        if not record.may_leave:
+            return "may-not-leave"
+        return "in-quarantine" if record.key_id in quarantined else "destroyed-meanwhile"
+
     known = tuple(
         LeftOutKey(
             key_id=record.key_id.hex(),
@@ -141,10 +149,10 @@ def left_out(copied: Copied, quarantined: Collection[bytes]) -> tuple[LeftOutKey
             spec=record.spec.value,
             usage=record.usage.value,
             made_for=record.made_for,
-            why="in-quarantine" if record.may_leave else "may-not-leave",
+            why=why(record),
         )
         for record in copied.keys
-        if not record.may_leave or record.key_id in quarantined
+        if not record.may_leave or record.key_id in quarantined or record.key_id in gone
     )
     return known + tuple(
         LeftOutKey(

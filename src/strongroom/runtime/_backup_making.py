@@ -94,6 +94,8 @@ class _Wrapped(NamedTuple):
     source: Replica
     roots: tuple[BackedRoot, ...]
     keys: tuple[BackedKey, ...]
+    gone: frozenset[bytes]
+    """Direct keys that were destroyed since the copy was made."""
 
 
 class BackupMaking:
@@ -134,7 +136,7 @@ class BackupMaking:
                 custodial,
                 copied=copied,
                 wrapped=wrapped,
-                left=left_out(copied, quarantined),
+                left=left_out(copied, quarantined=quarantined, gone=wrapped.gone),
                 snapshot=snapshot,
             )
             manifest_bytes = await asyncio.to_thread(write_manifest, manifest)
@@ -213,7 +215,7 @@ class BackupMaking:
         keys: Sequence[HsmKeyRecord],
     ) -> _Wrapped:
         transport = bytes.fromhex(backup_set.transport(member.name, TransportKind.AES).cka_id)
-        backed_roots, backed_keys = [], []
+        backed_roots, backed_keys, gone = [], [], set()
         for root in roots:
             root_id = RootId(root.root_id)
             canary = Canary(root.canary, root.canary_digest)
@@ -226,8 +228,8 @@ class BackupMaking:
             except HsmKeyNotFoundError:
                 if self._lives(record.key_id):
                     raise
-                # It was destroyed since the copy was made: the copy's record of it is followed by nothing.
-        return _Wrapped(member, tuple(backed_roots), tuple(backed_keys))
+                gone.add(bytes(record.key_id))
+        return _Wrapped(member, tuple(backed_roots), tuple(backed_keys), frozenset(gone))
 
     async def _key_by(self, member: Replica, backup_set: BackupSet, record: HsmKeyRecord) -> bytes:
         kind = transport_kind(record.spec)

@@ -42,9 +42,17 @@ from strongroom.core import (
     HsmRequestError,
     RootId,
     Secret,
+    StorageError,
     WrapAlgorithm,
 )
-from strongroom.envelope import Blob, Purpose, aad_for, backup_snapshot_binding, domain_kek_binding
+from strongroom.envelope import (
+    Blob,
+    EnvelopeError,
+    Purpose,
+    aad_for,
+    backup_snapshot_binding,
+    domain_kek_binding,
+)
 from strongroom.hsm.cluster import Canary, RemoteMember, prove_canary, prove_key
 from strongroom.hsm.wire import KeyCheck
 from strongroom.storage import (
@@ -203,7 +211,7 @@ async def _take_key(opened: OpenedBackup, key: BackedKey, use: RemoteMember, clo
     try:
         await opened.take_key(record.key, key.label, wrapped=key.wrapped, spki_der=key.public_key)
         await prove_key(record, use, None, deadline=_step(clock))
-    except HsmRequestError as error:  # HsmIntegrityError is one
+    except (HsmRequestError, StorageError) as error:  # HsmIntegrityError is one; of a canary that is none
         raise UnusableBackupError(
             f"Direct key {key.key_id} ({key.label}) in the bundle is not what it says: {error.message}"
         ) from error
@@ -228,9 +236,20 @@ async def _database_verdict(path: Path, manifest: Manifest, use: RemoteMember, c
     await asyncio.to_thread(upgrade_database, path)
     n_domains = 0
     with ReadOnlyStore.open(path) as store:
+        _require_every_key(store, manifest)
         for root_id in store.count_domains_by_root():
             n_domains += await _opens_a_domain(store, root_id, manifest, use, clock)
     return OpenedVerdict(len(manifest.roots), len(manifest.keys), n_domains, found.revision, found.counts)
+
+
+def _require_every_key(store: ReadOnlyStore, manifest: Manifest) -> None:
+    """Raise MissingKeyError unless each Direct key of the database is in the bundle, or said not to be."""
+    named = {key.key_id for key in manifest.keys} | {key.key_id for key in manifest.left_out}
+    for record in store.list_hsm_keys(HsmKeyState.ACTIVE):
+        if record.key_id.hex() not in named:
+            raise MissingKeyError(
+                f"the database in the bundle needs the Direct key {record.key_id.hex()}, of which the bundle says nothing"
+            )
 
 
 async def _opens_a_domain(
@@ -243,12 +262,12 @@ async def _opens_a_domain(
         )
     domains = store.list_domains_under(root_id, after="", limit=1)
     for domain in domains:
-        blob = Blob.parse(domain.wrapped)
-        binding = domain_kek_binding(UUID(domain.domain_id).bytes)
-        aad = aad_for(blob.purpose, blob.algorithm, blob.wrapping_key_id, 1, binding)
         try:
+            blob = Blob.parse(domain.wrapped)
+            binding = domain_kek_binding(UUID(domain.domain_id).bytes)
+            aad = aad_for(Purpose.DOMAIN_KEK, blob.algorithm, root_id, 1, binding)
             kek = await use.unwrap(RootId(root_id), blob.wrapped, aad, deadline=_step(clock))
-        except HsmIntegrityError as error:
+        except (HsmRequestError, EnvelopeError, ValueError) as error:  # HsmIntegrityError is one
             raise UnusableBackupError(
                 f"domain {domain.domain_id} of the database in the bundle does not open under its root"
             ) from error

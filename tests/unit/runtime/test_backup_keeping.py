@@ -2,25 +2,17 @@
 
 import os
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
-from backup_documents import a_set
-from fakes_replication import CLOCK, FakeCluster, FakeKeys, soon
+from backup_bench import API_PID, CREATE, backup_bench, verified
+from fakes_replication import CLOCK, FakeKeys, soon
 from fresh_database import fresh_database
-from strongroom.audit import AuditLog, read_entries
 from strongroom.backup import (
-    SetTransport,
-    SigningKey,
-    WrappedTransport,
     decrypt_snapshot,
-    read_set,
     snapshot_key_blob,
-    verify_bundle,
-    write_set,
 )
-from strongroom.config import BackupsConfig, Home
+from strongroom.config import BackupsConfig
 from strongroom.core import (
     ApprovalRequiredError,
     HsmIntegrityError,
@@ -31,95 +23,18 @@ from strongroom.core import (
     StorageError,
     TransportKind,
     WrapAlgorithm,
-    random_bytes,
 )
 from strongroom.envelope import Purpose, aad_for, backup_snapshot_binding
 from strongroom.runtime._backup_contents import BackupNotPossibleError
-from strongroom.runtime._backup_keeping import BackupKeeping
 from strongroom.storage import (
-    BackupSetRecord,
     BackupSetState,
     BackupState,
-    MemberRecord,
-    Store,
     inspect_snapshot,
 )
 from strongroom.testing import FakeMember
 from strongroom.wiring.backup_door import BackupRequest
 from strongroom.wiring.backup_status import backup_status_of, backup_warnings
 from strongroom.wiring.backup_vendor import read_vendor_backups
-
-API_PID = 4_242
-CREATE = BackupRequest("create")
-
-
-class Bench:
-    """Three members that serve, some Direct keys, a backup set, and main's part over them."""
-
-    def __init__(self, store, audit, home):
-        self.store, self.audit, self.home = store, audit, home
-        self.cluster = FakeCluster(store)
-
-    async def make(self):
-        await self.cluster.make()
-        members = [
-            MemberRecord(name, "softhsm2", name, name, place) for place, name in enumerate(self.cluster.hsms)
-        ]
-        for member in members:
-            await self.store.write(lambda tx, member=member: tx.insert_member(member))
-        await self.cluster.join_all()
-        self.keys = [
-            await self.cluster.create(KeySpec.AES_256),
-            await self.cluster.create(KeySpec.ECC_NIST_P256),
-            await self.cluster.create(KeySpec.HMAC_256),
-        ]
-        self.stays = await self.cluster.create(KeySpec.AES_256, may_leave=False)
-        await self.make_set()
-        self.quarantined = []
-        keys = SimpleNamespace(serving=self.cluster.replicas, quarantined=lambda: self.quarantined)
-        self.keeping = BackupKeeping(
-            SimpleNamespace(custody=None),
-            self.home,
-            self.store,
-            keys,
-            self.audit,
-            api_pids=lambda: {API_PID},
-            events=self.cluster.events,
-            clock=CLOCK,
-        )
-
-    async def make_set(self, members=("alpha", "beta")):
-        self.signing = await self.cluster.create(KeySpec.ECC_NIST_P256)
-        transports = []
-        for member in members:
-            keys = []
-            for kind in TransportKind:
-                cka_id = b"BKUP" + random_bytes(12)
-                self.cluster.transports[cka_id] = (member, kind, random_bytes(32))
-                keys.append(WrappedTransport(cka_id=cka_id.hex(), kind=kind, wrapped=b"wrapped"))
-            transports.append(SetTransport(member=member, mechanism=0x210A, keys=tuple(keys)))
-        signing = SigningKey(cka_id=self.signing.key_id.hex(), spki=self.signing.public_key)
-        set_id = random_bytes(16)
-        self.set = a_set(b"", set_id=set_id.hex(), transports=tuple(transports), signing_key=signing)
-        record = BackupSetRecord(set_id, b"", BackupSetState.MAKING, CLOCK.now())
-        document = write_set(self.set)
-        await self.store.write(lambda tx: tx.insert_backup_set(record))
-        await self.store.write(
-            lambda tx: tx.activate_backup_set(set_id, document, at=CLOCK.now(), holders=())
-        )
-
-    async def ask(self, request, pid=1):
-        return await self.keeping.answer(request, pid)
-
-    def told(self, event):
-        return [(e.kind, e.outcome) for e in read_entries(self.home.audit) if e.event == event]
-
-    def opened(self, transport, wrapped):
-        """What a wrapped key is, as the fakes have it."""
-        return self.cluster.replica("alpha").keys._opened(bytes.fromhex(transport.cka_id), wrapped)
-
-    def files(self):
-        return sorted(path.name for path in self.home.backups.iterdir())
 
 
 @pytest.fixture(scope="module")
@@ -131,23 +46,8 @@ def blank(tmp_path_factory):
 
 @pytest.fixture
 async def bench(blank, tmp_path):
-    home = Home(tmp_path)
-    home.database.write_bytes(blank)
-    home.config_file.write_text("version = 1\n")
-    home.audit.mkdir()
-    with Store.open(home.database) as store:
-        audit = AuditLog.open(home.audit, "main", clock=CLOCK)
-        try:
-            made = Bench(store, audit, home)
-            await made.make()
-            yield made
-        finally:
-            audit.close()
-
-
-def verified(bench, answer):
-    with Path(answer.path).open("rb") as file:
-        return verify_bundle(file, read_set(write_set(bench.set)))
+    async with backup_bench(blank, tmp_path) as made:
+        yield made
 
 
 async def test_a_backup_holds_every_root_and_every_key_that_may_leave(bench):
@@ -269,6 +169,7 @@ async def test_a_key_that_is_destroyed_meanwhile_is_no_trouble(bench, monkeypatc
     monkeypatch.setattr(FakeKeys, "wrap_out", wrap_out)
     answer = await bench.ask(CREATE)
     assert answer.n_keys == 3
+    assert "a key (destroyed-meanwhile)" in answer.left_out
 
 
 async def test_another_root_under_the_name_of_ours_is_not_backed_up(bench):
