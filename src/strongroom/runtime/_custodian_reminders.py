@@ -52,6 +52,9 @@ class CustodianReminders:
             if one.is_due:
                 next_step = f"strongroom custodians challenge {one.custodian}"
                 self._tell("custodian.due", set=self._found.set_id, custodian=one.custodian, next_step=next_step)  # fmt: skip
+            if one.state == "revoked":
+                next_step = f"strongroom custodians left {one.custodian}"
+                self._tell("custodian.revoked", set=self._found.set_id, custodian=one.custodian, next_step=next_step)  # fmt: skip
         if self._found.is_too_few:
             counted = self._found.losses.counted
             self._tell("custodians.too_few", set=self._found.set_id, counted=counted, threshold=self._found.threshold, next_step="strongroom custodians report")  # fmt: skip

@@ -14,6 +14,7 @@ from strongroom.custody import (
     MAX_SIGNATURE_BYTES,
     MalformedDocumentError,
     OfficerKey,
+    SignatureRefusedError,
     canonical_json,
     document_hash,
     parse_canonical,
@@ -178,7 +179,14 @@ def check_proof(data: bytes, challenge: bytes, public_key: bytes, *, now: float)
 
 def duty_signed_with(duty: Duty, signature: bytes) -> OfficerKey:
     """Return the key that signed a duty (an SSHSIG blob). Raises SignatureRefusedError."""
-    return verify_signature(signature, write_custodian_document(duty), NAMESPACE_CUSTODIAN)
+    try:
+        return verify_signature(signature, write_custodian_document(duty), NAMESPACE_CUSTODIAN)
+    except SignatureRefusedError as error:
+        raise SignatureRefusedError(
+            f"this is no signature of the duty of {duty.custodian} in this set: {error.message}",
+            next_step=error.next_step
+            or "have them sign what 'strongroom custodians duty' writes now, byte for byte",
+        ) from error
 
 
 def signed_acknowledgement(duty: Duty, signature: bytes, *, recorded_by: str, now: int) -> Acknowledgement:
