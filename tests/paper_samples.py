@@ -241,13 +241,15 @@ def loss_report(
 
 def backup_page(*, is_rehearsal: bool = False, name: str = "Edsger Muster") -> BackupPage:
     return BackupPage(
-        backup_id="a0b1c2d3e4f5061728394a5b6c7d8e9f", set_id=SET_ID, threshold=3, count=5, cluster="main", member="alpha",
+        backup_id="a0b1c2d3e4f5061728394a5b6c7d8e9f", set_id=SET_ID, threshold=3, count=5, cluster="main", member="alpha", mechanism="CKM 0x210B",
         made_at="2026-11-22 02:00:11", origin="hsm", is_rehearsal=is_rehearsal, bundle_name="main-2026-11-22.bundle", bundle_size=1_482_223,
         bundle_hash=hashed("bundle"), signing_key=hashed("key"), software=(("version", "0.1.0"),),
         snapshot=(("size", "1,204,224 bytes"), ("sha256", hashed("snapshot").hex), ("keys", "312")),
         keys=(
-            BackedUpKey(id="root-1", what="root KEK, AES-256", mechanism="AES-KWP", kcv="1f2e3d4c5b"),
-            BackedUpKey(id="53524d310001aabb", what="Direct key, ECC_NIST_P256", mechanism="AES-KWP", kcv=""),
+            BackedUpKey(id="root-1", what="root KEK, AES-256", kcv="1f2e3d4c5b"),
+            BackedUpKey(id="53524d310001aabb", what="Direct key, ECC_NIST_P256", kcv=""),
         ),
+        left_out=(BackedUpKey(id="signing", what="ECC_NIST_P256: may not leave its member"),),
+        members=(("alpha", "luna, serial 0815, label root-a"),),
         custodians=((name, "Zürich"), ("Grace Sample", "Bern")),
     )  # fmt: skip

@@ -11,6 +11,7 @@ from typing import Final
 import click
 
 from strongroom.backup import read_set
+from strongroom.cli._backup_print import print_manifest
 from strongroom.cli._backup_verify import verify
 from strongroom.cli._endpoint import complete_home
 from strongroom.cli._errors import NotDoneError
@@ -43,6 +44,7 @@ def backup() -> None:
 
 backup.add_command(verify)
 backup.add_command(restore)
+backup.add_command(print_manifest)
 
 
 @backup.command

@@ -56,7 +56,7 @@ def verify(
     status 1, and says which part, when anything is not as it was made.
     """
     with bundle.open("rb") as file:
-        backup_set = _set_of(file, set_file)
+        backup_set = set_of(file, set_file)
         closed = verify_closed(file, backup_set)
         _show_closed(output, closed)
         opened = None
@@ -76,7 +76,7 @@ def verify(
     _show_opened(output, opened, is_noted=is_noted)
 
 
-def _set_of(file: BinaryIO, set_file: Path | None) -> BackupSet:
+def set_of(file: BinaryIO, set_file: Path | None) -> BackupSet:
     """Return the set from its file, or from the home's database."""
     if set_file is not None:
         return read_set(read_bounded(set_file, MAX_SET_BYTES))

@@ -138,8 +138,6 @@ class BackedUpKey(_Form, frozen=True, kw_only=True):
     id: str
     what: str
     """``root KEK``, or the specification of a Direct key."""
-    mechanism: str = ""
-    """By which it is wrapped."""
     kcv: str = ""
 
 
@@ -151,8 +149,11 @@ class BackupPage(_Form, frozen=True, kw_only=True):
     threshold: int
     count: int
     cluster: str
+    """Its id; empty: it has none."""
     member: str
     """Under whose backup transport keys it was wrapped."""
+    mechanism: str
+    """By which: ``CKM 0x210B``."""
     made_at: str
     origin: str
     """``hsm`` or ``softhsm``."""
@@ -166,6 +167,10 @@ class BackupPage(_Form, frozen=True, kw_only=True):
     snapshot: tuple[Fact, ...]
     """Of the database: size, hash, revision, number of keys."""
     keys: tuple[BackedUpKey, ...]
+    left_out: tuple[BackedUpKey, ...] = ()
+    """Keys that are not in it; ``what`` says why."""
+    members: tuple[tuple[str, str], ...] = ()
+    """Of the cluster at the time: name, and a few words (profile, serial, label)."""
     custodians: tuple[tuple[str, str], ...] = ()
     """Name and location, in the order of their shares. Never a share."""
     facts: tuple[Fact, ...] = ()

@@ -11,7 +11,7 @@ from strongroom.paper._blocks import (
     Paragraph,
     Table,
 )
-from strongroom.paper._forms import AuditorPage, BackupPage, LossReport, LossSet
+from strongroom.paper._forms import AuditorPage, BackedUpKey, BackupPage, LossReport, LossSet
 from strongroom.paper._transcript import fact_table, hash_row
 
 
@@ -129,16 +129,18 @@ def _some(count: int, one: str, many: str) -> str:
     return f"no {one}" if count == 0 else f"any {count} {one if count == 1 else many}"
 
 
+def _key_table(keys: tuple[BackedUpKey, ...]) -> Table:
+    rows = tuple((Cell(key.id, "code"), Cell(key.what), Cell(key.kcv or "none", "code")) for key in keys)
+    return Table(("Key", "What it is", "KCV"), (42, 34, 24), rows)
+
+
 def backup_document(page: BackupPage) -> Document:
     """Return the manifest of a backup."""
-    keys = tuple(
-        (Cell(key.id, "code"), Cell(key.what), Cell(key.mechanism or "none"), Cell(key.kcv or "none", "code"))
-        for key in page.keys
-    )
     facts = (
         FactRow("backup", page.backup_id),
-        FactRow("cluster", page.cluster),
+        FactRow("cluster", page.cluster or "without officers, so without an id"),
         FactRow("wrapped by member", page.member),
+        FactRow("wrapped by mechanism", page.mechanism),
         FactRow("made (UTC)", page.made_at),
         FactRow("roots come from", "HSMs" if page.origin == "hsm" else page.origin),
         FactRow("file", page.bundle_name),
@@ -153,10 +155,22 @@ def backup_document(page: BackupPage) -> Document:
             "strong",
         ),
         Heading("Keys"),
-        Table(("Key", "What it is", "Wrapped by", "KCV"), (40, 24, 22, 14), keys),
-        Heading("Snapshot of the key store"),
-        fact_table(page.snapshot),
+        _key_table(page.keys),
     ]
+    if page.left_out:
+        rows = tuple((Cell(key.id, "code"), Cell(key.what)) for key in page.left_out)
+        blocks += [
+            Heading("NOT in it"),
+            Paragraph("What needs these keys cannot be done any more once the members are lost.", "warning"),
+            Table(("Key", "What it is, and why"), (40, 60), rows),
+        ]
+    blocks += [Heading("Snapshot of the key store"), fact_table(page.snapshot)]
+    if page.members:
+        rows = tuple((Cell(name), Cell(words)) for name, words in page.members)
+        blocks += [
+            Heading("Members of the cluster at the time"),
+            Table(("Member", "What it is"), (30, 70), rows),
+        ]
     if page.custodians:
         people = tuple(
             (Cell(str(at)), Cell(name), Cell(place or "not said"))
@@ -169,7 +183,7 @@ def backup_document(page: BackupPage) -> Document:
         blocks += [Heading("What else the manifest says"), fact_table(page.facts)]
     return Document(
         kind="Backup manifest",
-        title=f"Backup of {page.cluster}",
+        title=f"Backup of cluster {page.cluster}" if page.cluster else "Backup of a cluster without officers",
         subtitle="The manifest of a backup bundle",
         running=page.backup_id,
         footer=(f"Bundle SHA-256 {page.bundle_hash.hex}",),

@@ -37,7 +37,7 @@ def test_the_commands_of_the_design_are_there():
         *(f"approvals {name}" for name in ("list", "request", "show", "sign", "reject", "evidence", "verify")), *(f"approvals rules {name}" for name in ("show", "set", "remove")),
         *(f"ceremony {name}" for name in ("new", "rehearse", "run", "sign", "verify", "show", "list", "print")),
         *(f"pin {name}" for name in ("rotate", "status", "seal", "retry", "open")),
-        *(f"backup {name}" for name in ("create", "list", "verify", "restore", "record-vendor")),
+        *(f"backup {name}" for name in ("create", "list", "verify", "print", "restore", "record-vendor")),
         *(f"share {name}" for name in ("check", "open", "prove")),
         *(f"custodians {name}" for name in ("list", "report", "old-sets", "challenge", "record-proof", "duty", "sign", "acknowledge", "left", "destroyed")),
     }  # fmt: skip

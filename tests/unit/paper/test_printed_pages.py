@@ -115,14 +115,16 @@ def test_html_and_pdf_are_the_same_bytes_each_time():
         (backup_pdf, paper_samples.backup_page),
     ],
 )
-def test_reports_are_one_page_hold_all_they_are_given_and_show_a_rehearsal(print_page, sample):
+def test_reports_are_short_hold_all_they_are_given_and_show_a_rehearsal(print_page, sample):
     pages = read_pages(print_page(sample(is_rehearsal=True)))
-    assert len(pages) == 1
-    assert [word.text for word in pages[0].words if word.size > 100] == ["REHEARSAL"]
-    assert "REHEARSAL" not in read_pages(print_page(sample()))[0].text
+    assert len(pages) == (2 if print_page is backup_pdf else 1)
+    for page in pages:
+        assert [word.text for word in page.words if word.size > 100] == ["REHEARSAL"]
+    letters = "".join(page.letters for page in read_pages(print_page(sample())))
+    assert "REHEARSAL" not in letters
     for text in strings(msgspec.to_builtins(sample())):
         for part in text.split(" / "):
-            assert squeezed(part) in pages[0].letters
+            assert squeezed(part) in letters
 
 
 def strings(value):
