@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -39,6 +40,13 @@ def strongroom(service, folder, *arguments, words=None):
     )
 
 
+def eventually(holds):
+    until = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < until, "it did not come to that"
+        time.sleep(0.2)
+
+
 def test_a_year_in_the_life_of_custodians(home, tmp_path):
     with RunningService(home) as service:
         service.start()
@@ -56,9 +64,8 @@ def test_a_year_in_the_life_of_custodians(home, tmp_path):
             strongroom(service, tmp_path, "custodians", "left", name, "--because", "another company")
         assert strongroom(service, tmp_path, "custodians", "list").returncode == 1
         assert len(service.events("custodians.too_few")) == 1
-        metrics = service.get("/metrics")
-        assert "strongroom_custodians_too_few 1" in metrics
-        assert "strongroom_custodians_counted 3" in metrics
+        eventually(lambda: "strongroom_custodians_too_few 1" in service.get("/metrics"))
+        assert "strongroom_custodians_counted 3" in service.get("/metrics")
         assert " ".join(words.split()[:5]) not in service.log()
     told = [entry.event for entry in read_entries(home.audit) if entry.event.startswith("custodian")]
     assert told.count("custodian.Challenge") == 10
