@@ -21,11 +21,11 @@ from strongroom.wiring.backup_verification import (
     ClosedVerdict,
     OpenedVerdict,
     require_scratch_allowed,
-    scratch_folder,
     verify_closed,
     verify_opened,
 )
 from strongroom.wiring.members_door import MembersNotReachableError
+from strongroom.wiring.scratch_folder import scratch_folder
 
 _NOTE_LIMIT_S: Final = 60.0
 

@@ -9,12 +9,7 @@ Nothing of the service is asked or changed. What comes from an HSM is put into S
 """
 
 import asyncio
-import contextlib
 import hashlib
-import os
-import shutil
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple
 from uuid import UUID
@@ -64,12 +59,10 @@ from strongroom.storage import (
 )
 from strongroom.wiring.backup_opening import OpenedBackup, open_backup
 from strongroom.wiring.cluster_setup import ROOT_LABEL, Progress
-from strongroom.wiring.durable_files import overwrite_and_remove
 from strongroom.wiring.throwaway_member import throwaway_member
 
 _STEP_S: Final = 30.0
 _PIECE_BYTES: Final = 1 << 20
-_IN_MEMORY: Final = Path("/dev/shm")  # noqa: S108  # a folder of random name in it, mode 0700
 
 
 class ProductionRootsError(BackupError):
@@ -152,23 +145,6 @@ async def verify_opened(
             verdict = await _database_verdict(written[DATABASE_PART], manifest, member.use, clock)
         progress("destroying the scratch token")
     return verdict
-
-
-@contextlib.contextmanager
-def scratch_folder() -> Iterator[Path]:
-    """Make a private folder, in memory where the system has such a place; what is in it is overwritten at the end."""
-    base = _IN_MEMORY if _IN_MEMORY.is_dir() and os.access(_IN_MEMORY, os.W_OK) else None
-    folder = Path(tempfile.mkdtemp(prefix="strongroom-verify-", dir=base))
-    try:
-        yield folder
-    finally:
-        for parent, _, names in os.walk(folder):
-            for name in names:
-                path = Path(parent) / name
-                with contextlib.suppress(OSError):
-                    if path.is_file() and not path.is_symlink():
-                        overwrite_and_remove(path)
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 async def _take_all(

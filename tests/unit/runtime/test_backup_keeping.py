@@ -31,7 +31,8 @@ from strongroom.storage import (
     BackupState,
     inspect_snapshot,
 )
-from strongroom.testing import FakeMember
+from strongroom.runtime._backup_reminders import BackupReminders
+from strongroom.testing import FakeClock, FakeMember, RecordingEvents
 from strongroom.wiring.backup_door import BackupRequest
 from strongroom.wiring.backup_status import backup_status_of, backup_warnings
 from strongroom.wiring.backup_vendor import read_vendor_backups
@@ -251,3 +252,19 @@ async def test_backups_that_grow_old_are_told_of(bench):
     assert warnings(6) == []
     assert warnings(9) == ["the newest backup is too old", vendor]
     assert len(warnings(40)) == 3
+
+
+async def test_reminders_tell_once_a_day_and_in_metrics(bench):
+    clock, events = FakeClock(CLOCK.now()), RecordingEvents()
+    config = SimpleNamespace(backups=BackupsConfig(max_age_days=7, max_unverified_days=0))
+    reminders = BackupReminders(bench.home, config, bench.store, events=events, clock=clock)
+    await bench.ask(CREATE)
+    reminders.look()
+    assert 'strongroom_backup_due{of="bundle"} 0' in reminders.metrics()
+    assert 'strongroom_backup_age_seconds{of="verification"}' not in reminders.metrics()
+    clock.advance(8 * 86_400)
+    for _ in range(3):
+        reminders.look()
+        clock.advance(3_600)
+    assert 'strongroom_backup_due{of="bundle"} 1' in reminders.metrics()
+    assert len(events.named("backup.due")) == 1

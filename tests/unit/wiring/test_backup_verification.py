@@ -2,7 +2,6 @@
 
 import contextlib
 import io
-import os
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -29,10 +28,10 @@ from strongroom.wiring import backup_verification
 from strongroom.wiring.backup_verification import (
     ProductionRootsError,
     require_scratch_allowed,
-    scratch_folder,
     verify_closed,
     verify_opened,
 )
+from strongroom.wiring.scratch_folder import scratch_folder
 
 
 class ScratchOpening:
@@ -201,19 +200,3 @@ async def test_roots_of_hsms_need_a_word_for_it(bench):
     require_scratch_allowed(of_hsm, manifest, is_accepted=True)
     with pytest.raises(ProductionRootsError, match="--production-roots-into-softhsm"):
         require_scratch_allowed(of_hsm, manifest, is_accepted=False)
-
-
-def test_what_is_in_a_scratch_folder_is_overwritten_and_gone(tmp_path):
-    with scratch_folder() as folder:
-        assert folder.stat().st_mode & 0o777 == 0o700
-        (folder / "deep").mkdir()
-        secret = folder / "deep" / "file"
-        secret.write_bytes(b"secret")
-        descriptor = os.open(secret, os.O_RDONLY)
-        (folder / "link").symlink_to(tmp_path)
-    try:
-        assert os.read(descriptor, 100) == bytes(6)
-    finally:
-        os.close(descriptor)
-    assert not folder.exists()
-    assert tmp_path.is_dir()
