@@ -27,7 +27,6 @@ from strongroom.wiring.backup_verification import (
     ClosedVerdict,
     OpenedVerdict,
     require_scratch_allowed,
-    scratch_folder,
     verify_closed,
     verify_opened,
 )
@@ -35,6 +34,7 @@ from strongroom.wiring.ceremony_set import SET_FILE
 from strongroom.wiring.ceremony_shares import CollectingShares
 from strongroom.wiring.ceremony_workplace import Workplace, parameters_of, require_sha256, told
 from strongroom.wiring.process_protection import protect_process
+from strongroom.wiring.scratch_folder import scratch_folder
 
 _ACCEPT_QUESTION: Final = "accept-softhsm"
 

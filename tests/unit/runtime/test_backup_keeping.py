@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -26,12 +27,12 @@ from strongroom.core import (
 )
 from strongroom.envelope import Purpose, aad_for, backup_snapshot_binding
 from strongroom.runtime._backup_contents import BackupNotPossibleError
+from strongroom.runtime._backup_reminders import BackupReminders
 from strongroom.storage import (
     BackupSetState,
     BackupState,
     inspect_snapshot,
 )
-from strongroom.runtime._backup_reminders import BackupReminders
 from strongroom.testing import FakeClock, FakeMember, RecordingEvents
 from strongroom.wiring.backup_door import BackupRequest
 from strongroom.wiring.backup_status import backup_status_of, backup_warnings
