@@ -125,6 +125,13 @@ class MakeBackupSet(_Parameters, frozen=True):
 
     threshold: Annotated[int, msgspec.Meta(ge=2, le=16)]
     custodians: Annotated[tuple[Id, ...], msgspec.Meta(min_length=2, max_length=16)]
+    print_command: Annotated[tuple[_Words, ...], msgspec.Meta(max_length=16)] = ()
+    """A program, by its absolute path, and its arguments: it gets the sheet of each share on paper at its standard input, as PDF.
+    None: custodians copy the words from the screen."""
+
+    def __post_init__(self) -> None:
+        if self.print_command and not self.print_command[0].startswith("/"):
+            raise ValueError("print-command begins with the absolute path of a program")
 
 
 class CreateBackup(_Parameters, frozen=True):

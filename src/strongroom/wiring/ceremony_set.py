@@ -24,6 +24,7 @@ from strongroom.wiring.ceremony_shares import GivingShares
 from strongroom.wiring.ceremony_workplace import Workplace, parameters_of, presented_pins, told
 from strongroom.wiring.custodian_reshare import read_old_sets, require_retirable
 from strongroom.wiring.process_protection import protect_process
+from strongroom.wiring.share_printing import SheetPrinter
 
 SET_FILE: Final = "backup-set.json"
 DELIVERIES: Final = "deliveries"
@@ -49,6 +50,7 @@ class MakingSet:
             note=place.note,
             is_rehearsal=place.setting.is_rehearsal,
             clock=place.clock,
+            printer=self._printer(wanted.print_command),
         )
         protect_process()
 
@@ -76,6 +78,14 @@ class MakingSet:
                     )
                 )
         return self._outcome(made)
+
+    def _printer(self, command: tuple[str, ...]) -> SheetPrinter | None:
+        setting, clock = self._place.setting, self._place.clock
+        if not command:
+            return None
+        return SheetPrinter(
+            command, ceremony=setting.ceremony, is_rehearsal=setting.is_rehearsal, clock=clock
+        )
 
     async def resume(self, step: Step, console: Console) -> Outcome | None:
         """Find the set that was made; else abandon what is left of one, and begin again."""

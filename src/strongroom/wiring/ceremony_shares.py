@@ -36,6 +36,7 @@ from strongroom.shares import (
 from strongroom.wiring.backup_set import ShareToGive
 from strongroom.wiring.share_cards import ShareCard
 from strongroom.wiring.share_delivery import CopyDiffersError, ShareAddress, check_retyped, deliver_by_age
+from strongroom.wiring.share_printing import PrintingError, SheetPrinter
 
 SHARE_QUESTION: Final = "share-words"
 _COPIED_QUESTION: Final = "go-on"
@@ -58,14 +59,22 @@ class GivingShares:
     """Gives each custodian their share, the way that the script says."""
 
     def __init__(
-        self, console: Console, folder: Path, *, note: Noted, is_rehearsal: bool, clock: Clock
+        self,
+        console: Console,
+        folder: Path,
+        *,
+        note: Noted,
+        is_rehearsal: bool,
+        clock: Clock,
+        printer: SheetPrinter | None = None,
     ) -> None:
-        """``folder``: where deliveries that are encrypted go."""
+        """``folder``: where deliveries that are encrypted go. Without a printer words are copied by hand."""
         self._console = console
         self._folder = folder
         self._note = note
         self._is_rehearsal = is_rehearsal
         self._clock = clock
+        self._printer = printer
 
     async def give(self, one: ShareToGive[Participant]) -> SetCustodian:
         """Give one share, and return once its custodian has proved the copy. Raises NotProvedError and CeremonyPausedError."""
@@ -98,6 +107,7 @@ class GivingShares:
 
     async def _on_paper(self, one: ShareToGive[Participant]) -> None:
         person, share = one.custodian, one.share
+        await self._print(one)
         for _ in range(_MOST_TRIES):
             await self._console.show_share(self._page(one))
             await self._console.ask(
@@ -115,6 +125,21 @@ class GivingShares:
                 typed.zeroize()
             return
         raise _not_proved(person)
+
+    async def _print(self, one: ShareToGive[Participant]) -> None:
+        """Have the sheet printed, if the script says by what. Where that fails, it is told, and the words are copied by hand."""
+        if self._printer is None:
+            return
+        person, number = one.custodian, one.share.index
+        try:
+            await self._printer.print_share(
+                one.share, ShareAddress(one.set_id, one.plan.count, person.id), person
+            )
+        except PrintingError as error:
+            await self._note(f"the sheet of share {number} was not printed: {error.message}", person.id)
+            await self._console.say(_without_words(error))
+            return
+        await self._note(f"the sheet of share {number} was printed", person.id)
 
     async def _by_age(self, one: ShareToGive[Participant]) -> None:
         person, share = one.custodian, one.share
@@ -174,7 +199,9 @@ class GivingShares:
             lines=(
                 f"{one.custodian.name}: any {plan.threshold} of {plan.count} shares open the backups of this set",
                 f"Set {one.set_id.hex()}, {made}",
-                "Copy number and word, and nothing else. You enter them again from the copy.",
+                "Compare every word with your sheet. You enter them again from it."
+                if self._printer is not None
+                else "Copy number and word, and nothing else. You enter them again from the copy.",
             ),
             picture=picture_of(" ".join(share.words)),
         )
