@@ -28,15 +28,29 @@ WITNESSES = ("walter", "eva")
 VERSION = "0.0.test"
 
 
-def setting_of(folder: Path, kind: CeremonyType, *, template: Path | None = None) -> Setting:
-    """A rehearsal of the example script. ``template``: the home of another rehearsal, to be copied: making one takes long."""
+def setting_of(
+    folder: Path, kind: CeremonyType, *, template: Path | None = None, text: bytes | None = None
+) -> Setting:
+    """A rehearsal of a script, else of the example. ``template``: the home of another rehearsal, to be copied: making one takes long."""
     folder.mkdir(parents=True, exist_ok=True)
     script = folder / f"{kind}.yaml"
-    script.write_bytes(example_script(kind))
+    script.write_bytes(example_script(kind) if text is None else text)
     home = rehearsal_home(folder / "ceremony")
     if template is not None and not home.exists():
         shutil.copytree(template, home, symlinks=True)
     return open_setting(script, folder / "ceremony", home=None, is_rehearsal=True, clock=SystemClock())
+
+
+def restoring_script() -> bytes:
+    """The example of a recovery, with a restore in the place of the test."""
+    text = example_script(CeremonyType.RECOVERY).decode()
+    test = text.index("  - id: test\n")
+    after = text.index("\n  - id:", test)
+    restore = (
+        "  - id: restore\n    do: restore\n    by: ada\n    witness: [walter, eva]\n    with:\n"
+        "      bundle: backup.bundle\n      script: init.toml\n"
+    )
+    return (text[:test] + restore + text[after:]).encode()
 
 
 def rehearsal_home(folder: Path) -> Path:

@@ -10,9 +10,19 @@ from pathlib import Path
 
 import pytest
 
-from ceremony_homes import RootKeyRehearsal, rehearsal_home, rehearse, root_key_rehearsal, setting_of
+from ceremony_homes import (
+    RootKeyRehearsal,
+    rehearsal_home,
+    rehearse,
+    rehearse_and_keep,
+    restoring_script,
+    root_key_rehearsal,
+    setting_of,
+)
 from strongroom.ceremony import CeremonyType, Setting, verify_ceremony
+from strongroom.config import Home, load_config
 from strongroom.core import StrongroomError
+from strongroom.storage import ReadOnlyStore
 
 __all__ = ["root_key_rehearsal"]
 
@@ -90,6 +100,24 @@ def test_it_is_rehearsed_and_verified_and_a_byte_altered_in_any_file_of_it_is_na
     asyncio.run(rehearse(setting))
     require_verified(setting, kind)
     assert altered_files(setting.folder, tmp_path / "altered") == []
+
+
+@pytest.mark.slow
+def test_a_restore_is_rehearsed_and_makes_a_home_with_the_same_root(
+    root_key_rehearsal: RootKeyRehearsal, tmp_path: Path
+) -> None:
+    setting = setting_of(
+        tmp_path / "run", CeremonyType.RECOVERY, template=root_key_rehearsal.home, text=restoring_script()
+    )
+    asyncio.run(rehearse_and_keep(setting, tmp_path / "kept"))
+    require_verified(setting, CeremonyType.RECOVERY)
+    homes = [Home(tmp_path / "kept" / name) for name in ("home", "restored")]
+    roots = []
+    for home in homes:
+        assert load_config(home.root).custody is not None
+        with ReadOnlyStore.open(home.database) as store:
+            roots.append([root.root_id for root in store.list_roots()])
+    assert roots[0] == roots[1]
 
 
 def test_the_commands_rehearse_and_verify(root_key_rehearsal: RootKeyRehearsal, tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ from strongroom.wiring.ceremony_notes import Notes
 from strongroom.wiring.ceremony_officers import ChangingOfficers
 from strongroom.wiring.ceremony_opening import Collecting, Opening
 from strongroom.wiring.ceremony_rehearsal import RehearsalStage
+from strongroom.wiring.ceremony_restoring import Restoring
 from strongroom.wiring.ceremony_root_ca import MakingRootCa
 from strongroom.wiring.ceremony_set import MakingSet, RetiringSet
 from strongroom.wiring.ceremony_stage import RealStage, Stage
@@ -64,6 +65,7 @@ class CeremonyEffects:
                 Action.CREATE_BACKUP: CreatingBackup(place),
                 Action.COLLECT_SHARES: Collecting(place),
                 Action.OPEN_BACKUP: Opening(place),
+                Action.RESTORE: Restoring(place),
                 Action.RETIRE_SET: RetiringSet(place),
                 Action.CHANGE_OFFICERS: ChangingOfficers(place),
                 Action.MAKE_ROOT_CA: MakingRootCa(place),

@@ -44,7 +44,7 @@ from strongroom.wiring.cluster_setup import officer_pin
 from strongroom.wiring.development_tls import write_private
 from strongroom.wiring.durable_files import write_durably
 from strongroom.wiring.home import remove_runtime_folder
-from strongroom.wiring.init_script_form import ScriptMember
+from strongroom.wiring.init_script_form import RestoreScript, ScriptMember
 from strongroom.wiring.initialise_scripted import initialise_scripted
 from strongroom.wiring.pin_delivery import open_delivery
 
@@ -158,6 +158,20 @@ class RehearsalStage:
             await console.clear()
             shares[person.id].zeroize()
 
+    @property
+    def restored(self) -> Home:
+        """Another home, beside the one that was backed up."""
+        return Home(self._folder / "restored")
+
+    async def restore_script(self) -> RestoreScript | None:
+        """SoftHSM members, as many as there were."""
+        made = self._blank(Path(os.devnull)).script
+        return RestoreScript(**{name: getattr(made, name) for name in RestoreScript.__struct_fields__})
+
+    async def sign(self, request: bytes) -> list[bytes]:
+        """Have the security officers sign."""
+        return [signature for _, signature in self.people.signatures(request)][:2]
+
     @contextlib.asynccontextmanager
     async def serving(self) -> AsyncIterator[None]:
         """Run the service of the home."""
@@ -166,7 +180,8 @@ class RehearsalStage:
 
     async def remove(self) -> None:
         """Remove the home."""
-        remove_runtime_folder(self._home)
+        for home in (self._home, self.restored):
+            remove_runtime_folder(home)
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _name(self) -> str:

@@ -7,7 +7,7 @@ from typing import NamedTuple, Protocol
 from strongroom.ceremony import ChangeOfficers, CollectShares, Console, Initialise, JoinMember, Participant
 from strongroom.config import Home
 from strongroom.core import ApprovalRequiredError
-from strongroom.wiring.init_script_form import InitScript, ScriptMember
+from strongroom.wiring.init_script_form import InitScript, RestoreScript, ScriptMember
 
 
 class BlankCluster(NamedTuple):
@@ -56,6 +56,19 @@ class Stage(Protocol):
         """Make up a bundle, and give people the shares that open it, where a rehearsal has none."""
         ...
 
+    @property
+    def restored(self) -> Home:
+        """The home that a restore makes."""
+        ...
+
+    async def restore_script(self) -> RestoreScript | None:
+        """What is restored onto in a rehearsal."""
+        ...
+
+    async def sign(self, request: bytes) -> list[bytes]:
+        """Have the officers of a rehearsal sign a document; none where officers are real."""
+        ...
+
     def serving(self) -> contextlib.AbstractAsyncContextManager[None]:
         """Have the service run for the length of the block."""
         ...
@@ -102,6 +115,19 @@ class RealStage:
         self, wanted: CollectShares, people: Sequence[Participant], console: Console
     ) -> None:
         """Everybody has their own."""
+
+    @property
+    def restored(self) -> Home:
+        """The home itself."""
+        return self._home
+
+    async def restore_script(self) -> RestoreScript | None:
+        """As the script says."""
+        return None
+
+    async def sign(self, request: bytes) -> list[bytes]:  # noqa: ARG002  # the Protocol's shape
+        """Officers are real."""
+        return []
 
     @contextlib.asynccontextmanager
     async def serving(self) -> AsyncIterator[None]:
