@@ -3,7 +3,7 @@
 import asyncio
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NoReturn
 
 import click
 
@@ -65,18 +65,20 @@ def restore(
     from strongroom.backup import MAX_SET_BYTES
     from strongroom.config import Home, home_from_environment
     from strongroom.core import SystemClock
-    from strongroom.wiring.restore_home import restore_home
+    from strongroom.wiring.restore_home import needs_approval, restore_home
     from strongroom.wiring.restore_script import read_restore_script
-    from strongroom.wiring.restore_source import read_restore_source
+    from strongroom.wiring.restore_source import check_against_script, read_restore_source
 
     home = Home(home_from_environment())
     script = read_restore_script(script_file)
     set_document = read_bounded(set_file, MAX_SET_BYTES)
     approval = None
-    if not home.restore_journal.exists() and not home.config_file.exists():
-        approval = _approval(output, read_restore_source(bundle, set_document), request_file, signature_files)
-    elif signature_files:
+    source = read_restore_source(bundle, set_document)
+    if signature_files and source.chain is not None:
         approval = _read_approval(request_file, signature_files)
+    elif needs_approval(home, source, clock=SystemClock()):
+        check_against_script(source, script, production_roots_into_softhsm=is_accepted)
+        _ask_officers(output, source, request_file)
     work = restore_home(
         home.root,
         bundle,
@@ -91,29 +93,23 @@ def restore(
     _show(output, home.root, asyncio.run(work))
 
 
-def _approval(
-    output: Output, source: "RestoreSource", request_file: Path, signature_files: tuple[Path, ...]
-) -> "RestoreApproval | None":
-    """Return what officers signed, or write what they are to sign. Raises CliError after that."""
+def _ask_officers(output: Output, source: "RestoreSource", request_file: Path) -> NoReturn:
+    """Write what officers are to sign, and say so. Raises CliError, always."""
     from strongroom.core import SystemClock
     from strongroom.custody import ApprovalRequest, describe_request, read_document
     from strongroom.wiring.restore_source import restore_request
 
-    if source.chain is None:
-        return None
-    if signature_files:
-        return _read_approval(request_file, signature_files)
     next_step = f"each officer: strongroom approvals sign {request_file}; then the same command with --signature FILE for each"
     if request_file.exists():
         raise CliError(
-            f"restoring this bundle takes its officers' approval, and {request_file} is there already, without a --signature",
-            next_step=f"{next_step}; or remove it, if it is of another restore or has expired",
+            f"restoring this bundle takes its officers' approval; {request_file} is there already, and no --signature of it",
+            next_step=f"{next_step}. Or remove it, if it is of another restore or has expired",
         )
     document = restore_request(source, requester=f"local/{os.geteuid()}", clock=SystemClock())
-    if document is None:
-        return None
     write_new(request_file, document, mode=0o644)
-    output.say(*describe_request(read_document(document, ApprovalRequest), source.chain.state))
+    output.say(
+        *describe_request(read_document(document, ApprovalRequest), source.chain and source.chain.state)
+    )
     raise CliError(
         f"restoring this bundle takes its officers' approval; what they sign is written: {request_file}",
         next_step=next_step,

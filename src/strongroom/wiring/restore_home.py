@@ -19,7 +19,7 @@ import msgspec
 
 from strongroom.backup import BackupSet
 from strongroom.config import Home
-from strongroom.core import Clock, HomeError, Secret
+from strongroom.core import ApprovalRequiredError, Clock, HomeError, Secret
 from strongroom.wiring.cluster_setup import Progress
 from strongroom.wiring.home import locked_home, make_home_folder, remove_runtime_folder, require_complete
 from strongroom.wiring.init_finish import check_own_tls, scripted_config
@@ -112,6 +112,21 @@ async def restore_home(
     if done is None:
         raise HomeError(f"{home.restored_from} is gone")
     return _told(script, done, was_made=True)
+
+
+def needs_approval(home: Home, source: RestoreSource, *, clock: Clock) -> bool:
+    """Whether officers still have to sign: not where there are none, and not for an interrupted restore that has what it needs.
+
+    Raises HomeError for a journal that is damaged.
+    """
+    begun = RestoreJournalFile(home.restore_journal).load()
+    if begun is None and home.config_file.exists():
+        return False  # nothing is done there
+    try:
+        _approved(source, None, begun, clock)
+    except ApprovalRequiredError:
+        return True
+    return False
 
 
 def _approved(

@@ -19,7 +19,15 @@ from strongroom.backup import (
     read_set,
     verify_bundle,
 )
-from strongroom.core import ApprovalRequiredError, Clock, ConfigError, WrapAlgorithm, random_bytes
+from strongroom.core import (
+    ApprovalRequiredError,
+    Clock,
+    ConfigError,
+    TransportKind,
+    WrapAlgorithm,
+    random_bytes,
+    transport_kind,
+)
 from strongroom.custody import (
     MAX_REQUEST_BYTES,
     ApprovalRequest,
@@ -85,6 +93,7 @@ def read_restore_source(bundle: Path, set_document: bytes) -> RestoreSource:
         while piece := file.read(_READ_BYTES):
             digest.update(piece)
     manifest = verified.manifest
+    _require_transports(manifest, backup_set)
     if not knows_revision(manifest.snapshot.revision):
         raise NewerBundleError("database in the backup bundle", manifest.snapshot.revision)
     if any(root.wrap_algorithm != WrapAlgorithm.HSM_AES_GCM for root in manifest.roots):
@@ -108,13 +117,13 @@ def check_against_script(
         )
 
 
-def restore_request(source: RestoreSource, *, requester: str, clock: Clock) -> bytes | None:
-    """Return the request that officers are to sign before a restore; None for a cluster without officers.
+def restore_request(source: RestoreSource, *, requester: str, clock: Clock) -> bytes:
+    """Return the request that officers are to sign before a restore.
 
-    Raises ConfigError where no rule lets it be restored.
+    Raises ConfigError where no rule lets it be restored, and for a cluster without officers.
     """
     if source.chain is None:
-        return None
+        raise ConfigError("the bundle is of a cluster without officers, so nobody has to approve its restore")
     try:
         request = new_request(
             source.chain.state,
@@ -157,6 +166,12 @@ def require_approved(
             next_step=error.next_step,
         ) from error
     return ApprovedRestore(approval, approvers)
+
+
+def _require_transports(manifest: Manifest, backup_set: BackupSet) -> None:
+    """See that the set has what everything in the bundle travels under. Raises MissingKeyError."""
+    for kind in {TransportKind.AES, *(transport_kind(key.spec) for key in manifest.keys)}:
+        backup_set.transport(manifest.source, kind)
 
 
 def _chain_in(manifest: Manifest) -> Chain | None:
