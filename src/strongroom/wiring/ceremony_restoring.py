@@ -89,8 +89,6 @@ class Restoring:
         path = place.setting.artefacts / REQUEST_FILE
         if not path.exists():
             document = restore_request(source, requester=f"local/{os.geteuid()}", clock=place.clock)
-            if document is None:
-                return None
             place.keep(REQUEST_FILE, document)
         request = path.read_bytes()
         signatures = await place.stage.sign(request) or _signatures_beside(path)
