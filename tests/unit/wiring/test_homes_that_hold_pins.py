@@ -33,3 +33,13 @@ def test_such_a_home_is_not_served_and_what_is_said_of_it_is_true(home):
     home.init_journal.write_text("{}")
     with pytest.raises(HomeError, match="half initialised from a script"):
         require_complete(home)
+
+
+def test_a_half_restored_home_is_neither_served_nor_cleared_away(home):
+    home.restore_journal.write_text("{}")
+    with pytest.raises(HomeError, match="half restored from a backup"):
+        require_complete(home)
+    work = initialise_development(home.root, port=0, clock=SystemClock(), progress=lambda step: None)
+    with pytest.raises(HomeError, match="half restored from a backup"):
+        asyncio.run(work)
+    assert (home.pins / "alpha-so.first.sealed").exists()
