@@ -12,7 +12,7 @@ import click
 
 from strongroom.backup import read_set
 from strongroom.cli._backup_print import print_manifest
-from strongroom.cli._backup_verify import verify
+from strongroom.cli._backup_verify import counted, verify
 from strongroom.cli._endpoint import complete_home
 from strongroom.cli._errors import NotDoneError
 from strongroom.cli._main_door import answer_of, approval_option
@@ -75,18 +75,17 @@ def create(output: Output, *, set_id: str, approval: str, path: Path | None) -> 
     named = "" if path is None else str(path.absolute())
     answer = _ask(BackupRequest("create", set_id, approval, named), _CREATE_LIMIT_S)
     output.document({name: value for name, value in plain(answer).items() if name != "failure"})
-    keys = "1 Direct key" if answer.n_keys == 1 else f"{answer.n_keys} Direct keys"
-    roots = "1 root" if answer.n_roots == 1 else f"{answer.n_roots} roots"
     output.say(
         f"{visible(answer.path)}",
         f"  backup  {answer.backup_id}, for the custodians of set {answer.set_id}",
-        f"  holds   {roots} and {keys} of member {visible(answer.source)}, and the database; {answer.size:,} bytes",
+        f"  holds   {counted(answer.n_roots, 'root')} and {counted(answer.n_keys, 'Direct key')} of member"
+        f" {visible(answer.source)}, and the database; {answer.size:,} bytes",
         f"  sha256  {answer.sha256}",
     )
     if answer.left_out:
         shown = ", ".join(map(visible, answer.left_out[:10])) + (" …" if len(answer.left_out) > 10 else "")
         output.say(
-            f"NOT in it: {len(answer.left_out)} Direct keys: {shown}",
+            f"NOT in it: {counted(len(answer.left_out), 'Direct key')}: {shown}",
             "  what to do: back up what may not leave by the vendor's own means, if it has any (strongroom backup record-vendor);"
             " of what is in quarantine see docs/direct-keys.md",
         )

@@ -30,6 +30,11 @@ from strongroom.wiring.scratch_folder import scratch_folder
 _NOTE_LIMIT_S: Final = 60.0
 
 
+def counted(number: int, what: str) -> str:
+    """Return a number of things in words."""
+    return f"1 {what}" if number == 1 else f"{number:,} {what}s"
+
+
 @click.command
 @click.argument("bundle", type=click.Path(path_type=Path))
 @click.option(
@@ -138,10 +143,11 @@ def _document(closed: ClosedVerdict, opened: OpenedVerdict | None, *, is_noted: 
 def _show_closed(output: Output, closed: ClosedVerdict) -> None:
     manifest = closed.bundle.manifest
     output.say(
-        f"Backup {manifest.backup_id} of {shown_time(manifest.made_at)}, for the custodians of set {manifest.set_id}",
+        f"Backup {manifest.backup_id} of {shown_time(manifest.made_at)}",
+        f"  set       {manifest.set_id}, whose custodians open it",
         f"  sha256    {closed.sha256}",
-        f"  holds     {len(manifest.roots)} roots, {len(manifest.keys)} Direct keys of member {visible(manifest.source)},"
-        f" and the database of revision {visible(manifest.snapshot.revision)}",
+        f"  holds     {counted(len(manifest.roots), 'root')} and {counted(len(manifest.keys), 'Direct key')} of member"
+        f" {visible(manifest.source)}, and the database of revision {visible(manifest.snapshot.revision)}",
         *(
             f"  root      {root.root_id}  {visible(root.check_kind)} {visible(root.check_value)}"
             + ("  (current)" if root.is_current else "")
@@ -152,13 +158,13 @@ def _show_closed(output: Output, closed: ClosedVerdict) -> None:
     if manifest.left_out:
         names = ", ".join(f"{visible(key.label)} ({key.why})" for key in manifest.left_out[:10])
         more = " …" if len(manifest.left_out) > 10 else ""
-        output.say(f"  NOT in it {len(manifest.left_out)} Direct keys: {names}{more}")
+        output.say(f"  NOT in it {counted(len(manifest.left_out), 'Direct key')}: {names}{more}")
 
 
 def _show_opened(output: Output, opened: OpenedVerdict, *, is_noted: bool) -> None:
     output.say(
-        f"  opened    {opened.n_roots} roots and {opened.n_keys} Direct keys, each proved; the database, whole, with"
-        f" {sum(opened.counts.values()):,} records; {opened.n_domains} domain KEKs under its roots",
+        f"  opened    {counted(opened.n_roots, 'root')} and {counted(opened.n_keys, 'Direct key')}, each proved; the database,"
+        f" whole, with {sum(opened.counts.values()):,} records; {counted(opened.n_domains, 'domain KEK')} under its roots",
         "This backup can be restored from."
         if is_noted
         else "This backup can be restored from. No service of this home noted that it was opened.",

@@ -9,6 +9,7 @@ Nothing of the service is asked or changed. What comes from an HSM is put into S
 """
 
 import asyncio
+import contextlib
 import hashlib
 from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple
@@ -31,6 +32,7 @@ from strongroom.backup import (
 )
 from strongroom.core import (
     Clock,
+    ConfigError,
     Deadline,
     HsmIntegrityError,
     HsmKeyId,
@@ -49,6 +51,7 @@ from strongroom.envelope import (
     domain_kek_binding,
 )
 from strongroom.hsm.cluster import Canary, RemoteMember, prove_canary, prove_key
+from strongroom.hsm.token import load_profile
 from strongroom.hsm.wire import KeyCheck
 from strongroom.storage import (
     HsmKeyRecord,
@@ -67,6 +70,10 @@ _PIECE_BYTES: Final = 1 << 20
 
 class ProductionRootsError(BackupError):
     """Roots of an HSM would be put into SoftHSM, and nobody said that this may be."""
+
+
+class ScratchCannotOpenError(BackupError):
+    """A scratch token of SoftHSM cannot open what the members of this set wrap."""
 
 
 class ClosedVerdict(NamedTuple):
@@ -100,7 +107,11 @@ def verify_closed(file: BinaryIO, backup_set: BackupSet) -> ClosedVerdict:
 
 
 def require_scratch_allowed(backup_set: BackupSet, manifest: Manifest, *, is_accepted: bool) -> None:
-    """Raise ProductionRootsError for a bundle whose roots come from HSMs, unless that is accepted."""
+    """Raise ProductionRootsError for a bundle whose roots come from HSMs, unless that is accepted; ScratchCannotOpenError.
+
+    Ask this before anybody is asked for a share.
+    """
+    _require_same_oaep(manifest)
     if "hsm" in {backup_set.origin, manifest.origin} and not is_accepted:
         raise ProductionRootsError(
             "this bundle holds roots that were made in HSMs, and verifying it with shares puts them into a SoftHSM token of this"
@@ -108,6 +119,19 @@ def require_scratch_allowed(backup_set: BackupSet, manifest: Manifest, *, is_acc
             next_step="verify without shares; or rehearse the recovery with HSMs (docs/backup.md); or accept just this:"
             " --production-roots-into-softhsm",
         )
+
+
+def _require_same_oaep(manifest: Manifest) -> None:
+    profiles = [member.profile for member in manifest.members if member.name == manifest.source]
+    ours = load_profile("softhsm2").oaep_hash
+    for name in profiles:
+        with contextlib.suppress(ConfigError):  # a profile that this software does not know: it is tried
+            theirs = load_profile(name).oaep_hash
+            if theirs != ours:
+                raise ScratchCannotOpenError(
+                    f"member {manifest.source} ({name}) wraps by RSA-OAEP with {theirs}, and SoftHSM knows {ours} only",
+                    next_step="verify without shares, and rehearse a restore with HSMs of this kind (docs/backup.md)",
+                )
 
 
 async def verify_opened(
@@ -154,7 +178,7 @@ async def _take_all(
         progress(f"taking in root {root.root_id}, and comparing check value and canary")
         await _take_root(opened, root, use, clock)
     if manifest.keys:
-        progress(f"taking in {len(manifest.keys)} Direct keys, and using each")
+        progress(f"taking in the Direct keys, {len(manifest.keys)} in all, and using each")
     for key in manifest.keys:
         await _take_key(opened, key, use, clock)
 

@@ -104,7 +104,7 @@ def test_a_backup_is_asked_of_main_and_what_is_not_in_it_is_said(home, tmp_path)
     (asked,) = main.asked
     assert asked == BackupRequest("create", SET_ID, "", str(tmp_path / "b"))
     assert "1 root and 2 Direct keys" in result.output
-    assert "NOT in it: 1 Direct keys: stays\\x1b" in result.output
+    assert "NOT in it: 1 Direct key: stays\\x1b" in result.output
 
 
 def test_without_a_service_nothing_is_made(home):
@@ -153,7 +153,7 @@ def test_a_bundle_is_verified_without_shares_by_the_set_in_the_home(with_set, bu
     result = run("backup", "verify", bundle)
     assert result.exit_code == 0, result.output
     assert "Not opened" in result.output
-    assert "NOT in it 1 Direct keys: stays (may-not-leave)" in result.output
+    assert "NOT in it 1 Direct key: stays (may-not-leave)" in result.output
     document = json.loads(run("backup", "verify", bundle, "--json").stdout)
     assert document["opened"] is None
     assert document["roots"][0]["check_value"] == "a1b2c3"

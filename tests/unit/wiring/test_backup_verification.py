@@ -27,6 +27,7 @@ from strongroom.testing import FakeHsm, FakeMember
 from strongroom.wiring import backup_verification
 from strongroom.wiring.backup_verification import (
     ProductionRootsError,
+    ScratchCannotOpenError,
     require_scratch_allowed,
     verify_closed,
     verify_opened,
@@ -102,6 +103,16 @@ async def signed_anew(bench, path, change):
     signature = await member.sign(key, SigningAlgorithm.ECDSA_SHA_256, digest, deadline=soon())
     with Path(path).open("wb") as out:
         write_bundle(out, manifest, signature, [data[bundle.snapshot_at :]])
+
+
+async def test_what_softhsm_cannot_open_is_refused_before_anybody_brings_a_share(bench):
+    answer = await bench.ask(CREATE)
+    with Path(answer.path).open("rb") as file:
+        manifest = verify_closed(file, bench.set).bundle.manifest
+    members = tuple(msgspec.structs.replace(member, profile="luna") for member in manifest.members)
+    of_luna = msgspec.structs.replace(manifest, members=members)
+    with pytest.raises(ScratchCannotOpenError, match="SoftHSM knows sha1 only"):
+        require_scratch_allowed(bench.set, of_luna, is_accepted=True)
 
 
 def with_first(field, **changes):
