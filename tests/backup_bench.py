@@ -72,7 +72,9 @@ class BackupBench:
                 cka_id = b"BKUP" + random_bytes(12)
                 self.cluster.transports[cka_id] = (member, kind, random_bytes(32))
                 keys.append(WrappedTransport(cka_id=cka_id.hex(), kind=kind, wrapped=b"wrapped"))
-            transports.append(SetTransport(member=member, mechanism=0x210A, keys=tuple(keys)))
+            transports.append(
+                SetTransport(member=member, mechanism=0x210A, oaep_hash="sha1", keys=tuple(keys))
+            )
         signing = SigningKey(cka_id=self.signing.key_id.hex(), spki=self.signing.public_key)
         set_id = random_bytes(16)
         self.set = a_set(b"", set_id=set_id.hex(), transports=tuple(transports), signing_key=signing)

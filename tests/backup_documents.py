@@ -92,7 +92,7 @@ def a_set(spki: bytes, **changes: object) -> BackupSet:
         "spki": b"public half",
         "wrapped_private": b"wrapped private half",
         "wrap_mechanism": 0x210B,
-        "transports": (SetTransport(member="one", mechanism=0x210B, keys=keys),),
+        "transports": (SetTransport(member="one", mechanism=0x210B, oaep_hash="sha1", keys=keys),),
         "signing_key": SigningKey(cka_id="51" * 16, spki=spki),
         "custodians": custodians,
     }

@@ -55,6 +55,8 @@ class SetTransport(Document, frozen=True, kw_only=True):
     member: MemberName
     mechanism: Annotated[int, msgspec.Meta(ge=0, le=2**32 - 1)]
     """CKM_ number by which keys are wrapped under them."""
+    oaep_hash: Literal["sha1", "sha256", "sha384", "sha512"]
+    """Hash, and MGF1 hash, of the RSA-OAEP by which they are wrapped: the HSM that opens a bundle must know it."""
     keys: Annotated[tuple[WrappedTransport, ...], msgspec.Meta(min_length=1, max_length=16)]
 
 

@@ -21,6 +21,7 @@ from strongroom.core import (
     random_bytes,
 )
 from strongroom.hsm.cluster import KeyReplication, RemoteAdmin, RemoteMember, Turns
+from strongroom.hsm.token import load_profile
 from strongroom.hsm.wire import BackupPair, TransportName
 from strongroom.shares import Share, SharePlan, split
 from strongroom.storage import BackupTransportRecord, HsmKeyRecord, Store, Transaction
@@ -107,7 +108,9 @@ class SetMaking:
             WrappedTransport(cka_id=name.cka_id.hex(), kind=name.kind, wrapped=blob)
             for name, blob in zip(names, wrapped, strict=True)
         ]
-        return SetTransport(member=officer.name, mechanism=mechanism, keys=tuple(keys))
+        (config,) = [member for member in self.cluster.members if member.name == officer.name]
+        oaep_hash = load_profile(config.profile, config.profile_changes).oaep_hash
+        return SetTransport(member=officer.name, mechanism=mechanism, oaep_hash=oaep_hash, keys=tuple(keys))
 
     def _mechanism(self, member: str, pair: BackupPair) -> int:
         """Return by what a member's own transport keys wrap: what all members can."""

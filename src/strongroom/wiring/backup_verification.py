@@ -9,7 +9,6 @@ Nothing of the service is asked or changed. What comes from an HSM is put into S
 """
 
 import asyncio
-import contextlib
 import hashlib
 from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple
@@ -32,7 +31,6 @@ from strongroom.backup import (
 )
 from strongroom.core import (
     Clock,
-    ConfigError,
     Deadline,
     HsmIntegrityError,
     HsmKeyId,
@@ -111,7 +109,7 @@ def require_scratch_allowed(backup_set: BackupSet, manifest: Manifest, *, is_acc
 
     Ask this before anybody is asked for a share.
     """
-    _require_same_oaep(manifest)
+    _require_same_oaep(backup_set, manifest.source)
     if "hsm" in {backup_set.origin, manifest.origin} and not is_accepted:
         raise ProductionRootsError(
             "this bundle holds roots that were made in HSMs, and verifying it with shares puts them into a SoftHSM token of this"
@@ -121,17 +119,13 @@ def require_scratch_allowed(backup_set: BackupSet, manifest: Manifest, *, is_acc
         )
 
 
-def _require_same_oaep(manifest: Manifest) -> None:
-    profiles = [member.profile for member in manifest.members if member.name == manifest.source]
-    ours = load_profile("softhsm2").oaep_hash
-    for name in profiles:
-        with contextlib.suppress(ConfigError):  # a profile that this software does not know: it is tried
-            theirs = load_profile(name).oaep_hash
-            if theirs != ours:
-                raise ScratchCannotOpenError(
-                    f"member {manifest.source} ({name}) wraps by RSA-OAEP with {theirs}, and SoftHSM knows {ours} only",
-                    next_step="verify without shares, and rehearse a restore with HSMs of this kind (docs/backup.md)",
-                )
+def _require_same_oaep(backup_set: BackupSet, member: str) -> None:
+    theirs, ours = backup_set.transports_of(member).oaep_hash, load_profile("softhsm2").oaep_hash
+    if theirs != ours:
+        raise ScratchCannotOpenError(
+            f"the keys of member {member} are wrapped by RSA-OAEP with {theirs}, and SoftHSM knows {ours} only",
+            next_step="verify without shares, and rehearse a restore with HSMs of this kind (docs/backup.md)",
+        )
 
 
 async def verify_opened(

@@ -109,10 +109,10 @@ async def test_what_softhsm_cannot_open_is_refused_before_anybody_brings_a_share
     answer = await bench.ask(CREATE)
     with Path(answer.path).open("rb") as file:
         manifest = verify_closed(file, bench.set).bundle.manifest
-    members = tuple(msgspec.structs.replace(member, profile="luna") for member in manifest.members)
-    of_luna = msgspec.structs.replace(manifest, members=members)
+    transports = tuple(msgspec.structs.replace(one, oaep_hash="sha256") for one in bench.set.transports)
+    of_luna = msgspec.structs.replace(bench.set, transports=transports)
     with pytest.raises(ScratchCannotOpenError, match="SoftHSM knows sha1 only"):
-        require_scratch_allowed(bench.set, of_luna, is_accepted=True)
+        require_scratch_allowed(of_luna, manifest, is_accepted=True)
 
 
 def with_first(field, **changes):
