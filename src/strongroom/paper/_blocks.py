@@ -22,6 +22,8 @@ class Heading(NamedTuple):
     level: Literal[1, 2] = 1
     note: str = ""
     """At the right of it: a step's state."""
+    rows_to_sign: int = 0
+    """It stands above a table of so many rows to write in, on one page with them if they fit one."""
 
 
 class Paragraph(NamedTuple):
@@ -115,3 +117,5 @@ class Document(NamedTuple):
     """At the foot of each page, beside its number: such as the hash of the transcript."""
     is_rehearsal: bool
     blocks: tuple[Block, ...]
+    is_compact: bool = False
+    """Somewhat smaller letters in the PDF, so that it is one page."""

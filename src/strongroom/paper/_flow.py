@@ -37,6 +37,8 @@ _TOGETHER: Final = 120.0
 _LEADING: Final = 1.32
 _PAD: Final = 3.0
 _SIGNED_HEIGHT: Final = 30.0
+_ABOVE_SIGNED: Final = 105.0
+"""A heading, a few lines and the head of the table."""
 _LABEL_WIDTH: Final = 132.0
 
 
@@ -66,12 +68,16 @@ Mark = Letters | Bar
 class Flow:
     """Puts blocks one below the other, page after page."""
 
-    def __init__(self, typeface: Typeface, *, top: float = TOP, bottom: float = BOTTOM) -> None:
+    def __init__(self, typeface: Typeface, *, scale: float = 1.0) -> None:
+        """``scale``: of letters and gaps between blocks."""
         self.typeface = typeface
+        self._scale = scale
+        self._text = TEXT * scale
+        self._small = SMALL * scale
+        self._hash = _HASH * scale
         self.pages: list[list[Mark]] = [[]]
-        self.y = top
-        self._top = top
-        self._bottom = bottom
+        self.y = self._top = TOP
+        self._bottom = BOTTOM
 
     @property
     def room(self) -> float:
@@ -101,9 +107,10 @@ class Flow:
         self.pages[-1].append(Bar(x, y, width, height, grey))
 
     def text(
-        self, text: str, size: float = TEXT, *, x: float = LEFT, width: float = WIDTH, is_bold: bool = False, has_lines: bool = False
+        self, text: str, size: float = 0, *, x: float = LEFT, width: float = WIDTH, is_bold: bool = False, has_lines: bool = False
     ) -> None:  # fmt: skip
-        """Put a text at the left, as many lines as it needs."""
+        """Put a text at the left, as many lines as it needs. ``size`` 0: that of ordinary text."""
+        size = size or self._text
         for line in self.typeface.lines(text, size, width, is_bold=is_bold, has_lines=has_lines):
             self.ensure(size * _LEADING)
             self.y -= size * _LEADING
@@ -112,7 +119,7 @@ class Flow:
     def space(self, height: float) -> None:
         """Leave room, unless a page begins here."""
         if self.y < self._top:
-            self.y -= height
+            self.y -= height * self._scale
 
     def put(self, block: Block) -> None:
         """Put a block."""
@@ -132,11 +139,11 @@ class Flow:
                     self.break_page()
 
     def _heading(self, heading: Heading) -> None:
-        size = 13.0 if heading.level == 1 else 10.5
+        size = (13.0 if heading.level == 1 else 10.5) * self._scale
         self.space(14 if heading.level == 1 else 11)
-        self.ensure(90)
-        note = self.typeface.lines(heading.note, SMALL, WIDTH / 3, is_bold=True)
-        beside = max(self.typeface.width(line, SMALL) for line in note)
+        self.ensure(90 if not heading.rows_to_sign else _ABOVE_SIGNED + heading.rows_to_sign * _SIGNED_HEIGHT)
+        note = self.typeface.lines(heading.note, self._small, WIDTH / 3, is_bold=True)
+        beside = max(self.typeface.width(line, self._small) for line in note)
         if heading.level == 2:
             self.bar(LEFT, self.y, WIDTH, 0.8, 0.35)
             self.y -= 3
@@ -144,20 +151,20 @@ class Flow:
         self.text(heading.text, size, width=WIDTH - beside - 8, is_bold=True)
         if heading.note and page == len(self.pages):
             for at, line in enumerate(note):
-                x = LEFT + WIDTH - self.typeface.width(line, SMALL)
-                self.put_line(line, SMALL, x, above - size - at * SMALL * _LEADING)
-            self.y = min(self.y, above - len(note) * SMALL * _LEADING - 3)
+                x = LEFT + WIDTH - self.typeface.width(line, self._small)
+                self.put_line(line, self._small, x, above - size - at * self._small * _LEADING)
+            self.y = min(self.y, above - len(note) * self._small * _LEADING - 3)
         elif heading.note:  # a heading that went over the foot of its page
-            self.text(heading.note, SMALL, is_bold=True)
+            self.text(heading.note, self._small, is_bold=True)
         self.space(4)
 
     def _paragraph(self, paragraph: Paragraph) -> None:
-        size = SMALL if paragraph.kind == "small" else TEXT
+        size = self._small if paragraph.kind == "small" else self._text
         is_bold = paragraph.kind in {"warning", "strong"}
         indent = 0.0
         if paragraph.label:
             self.ensure(4 * size)
-            self.text(paragraph.label, SMALL, is_bold=True)
+            self.text(paragraph.label, self._small, is_bold=True)
             indent = 12.0
         if paragraph.kind == "warning":
             self.ensure(2 * size)
@@ -173,10 +180,10 @@ class Flow:
 
     def _bullets(self, bullets: Bullets) -> None:
         for item in bullets.items:
-            self.ensure(TEXT * _LEADING)
-            dot = self.typeface.lines("$" if bullets.kind == "code" else "•", TEXT, 12)
-            self.put_line(dot[0], TEXT, LEFT + 2, self.y - TEXT)
-            self.text(item, TEXT, x=LEFT + 14, width=WIDTH - 14)
+            self.ensure(self._text * _LEADING)
+            dot = self.typeface.lines("$" if bullets.kind == "code" else "•", self._text, 12)
+            self.put_line(dot[0], self._text, LEFT + 2, self.y - self._text)
+            self.text(item, self._text, x=LEFT + 14, width=WIDTH - 14)
             self.space(2)
         self.space(4)
 
@@ -185,15 +192,17 @@ class Flow:
             if row.is_head:
                 self.ensure(45)
                 self.space(2)
-                self.text(row.label, SMALL, is_bold=True)
+                self.text(row.label, self._small, is_bold=True)
                 continue
-            size = _HASH if len(row.value) == 64 else TEXT
+            size = self._hash if len(row.value) == 64 else self._text
             width = WIDTH - _LABEL_WIDTH
-            label = self.typeface.lines(row.label, SMALL, _LABEL_WIDTH - 8)
+            label = self.typeface.lines(row.label, self._small, _LABEL_WIDTH - 8)
             value = self.typeface.lines(row.value, size, width)
             value += self.typeface.lines(" ".join(row.words), size, width) if row.words else []
-            self.ensure(min(max(len(label), len(value)) * TEXT * _LEADING, _TOGETHER))
-            self._beside([(label, SMALL, LEFT + 2), (value, size, LEFT + _LABEL_WIDTH)], TEXT * _LEADING)
+            self.ensure(min(max(len(label), len(value)) * self._text * _LEADING, _TOGETHER))
+            self._beside(
+                [(label, self._small, LEFT + 2), (value, size, LEFT + _LABEL_WIDTH)], self._text * _LEADING
+            )
             self.bar(LEFT, self.y - 1.5, WIDTH, 0.3, 0.7)
             self.y -= 2.5
         self.space(5)
@@ -218,7 +227,8 @@ class Flow:
     def _whole_row(self, table: Table, row: tuple[Cell, ...], edges: list[float]) -> None:
         least = _SIGNED_HEIGHT if table.is_signed else 0
         height = (
-            max(len(self._cell(cell, edges, at)) for at, cell in enumerate(row)) * SMALL * _LEADING + 2 * _PAD
+            max(len(self._cell(cell, edges, at)) for at, cell in enumerate(row)) * self._small * _LEADING
+            + 2 * _PAD
         )
         before = len(self.pages)
         self.ensure(max(least, min(height, self._top - self._bottom - 40)))
@@ -229,13 +239,13 @@ class Flow:
     def _cell(self, cell: Cell, edges: list[float], at: int) -> list[Line]:
         width = edges[at + 1] - edges[at] - 2 * _PAD
         return self.typeface.lines(
-            cell.text, SMALL, width, is_bold=cell.kind == "strong", has_lines=cell.kind == "lines"
+            cell.text, self._small, width, is_bold=cell.kind == "strong", has_lines=cell.kind == "lines"
         )
 
     def _row(self, row: tuple[Cell, ...], edges: list[float], *, is_head: bool, height: float) -> None:
         """Put a row, in pieces if it is higher than what is left of the page: each has its own frame."""
         cells = [self._cell(cell, edges, at) for at, cell in enumerate(row)]
-        leading = SMALL * _LEADING
+        leading = self._small * _LEADING
         while any(cells):
             fits = max(1, int((self.room - 2 * _PAD) / leading))
             tall = max(min(max(len(lines) for lines in cells), fits) * leading + 2 * _PAD, height)
@@ -244,7 +254,9 @@ class Flow:
             self._frame(edges, tall)
             for at, lines in enumerate(cells):
                 for place, line in enumerate(lines[:fits]):
-                    self.put_line(line, SMALL, edges[at] + _PAD, self.y - _PAD - SMALL - place * leading)
+                    self.put_line(
+                        line, self._small, edges[at] + _PAD, self.y - _PAD - self._small - place * leading
+                    )
             self.y -= tall
             cells = [lines[fits:] for lines in cells]
             if any(cells):

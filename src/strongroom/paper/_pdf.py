@@ -15,6 +15,7 @@ from strongroom.paper._transcript_form import PaperError
 from strongroom.paper._typeface import Typeface, short_names
 
 _FOOT_SIZE: Final = 7.0
+_COMPACT: Final = 0.84
 REHEARSAL: Final = "REHEARSAL"
 REHEARSAL_LINE: Final = "REHEARSAL: made-up names, keys that are thrown away. This proves nothing."
 NUMBERS_NOTE: Final = (
@@ -26,9 +27,10 @@ NUMBERS_NOTE: Final = (
 def document_pdf(document: Document, fonts: Sequence[bytes] = ()) -> bytes:
     """Return a document as PDF, A4. Raises PaperError: a font is none, or it would be too many pages."""
     typeface = Typeface(fonts)
-    flow = Flow(typeface)
-    flow.text(document.title, 17, is_bold=True)
-    flow.text(document.subtitle, 10.5)
+    scale = _COMPACT if document.is_compact else 1.0
+    flow = Flow(typeface, scale=scale)
+    flow.text(document.title, 17 * scale, is_bold=True)
+    flow.text(document.subtitle, 10.5 * scale)
     flow.space(6)
     for block in document.blocks:
         flow.put(block)

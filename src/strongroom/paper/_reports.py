@@ -48,6 +48,7 @@ def auditor_document(page: AuditorPage) -> Document:
             Heading("What nobody can check from these files"),
             Bullets(page.unchecked),
         ),
+        is_compact=True,
     )
 
 

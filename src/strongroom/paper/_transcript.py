@@ -206,7 +206,7 @@ def _signatures(transcript: PrintedTranscript) -> list[Block]:
 def _lines_to_sign(transcript: PrintedTranscript) -> list[Block]:
     rows = tuple((Cell(f"{one.name}, {one.role}"), Cell(), Cell()) for one in transcript.participants)
     return [
-        Heading("Signed by hand"),
+        Heading("Signed by hand", rows_to_sign=len(rows)),
         Paragraph(
             "By signing I confirm that I was there and that what this transcript says of my part is what I did and saw. "
             "The hash at the foot of each page names the file that this print was made of; the file is what counts, and "

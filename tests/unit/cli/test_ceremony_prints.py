@@ -29,9 +29,8 @@ def test_prints_that_are_as_they_were_made_are_checked(folder):
     code, told = verified(folder)
     assert code == 0, told
     assert "4 prints are what the transcript gives" in json.loads(told)["checked"]
-    text = squeezed(
-        "".join(page.text for page in read_pages((folder / "printed" / "auditor.pdf").read_bytes()))
-    )
+    (page,) = read_pages((folder / "printed" / "auditor.pdf").read_bytes())
+    text = squeezed(page.text)
     assert "transcript.jsonl.walter.sig" in text
     assert "What nobody can check from these files".replace(" ", "") in text
 

@@ -203,6 +203,18 @@ def test_a_witness_who_has_not_signed_is_told():
     assert "not signed" in text
 
 
+def test_the_lines_to_sign_stand_together_on_one_page():
+    for more in range(0, 12, 3):
+        note = "One line more.\n" * more * 4
+        pages = read_pages(transcript_pdf(paper_samples.transcript(note=note)))
+        signed = next(page for page in pages if "Signed by hand" in page.text)
+        lines = signed.text.partition("Signed by hand")[2]
+        assert all(
+            f"{name}, " in lines
+            for name in ("Ada Example", "Grace Sample", "Edsger Muster", "Barbara Beispiel", "Tony Tester")
+        )
+
+
 def test_a_view_of_another_form_is_refused():
     view = paper_samples.view()
     with pytest.raises(PaperError, match="unknown field `more`"):
