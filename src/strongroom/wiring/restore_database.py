@@ -113,7 +113,7 @@ async def put_onto_members(
         tx.end_backup_sets_of_lost_members(at=now)
         _note_bundle(tx, source, now)
         if approved is not None:
-            _note_approval(tx, approved, now)
+            _note_approval(tx, approved)
 
     await store.write(change)
 
@@ -194,9 +194,9 @@ def _note_bundle(tx: Transaction, source: RestoreSource, now: float) -> None:
     )
 
 
-def _note_approval(tx: Transaction, approved: ApprovedRestore, now: float) -> None:
+def _note_approval(tx: Transaction, approved: ApprovedRestore) -> None:
     """Keep what officers signed, as that of an act that was done: evidence of it can be had as of every other."""
-    approval = approved.approval
+    approval, at = approved.approval, float(approved.at)
     request = read_document(approval.request, ApprovalRequest)
     request_id = document_hash(approval.request)
     tx.insert_approval(
@@ -209,9 +209,9 @@ def _note_approval(tx: Transaction, approved: ApprovedRestore, now: float) -> No
             float(request.created),
             float(request.expires),
             ApprovalState.EXECUTED,
-            now,
+            at,
             request.requester,
         )
     )
     for approver, signature in zip(approved.approvers, approval.signatures, strict=True):
-        tx.insert_approval_signature(ApprovalSignatureRecord(request_id, approver.officer, signature, now))
+        tx.insert_approval_signature(ApprovalSignatureRecord(request_id, approver.officer, signature, at))

@@ -88,13 +88,7 @@ async def restore_home(
     make_home_folder(home)
     with locked_home(home), contextlib.ExitStack() as stack:
         protect_process()  # from here on there are a share key and PINs in it
-        new = RestoreJournal(
-            _VERSION,
-            _meaning_of(script),
-            source.sha256,
-            source.manifest.set_sha256,
-            approved_at=int(clock.now()),
-        )
+        new = RestoreJournal(_VERSION, _meaning_of(script), source.sha256, source.manifest.set_sha256)
         begun = journal_file.load()
         if begun is not None:
             _require_same_run(begun, new, home)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from strongroom.backup import BackupSet, check_share_key, custodian_of_share
 from strongroom.core import Secret
-from strongroom.shares import ForeignShareError, Share, combine
+from strongroom.shares import ForeignShareError, Share, TooFewSharesError, combine
 
 
 def combined_share_key(backup_set: BackupSet, shares: Sequence[Share]) -> Secret:
@@ -13,6 +13,8 @@ def combined_share_key(backup_set: BackupSet, shares: Sequence[Share]) -> Secret
     Raises TooFewSharesError, DuplicateShareError, ForeignShareError (also for shares that are all of one other set),
     AlteredShareError, WrongSharesError and WrongSetError.
     """
+    if not shares:
+        raise TooFewSharesError(0, backup_set.threshold)
     foreign = tuple(
         number
         for number, share in enumerate(shares, 1)

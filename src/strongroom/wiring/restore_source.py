@@ -63,6 +63,8 @@ class ApprovedRestore(NamedTuple):
     approval: RestoreApproval
     approvers: tuple[Approver, ...]
     """In the order of the signatures."""
+    at: int
+    """When they were counted, in seconds since the Unix epoch."""
 
 
 class RestoreSource(NamedTuple):
@@ -165,7 +167,7 @@ def require_approved(
             f"the officers have not approved that this bundle is restored: {error.message}",
             next_step=error.next_step,
         ) from error
-    return ApprovedRestore(approval, approvers)
+    return ApprovedRestore(approval, approvers, now)
 
 
 def _require_transports(manifest: Manifest, backup_set: BackupSet) -> None:

@@ -84,7 +84,7 @@ class RestoreWork:
                 journal,
                 request=given.request,
                 signatures=list(given.signatures),
-                approved_at=new.approved_at,
+                approved_at=self._approved.at,
             )
         self._save(journal)
         self._home.unfinished_mark.touch(mode=0o600)

@@ -212,6 +212,8 @@ def test_shares_are_judged_one_by_one_and_together(made):
     assert combined_share_key(made.backup_set, made.shares[1:4]).reveal() == bytes(range(32))
     with pytest.raises(TooFewSharesError, match="3 shares are needed"):
         combined_share_key(made.backup_set, [first, second])
+    with pytest.raises(TooFewSharesError, match="3 shares are needed, and there are none"):
+        combined_share_key(made.backup_set, [])
     with pytest.raises(DuplicateShareError):
         combined_share_key(made.backup_set, [first, second, read_share(" ".join(first.words))])
     strangers = split(Secret(bytes(32)), SharePlan(3, 5))
