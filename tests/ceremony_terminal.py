@@ -87,7 +87,7 @@ def ceremony_at_terminal(
     ours, theirs = os.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
     process = subprocess.Popen(
-        [sys.executable, "-m", "ceremony_program", str(world), "--", "ceremony", *arguments],
+        [sys.executable, "-m", "ceremony_in_memory", str(world), "--", "ceremony", *arguments],
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,

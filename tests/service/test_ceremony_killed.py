@@ -16,7 +16,7 @@ EFFECTS = ["make-set", "create", "test", "retire"]
 
 
 def _rehearse(world: Path, *stop: str) -> subprocess.CompletedProcess[bytes]:
-    command = [sys.executable, "-m", "ceremony_program", str(world), *stop, "--"]
+    command = [sys.executable, "-m", "ceremony_in_memory", str(world), *stop, "--"]
     return subprocess.run(
         [
             *command,
