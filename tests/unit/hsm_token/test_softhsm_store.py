@@ -131,6 +131,11 @@ def test_syncing_takes_a_whole_store(token_dir):
     sync_softhsm_store(token_dir)
 
 
+def test_syncing_passes_over_what_another_process_destroyed_meanwhile(token_dir):
+    (token_dir / "gone.lock").symlink_to(token_dir / "destroyed")
+    sync_softhsm_store(token_dir)
+
+
 def test_the_configuration_names_the_directory_and_makes_it(tmp_path):
     write_softhsm_config(tmp_path / "softhsm2.conf", tmp_path / "home" / "tokens")
     assert f"directories.tokendir = {tmp_path}/home/tokens\n" in (tmp_path / "softhsm2.conf").read_text()

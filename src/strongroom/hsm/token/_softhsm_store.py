@@ -14,6 +14,7 @@ bytes. ``token.object`` has no other kinds.
 
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -72,11 +73,13 @@ def protect_softhsm_store(token_dir: Path) -> StoreReport:
 def sync_softhsm_store(token_dir: Path) -> None:
     """Force every file and folder below ``token_dir`` to the disk. Call it after objects were created.
 
-    Only then does a created key survive a power cut. Raises OSError when the disk refuses.
+    Only then does a created key survive a power cut. What another process destroys meanwhile is passed over. Raises OSError
+    when the disk refuses.
     """
     for folder, _, files in os.walk(token_dir, topdown=False):
         for name in files:
-            _sync(Path(folder, name))
+            with suppress(FileNotFoundError):
+                _sync(Path(folder, name))
         _sync(Path(folder))
     _sync(token_dir.parent)
 
