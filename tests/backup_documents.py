@@ -26,7 +26,9 @@ from strongroom.backup import (
     WrappedTransport,
     encrypt_snapshot,
     manifest_digest,
+    sealed_set,
     set_hash,
+    set_seal_key,
     share_key_check,
     write_bundle,
     write_manifest,
@@ -96,7 +98,8 @@ def a_set(spki: bytes, **changes: object) -> BackupSet:
         "signing_key": SigningKey(cka_id="51" * 16, spki=spki),
         "custodians": custodians,
     }
-    return BackupSet(**(values | changes))  # type: ignore[arg-type]
+    made = BackupSet(**(values | changes))  # type: ignore[arg-type]
+    return sealed_set(made, set_seal_key(Secret(SHARE_KEY)))
 
 
 def a_manifest(backup_set: BackupSet, snapshot: Snapshot, **changes: object) -> Manifest:

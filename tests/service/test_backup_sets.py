@@ -4,10 +4,12 @@ import contextlib
 
 import msgspec
 import pytest
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import padding
 
 from backup_sets import PEOPLE, Custodians, make_set, take_out
 from running_service import copy_home
-from strongroom.backup import WrongSetError, read_set
+from strongroom.backup import WrongSetError, read_set, sealed_set, set_seal_key
 from strongroom.config import load_config
 from strongroom.core import (
     ConfigError,
@@ -109,8 +111,32 @@ async def _refusals(door, backup_set, custodians):
         msgspec.structs.replace(backup_set, wrapped_private=bytes(8) + backup_set.wrapped_private[8:]),
     ):
         with pytest.raises(HsmIntegrityError):
-            async with open_backup(door, changed, share_key, member="beta"):
+            async with open_backup(door, resealed(changed, share_key), share_key, member="beta"):
                 pass
+    with pytest.raises(WrongSetError, match="changed after the ceremony"):
+        async with open_backup(door, with_other_transports(backup_set), share_key, member="beta"):
+            pass
+
+
+def resealed(backup_set, share_key):
+    """As somebody would write it who has the share key."""
+    return sealed_set(backup_set, set_seal_key(share_key))
+
+
+def with_other_transports(backup_set):
+    """A document as anybody can make it who has the true one: the pair of the set, and transport keys of their own."""
+    public = serialization.load_der_public_key(backup_set.spki)
+    oaep = padding.OAEP(padding.MGF1(hashes.SHA1()), hashes.SHA1(), None)  # noqa: S303  # as SoftHSM does it
+    transports = tuple(
+        msgspec.structs.replace(
+            one,
+            keys=tuple(
+                msgspec.structs.replace(key, wrapped=public.encrypt(bytes(32), oaep)) for key in one.keys
+            ),
+        )
+        for one in backup_set.transports
+    )
+    return msgspec.structs.replace(backup_set, transports=transports)
 
 
 @pytest.mark.slow

@@ -2,9 +2,14 @@
 
 A set is made once, in a ceremony; bundles are then made under it for as long as it is not retired. Whoever opens a bundle
 needs the bundle, the document of its set, and the shares of ``threshold`` of its custodians.
+
+Anybody can wrap transport keys of their own under the pair of a set, and name another key that signs. So the document is *sealed*:
+HMAC-SHA-256 over all of it, by a key that the share key gives. Whoever opens a bundle has the share key, and sees then that the
+document is the one that was made with it (``check_share_key``); before that, its hash is compared with the transcript's.
 """
 
 import hashlib
+import hmac
 import re
 from typing import Annotated, Final, Literal
 
@@ -16,6 +21,7 @@ from strongroom.backup._documents import (
     MAX_SET_BYTES,
     Document,
     Hex16,
+    Hex32,
     HexOrNone,
     MemberName,
     Name,
@@ -38,6 +44,10 @@ Origin = Literal["hsm", "softhsm"]
 _TYPE: Final = "strongroom-backup-set"
 _VERSION: Final = re.compile(rb'"type":"strongroom-backup-set","version":(\d{1,9})[,}]')
 _CHECK_INFO: Final = b"strongroom share key check v1"
+_SEAL_INFO: Final = b"strongroom backup set seal v1"
+_SEALED_AS: Final = b"strongroom-backup-set-seal-v1\0"
+UNSEALED: Final = "0" * 64
+"""Stands in the place of the seal while the set is made, and in what is sealed."""
 
 
 class WrappedTransport(Document, frozen=True, kw_only=True):
@@ -107,6 +117,8 @@ class BackupSet(Document, frozen=True, kw_only=True):
     signing_key: SigningKey
     custodians: Annotated[tuple[SetCustodian, ...], msgspec.Meta(max_length=MOST_CUSTODIANS)]
     """Empty only while the set is being made; else one for each share, by ``share_index``."""
+    seal: Hex32 = UNSEALED
+    """Shows whoever has the share key that nothing in the document was changed (``sealed_set``)."""
 
     def transport(self, member: str, kind: TransportKind) -> WrappedTransport:
         """Return a member's backup transport key for a kind of keys. Raises MissingKeyError."""
@@ -155,12 +167,36 @@ def share_key_check(share_key: Secret) -> str:
     return hkdf.derive(share_key.reveal()).hex()
 
 
+def set_seal_key(share_key: Secret) -> Secret:
+    """Return the key that seals the document of a set: 32 bytes, by HKDF-SHA-256, which tell nothing of the share key."""
+    hkdf = HKDF(algorithm=hashes.SHA256(), length=32, salt=None, info=_SEAL_INFO)
+    return Secret(hkdf.derive(share_key.reveal()))
+
+
+def sealed_set(backup_set: BackupSet, seal_key: Secret) -> BackupSet:
+    """Return the set with its seal: HMAC-SHA-256 over a label and the document with zeros in the place of the seal."""
+    unsealed = msgspec.structs.replace(backup_set, seal=UNSEALED)
+    seal = hmac.digest(seal_key.reveal(), _SEALED_AS + write_as(unsealed), "sha256")
+    return msgspec.structs.replace(backup_set, seal=seal.hex())
+
+
 def check_share_key(backup_set: BackupSet, share_key: Secret) -> None:
-    """Raise WrongSetError unless this is the key that the shares of the set give."""
+    """Check that this is the key that the shares of the set give, and that it sealed this very document. Raises WrongSetError."""
     if len(share_key) != SHARE_KEY_BYTES or share_key_check(share_key) != backup_set.share_key_check:
         raise WrongSetError(
             f"these shares give another key than that of set {backup_set.set_id}",
             next_step="bring the shares of this set: each sheet names the set that it is of",
+        )
+    seal_key = set_seal_key(share_key)
+    try:
+        sealed = sealed_set(backup_set, seal_key)
+    finally:
+        seal_key.zeroize()
+    if not hmac.compare_digest(sealed.seal, backup_set.seal):
+        raise WrongSetError(
+            f"the document of set {backup_set.set_id} was changed after the ceremony: its shares did not seal it",
+            next_step="bring the document in the bytes that the ceremony wrote (its hash stands in the transcript), and find out who"
+            " changed this one: keys of theirs may be in the bundle",
         )
 
 

@@ -7,7 +7,14 @@ from typing import Final, NamedTuple
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from strongroom.backup import SHARE_KEY_BYTES, Origin, SetTransport, WrappedTransport, share_key_check
+from strongroom.backup import (
+    SHARE_KEY_BYTES,
+    Origin,
+    SetTransport,
+    WrappedTransport,
+    set_seal_key,
+    share_key_check,
+)
 from strongroom.config import ClusterConfig
 from strongroom.core import (
     Clock,
@@ -45,6 +52,8 @@ class MadeAtMembers(NamedTuple):
     transports: tuple[SetTransport, ...]
     signing: HsmKeyRecord
     share_key_check: str
+    seal_key: Secret
+    """Seals the document once it is whole; whoever has this overwrites it."""
     shares: tuple[Share, ...]
 
 
@@ -60,7 +69,7 @@ class SetMaking:
     progress: Progress
 
     async def make(self, doors: Doors, plan: SharePlan) -> MadeAtMembers:
-        """Make everything; whoever calls overwrites the shares. Raises HsmError: then some of it may be there, as the records say."""
+        """Make everything; whoever calls overwrites shares and seal key. Raises HsmError: then some of it may be there, as the records say."""
         self.progress("making the key that signs backups, on every member")
         signing = await self._signing_key(doors)
         self.progress("making the backup key, of random bytes of every HSM and of this machine")
@@ -69,7 +78,12 @@ class SetMaking:
             pair = await doors.users[0].make_backup_pair(share_key)
             transports = [await self._transports(officer, pair) for officer in doors.officers]
             return MadeAtMembers(
-                pair, tuple(transports), signing, share_key_check(share_key), split(share_key, plan)
+                pair,
+                tuple(transports),
+                signing,
+                share_key_check(share_key),
+                set_seal_key(share_key),
+                split(share_key, plan),
             )
         finally:
             share_key.zeroize()

@@ -7,7 +7,8 @@ before the first share is given. Nothing is backed up under a set before every c
 the making before that, the set is abandoned: what members hold of it is destroyed, at once or by the next making, and its shares
 open nothing.
 
-In clear the share key is here and in one worker until it is split, and the shares are here until each was given. Whoever calls
+In clear the share key is here and in one worker until it is split, and the shares are here until each was given; a key that it
+gives stays until the document is whole, and seals it. Whoever calls
 this is a protected process (``wiring.process_protection``).
 """
 
@@ -15,7 +16,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from strongroom.backup import BackupSet, SetCustodian, SigningKey, write_set
+from strongroom.backup import BackupSet, SetCustodian, SigningKey, sealed_set, write_set
 from strongroom.config import Home, MemberConfig, load_config
 from strongroom.core import BACKUP_SET_ID_BYTES, Clock, ConfigError, EventSink, Secret, random_bytes
 from strongroom.custody import Chain
@@ -103,8 +104,13 @@ async def make_backup_set(
                 record = BackupSetRecord(set_id, b"", BackupSetState.MAKING, clock.now())
                 await store.write(lambda tx: tx.insert_backup_set(record))
                 made = await making.make(doors, plan)
-            given = await _give_all(set_id, made.shares, custodians, plan=plan, give=give, progress=progress)
-            backup_set = _document(making, made, given, plan, chain)
+            try:
+                given = await _give_all(
+                    set_id, made.shares, custodians, plan=plan, give=give, progress=progress
+                )
+                backup_set = sealed_set(_document(making, made, given, plan, chain), made.seal_key)
+            finally:
+                made.seal_key.zeroize()
             await _activate(store, set_id, backup_set, clock)
         except BaseException:
             await give_up_set(home, store, approval, events=events, clock=clock, progress=progress)

@@ -2,6 +2,7 @@
 
 import json
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,6 +14,7 @@ from strongroom.backup import (
     MalformedSetError,
     MissingKeyError,
     NewerBundleError,
+    SigningKey,
     WrongSetError,
     check_share_key,
     read_manifest,
@@ -134,6 +136,25 @@ def test_a_share_key_of_another_set_is_told_by_its_check_value() -> None:
     for wrong in (bytes(32), SHARE_KEY[:31], b""):
         with pytest.raises(WrongSetError):
             check_share_key(SET, Secret(wrong))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"signing_key": SigningKey(cka_id="52" * 16, spki=SoftwareSigner().spki)},
+        {"transports": (msgspec.structs.replace(SET.transports[0], mechanism=0x210A),)},
+        {"origin": "hsm"},
+        {"custodians": (msgspec.structs.replace(SET.custodians[0], name="Mallory"), *SET.custodians[1:])},
+        {"seal": "0" * 64},
+    ],
+)
+def test_a_document_that_somebody_changed_is_told_by_whoever_has_the_share_key(
+    changes: dict[str, object],
+) -> None:
+    changed = msgspec.structs.replace(SET, **changes)
+    assert read_set(write_set(changed)) == changed
+    with pytest.raises(WrongSetError, match="changed after the ceremony"):
+        check_share_key(changed, Secret(SHARE_KEY))
 
 
 def test_the_check_value_of_a_share_key_never_changes() -> None:
