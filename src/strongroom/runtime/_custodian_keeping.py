@@ -18,7 +18,6 @@ from strongroom.runtime._custody_keeping import CustodyKeeping
 from strongroom.storage import BackupRecord, BackupState, CustodianRecord, CustodianState, Store, Transaction
 from strongroom.wiring.custodian_documents import (
     Acknowledgement,
-    Challenge,
     Proof,
     check_proof,
     make_challenge,
@@ -30,6 +29,7 @@ from strongroom.wiring.custodian_documents import (
 from strongroom.wiring.custodian_door import CustodianAnswer, CustodianRequest, MadeChallenge
 from strongroom.wiring.custodian_reshare import MOST_BACKUPS
 from strongroom.wiring.custodian_sets import HeldSet, Holder, active_set, duty_for
+from strongroom.wiring.custodian_status import challenged_until
 
 _LEAST_OF_ID: Final = 8
 
@@ -96,10 +96,9 @@ class CustodianKeeping:
         """Return the challenge that waits, so that what was sent before can still be answered; else a new one."""
         now = self._clock.now()
         record = self._record(found, holder.id)
-        if record is not None and record.challenge:
-            waiting = read_custodian_document(record.challenge, Challenge)
-            if now <= waiting.until:
-                return MadeChallenge(holder.id, holder.name, record.challenge, waiting.until)
+        until = None if record is None else challenged_until(record, now=now)
+        if record is not None and until is not None:
+            return MadeChallenge(holder.id, holder.name, record.challenge, until)
         set_id = found.record.set_id
         challenge = make_challenge(
             set_id=set_id, custodian=holder.id, name=holder.name, share=holder.share, now=int(now)

@@ -136,6 +136,17 @@ def custodian_warnings(status: SetStatus) -> list[str]:
     return [*custodian_alarms(status), *custodian_duties(status)]
 
 
+def challenged_until(record: CustodianRecord, *, now: float) -> float | None:
+    """Return until when the challenge may be answered that waits; None where there is none, or what is stored is none."""
+    if not record.challenge:
+        return None
+    try:
+        until = float(read_custodian_document(record.challenge, Challenge).until)
+    except StrongroomError:
+        return None
+    return until if now <= until else None
+
+
 def _too_few(status: SetStatus) -> str:
     found = status.losses
     if not found.is_recoverable:
@@ -179,7 +190,7 @@ def _status(
         proved_at=record.proved_at,
         due_at=due_at,
         is_due=due_at is not None and now >= due_at - rules.remind_days * DAY_S,
-        challenged_until=_challenged_until(record, now),
+        challenged_until=challenged_until(record, now=now),
         left_at=record.left_at,
         left_because=record.left_because,
     )
@@ -193,16 +204,6 @@ def _acknowledged_by(record: CustodianRecord) -> str:
     except StrongroomError:
         return "(what is stored does not verify)"
     return OfficerKey.from_line(found.key).fingerprint if found.key else found.seen_by
-
-
-def _challenged_until(record: CustodianRecord, now: float) -> float | None:
-    if not record.challenge:
-        return None
-    try:
-        until = float(read_custodian_document(record.challenge, Challenge).until)
-    except StrongroomError:
-        return None
-    return until if now <= until else None
 
 
 def _revoked_officers(store: Reader) -> Mapping[str, float]:

@@ -111,6 +111,11 @@ async def test_a_challenge_that_waits_is_given_again_until_it_expires(bench):
         await bench.ask("record-proof", document=proof)
 
 
+async def test_a_stored_challenge_that_is_damaged_gives_way_to_a_new_one(bench):
+    await bench.store.write(lambda tx: tx.challenge_custodian(MADE.set_id, "anna", b"garbage", at=1.0))
+    assert (await bench.prove("anna")).custodian == "anna"
+
+
 async def test_a_share_of_another_set_proves_nothing_and_that_is_told(bench):
     with pytest.raises(PossessionError):
         await bench.prove("anna", make_set("cd" * 16).shares["anna"])
