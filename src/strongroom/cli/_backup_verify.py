@@ -1,6 +1,8 @@
 """``strongroom backup verify``: a bundle from outside, or opened with its shares in a token that is destroyed afterwards."""
 
 import asyncio
+import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -63,14 +65,15 @@ def verify(
     with bundle.open("rb") as file:
         backup_set = set_of(file, set_file)
         closed = verify_closed(file, backup_set)
-        _show_closed(output, closed)
+        trusted = _trusted(closed, backup_set, set_file)
+        _show_closed(output, closed, trusted)
         opened = None
         if sources:
             require_scratch_allowed(backup_set, closed.bundle.manifest, is_accepted=is_accepted)
             share_key = share_key_of(backup_set, sources, output.progress)
             opened = _opened(output, file, closed, backup_set, share_key)
     is_noted = opened is not None and _note(closed)
-    output.document(_document(closed, opened, is_noted=is_noted))
+    output.document({**_document(closed, opened, is_noted=is_noted), "trusted": trusted})
     if opened is None:
         output.say(
             "Not opened: that its keys can be taken from it, only its shares can show (--share).",
@@ -140,7 +143,18 @@ def _document(closed: ClosedVerdict, opened: OpenedVerdict | None, *, is_noted: 
     }
 
 
-def _show_closed(output: Output, closed: ClosedVerdict) -> None:
+def _trusted(closed: ClosedVerdict, backup_set: BackupSet, set_file: Path | None) -> dict[str, str]:
+    """Say what was believed without proof: the document, whose key signed. Nothing in a bundle can show that it is the true one."""
+    manifest = closed.bundle.manifest
+    return {
+        "set_document": "the database of this home" if set_file is None else str(set_file),
+        "set_sha256": manifest.set_sha256,
+        "signing_key_sha256": hashlib.sha256(backup_set.signing_key.spki).hexdigest(),
+        "genesis_sha256": manifest.genesis_sha256,
+    }
+
+
+def _show_closed(output: Output, closed: ClosedVerdict, trusted: Mapping[str, str]) -> None:
     manifest = closed.bundle.manifest
     output.say(
         f"Backup {manifest.backup_id} of {shown_time(manifest.made_at)}",
@@ -154,6 +168,15 @@ def _show_closed(output: Output, closed: ClosedVerdict) -> None:
             for root in manifest.roots
         ),
         "  verified  its form, its size, the hash of its snapshot, and the signature of its manifest",
+        f"  trusted   the document of the set, from {visible(trusted['set_document'])}; compare both with the transcript of the"
+        " ceremony:",
+        f"            SHA-256 of the document     {trusted['set_sha256']}",
+        f"            SHA-256 of its signing key  {trusted['signing_key_sha256']}",
+        *(
+            [f"            officers of the genesis     {trusted['genesis_sha256']}"]
+            if trusted["genesis_sha256"]
+            else []
+        ),
     )
     if manifest.left_out:
         names = ", ".join(f"{visible(key.label)} ({key.why})" for key in manifest.left_out[:10])
@@ -163,6 +186,7 @@ def _show_closed(output: Output, closed: ClosedVerdict) -> None:
 
 def _show_opened(output: Output, opened: OpenedVerdict, *, is_noted: bool) -> None:
     output.say(
+        "  sealed    the shares show that the document of the set is the one that was made with them",
         f"  opened    {counted(opened.n_roots, 'root')} and {counted(opened.n_keys, 'Direct key')}, each proved; the database,"
         f" whole, with {sum(opened.counts.values()):,} records; {counted(opened.n_domains, 'domain KEK')} under its roots",
         "This backup can be restored from."

@@ -1,6 +1,7 @@
 """``strongroom backup``: what it shows, what it asks of main, and how a bundle is verified without its shares."""
 
 import asyncio
+import hashlib
 import json
 import os
 import threading
@@ -163,6 +164,27 @@ def test_a_bundle_is_verified_without_a_home_by_the_document_of_its_set(tmp_path
     set_file = tmp_path / "set.json"
     set_file.write_bytes(write_set(MADE.backup_set))
     assert run("backup", "verify", bundle, "--set", set_file).exit_code == 0
+
+
+def test_what_a_verification_trusted_is_said_with_the_hashes_that_the_transcript_has(
+    tmp_path, bundle, with_set
+):
+    set_file = tmp_path / "set.json"
+    set_file.write_bytes(write_set(MADE.backup_set))
+    of_set, of_key = hashlib.sha256(set_file.read_bytes()), hashlib.sha256(SIGNER.spki)
+    for options, source in ((("--set", set_file), str(set_file)), ((), "the database of this home")):
+        shown = " ".join(run("backup", "verify", bundle, *options).stdout.split())
+        assert f"trusted the document of the set, from {source}" in shown
+        assert of_set.hexdigest() in shown
+        assert of_key.hexdigest() in shown
+        assert "compare both with the transcript of the ceremony" in shown
+        document = json.loads(run("backup", "verify", bundle, "--json", *options).stdout)
+        assert document["trusted"] == {
+            "set_document": source,
+            "set_sha256": of_set.hexdigest(),
+            "signing_key_sha256": of_key.hexdigest(),
+            "genesis_sha256": "",
+        }
 
 
 @pytest.mark.parametrize(
