@@ -96,7 +96,7 @@ class BackupBench:
         return self.cluster.replica("alpha").keys._opened(bytes.fromhex(transport.cka_id), wrapped)
 
     def files(self):
-        return sorted(path.name for path in self.home.backups.iterdir())
+        return sorted(path.name for path in self.home.backups.glob("*"))
 
 
 def verified(bench, answer):

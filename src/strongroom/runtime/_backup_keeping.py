@@ -90,6 +90,7 @@ class BackupKeeping:
         backup_set = self._set(request.set_id)
         backup_id = new_backup_id()
         path = self._path(request.output, backup_id)
+        self._making.require_source(backup_set)  # before an approval is spent
         act = await self._claimed(request.approval, backup_set)
         detail = {"backup": backup_id, "set": backup_set.set_id, "path": str(path), **self._told_of(act)}
         await self._audit.record("intent", "backup.Create", principal=_owner(), detail=dict(detail))

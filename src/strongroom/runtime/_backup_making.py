@@ -120,6 +120,17 @@ class BackupMaking:
         self._quarantined = quarantined
         self._clock = clock
 
+    def require_source(self, backup_set: BackupSet) -> list[Replica]:
+        """Return the members that can give keys under a set, best first. Raises BackupNotPossibleError when none serves."""
+        in_set = {transport.member for transport in backup_set.transports}
+        members = [member for member in self._serving() if member.name in in_set]
+        if not members:
+            raise BackupNotPossibleError(
+                f"none of the members that serve has backup transport keys of set {backup_set.set_id}",
+                next_step="see: strongroom members list; members that came later need another set (a ceremony of type reshare)",
+            )
+        return members
+
     async def make(
         self, backup_set: BackupSet, backup_id: str, path: Path, custodial: Custodial
     ) -> MadeBundle:
@@ -188,15 +199,8 @@ class BackupMaking:
         self, backup_set: BackupSet, roots: Sequence[RootRecord], keys: Sequence[HsmKeyRecord]
     ) -> _Wrapped:
         """Have one member give everything; where it fails, another one. Raises NoMemberError and as ``make``."""
-        in_set = {transport.member for transport in backup_set.transports}
-        members = [member for member in self._serving() if member.name in in_set]
-        if not members:
-            raise BackupNotPossibleError(
-                f"none of the members that serve has backup transport keys of set {backup_set.set_id}",
-                next_step="see: strongroom members list; members that came later need another set (a ceremony of type reshare)",
-            )
         failures = []
-        for member in members:
+        for member in self.require_source(backup_set):
             try:
                 return await self._wrapped_by(member, backup_set, roots, keys)
             except HsmIntegrityError:

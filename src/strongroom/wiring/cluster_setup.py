@@ -100,11 +100,13 @@ class MadeRoot(NamedTuple):
     """Empty where members cannot wrap keys under AES keys: then copies need the security officers."""
 
 
-async def make_development_members(home: Home, progress: Progress) -> list[SetUpMember]:
+async def make_development_members(
+    home: Home, progress: Progress, names: Sequence[str] = MEMBER_NAMES
+) -> list[SetUpMember]:
     """Initialise a SoftHSM token for each development member, with random PINs that only the home knows."""
     sockets = runtime_folder(home)
     members = []
-    for name in MEMBER_NAMES:
+    for name in names:
         progress(f"initialising the token of member {name}")
         folder = home.tokens / name
         folder.mkdir(mode=0o700)

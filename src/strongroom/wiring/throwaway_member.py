@@ -8,7 +8,7 @@ from typing import NamedTuple
 from strongroom.config import Home, MemberConfig, read_pin
 from strongroom.core import HsmKey, HsmKeyId, KeySpec, KeyUsage, RootId, random_bytes
 from strongroom.hsm.cluster import RemoteAdmin, RemoteMember
-from strongroom.wiring.cluster_setup import make_development_members
+from strongroom.wiring.cluster_setup import MEMBER_NAMES, make_development_members
 from strongroom.wiring.home import runtime_folder
 from strongroom.wiring.workers import admin_worker, member_bootstrap, member_environment
 
@@ -32,7 +32,7 @@ async def throwaway_member(folder: Path) -> AsyncIterator[ThrowawayMember]:
     home = Home(folder)
     for part in (home.tokens, home.pins):
         part.mkdir(mode=0o700)
-    (first, *_) = await make_development_members(home, lambda _step: None)
+    (first,) = await make_development_members(home, lambda _step: None, MEMBER_NAMES[:1])
     pin = read_pin(first.config.pin, home.root)
     bootstrap = member_bootstrap(
         first.config, home, "administer", pin=pin.reveal(), sockets=runtime_folder(home), generation=0

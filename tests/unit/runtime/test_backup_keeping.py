@@ -137,7 +137,17 @@ async def test_without_a_member_of_the_set_nothing_is_made(bench):
     with pytest.raises(BackupNotPossibleError, match="backup transport keys"):
         await bench.ask(CREATE)
     assert bench.files() == []
-    assert bench.told("backup.Create") == [("intent", ""), ("outcome", "BackupNotPossibleError")]
+    assert bench.told("backup.Create") == []
+
+
+async def test_a_backup_that_fails_is_told_as_well(bench, monkeypatch):
+    async def fails(_self, *_arguments, deadline):
+        raise MemberFailedError("it hangs")
+
+    monkeypatch.setattr(FakeKeys, "wrap_out", fails)
+    with pytest.raises(NoMemberError):
+        await bench.ask(CREATE)
+    assert bench.told("backup.Create") == [("intent", ""), ("outcome", "NoMemberError")]
 
 
 async def test_a_key_that_no_member_gives_is_an_error_and_not_left_out(bench):
