@@ -2,8 +2,10 @@
 
 import hashlib
 import io
+import tempfile
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -152,3 +154,60 @@ def test_another_document_of_the_same_set_is_refused() -> None:
 def test_any_bytes_are_read_or_refused_by_an_error_of_ours(data: bytes, begins_well: bool) -> None:  # noqa: FBT001
     with pytest.raises(BackupError):
         read_bundle(io.BytesIO(MAGIC + data if begins_well else data))
+
+
+@given(
+    st.integers(min_value=MADE.snapshot_at, max_value=len(MADE.data) - 1),
+    st.integers(min_value=1, max_value=255),
+)
+def test_a_snapshot_with_any_byte_changed_does_not_decrypt(place: int, by: int) -> None:
+    data = bytearray(MADE.data)
+    data[place] ^= by
+    with tempfile.TemporaryDirectory() as folder, pytest.raises(BackupError):
+        decrypt_snapshot(
+            io.BytesIO(data), MADE.manifest, Secret(SNAPSHOT_KEY), Path(folder), begins_at=MADE.snapshot_at
+        )
+
+
+@given(st.integers(min_value=MADE.snapshot_at, max_value=len(MADE.data) - 1))
+def test_a_snapshot_that_is_cut_off_anywhere_does_not_decrypt(end: int) -> None:
+    with tempfile.TemporaryDirectory() as folder, pytest.raises(BackupError):
+        decrypt_snapshot(
+            io.BytesIO(MADE.data[:end]),
+            MADE.manifest,
+            Secret(SNAPSHOT_KEY),
+            Path(folder),
+            begins_at=MADE.snapshot_at,
+        )
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_in_the_place_of_a_snapshot_are_refused_by_an_error_of_ours(data: bytes) -> None:
+    for begins in (b"", b"\x89SRF\r\n\x1a\n", MADE.data[MADE.snapshot_at : MADE.snapshot_at + 12]):
+        file = io.BytesIO(begins + data)
+        with pytest.raises(BackupError):
+            snapshot_key_blob(file, MADE.manifest, begins_at=0)
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {"strongroom.db": 1},
+        {"strongroom.db": -1},
+        {"strongroom.toml": 1},
+        {"strongroom.toml": -1},
+    ],
+)
+def test_files_of_other_sizes_than_the_manifest_says_are_refused(
+    tmp_path: Path, parts: dict[str, int]
+) -> None:
+    listed = tuple(
+        msgspec.structs.replace(part, size=part.size + parts.get(part.name, 0))
+        for part in MADE.manifest.snapshot.parts
+    )
+    snapshot = msgspec.structs.replace(MADE.manifest.snapshot, parts=listed)
+    manifest = msgspec.structs.replace(MADE.manifest, snapshot=snapshot)
+    with pytest.raises(AlteredBundleError):
+        decrypt_snapshot(
+            io.BytesIO(MADE.data), manifest, Secret(SNAPSHOT_KEY), tmp_path, begins_at=MADE.snapshot_at
+        )
