@@ -10,7 +10,7 @@ from strongroom.core import ApprovalRequiredError, Secret
 from strongroom.custody import MAX_SIGNATURE_BYTES, Json, dearmour
 from strongroom.wiring.ceremony_opening import set_of
 from strongroom.wiring.ceremony_workplace import Workplace, parameters_of, require_sha256, told
-from strongroom.wiring.restore_home import RestoredHome, restore_home
+from strongroom.wiring.restore_home import RestoredHome, needs_approval, restore_home
 from strongroom.wiring.restore_script import read_restore_script
 from strongroom.wiring.restore_source import (
     RestoreApproval,
@@ -84,8 +84,8 @@ class Restoring:
     async def _approval(self, source: RestoreSource) -> RestoreApproval | None:
         """Return what officers signed; what they are to sign is written into the ceremony's folder, once."""
         place = self._place
-        if source.chain is None or place.stage.restored.restore_journal.exists():
-            return None  # an interrupted run has kept it
+        if not needs_approval(place.stage.restored, source, clock=place.clock):
+            return None  # nobody has to, or an interrupted run has kept it
         path = place.setting.artefacts / REQUEST_FILE
         if not path.exists():
             document = restore_request(source, requester=f"local/{os.geteuid()}", clock=place.clock)
