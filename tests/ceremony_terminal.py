@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 _TESTS = Path(__file__).parent
-_PROMPT = re.compile(r" ▶ (?P<question>[^▶]*?)\n   $", re.DOTALL)
+_PROMPT = re.compile(r" ▶ (?P<question>[^▶]*?)\n   (?:Word 1 of 33: )?$", re.DOTALL)
 _PASSPHRASE = re.compile(r"Passphrase[^\n]*: $")
 _LIMIT_S = 40.0
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from strongroom.ceremony import (
+    SHARE_WORDS,
     Action,
     Artefact,
     CeremonyEnd,
@@ -35,6 +36,7 @@ from strongroom.ceremony import (
 )
 from strongroom.core import Secret, StrongroomError
 from strongroom.custody import Json
+from strongroom.shares import Share
 
 SOFTWARE = Software(version="0.0.test", sha256="5" * 64, files=3, python="3.11.2")
 LEDGER = "ledger.jsonl"
@@ -123,9 +125,9 @@ class MemoryEffects:
     async def _give_shares(self, parameters: MakeBackupSet, console: Console) -> None:
         assert self.scene is not None
         for number, custodian in enumerate(parameters.custodians, 1):
-            words = (*("aardvark",) * 32, f"word{number}")
+            words = words_of_share(number)
             await console.show_share(SharePage("Your share", custodian, words))
-            typed = await console.ask_hidden(Question("share-words", custodian, "Type it back"))
+            typed = await console.ask_hidden(Question(SHARE_WORDS, custodian, "Type it back"))
             assert typed.matches(Secret.from_text(" ".join(words)))
             await console.clear()
             await self.scene.initials(custodian, "I hold a copy that I have proved")
@@ -145,6 +147,11 @@ class MemoryEffects:
             {"members": [{"name": "alpha", "serial": "0815", "fips-mode": True}], "root-sha256": "b" * 64},
             (Artefact(name, hashed),),
         )
+
+
+def words_of_share(number: int) -> tuple[str, ...]:
+    """The words of a share that is given in the fake."""
+    return Share(0x2BCD, number, 3, Secret(bytes(range(number, number + 32)))).words
 
 
 def rehearsal_setting(folder: Path, kind: CeremonyType = CeremonyType.BACKUP) -> Setting:

@@ -1,9 +1,11 @@
 """A ceremony at a real terminal: what is shown, what is typed, what a share leaves behind, and how it stops."""
 
 import re
+from itertools import pairwise
 from pathlib import Path
 
 from ceremony_terminal import TerminalProcess, ceremony_at_terminal, without_controls
+from fakes_ceremony import words_of_share
 from strongroom.ceremony import CeremonyType, example_script, read_transcript, verify_ceremony
 from strongroom.core import Secret
 from strongroom.custody import OfficerPrivateKey
@@ -32,7 +34,8 @@ class Person:
             return chr(65 + TREES.index(name[1])) * 2 if name else self._custodian_initials()
         if "Type it back" in question:
             self._custodian += 1
-            return " ".join((*("aardvark",) * 32, f"word{self._custodian}"))
+            words = words_of_share(self._custodian)
+            return "\n".join((" ".join(words[:9]), words[9], "yogurtt", " ".join(words[10:])))
         if "Number of the bag" in question:
             return f"bag {question.split('Share of ')[1][:3]}"
         return ""
@@ -71,21 +74,21 @@ def test_a_ceremony_is_held_at_a_terminal_and_shares_leave_nothing_on_it(tmp_pat
     assert "READ ALOUD" in screen
     shares = _shares(terminal)
     assert len(shares) == 5
-    for number, share in enumerate(shares, 1):
-        assert (
-            f"word{number}" in share
-        )  # shown once, on the other screen, and forgotten there before it is left
-        assert share.count(f"word{number}") == 1, "what is typed unseen is shown"
-        assert all(f"{place:2}  aardvark" in without_controls(share) for place in range(1, 33))
+    for number, share in enumerate(shares, 1):  # on the other screen, and forgotten there before it is left
+        plain = without_controls(share)
+        for place, word in enumerate(words_of_share(number), 1):
+            assert plain.count(f"{place:2}  {word}") == 1
         assert share.endswith("\x1b[2J\x1b[H\x1b[3J")
+    pairs = [pair for number in range(1, 6) for pair in pairwise(words_of_share(number))]
+    assert not [pair for pair in pairs if " ".join(pair) in screen], "what is typed unseen is shown"
+    assert "yogurtt" not in screen
+    assert screen.count("Word 11 is not in the list. Type this line again.") == 5
     for part in screen.split(_FIRST):
-        outside = part.split(_OTHER)[0]
-        assert "aardvark" not in outside
-        assert "word1" not in outside
+        assert not re.search(r"\b 1  [a-z]", part.split(_OTHER)[0])
     assert screen.count(_FIRST + _FORGET) == 5
     data = (tmp_path / "ceremony" / "transcript.jsonl").read_bytes()
     assert b"the telephone rang" in data
-    assert b"aardvark" not in data
+    assert not [pair for pair in pairs if " ".join(pair).encode() in data]
     assert transcript.header.is_rehearsal
 
 
@@ -113,7 +116,8 @@ def test_a_terminal_that_is_too_small_shows_no_part_of_a_share(tmp_path: Path) -
     with ceremony_at_terminal(tmp_path, *_script(tmp_path), rows=12, columns=80) as terminal:
         assert terminal.run(Person()) == 1
     assert "too small for a share" in " ".join(terminal.screen.split())
-    assert "aardvark" not in terminal.screen
+    assert " 1  " not in without_controls(terminal.screen)
+    assert _OTHER not in terminal.screen
 
 
 def test_a_ceremony_that_is_stopped_at_the_terminal_says_so_and_goes_on(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ itself knows no HSM. The command line opens the effects of a ``Setting`` by ``wi
 asynchronous context manager. What ``strongroom.paper`` prints is a ``TranscriptView``.
 """
 
-from strongroom.ceremony._console import Console, Page, Question, SharePage
+from strongroom.ceremony._console import SHARE_WORDS, Console, Page, Question, SharePage
 from strongroom.ceremony._effects import Artefact, CeremonyEnd, Effects, Outcome, Scene, Setting
 from strongroom.ceremony._entries import (
     NO_HASH,
@@ -112,6 +112,7 @@ __all__ = [
     "OWN_ACTIONS",
     "PARAMETERS",
     "SCRIPT_NAME",
+    "SHARE_WORDS",
     "TRANSCRIPT_NAME",
     "WITNESS_ROLES",
     "Action",

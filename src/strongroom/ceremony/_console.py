@@ -3,9 +3,12 @@
 Nothing that goes through ``show`` or ``ask`` is secret. A share goes through ``show_share`` and ``ask_hidden`` alone.
 """
 
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from strongroom.core import Secret
+
+SHARE_WORDS: Final = "share-words"
+"""Key of the question for the words of a share, which ``ask_hidden`` takes piece by piece."""
 
 
 class Page(NamedTuple):

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from strongroom.ceremony._console import Page, Question, SharePage
+from strongroom.ceremony._console import SHARE_WORDS, Page, Question, SharePage
 from strongroom.ceremony._errors import CeremonyPausedError
 from strongroom.ceremony._form import Script
 from strongroom.core import Secret
@@ -69,7 +69,7 @@ class ScriptedParticipants:
         if known is not None:
             return known(question)
         share = self._shares.get(question.who)
-        if question.key == "share-words" and share is not None:
+        if question.key == SHARE_WORDS and share is not None:
             return Secret(share.reveal())
         raise CeremonyPausedError(f"nobody types {question.key} for {question.who}")
 

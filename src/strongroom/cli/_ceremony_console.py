@@ -7,9 +7,6 @@ terminal's other screen, which has no memory of what scrolls away; afterwards bo
 import asyncio
 import os
 import sys
-import termios
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Final
 
 from rich.box import HEAVY, SIMPLE
@@ -20,7 +17,9 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from strongroom.ceremony import CeremonyPausedError, Page, Question, SharePage
+from strongroom.ceremony import SHARE_WORDS, CeremonyPausedError, Page, Question, SharePage
+from strongroom.cli._typed_words import HOW_TO, TypedWords
+from strongroom.cli._unseen import unseen
 from strongroom.core import Secret
 
 _MAX_WIDTH: Final = 110
@@ -65,12 +64,26 @@ class TerminalConsole:
         return (await self._read_line()).decode("utf-8", "replace").strip()
 
     async def ask_hidden(self, question: Question) -> Secret:
-        """Return a line that is typed unseen; what was typed before the question is thrown away."""
-        with _unseen(sys.stdin.fileno()):
+        """Return what is typed unseen: a line, or the words of a share, piece by piece. What was typed before is thrown away."""
+        with unseen(sys.stdin.fileno(), discards=True):
+            if question.key == SHARE_WORDS:
+                return await self._share_words(question)
             self._prompt(question)
             line = await self._read_line()
         self._write("\n")
         return Secret(line.strip())
+
+    async def _share_words(self, question: Question) -> Secret:
+        typed = TypedWords(is_alone=False)
+        self._prompt(question._replace(text=f"{question.text}. {HOW_TO}"))
+        while (prompt := typed.prompt) is not None:
+            self._write(f"{prompt}: ")
+            said = typed.take((await self._read_line()).decode("utf-8", "replace"))
+            self._write("\n   ")
+            if said is not None:
+                self._write(f"{said}\n   ")
+        self._write("\n")
+        return typed.text()
 
     async def show_share(self, page: SharePage) -> None:
         """Show a share on the other screen, until ``clear``. Raises CeremonyPausedError where it has no room."""
@@ -211,15 +224,3 @@ def _grouped(value: str) -> str:
     if len(value) == _HASH_CHARS and not value.strip("0123456789abcdef"):
         return " ".join(value[at : at + 8] for at in range(0, _HASH_CHARS, 8))
     return value
-
-
-@contextmanager
-def _unseen(descriptor: int) -> Iterator[None]:
-    """Have the terminal not show what is typed."""
-    before = termios.tcgetattr(descriptor)
-    quiet = [*before[:3], before[3] & ~termios.ECHO, *before[4:]]
-    termios.tcsetattr(descriptor, termios.TCSAFLUSH, quiet)
-    try:
-        yield
-    finally:
-        termios.tcsetattr(descriptor, termios.TCSAFLUSH, before)

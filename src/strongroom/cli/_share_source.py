@@ -18,22 +18,20 @@ import click
 from strongroom.cli._errors import CliError
 from strongroom.cli._officer_files import ask_pin, read_private
 from strongroom.cli._output import visible
+from strongroom.cli._typed_words import HOW_TO, TypedWords
 from strongroom.cli._unseen import unseen
 from strongroom.custody import CardUri
 from strongroom.shares import (
     MAX_TEXT_CHARS,
     SET_ID_BYTES,
     Share,
-    ShareChecksumError,
     UnknownWordError,
-    check_words,
     read_share,
 )
 from strongroom.wiring.process_protection import forbid_dumps
 
 _MAX_KEY_BYTES: Final = 65_536
 _ARMOUR: Final = b"-----BEGIN AGE ENCRYPTED FILE-----"
-_USUAL_WORDS: Final = 33
 _PATH: Final = click.Path(path_type=Path)
 
 
@@ -141,50 +139,20 @@ def typed_share() -> Share:
             "there is no terminal to ask for the words at",
             next_step="name a file that holds the share; - is standard input",
         )
-    click.echo(
-        "Type the words of your share. They are not shown. An empty line ends a shorter one.", err=True
-    )
-    words: list[str] = []
+    click.echo(f"Type the words of your share. {HOW_TO}", err=True)
+    typed = TypedWords(is_alone=True)
     with unseen(sys.stdin.fileno()):
-        while len(words) < _USUAL_WORDS:
-            line = _typed_line(f"Word {len(words) + 1} of {_USUAL_WORDS}", first=len(words) + 1)
-            if line == []:
-                break
-            words += line or []
-        while True:
-            try:
-                return read_share(" ".join(words))
-            except ShareChecksumError as error:
-                _type_again(words, error)
-
-
-def _type_again(words: list[str], error: ShareChecksumError) -> None:
-    """Replace the words that are probably wrong. Raises the error when nobody can tell which, or nothing is typed."""
-    if not error.positions:
-        raise error
-    click.echo(f"  {error.message}.", err=True)
-    first, last = error.positions[0], error.positions[-1]
-    prompt = f"Word {first} again" if first == last else f"Words {first} and {last} again"
-    line = None
-    while line is None or len(line) != len(error.positions):
-        line = _typed_line(prompt, first=first)
-        if line == []:
-            raise error
-    words[first - 1 : last] = line
-
-
-def _typed_line(prompt: str, *, first: int) -> list[str] | None:
-    """Ask for words; ``first`` is the place of the first one. None when one of them is not in the list, which is told."""
-    click.echo(f"{prompt}: ", nl=False, err=True)
-    line = sys.stdin.readline(MAX_TEXT_CHARS).split()
-    click.echo(err=True)
+        while (prompt := typed.prompt) is not None:
+            click.echo(f"{prompt}: ", nl=False, err=True)
+            said = typed.take(sys.stdin.readline(MAX_TEXT_CHARS))
+            click.echo(err=True)
+            if said is not None:
+                click.echo(f"  {said}", err=True)
+    text = typed.text()
     try:
-        check_words(line, first=first)
-    except UnknownWordError as error:
-        near = f"; is it {' or '.join(error.nearest)}?" if error.nearest else "."
-        click.echo(f"  Word {error.position} is not in the list{near} Type this line again.", err=True)
-        return None
-    return line
+        return read_share(text.reveal().decode())
+    finally:
+        text.zeroize()
 
 
 def bytes_of(text: str, what: str, least: int, most: int) -> bytes:

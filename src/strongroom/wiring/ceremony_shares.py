@@ -21,7 +21,15 @@ from strongroom.backup import (
     check_share_key,
     custodian_of_share,
 )
-from strongroom.ceremony import CeremonyError, Console, Delivery, Participant, Question, SharePage
+from strongroom.ceremony import (
+    SHARE_WORDS,
+    CeremonyError,
+    Console,
+    Delivery,
+    Participant,
+    Question,
+    SharePage,
+)
 from strongroom.core import Clock, Secret, StrongroomError, random_bytes
 from strongroom.custody import CardUri
 from strongroom.shares import (
@@ -38,7 +46,6 @@ from strongroom.wiring.share_cards import ShareCard
 from strongroom.wiring.share_delivery import CopyDiffersError, ShareAddress, check_retyped, deliver_by_age
 from strongroom.wiring.share_printing import PrintingError, SheetPrinter
 
-SHARE_QUESTION: Final = "share-words"
 _COPIED_QUESTION: Final = "go-on"
 _PROOF_QUESTION: Final = "share-proof"
 _CARD_PIN_QUESTION: Final = "card-pin"
@@ -114,7 +121,7 @@ class GivingShares:
                 Question(_COPIED_QUESTION, person.id, "Press Enter when every word is copied")
             )
             await self._console.clear()
-            question = Question(SHARE_QUESTION, person.id, f"{person.name}: enter the words from your copy")
+            question = Question(SHARE_WORDS, person.id, f"{person.name}: enter the words from your copy")
             typed = await self._console.ask_hidden(question)
             try:
                 check_retyped(share, typed)
@@ -240,7 +247,7 @@ class CollectingShares:
     async def _share_of(self, person: Participant, before: list[Share]) -> Share:
         text = f"{person.name}: enter the words of your share"
         for _ in range(_MOST_TRIES):
-            typed = await self._console.ask_hidden(Question(SHARE_QUESTION, person.id, text))
+            typed = await self._console.ask_hidden(Question(SHARE_WORDS, person.id, text))
             await self._console.clear()
             try:
                 share = read_share(typed.reveal().decode("utf-8", "replace"))
