@@ -104,10 +104,11 @@ async def bag_out(desk: OwnDesk, step: Step) -> Outcome:
 
 async def _bags(desk: OwnDesk, step: Step, *, is_out: bool) -> Outcome:
     await desk.talk.show(desk.page)
-    found, deviations = [], []
+    found: list[dict[str, str | bool]] = []
+    deviations = []
     bags = step.parameters.bags if isinstance(step.parameters, Bags) else ()
     for bag in bags:
-        number = await _number(desk.talk, step, bag)
+        number = await _number(desk.talk, step, bag, frozenset(str(one["number"]) for one in found))
         if bag.number and number != bag.number:
             deviations.append(
                 f"the bag with {bag.contents} has the number {number}, and the script says {bag.number}"
@@ -124,14 +125,17 @@ async def _bags(desk: OwnDesk, step: Step, *, is_out: bool) -> Outcome:
     return Outcome({"bags": found}, deviations=tuple(deviations))
 
 
-async def _number(talk: Talk, step: Step, bag: Bag) -> str:
+async def _number(talk: Talk, step: Step, bag: Bag, taken: frozenset[str]) -> str:
     while True:
         text = f"Number of the bag: {bag.contents}"
         first = await talk.ask_words(Question("bag-number", step.by, text, bag.number))
         again = Question("bag-number-again", step.witness[0], f"{text}, read by a witness", bag.number)
-        if await talk.ask_words(again) == first:
+        if await talk.ask_words(again) != first:
+            await talk.say("The two numbers are not the same. Read it again, both of you.")
+        elif first in taken:
+            await talk.say("This is the number of another bag. Read it again, both of you.")
+        else:
             return first
-        await talk.say("The two numbers are not the same. Read it again, both of you.")
 
 
 async def witness_signatures(desk: OwnDesk, step: Step) -> Outcome:

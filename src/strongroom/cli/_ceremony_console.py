@@ -7,6 +7,7 @@ terminal's other screen, which has no memory of what scrolls away; afterwards bo
 import asyncio
 import os
 import sys
+import termios
 from typing import Final
 
 from rich.box import HEAVY, SIMPLE
@@ -29,6 +30,9 @@ _OTHER_SCREEN: Final = "\x1b[?1049h"
 _FIRST_SCREEN: Final = "\x1b[?1049l"
 _MAX_LINE_BYTES: Final = 8192
 _HASH_CHARS: Final = 64
+_ROOMY: Final = 38
+"""Lines of a terminal on which there is a blank line between the words of a share."""
+_COMMANDS: Final = "at any question:  /deviation WORDS   /pause   /abandon"
 
 
 class TerminalConsole:
@@ -41,10 +45,14 @@ class TerminalConsole:
             )
         self._is_rehearsal = is_rehearsal
         self._is_on_other_screen = False
+        self._is_clear = True
+        self._title = "Ceremony"
         self._rich = Console(highlight=False, soft_wrap=False)
 
     async def show(self, page: Page) -> None:
-        """Put a page up; one that is longer than the screen in parts, with Enter between them."""
+        """Put a page up; one that is longer than the screen in parts, with Enter between them. What was typed before is lost."""
+        self._forget_typed()
+        self._is_clear, self._title = False, page.title
         self._write(_CLEAR_SCREEN)
         lines = self._lines_of(self._page(page))
         height = max(self._rich.size.height - 6, 10)
@@ -66,6 +74,9 @@ class TerminalConsole:
     async def ask_hidden(self, question: Question) -> Secret:
         """Return what is typed unseen: a line, or the words of a share, piece by piece. What was typed before is thrown away."""
         with unseen(sys.stdin.fileno(), discards=True):
+            if self._is_clear:
+                self._write("\n".join(self._lines_of(self._head(self._title, ""))) + "\n")
+            await self.say("What you type now is not shown. Control-C stops the ceremony.")
             if question.key == SHARE_WORDS:
                 return await self._share_words(question)
             self._prompt(question)
@@ -94,8 +105,10 @@ class TerminalConsole:
                 f"the terminal is too small for a share: it has {self._rich.size.height} lines, and {len(lines) + 4} are needed",
                 next_step="make it larger, and go on with the same command",
             )
+        self._forget_typed()
         self._write(_OTHER_SCREEN + _CLEAR_SCREEN)
         self._is_on_other_screen = True
+        self._is_clear, self._title = False, page.title
         self._write("\n".join(lines) + "\n")
 
     async def clear(self) -> None:
@@ -104,6 +117,7 @@ class TerminalConsole:
             self._write(_CLEAR_SCREEN + _CLEAR_MEMORY + _FIRST_SCREEN)
             self._is_on_other_screen = False
         self._write(_CLEAR_SCREEN + _CLEAR_MEMORY)
+        self._is_clear = True
 
     @property
     def _width(self) -> int:
@@ -117,6 +131,10 @@ class TerminalConsole:
     def _write(self, text: str) -> None:
         sys.stdout.write(text)
         sys.stdout.flush()
+
+    def _forget_typed(self) -> None:
+        """Throw away what was typed before a page: an impatient Enter answers no question that nobody has seen."""
+        termios.tcflush(sys.stdin.fileno(), termios.TCIFLUSH)
 
     def _prompt(self, question: Question) -> None:
         shown = f" [{question.default}]" if question.default else ""
@@ -156,6 +174,7 @@ class TerminalConsole:
             parts.append(
                 Panel(warning, title="LOOK AT THIS", title_align="left", border_style="red", box=HEAVY)
             )
+        parts.append(Padding(Text(_COMMANDS, style="dim"), (1, 1, 0, 1)))
         return Group(*parts)
 
     def _head(self, title: str, position: str) -> RenderableType:
@@ -181,7 +200,7 @@ class TerminalConsole:
     def _share(self, page: SharePage) -> RenderableType:
         parts: list[RenderableType] = [self._head(page.title, "")]
         parts += [Padding(Text(line), (0, 2)) for line in page.lines]
-        is_roomy = self._rich.size.height >= 40
+        is_roomy = self._rich.size.height >= _ROOMY
         words = _word_table(page.words, is_roomy=is_roomy)
         side = self._width - 60
         if page.picture and max(map(len, page.picture)) <= side:

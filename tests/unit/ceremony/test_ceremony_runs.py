@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from fakes_ceremony import SOFTWARE, MemoryEffects, rehearsal_setting, rehearsed
+from fakes_ceremony import SOFTWARE, CeremonyClock, MemoryEffects, rehearsal_setting, rehearsed
 from strongroom.ceremony import (
     Begun,
     CeremonyAbandonedError,
@@ -18,6 +18,8 @@ from strongroom.ceremony import (
     Page,
     Question,
     ScriptedParticipants,
+    example_script,
+    open_setting,
     read_transcript,
     transcript_view,
     verify_ceremony,
@@ -208,3 +210,42 @@ async def test_shares_that_were_collected_by_a_process_that_ended_are_entered_ag
     begun = [(entry.step, entry.is_again) for entry in taken if entry.action == "collect-shares"]
     assert begun == [("collect", False), ("collect", True)]
     verify_ceremony(setting.folder)
+
+
+async def test_bags_have_numbers_of_their_own_that_two_people_read(tmp_path: Path) -> None:
+    setting = rehearsal_setting(tmp_path, CeremonyType.ROOT_KEY)
+    first = ["bag 1", "bag 1", "bag 1", "bag 2"]
+    second = ["bag 7", "bag 1", "bag 1", "bag 2"]
+    answers = {"bag-number": lambda _: first.pop(0), "bag-number-again": lambda _: second.pop(0)}
+    people = ScriptedParticipants(setting.script, answers=answers)
+    transcript = await CeremonyRunner(setting, people, MemoryEffects(tmp_path), SOFTWARE).run()
+    (bags,) = [value for name, value in transcript.outcomes["deliveries"].facts.items() if name == "bags"]
+    assert [bag["number"] for bag in bags] == ["bag 1", "bag 2"]  # type: ignore[union-attr,index,call-overload]
+
+
+async def test_a_bag_that_is_not_as_it_was_left_is_a_deviation(tmp_path: Path) -> None:
+    script = tmp_path / "recovery.yaml"
+    script.write_bytes(example_script(CeremonyType.RECOVERY).replace(b'number: ""', b"number: A 100"))
+    setting = open_setting(script, tmp_path / "ceremony", home=None, is_rehearsal=True, clock=CeremonyClock())
+    said = {
+        "bag-number": ["A 101", "B 2", "C 3"],
+        "bag-number-again": ["A 101", "B 2", "C 3"],
+        "bag-intact": ["no"],
+    }
+
+    def answer(question: Question) -> str:
+        words = said[question.key]
+        return (
+            words.pop(0)
+            if words
+            else "yes"
+            if question.key == "bag-intact"
+            else question.text.partition(", read")[0]
+        )
+
+    people = ScriptedParticipants(setting.script, answers=dict.fromkeys(said, answer))
+    transcript = await CeremonyRunner(setting, people, MemoryEffects(tmp_path), SOFTWARE).run()
+    assert transcript.outcomes["take-out"].deviations == (
+        "the bag with Share of Kai Example has the number A 101, and the script says A 100",
+        "the seal of the bag with Share of Kai Example is not whole",
+    )
