@@ -22,6 +22,7 @@ from strongroom.shares._errors import (
     ShareLengthError,
     SharePlanError,
     TooFewSharesError,
+    TooManyIterationsError,
     UnknownWordError,
     WrongSharesError,
 )
@@ -35,10 +36,11 @@ from strongroom.shares._possession import (
     prove_possession,
 )
 from strongroom.shares._share import MAX_SHARES, MAX_TEXT_CHARS, SetParameters, Share, read_share
-from strongroom.shares._sharing import SharePlan, combine, split, split_groups
+from strongroom.shares._sharing import ITERATION_EXPONENT, SharePlan, combine, split, split_groups
 from strongroom.shares._words import check_words
 
 __all__ = [
+    "ITERATION_EXPONENT",
     "MAX_CHALLENGE_BYTES",
     "MAX_SHARES",
     "MAX_TEXT_CHARS",
@@ -57,6 +59,7 @@ __all__ = [
     "SharePlan",
     "SharePlanError",
     "TooFewSharesError",
+    "TooManyIterationsError",
     "UnknownWordError",
     "WrongSharesError",
     "check_possession",

@@ -6,6 +6,7 @@ ShareError
 ├── ShareLengthError        words are missing, or there are too many
 ├── ShareChecksumError      a word is mistyped, or words are in another order
 ├── ShareFormatError        the checksum is right, and yet it is no share
+├── TooManyIterationsError  the decryption that the shares ask for takes too long
 ├── TooFewSharesError       more shares are needed
 ├── DuplicateShareError     a share came twice, or two that say that they are the same one
 ├── ForeignShareError       a share is of another set
@@ -68,6 +69,16 @@ class ShareChecksumError(ShareError):
 
 class ShareFormatError(ShareError):
     """The checksum is right, but what it protects is no share: no mistyping, somebody made it so."""
+
+
+class TooManyIterationsError(ShareError):
+    """The shares ask for a decryption that takes minutes. Those of backup sets never do: it keeps a command busy, no more."""
+
+    def __init__(self, exponent: int, most: int) -> None:
+        super().__init__(
+            f"the shares ask for iterations with the exponent {exponent}, and up to {most} are taken",
+            next_step="shares that were made here have 1: find out who made these; or combine them with another SLIP-39 tool",
+        )
 
 
 class TooFewSharesError(ShareError):

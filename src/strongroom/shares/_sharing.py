@@ -16,11 +16,16 @@ from strongroom.shares._errors import (
     ForeignShareError,
     SharePlanError,
     TooFewSharesError,
+    TooManyIterationsError,
     WrongSharesError,
 )
 from strongroom.shares._field import MAX_VALUE_BYTES, interpolate
 from strongroom.shares._share import MAX_SHARES, MIN_VALUE_BYTES, SetParameters, Share
 
+ITERATION_EXPONENT: Final = 1
+"""Of shares that ``split`` makes."""
+_MAX_EXPONENT: Final = 5
+"""About a second. The standard knows 15, which is minutes of computing for whoever is given a forged share."""
 _SECRET_AT: Final = 255
 _DIGEST_AT: Final = 254
 _DIGEST_BYTES: Final = 4
@@ -62,11 +67,11 @@ def split_groups(
     groups: Sequence[SharePlan],
     *,
     passphrase: bytes = b"",
-    iteration_exponent: int = 1,
+    iteration_exponent: int = ITERATION_EXPONENT,
 ) -> tuple[tuple[Share, ...], ...]:
     """Split a secret in two levels: ``group_threshold`` groups are needed, and of each as many shares as its plan says.
 
-    Up to 16 groups; a plan may be 1 of 1. The exponent, 0 to 15, makes 10,000 iterations (0) of what slows the guessing of
+    Up to 16 groups; a plan may be 1 of 1. The exponent, 0 to 5, makes 10,000 iterations (0) of what slows the guessing of
     passphrases, doubled by each step. Raises SharePlanError.
     """
     _check(secret, group_threshold, groups, passphrase, iteration_exponent)
@@ -96,7 +101,8 @@ def combine(shares: Sequence[Share], *, passphrase: bytes = b"") -> Secret:
     """Make the secret of its shares again. More than are needed may be given: then all of them must fit.
 
     Another passphrase than that of ``split`` makes another secret, and nothing here can tell: compare what is known of the right one,
-    such as a check value. Raises TooFewSharesError, DuplicateShareError, ForeignShareError and WrongSharesError.
+    such as a check value. Raises TooFewSharesError, DuplicateShareError, ForeignShareError, WrongSharesError, and
+    TooManyIterationsError for an exponent above 5.
     """
     if not shares:
         raise TooFewSharesError(0, 2)
@@ -105,6 +111,8 @@ def combine(shares: Sequence[Share], *, passphrase: bytes = b"") -> Secret:
     _refuse_foreign([len(share.value) for share in shares], "its secret has another length")
     groups = _by_group(shares)
     parameters = shares[0].set_parameters
+    if parameters.iteration_exponent > _MAX_EXPONENT:
+        raise TooManyIterationsError(parameters.iteration_exponent, _MAX_EXPONENT)
     whole = {number: members for number, members in groups.items() if len(members) >= members[0].threshold}
     if len(whole) < parameters.group_threshold:
         raise _too_few(groups, parameters)
@@ -131,8 +139,8 @@ def _check(
             )
     if not all(32 <= char <= 126 for char in passphrase):
         raise SharePlanError("a passphrase of shares is of printable ASCII, which every keyboard has")
-    if not 0 <= exponent <= 15:
-        raise SharePlanError(f"an exponent of iterations is 0 to 15, not {exponent}")
+    if not 0 <= exponent <= _MAX_EXPONENT:
+        raise SharePlanError(f"an exponent of iterations is 0 to {_MAX_EXPONENT}, not {exponent}")
 
 
 def _salt(parameters: SetParameters) -> bytes:

@@ -1,5 +1,7 @@
 """A share that somebody brings is its custodian's, of another set, or altered, before any other share is there."""
 
+import dataclasses
+
 import pytest
 
 from backup_documents import SHARE_KEY, SoftwareSigner, a_set
@@ -51,3 +53,12 @@ def test_an_altered_share_is_told_alone_and_by_the_name_of_its_custodian() -> No
 def test_a_share_of_another_set_is_not_called_altered(identifier: int, index: int, threshold: int) -> None:
     with pytest.raises(WrongSetError):
         custodian_of_share(SET, Share(identifier, index, threshold, SHARES[0].value))
+
+
+@pytest.mark.parametrize("field", [{"iteration_exponent": 15}, {"is_extendable": False}])
+def test_a_share_that_asks_for_another_decryption_than_sets_are_made_with_is_altered(
+    field: dict[str, int],
+) -> None:
+    share = dataclasses.replace(SHARES[1], **field)
+    with pytest.raises(AlteredShareError, match="not share 2"):
+        custodian_of_share(SET, share)

@@ -14,6 +14,7 @@ from strongroom.shares import (
     SharePlan,
     SharePlanError,
     TooFewSharesError,
+    TooManyIterationsError,
     WrongSharesError,
     combine,
     read_share,
@@ -161,6 +162,13 @@ def test_a_share_that_was_made_up_is_found_out_also_among_more_than_are_needed(w
         combine([shares[wrong], shares[(wrong + 1) % 5], shares[(wrong + 2) % 5]])
 
 
+@pytest.mark.parametrize("exponent", [6, 15])
+def test_shares_that_ask_for_minutes_of_computing_are_refused_at_once(exponent):
+    shares = [_forged(share, iteration_exponent=exponent) for share in split(SECRET, SharePlan(2, 2))]
+    with pytest.raises(TooManyIterationsError, match="iterations"):
+        combine(shares)
+
+
 def test_no_share_at_all_is_too_few():
     with pytest.raises(TooFewSharesError):
         combine([])
@@ -182,6 +190,7 @@ def test_no_share_at_all_is_too_few():
         (bytes(32), 1, [SharePlan(2, 17)], b"", 0),
         (bytes(32), 1, [SharePlan(2, 3)], "ü".encode(), 0),
         (bytes(32), 1, [SharePlan(2, 3)], b"\n", 0),
+        (bytes(32), 1, [SharePlan(2, 3)], b"", 6),
         (bytes(32), 1, [SharePlan(2, 3)], b"", 16),
         (bytes(32), 1, [SharePlan(2, 3)], b"", -1),
     ],
