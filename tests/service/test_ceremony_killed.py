@@ -66,6 +66,7 @@ def test_a_process_that_is_killed_again_and_again_ends_its_ceremony_with_each_ef
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_a_process_that_is_killed_behind_any_entry_goes_on(tmp_path: Path) -> None:
     number = 0
     while True:

@@ -47,6 +47,8 @@ class TerminalConsole:
         self._is_on_other_screen = False
         self._is_clear = True
         self._title = "Ceremony"
+        self._said = ""
+        """What was said last: on the page of a share it would not be seen any more, so it stands there too."""
         self._rich = Console(highlight=False, soft_wrap=False)
 
     async def show(self, page: Page) -> None:
@@ -64,6 +66,7 @@ class TerminalConsole:
 
     async def say(self, line: str) -> None:
         """Add a line below the page."""
+        self._said = line
         self._rich.print(Text(f"  {line}"), width=self._width)
 
     async def ask(self, question: Question) -> str:
@@ -98,8 +101,10 @@ class TerminalConsole:
 
     async def show_share(self, page: SharePage) -> None:
         """Show a share on the other screen, until ``clear``. Raises CeremonyPausedError where it has no room."""
-        body = self._share(page)
-        lines = self._lines_of(body)
+        lines = self._lines_of(self._share(page))
+        said = self._lines_of(Padding(Text(self._said, style="bold"), (0, 2))) if self._said else []
+        if len(lines) + len(said) <= self._rich.size.height - 4:
+            lines += said
         if len(lines) > self._rich.size.height - 4:
             raise CeremonyPausedError(
                 f"the terminal is too small for a share: it has {self._rich.size.height} lines, and {len(lines) + 4} are needed",
