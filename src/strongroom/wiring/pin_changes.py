@@ -8,6 +8,7 @@ So at every moment the token has a PIN that is on disk, sealed, and whatever pro
 the record alone what comes next:
 
 - A PIN that the token refused is never sent again. A try is counted, durably, before it is sent.
+- A user PIN whose try may have been a refusal that nobody heard of is not sent again either (``is_in_doubt``).
 - Tries of unknown outcome and refusals since the last login together stay below the number that locks the token, less one.
 - While it is not known whether C_SetPIN took effect (``setting``), the old PIN is tried first: it tells, and if it is
   taken, the change goes on from there. If it is refused, the new one is the token's.
@@ -29,6 +30,8 @@ PinRole = Literal["user", "so"]
 PinPhase = Literal["pending", "setting", "set", "proved", "done", "failed"]
 
 _MAX_BYTES: Final = 16_384
+_MOST_UNKNOWN: Final = 5
+"""Tries in a row of a PIN that the token took before, whose outcome nobody knows."""
 _Count = Annotated[int, Meta(ge=0, le=99)]
 _Salted = Annotated[str, Meta(pattern=r"^(?:[0-9a-f]{32}:[0-9a-f]{64})?\Z")]
 _Text = Annotated[str, Meta(max_length=500)]
@@ -123,6 +126,23 @@ def may_try(change: PinChange, *, most_tries: int) -> bool:
     Every try of unknown outcome is taken for a wrong one, and the last try is never used.
     """
     return change.old.unknown + change.new.unknown + change.refusals + 1 < most_tries
+
+
+def is_in_doubt(change: PinChange, which: Literal["old", "new"], *, is_count_low: bool) -> bool:
+    """Whether this PIN may have been refused without anybody hearing it, so that it must not be sent again by itself.
+
+    So it is after one try of unknown outcome while it is not known which PIN the token has, and after one where the token says that a
+    wrong PIN came (``is_count_low``) and no refusal that was noted explains that. Else the token took this PIN before, or took it as
+    its new one, and five such tries in a row are too many (as in ``pin_attempts``). Security officers' PINs are presented by a
+    person each time, so the count for all of them together (``may_try``) is what holds.
+    """
+    tries = getattr(change, which)
+    if tries.is_refused:
+        return True
+    if change.role == "so" or not tries.unknown:
+        return False
+    says_wrong = is_count_low and not change.refusals
+    return change.phase == "setting" or says_wrong or tries.unknown >= _MOST_UNKNOWN
 
 
 def tried(change: PinChange, which: Literal["old", "new"]) -> PinChange:

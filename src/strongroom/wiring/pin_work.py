@@ -35,6 +35,7 @@ from strongroom.wiring.pin_changes import (
     PinChange,
     PinRecordError,
     in_words,
+    is_in_doubt,
     logged_in,
     may_try,
     not_tried,
@@ -172,13 +173,13 @@ class _Try:
         change = self._record.read()
         if self._record.profile.pin_count_flags and not is_count_low:
             change = logged_in(change)
+        if is_in_doubt(change, self._which, is_count_low=is_count_low):
+            raise self._needs_a_look(
+                change, f"the token may have refused the {self._which} PIN without anybody hearing it"
+            )
         if not may_try(change, most_tries=self._record.profile.pin_tries):
-            raise PinRefusedError(
-                f"no PIN was tried: {change.refusals} were refused since the last login, and of"
-                f" {change.old.unknown + change.new.unknown} tries nobody knows the outcome; the token may lock after"
-                f" {self._record.profile.pin_tries} wrong ones",
-                next_step="have the token's counter of wrong PINs checked and reset by a login with the vendor's tool, then:"
-                f" strongroom pin retry --member {change.member}{' --role so' if change.role == 'so' else ''}",
+            raise self._needs_a_look(
+                change, f"the token may lock after {self._record.profile.pin_tries} wrong ones"
             )
         self._record.write(tried(change, self._which))
 
@@ -194,3 +195,12 @@ class _Try:
     def refused(self) -> None:
         """The token did not take the PIN: it is never sent again."""
         self._record.write(refused(self._record.read(), self._which))
+
+    @staticmethod
+    def _needs_a_look(change: PinChange, why: str) -> PinRefusedError:
+        return PinRefusedError(
+            f"no PIN was tried: {change.refusals} were refused since the last login, and of"
+            f" {change.old.unknown + change.new.unknown} tries nobody knows the outcome; {why}",
+            next_step="have the token's counter of wrong PINs checked and reset by a login with the vendor's tool, then:"
+            f" strongroom pin retry --member {change.member}{' --role so' if change.role == 'so' else ''}",
+        )

@@ -92,11 +92,52 @@ def test_a_process_that_is_killed_after_each_refusal_again_and_again_does_not_lo
                 it.start()
             assert not it.token.is_locked
         it.fate.kills_after = None
-        assert 1 <= len(it.token.refused) < tries
+        assert it.token.refused == [FIRST_PIN]
         assert it.token.pin in it.known_pins()
         it.token.unlock_by_hand()
         assert allow_tries(it.home, it.member)
         assert it.start() == it.token.pin != FIRST_PIN
+    remove_runtime_folder(it.home)
+
+
+@pytest.mark.parametrize("tells", [True, False])
+@pytest.mark.parametrize("tries", [4, 10])
+def test_a_refusal_that_nobody_heard_of_is_not_repeated_when_the_try_of_the_other_pin_is_cut_off_too(
+    tmp_path, tries, tells
+):
+    it = RotatingHome(tmp_path, tries=tries, tells=tells)
+    with killable_writes(it.fate):
+        it.begin()
+        it.token.fails = "late:C_SetPIN"
+        with pytest.raises(HsmError):
+            it.start()
+        it.fate.kills_after = "before C_Login"  # the old PIN is refused
+        with pytest.raises(Killed):
+            it.start()
+        it.fate.kills_after, it.fate.left = None, 1  # the new one is counted, and not sent
+        with pytest.raises(Killed):
+            it.start()
+        for _ in range(3):
+            with pytest.raises(PinRefusedError, match="no PIN was tried"):
+                it.start()
+        assert it.token.refused == [FIRST_PIN]
+        it.token.unlock_by_hand()
+        assert allow_tries(it.home, it.member)
+        assert it.start() == it.token.pin != FIRST_PIN
+    remove_runtime_folder(it.home)
+
+
+@pytest.mark.parametrize(("tells", "sent"), [(True, 1), (False, 5)])
+def test_a_pin_that_was_changed_at_the_token_is_sent_at_most_as_often_as_in_any_login(tmp_path, tells, sent):
+    it = RotatingHome(tmp_path, tries=10, tells=tells)
+    with killable_writes(it.fate):
+        it.begin()
+        it.token.pin = b"made-by-somebody-else"
+        it.fate.kills_after = "before C_Login"
+        for _ in range(9):
+            with pytest.raises((Killed, PinRefusedError)):
+                it.start()
+        assert it.token.refused == [FIRST_PIN] * sent
     remove_runtime_folder(it.home)
 
 
