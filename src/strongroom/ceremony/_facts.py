@@ -7,6 +7,8 @@ from typing import Final
 from strongroom.custody import Json, neutral, spoken
 
 _HASH: Final = re.compile(r"[0-9a-f]{64}\Z")
+_MAX_LIST_CHARS: Final = 100
+"""A list that is longer has a row for each of its values."""
 _TAGS: Final = ("name", "id", "contents", "who")
 """What names one of several in a list."""
 
@@ -18,11 +20,14 @@ def fact_rows(facts: Mapping[str, Json]) -> tuple[tuple[str, str], ...]:
 
 def with_words(rows: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
     """Return rows in which each hash is followed by its words, to be read aloud."""
+    given = tuple(rows)
+    there = {value for _, value in given}
     found: list[tuple[str, str]] = []
-    for label, value in rows:
+    for label, value in given:
         found.append((label, value))
-        if _HASH.match(value):
-            found.append((f"{label} in words", " ".join(spoken(value))))
+        words = " ".join(spoken(value)) if _HASH.match(value) else ""
+        if words and words not in there:
+            found.append((f"{label} in words", words))
     return tuple(found)
 
 
@@ -40,8 +45,10 @@ def _rows(label: str, value: Json) -> Iterator[tuple[str, str]]:
 
 def _list_rows(label: str, values: Sequence[Json]) -> Iterator[tuple[str, str]]:
     if not any(isinstance(one, Mapping | list | tuple) for one in values):
-        yield label, ", ".join(map(_text, values)) or "none"
-        return
+        text = ", ".join(map(_text, values)) or "none"
+        if len(text) <= _MAX_LIST_CHARS:
+            yield label, text
+            return
     for number, one in enumerate(values, 1):
         tag, rest = str(number), one
         if isinstance(one, Mapping):

@@ -248,3 +248,8 @@ def test_facts_become_rows_that_show_every_character_as_itself() -> None:
         ("null", "none"),
         ("count", "3"),
     )
+
+
+def test_a_long_list_has_a_row_for_each_value() -> None:
+    keys = [f"secret_key {number:032x}" for number in range(3)]
+    assert fact_rows({"keys": keys}) == tuple((f"keys / {number}", key) for number, key in enumerate(keys, 1))
