@@ -85,6 +85,7 @@ def a_set(spki: bytes, **changes: object) -> BackupSet:
     values: dict[str, object] = {
         "set_id": SET_ID,
         "cluster_id": "",
+        "genesis_sha256": "",
         "made_at": 1_800_000_000,
         "threshold": 3,
         "count": 5,

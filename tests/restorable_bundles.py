@@ -70,7 +70,11 @@ def restorable(
         for share in shares
     )  # fmt: skip
     backup_set = a_set(
-        signer.spki, slip39_identifier=shares[0].set_identifier, custodians=custodians, origin=origin
+        signer.spki,
+        slip39_identifier=shares[0].set_identifier,
+        custodians=custodians,
+        origin=origin,
+        genesis_sha256="" if genesis is None else document_hash(genesis),
     )
     chain = None if genesis is None else Chain.from_documents(genesis)
     if chain is not None and genesis is not None:

@@ -129,6 +129,13 @@ def verify_manifest(bundle: Bundle, backup_set: BackupSet) -> None:
             f"the document of the set {backup_set.set_id} is not the one that the bundle was made with",
             next_step="bring the document in the bytes that the ceremony wrote",
         )
+    # Any process that can have keys used can have the manifest of its choice signed; who the officers are is not for it to say.
+    if backup_set.genesis_sha256 not in {"", manifest.genesis_sha256}:
+        raise WrongSetError(
+            f"the bundle names other officers than the document of its set: their genesis is {manifest.genesis_sha256 or 'none'},"
+            f" and that of the set {backup_set.genesis_sha256}",
+            next_step="use another bundle; keep this one for whoever looks into who had it signed",
+        )
 
 
 def check_snapshot(file: BinaryIO, bundle: Bundle) -> None:

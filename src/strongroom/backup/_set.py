@@ -22,6 +22,7 @@ from strongroom.backup._documents import (
     Document,
     Hex16,
     Hex32,
+    Hex32OrNone,
     HexOrNone,
     MemberName,
     Name,
@@ -98,6 +99,8 @@ class BackupSet(Document, frozen=True, kw_only=True):
     set_id: Hex16
     cluster_id: HexOrNone
     """Of the genesis; empty in a home without officers."""
+    genesis_sha256: Hex32OrNone
+    """By which genesis the officers of the cluster began; empty in a home without officers. Bundles of the set are of these officers."""
     made_at: Seconds
     threshold: Annotated[int, msgspec.Meta(ge=2, le=MOST_CUSTODIANS)]
     count: Annotated[int, msgspec.Meta(ge=2, le=MOST_CUSTODIANS)]

@@ -173,6 +173,7 @@ def _document(
     return BackupSet(
         set_id=making.set_id.hex(),
         cluster_id="" if chain is None else chain.state.cluster,
+        genesis_sha256="" if chain is None else chain.states[0].head,
         made_at=int(making.clock.now()),
         threshold=plan.threshold,
         count=plan.count,

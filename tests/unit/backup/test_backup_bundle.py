@@ -150,6 +150,20 @@ def test_another_document_of_the_same_set_is_refused() -> None:
         verify_bundle(io.BytesIO(MADE.data), other)
 
 
+@pytest.mark.parametrize("genesis", ["", "ab" * 32])
+def test_a_bundle_signed_for_other_officers_than_those_of_the_set_is_refused(genesis: str) -> None:
+    # whoever can have the signing key sign, such as a broken-into API process, would else choose who approves a restore
+    made = a_bundle(SIGNER, of_set={"genesis_sha256": "cd" * 32}, genesis_sha256=genesis)
+    with pytest.raises(WrongSetError, match="other officers"):
+        verify_bundle(io.BytesIO(made.data), made.backup_set)
+
+
+def test_a_bundle_for_the_officers_of_the_set_and_one_of_a_home_that_got_officers_later_verify() -> None:
+    for of_set in ("cd" * 32, ""):
+        made = a_bundle(SIGNER, of_set={"genesis_sha256": of_set}, genesis_sha256="cd" * 32)
+        assert verify_bundle(io.BytesIO(made.data), made.backup_set).manifest == made.manifest
+
+
 @given(st.binary(max_size=300), st.booleans())
 def test_any_bytes_are_read_or_refused_by_an_error_of_ours(data: bytes, begins_well: bool) -> None:  # noqa: FBT001
     with pytest.raises(BackupError):
