@@ -28,6 +28,8 @@ from strongroom.backup._set import Origin
 from strongroom.core import HsmKey, HsmKeyId, KeySpec, KeyUsage
 from strongroom.custody import document_hash
 
+_BESIDE_THE_DATABASE: Final = "strongroom.db-"
+"""How files are called that SQLite would play into ``strongroom.db`` when it is opened (-wal, -journal): its hash would say nothing."""
 _SIGNED_AS: Final = b"strongroom-backup-manifest-v1\0"
 """In front of what is hashed to be signed, so that no other signature of the key is one of a manifest."""
 
@@ -212,3 +214,7 @@ def _check(manifest: Manifest) -> None:
     names = [part.name for part in manifest.snapshot.parts]
     if len(set(names)) != len(names):
         raise _malformed("a file of the snapshot stands in it twice")
+    if any(name.startswith(_BESIDE_THE_DATABASE) for name in names):
+        raise _malformed(
+            "a file of the snapshot would be taken for changes that its database has not seen yet"
+        )

@@ -33,7 +33,6 @@ from strongroom.wiring.backup_verification import (
 from strongroom.wiring.ceremony_set import SET_FILE
 from strongroom.wiring.ceremony_shares import CollectingShares
 from strongroom.wiring.ceremony_workplace import Workplace, parameters_of, require_sha256, told
-from strongroom.wiring.process_protection import protect_process
 from strongroom.wiring.scratch_folder import scratch_folder
 
 _ACCEPT_QUESTION: Final = "accept-softhsm"
@@ -49,7 +48,7 @@ class Collecting:
         """Ask each custodian, and keep what the shares give. Raises ShareError and WrongSetError."""
         wanted, place = parameters_of(step, CollectShares), self._place
         people = [place.setting.script.participant(one) for one in wanted.custodians]
-        protect_process()
+        await place.protect(console)
         place.forget()
         await place.stage.give_rehearsed_shares(wanted, people, console)
         with _opened(place.file(wanted.bundle)) as file:

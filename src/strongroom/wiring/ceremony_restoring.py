@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Final
 
-from strongroom.backup import BackupSet, read_bundle, write_set
+from strongroom.backup import BackupSet, check_share_key, read_bundle, write_set
 from strongroom.ceremony import ACCEPT_SOFTHSM, Artefact, CeremonyError, Console, Outcome, Restore, Step
 from strongroom.core import ApprovalRequiredError, Secret
 from strongroom.custody import MAX_SIGNATURE_BYTES, Json, dearmour
@@ -76,9 +76,12 @@ class Restoring:
         )
         return Outcome(deviations=(said,))
 
-    def _share_key(self, _backup_set: BackupSet) -> Secret:
+    def _share_key(self, backup_set: BackupSet) -> Secret:
         if self._place.share_key is None:
             raise CeremonyError("no shares were collected in this process", next_step="collect them again")
+        check_share_key(
+            backup_set, self._place.share_key
+        )  # no token is touched for a document that was changed since
         return Secret(self._place.share_key.reveal())
 
     async def _approval(self, source: RestoreSource) -> RestoreApproval | None:

@@ -23,7 +23,6 @@ from strongroom.wiring.ceremony_notes import Notes
 from strongroom.wiring.ceremony_shares import GivingShares
 from strongroom.wiring.ceremony_workplace import Workplace, parameters_of, presented_pins, told
 from strongroom.wiring.custodian_reshare import read_old_sets, require_retirable
-from strongroom.wiring.process_protection import protect_process
 from strongroom.wiring.share_printing import SheetPrinter
 
 SET_FILE: Final = "backup-set.json"
@@ -52,7 +51,7 @@ class MakingSet:
             clock=place.clock,
             printer=self._printer(wanted.print_command),
         )
-        protect_process()
+        await place.protect(console)
 
         async def give(one: ShareToGive[Participant]) -> SetCustodian:
             self._notes.add(step.id, _SET, one.set_id.hex())

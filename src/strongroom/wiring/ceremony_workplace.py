@@ -25,6 +25,7 @@ from strongroom.wiring.ceremony_stage import Stage
 from strongroom.wiring.cluster_setup import PinAccess, Progress, officer_pin
 from strongroom.wiring.durable_files import write_durably
 from strongroom.wiring.pin_sealing import read_pin
+from strongroom.wiring.process_protection import protect_process
 
 T = TypeVar("T")
 PIN_QUESTION: Final = "pin"
@@ -90,6 +91,12 @@ class Workplace:
         """Have something noted in the transcript. Nothing secret."""
         if self.scene is not None:
             await self.scene.note(text, who=who)
+
+    async def protect(self, console: Console) -> None:
+        """Have this process keep its memory to itself, before a share is in it. What the system refuses of that is said and noted."""
+        for refused in protect_process():
+            await console.say(refused)
+            await self.note(refused, "")
 
     def forget(self) -> None:
         """Overwrite what collected shares gave."""

@@ -87,7 +87,8 @@ async def restore_home(
     approved = _approved(source, approval, journal_file.load(), clock)
     make_home_folder(home)
     with locked_home(home), contextlib.ExitStack() as stack:
-        protect_process()  # from here on there are a share key and PINs in it
+        for refused in protect_process():  # from here on there are a share key and PINs in it
+            progress(refused)
         new = RestoreJournal(_VERSION, _meaning_of(script), source.sha256, source.manifest.set_sha256)
         begun = journal_file.load()
         if begun is not None:

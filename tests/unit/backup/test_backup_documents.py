@@ -123,6 +123,7 @@ def test_a_set_of_a_newer_version_is_told_as_such() -> None:
         (b'"snapshot_key_root":"70', b'"snapshot_key_root":"71'),
         (b'"sha256":"', b'"sha256":"x'),
         (b"d2" * 16, b"d1" * 16),
+        (b'"name":"strongroom.toml"', b'"name":"strongroom.db-wal"'),
     ],
 )
 def test_a_manifest_that_contradicts_itself_is_refused(was: bytes, becomes: bytes) -> None:
