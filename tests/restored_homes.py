@@ -38,6 +38,7 @@ name = "alpha"
 profile = "softhsm2"
 """
 """One member has a new name, the other that of one who is gone."""
+SCRIPT_OF_ONE = SCRIPT[: SCRIPT.rindex("[[members]]")]
 
 
 class Lost(NamedTuple):
@@ -52,12 +53,12 @@ class Lost(NamedTuple):
     sealed: bytes
     access_key: dict[str, str]
 
-    def restored(self, name: str = "restored") -> "Restored":
+    def restored(self, name: str = "restored", script: str = SCRIPT) -> "Restored":
         """A restore into a folder of its own."""
         folder = self.folder / name
         (folder / "shares").mkdir(parents=True)
         (folder / "signatures").mkdir()
-        (folder / "restore.toml").write_text(SCRIPT)
+        (folder / "restore.toml").write_text(script)
         return Restored(self, folder, self.ready._replace(folder=folder, home=Home(folder / "home")))
 
 
@@ -180,7 +181,7 @@ def lose_a_cluster(template: Prepared, folder: Path) -> Lost:
 
 
 def without_officers(template: Path, folder: Path) -> Restored:
-    """A development home that was backed up, and what restores it onto one token."""
+    """A development home that was backed up and is gone, and what restores it."""
     home = copy_home(template, folder / "gone")
     ready = Prepared(folder, home, folder / "none", folder / "none", {})
     custodians = Custodians()
@@ -203,6 +204,4 @@ def without_officers(template: Path, folder: Path) -> Restored:
         (folder / "access-keys" / f"{name}.json").write_bytes(msgspec.json.encode(key))
     shutil.rmtree(home.root)
     lost = Lost(folder, ready, bundle, folder / "set.json", custodians, key_id, bytes(sealed), key)
-    restored = lost.restored()
-    (restored.folder / "restore.toml").write_text(SCRIPT[: SCRIPT.rindex("[[members]]")])
-    return restored
+    return lost.restored()

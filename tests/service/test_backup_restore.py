@@ -6,8 +6,9 @@ import shutil
 
 import pytest
 
-from restored_homes import lose_a_cluster, without_officers
+from restored_homes import SCRIPT_OF_ONE, lose_a_cluster, without_officers
 from running_service import require_softhsm
+from scripted_homes import approve_all
 from service.test_backup_sets import users_of
 from strongroom.audit import read_entries
 from strongroom.config import load_config
@@ -131,14 +132,43 @@ async def backup_objects(home):
 
 
 @pytest.mark.slow
-def test_a_cluster_without_officers_comes_back_on_one_token(initialised_home, tmp_path):
+def test_a_cluster_comes_back_on_one_token_and_serves_once_it_has_a_second(lost):
+    restored = lost.restored("alone", SCRIPT_OF_ONE)
+    ready = restored.ready
+    restored.bring_shares("ann", "bob", "cat")
+    restored.run()
+    restored.sign("anna", "ben")
+    done = restored.run()
+    assert done.returncode == 0, done.stderr
+    refused = ready.strongroom("serve")
+    assert (refused.returncode, "at least two members" in refused.stderr) == (1, True)
+    (restored.folder / "beta.toml").write_text('[member]\nname = "beta"\nprofile = "softhsm2"\n')
+    pin = restored.folder / "gamma.pin"
+    pin.write_text(ready.so_pins()["gamma"] + "\n")
+    pin.chmod(0o600)
+    add = (
+        "members", "add", "beta", "--member-file", restored.folder / "beta.toml", "--so-pin-file", f"gamma={pin}"
+    )  # fmt: skip
+    waiting = ready.strongroom(*add)
+    assert "AddMember needs an approval" in waiting.stderr, waiting.stderr
+    asyncio.run(approve_all(restored.home, "anna", "ben"))
+    added = ready.strongroom(*add)
+    assert added.returncode == 0, added.stderr
+    with ready.service() as service:
+        service.start()
+        assert restored.decrypts(service)
+        assert service.stop() == 0
+
+
+@pytest.mark.slow
+def test_a_cluster_without_officers_comes_back(initialised_home, tmp_path):
     restored = without_officers(initialised_home, tmp_path)
     restored.bring_shares("ann", "bob", "cat")
     done = restored.run()
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["deliveries"] == {}
     assert {path.name for path in restored.home.pins.iterdir()} == {
-        "gamma.sealed", "gamma-so", "sealing-key",
+        "gamma.sealed", "gamma-so", "alpha.sealed", "alpha-so", "sealing-key",
     }  # fmt: skip
     with restored.ready.service() as service:
         service.start()

@@ -165,6 +165,18 @@ def _show(output: Output, root: Path, made: "RestoredHome") -> None:
     output.say(
         "",
         "What to do next:",
-        "  strongroom serve                          run the service",
+        _serve_line(root),
         "  strongroom ceremony new --type backup     make a new backup set: these HSMs hold nothing of the old one",
     )
+
+
+def _serve_line(root: Path) -> str:
+    from strongroom.config import load_config
+    from strongroom.core import ConfigError
+    from strongroom.wiring.replication_rules import replication_rules
+
+    try:
+        replication_rules(load_config(root).cluster)
+    except ConfigError as error:
+        return f"  strongroom members add …                  before it can serve: {visible(error.message)}"
+    return "  strongroom serve                          run the service"
