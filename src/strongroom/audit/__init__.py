@@ -21,6 +21,7 @@ What it does not do: sign anything, ship entries anywhere, delete or compress ol
 audited. A hash chain alone cannot show that its end was cut off (docs/audit-log.md).
 """
 
+from strongroom.audit._checkpoint import chain_after
 from strongroom.audit._entry import (
     MAX_DETAIL_BYTES,
     MAX_PAYLOAD_BYTES,
@@ -53,6 +54,7 @@ __all__ = [
     "UseEntry",
     "VerifyReport",
     "WriterReport",
+    "chain_after",
     "decode_entry",
     "follow_entries",
     "inspect_log",

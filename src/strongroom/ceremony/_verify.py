@@ -220,7 +220,7 @@ def _unchecked(
         )
     yield from _software(transcript, software)
     if end is not None and end.audit_checkpoint:
-        yield "The audit checkpoint: compare it with the audit log (strongroom audit verify)."
+        yield "The audit checkpoint: give the audit log with --audit."
     yield from _files(folder, transcript)
 
 

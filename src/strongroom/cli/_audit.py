@@ -59,7 +59,7 @@ def verify(output: Output, *, path: Path | None) -> None:
     and the first bad entry when anything is not what its writer wrote. A chain cannot show that the end of a
     log was cut off: keep the last chain values that this prints, and compare.
     """
-    directory = _log_below(path) if path is not None else _default_log()
+    directory = log_below(path) if path is not None else _default_log()
     report = inspect_log(directory, progress=_progress(output))
     output.document(_document(directory, report))
     _show(output, directory, report)
@@ -96,7 +96,8 @@ def _default_log() -> Path:
     return home.audit
 
 
-def _log_below(path: Path) -> Path:
+def log_below(path: Path) -> Path:
+    """Return the audit directory that a path is, or that a home has. Raises CliError."""
     for candidate in (path, Home(path).audit):
         if (candidate / "wal").is_dir():
             return candidate

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from strongroom.cli._audit import log_below
+from strongroom.cli._ceremony_audit import check_audit
 from strongroom.cli._ceremony_print import PRINTED, check_prints, print_ceremony, print_if_possible
 from strongroom.cli._ceremony_run import rehearse, run
 from strongroom.cli._output import Output, visible
@@ -96,8 +98,11 @@ def sign(output: Output, *, folder: Path, is_sure: bool, **options: Any) -> None
 @click.option(
     "--previous", type=_PATH, metavar="FOLDER", help="The ceremony before: this one must name its transcript."
 )
+@click.option(
+    "--audit", type=_PATH, metavar="PATH", help="The audit log (or home): it must hold what it held then."
+)
 @reporting
-def verify(output: Output, *, folder: Path, previous: Path | None) -> None:
+def verify(output: Output, *, folder: Path, previous: Path | None, audit: Path | None) -> None:
     """Verify a ceremony, offline: script, transcript, files and signatures. Says what it could not check.
 
     FOLDER is all that is needed. The first thing that is not as it should be is named, and ends the command with 1.
@@ -112,7 +117,10 @@ def verify(output: Output, *, folder: Path, previous: Path | None) -> None:
     transcript = verified.transcript
     is_same = transcript.header.software.sha256 == installed.sha256
     printed, unprinted = check_prints(folder, is_same_software=is_same)
-    checked, unchecked = (*verified.checked, *printed), (*verified.unchecked, *unprinted)
+    checked, unchecked = [*verified.checked, *printed], [*verified.unchecked, *unprinted]
+    if audit is not None:
+        checked.append(check_audit(log_below(audit), transcript))
+        unchecked = [line for line in unchecked if not line.startswith("The audit checkpoint")]
     output.document(
         {
             "folder": str(folder),

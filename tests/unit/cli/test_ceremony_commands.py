@@ -1,5 +1,6 @@
 """``strongroom ceremony``: what each command does with a folder, and what it refuses. Ceremonies are held without HSMs."""
 
+import asyncio
 import contextlib
 import json
 import sys
@@ -10,8 +11,9 @@ import pytest
 
 from cli_support import run
 from fakes_ceremony import MemoryEffects
+from strongroom.audit import AuditLog, verify_log
 from strongroom.ceremony import CeremonyType, example_script, read_script, rehearsal_key, signature_name
-from strongroom.core import Secret
+from strongroom.core import Secret, SystemClock
 from strongroom.custody import OfficerPrivateKey
 
 PASSPHRASE = "a long enough passphrase"
@@ -168,3 +170,41 @@ def test_a_folder_that_is_none_is_said(tmp_path):
     (tmp_path / "bad").mkdir()
     (tmp_path / "bad" / "transcript.jsonl").write_text("{}\n")
     assert "unreadable" in run("ceremony", "list", tmp_path).stdout
+
+
+async def test_the_audit_log_is_compared_with_the_checkpoint(world, monkeypatch):
+    log = AuditLog.open(world / "audit", "ceremony", clock=SystemClock())
+    for number in range(3):
+        await log.record(
+            "event", "kms.Test", principal="user/a", outcome="ok", detail={"number": str(number)}
+        )
+    (report,) = verify_log(world / "audit").writers
+
+    async def checkpoint(_self):
+        return {"writers": {"ceremony": {"entries": report.entries, "chain": report.chain.hex()}}}
+
+    monkeypatch.setattr(MemoryEffects, "audit_checkpoint", checkpoint)
+    # in a thread: the command runs an event loop of its own
+    folder = await asyncio.to_thread(_rehearsed, world)
+    await log.record("event", "kms.Test", principal="user/a", outcome="ok", detail={})
+    log.close()
+    verify = ("ceremony", "verify", folder, "--audit", world / "audit")
+    sound = await asyncio.to_thread(run, *verify)
+    assert "The audit log begins with what it held at the end of the ceremony (1 writers)" in sound.stdout
+    assert "audit checkpoint:" not in sound.stdout
+    other = AuditLog.open(world / "other", "ceremony", clock=SystemClock())
+    for _ in range(4):
+        await other.record("event", "kms.Other", principal="user/a", outcome="ok", detail={})
+    other.close()
+    refused = await asyncio.to_thread(run, *verify[:-1], world / "other")
+    assert "is not the one of the ceremony" in refused.stderr
+    short = AuditLog.open(world / "short", "ceremony", clock=SystemClock())
+    await short.record("event", "kms.Other", principal="user/a", outcome="ok", detail={})
+    short.close()
+    assert "before" in (await asyncio.to_thread(run, *verify[:-1], world / "short")).stderr
+
+
+def test_a_transcript_without_an_audit_checkpoint_is_said(world):
+    folder = _rehearsed(world)
+    (world / "audit" / "wal").mkdir(parents=True)
+    assert "no audit checkpoint" in run("ceremony", "verify", folder, "--audit", world / "audit").stderr
