@@ -78,7 +78,7 @@ def _ask_for_all(backup_set: BackupSet, shares: list[Share], tell: Callable[[str
     while len(shares) < backup_set.threshold:
         tell(f"share {len(shares) + 1} of {backup_set.threshold}")
         try:
-            share = typed_share()
+            share = typed_share(is_alone=False)  # others are in the room
             custodian = custodian_of_share(backup_set, share)
             if share.index in {other.index for other in shares}:
                 raise WrongSetError(f"share {share.index} was typed already")

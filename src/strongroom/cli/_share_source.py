@@ -129,10 +129,11 @@ def _of_words(raw: bytes) -> Share:
         raise
 
 
-def typed_share() -> Share:
+def typed_share(*, is_alone: bool = True) -> Share:
     """Ask for the words, as many at a time as whoever types likes. Raises CliError without a terminal, and ShareError.
 
-    What the checksum says to be wrong is asked for again; an empty line gives it up.
+    ``is_alone``: the screen is the custodian's own, so that words like a mistyped one may be shown. What the checksum says to be wrong is asked
+    for again; an empty line gives it up.
     """
     if not sys.stdin.isatty():
         raise CliError(
@@ -140,7 +141,7 @@ def typed_share() -> Share:
             next_step="name a file that holds the share; - is standard input",
         )
     click.echo(f"Type the words of your share. {HOW_TO}", err=True)
-    typed = TypedWords(is_alone=True)
+    typed = TypedWords(is_alone=is_alone)
     with unseen(sys.stdin.fileno()):
         while (prompt := typed.prompt) is not None:
             click.echo(f"{prompt}: ", nl=False, err=True)
