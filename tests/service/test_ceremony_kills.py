@@ -1,7 +1,6 @@
 """Ceremonies whose process is killed (``kill -9``) and run again: each ends whole, leaves no orphan key, and no secret on disk."""
 
 import asyncio
-import base64
 import itertools
 import json
 import shutil
@@ -14,6 +13,7 @@ import pytest
 
 from ceremony_homes import RootKeyRehearsal, rehearsal_home, root_key_rehearsal
 from running_service import require_softhsm
+from secret_forms import files_with, forms_of_share, in_forms
 from strongroom.ceremony import CeremonyType, verify_ceremony
 from strongroom.config import Home, load_config
 from strongroom.hsm.token import write_softhsm_config
@@ -105,37 +105,22 @@ def known_and_held(home: Home, store: Store) -> list[str]:
 
 
 def leaked(killed: Killed, *, everywhere: bool = False) -> list[str]:
-    """Files that hold a share, a share key or a PIN, as it is, in hex or in base64; and ``said`` if what the runs printed does.
+    """Files that hold a share, a share key or a PIN, and ``said`` if what the runs printed does.
 
     ``everywhere``: also where they are by design, which shows that they are found.
     """
-    secrets = [pattern for words in itertools.chain(*killed.shares.values()) for pattern in forms_of(words)]
+    secrets = [form for words in itertools.chain(*killed.shares.values()) for form in forms_of_share(words)]
     newest = [words[-1] for words in killed.shares.values()]
     if newest:
         shares = [read_share(words) for words in newest]
         secrets += in_forms(combine(shares[: shares[0].threshold]).reveal())
     for member in load_config(killed.home.root).cluster.members:
         secrets += in_forms(read_pin(member, killed.home).reveal())
-        secrets += in_forms((killed.home.pins / f"{member.name}-so").read_bytes())
-    by_design = set() if everywhere else {killed.folder / "paper.json", *killed.home.pins.glob("*-so")}
-    found = [
-        str(path)
-        for path in killed.folder.rglob("*")
-        if path.is_file() and path not in by_design and any(one in path.read_bytes() for one in secrets)
-    ]
+        so_pin = killed.home.pins / f"{member.name}-so"
+        secrets += in_forms(so_pin.read_bytes()) if so_pin.exists() else []
+    by_design = [] if everywhere else [killed.folder / "paper.json", *killed.home.pins.glob("*-so")]
+    found = [str(path) for path in files_with(killed.folder, secrets, but=by_design)]
     return found + ["said"] * any(one in killed.said.encode() for one in secrets)
-
-
-def forms_of(words: str) -> list[bytes]:
-    """Any four words of a share behind each other, with a blank, a line feed or quotes between; and its value."""
-    each = words.split()
-    runs = [each[at : at + 4] for at in range(4, len(each) - 3)]
-    found = [mark.join(run).encode() for run in runs for mark in (" ", "\n", '","', '", "')]
-    return found + in_forms(read_share(words).value.reveal())
-
-
-def in_forms(secret: bytes) -> list[bytes]:
-    return [secret, secret.hex().encode(), secret.hex().upper().encode(), base64.b64encode(secret)]
 
 
 POINTS = (
