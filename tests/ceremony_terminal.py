@@ -59,6 +59,14 @@ class TerminalProcess:
             self.type(text)
         return self.process.wait(_LIMIT_S)
 
+    def end_by(self, ending: signal.Signals) -> int:
+        """Send the process a signal, and read until it has ended. Returns its exit status."""
+        self.process.send_signal(ending)
+        until = time.monotonic() + _LIMIT_S
+        while self._read() and time.monotonic() < until:
+            pass
+        return self.process.wait(_LIMIT_S)
+
     def _plain(self) -> str:
         return without_controls(self.screen)
 

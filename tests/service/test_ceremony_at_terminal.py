@@ -1,8 +1,11 @@
 """A ceremony at a real terminal: what is shown, what is typed, what a share leaves behind, and how it stops."""
 
 import re
+import signal
 from itertools import pairwise
 from pathlib import Path
+
+import pytest
 
 from ceremony_terminal import TerminalProcess, ceremony_at_terminal, without_controls
 from fakes_ceremony import words_of_share
@@ -134,3 +137,19 @@ def test_a_ceremony_that_is_stopped_at_the_terminal_says_so_and_goes_on(tmp_path
     with ceremony_at_terminal(tmp_path, *arguments) as terminal:
         assert terminal.run(Person()) == 0
     assert read_transcript(path.read_bytes()).end is not None
+
+
+@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGHUP])
+def test_a_ceremony_that_is_ended_while_a_share_is_shown_leaves_none_on_the_screen(
+    tmp_path: Path, ending: signal.Signals
+) -> None:
+    person = Person()
+    with ceremony_at_terminal(tmp_path, *_script(tmp_path)) as terminal:
+        while "Type it back" not in (question := terminal.question() or ""):
+            assert question, "it ended before a share was shown"
+            terminal.type(person(question) or "")
+        assert terminal.end_by(ending) == 128 + ending
+    assert terminal.screen.count(_OTHER) == terminal.screen.count(_FIRST + _FORGET) == 1
+    assert terminal.screen.rindex(_FORGET) > terminal.screen.rindex(words_of_share(1)[0])
+    last = (tmp_path / "ceremony" / "transcript.jsonl").read_bytes().splitlines()[-1]
+    assert b"ended from outside" in last

@@ -134,8 +134,8 @@ class CeremonyRunner:
         except CeremonyAbandonedError:
             await self._abandon()
             raise
-        except asyncio.CancelledError:
-            self._interrupted("stopped at the keyboard")
+        except asyncio.CancelledError as error:
+            self._interrupted(str(error.args[0]) if error.args else "stopped at the keyboard")
             raise
         except Exception as error:
             self._interrupted(error.message if isinstance(error, StrongroomError) else "the program failed")

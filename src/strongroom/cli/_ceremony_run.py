@@ -1,6 +1,7 @@
 """``strongroom ceremony run`` and ``rehearse``: the one in a home with people, the other on throw-away tokens."""
 
 import asyncio
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -91,8 +92,17 @@ def _hold(setting: "Setting", console: "Console", previous: str) -> "Transcript"
 
     forbid_dumps()
     software = installed_software(__version__)
+    ended_by: list[signal.Signals] = []
+
+    def end(task: "asyncio.Task[object] | None", by: signal.Signals) -> None:
+        ended_by.append(by)
+        if task is not None:
+            task.cancel(f"ended from outside ({by.name})")
 
     async def hold() -> "Transcript":
+        task, loop = asyncio.current_task(), asyncio.get_running_loop()
+        for one in (signal.SIGTERM, signal.SIGHUP):
+            loop.add_signal_handler(one, end, task, one)
         try:
             async with ceremony_effects(setting) as effects:
                 runner = CeremonyRunner(setting, console, effects, software, previous=previous)
@@ -100,7 +110,10 @@ def _hold(setting: "Setting", console: "Console", previous: str) -> "Transcript"
         finally:
             await console.clear()
 
-    return asyncio.run(hold())
+    try:
+        return asyncio.run(hold())
+    except asyncio.CancelledError:
+        raise SystemExit(128 + ended_by[0] if ended_by else 1) from None
 
 
 async def _gather_signatures(
