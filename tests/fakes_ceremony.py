@@ -127,6 +127,8 @@ class MemoryEffects:
         for number, custodian in enumerate(parameters.custodians, 1):
             words = words_of_share(number)
             await console.show_share(SharePage("Your share", custodian, words))
+            await console.ask(Question("go-on", custodian, "Press Enter when every word is copied"))
+            await console.clear()
             typed = await console.ask_hidden(Question(SHARE_WORDS, custodian, "Type it back"))
             assert typed.matches(Secret.from_text(" ".join(words)))
             await console.clear()

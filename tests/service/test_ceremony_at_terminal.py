@@ -24,13 +24,16 @@ class Person:
     def __init__(self, **first: str) -> None:
         self._custodian = 0
         self._first = dict(first)
+        self.always = False
+        """Whether ``first`` is what they always say."""
         self.asked: list[str] = []
 
     def __call__(self, question: str) -> str | None:
         self.asked.append(question)
         for part, text in self._first.items():
             if part in question:
-                del self._first[part]
+                if not self.always:
+                    del self._first[part]
                 return text
         name = re.search(rf"Rehearsal ({'|'.join(TREES)})", question)
         if "nitials" in question or "I hold a copy" in question:
@@ -153,3 +156,33 @@ def test_a_ceremony_that_is_ended_while_a_share_is_shown_leaves_none_on_the_scre
     assert terminal.screen.rindex(_FORGET) > terminal.screen.rindex(words_of_share(1)[0])
     last = (tmp_path / "ceremony" / "transcript.jsonl").read_bytes().splitlines()[-1]
     assert b"ended from outside" in last
+
+
+def test_what_is_typed_before_a_question_answers_it_never(tmp_path: Path) -> None:
+    """An Enter too many would take a share away that nobody has seen, and initials would be given for others."""
+    person = Person(**{"it is to be done": "\n\n\n", "Rehearsal Ash: I did it": "AA\nBB\nCC\n"})
+    person.always = True
+    with ceremony_at_terminal(tmp_path, *_script(tmp_path)) as terminal:
+        assert terminal.run(person) == 0
+    assert sum("every word is copied" in question for question in person.asked) == 5
+    for name in ("Ash: I did it", "Birch: I saw it", "Cedar: I saw it"):
+        assert sum(name in question for question in person.asked) >= 5, name
+
+
+def test_a_page_stays_while_it_is_asked_about_and_a_refusal_says_why(tmp_path: Path) -> None:
+    person = Person(
+        **{"Rehearsal Birch, internal": "aa", "Rehearsal Cedar, external": "1", "Ash: I did it": "BB"}
+    )
+    with ceremony_at_terminal(
+        tmp_path, *_script(tmp_path, CeremonyType.ROOT_CA), rows=24, columns=80
+    ) as terminal:
+        assert terminal.run(person) == 0
+    screens = [" ".join(without_controls(part).split()) for part in terminal.screen.split("\x1b[2J\x1b[H")]
+    for said, title in (
+        ("AA are Rehearsal Ash's initials: choose others.", "ATTEND"),
+        ("1 are no initials: those are two to five letters.", "ATTEND"),
+        ("BB are Rehearsal Birch's initials: type those that Rehearsal Ash gave", "READ ALOUD"),
+    ):
+        (screen,) = (one for one in screens if said in one.split("▶")[0])
+        assert title in screen.split(said)[0]
+    assert all(one.count("▶") <= 1 for one in screens)

@@ -44,15 +44,16 @@ async def attend(desk: OwnDesk) -> tuple[Outcome, tuple[Confirmation, ...]]:
             if answer == ABSENT and one.id not in needed:
                 absent.append(one)
                 break
-            if desk.talk.may_be_initials(answer):
+            trouble = desk.talk.trouble_with(answer, one.id)
+            if trouble is None:
                 desk.talk.initials[one.id] = answer
                 given.append(Confirmation(who=one.id, initials=answer, at=desk.talk.now()))
                 break
-            await desk.talk.say(
-                f"{one.name} acts or confirms in a step, so without them there is no ceremony: /pause."
-                if answer == ABSENT
-                else "Initials are two to five letters, and nobody else's."
-            )
+            if answer == ABSENT:
+                trouble = (
+                    f"{one.name} acts or confirms in a step, so without them there is no ceremony: /pause."
+                )
+            await desk.talk.say(trouble)
     facts = {"present": [one.who for one in given], "absent": [one.id for one in absent]}
     missing = tuple(f"{one.name} ({words_of_role(one.role)}) is not here" for one in absent)
     return Outcome(facts, deviations=missing), tuple(given)

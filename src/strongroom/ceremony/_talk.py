@@ -89,27 +89,38 @@ class Talk:
         return Confirmation(who=who, initials=initials, at=self.now())
 
     async def _ask_initials(self, who: str, text: str) -> str:
-        known = self.initials.get(who)
         while True:
             initials = (await self.ask(Question("initials", who, text))).upper()
-            if known is None and self.may_be_initials(initials):
+            trouble = self.trouble_with(initials, who)
+            if trouble is None:
                 self.initials[who] = initials
                 return initials
-            if known is not None and initials == known:
-                return initials
-            name = self._script.participant(who).name
-            if known is None:
-                await self.say("Initials are two to five letters, and nobody else's.")
-            else:
-                await self.say(f"These are not the initials that {name} gave at the beginning.")
+            await self.say(trouble)
 
     def now(self) -> int:
         """Seconds since the Unix epoch."""
         return int(self._clock.now())
 
-    def may_be_initials(self, initials: str) -> bool:
-        """Whether they are letters that nobody gave yet."""
-        return _INITIALS.match(initials) is not None and initials not in self.initials.values()
+    def trouble_with(self, initials: str, who: str) -> str | None:
+        """Say why somebody's initials cannot be these; None where they can."""
+        known = self.initials.get(who)
+        if initials == known:
+            return None
+        if not initials:
+            return "Initials are two to five letters."
+        of = next((one for one, given in self.initials.items() if given == initials), None)
+        initials = neutral(initials[:20])
+        whose = "" if of is None else f"{initials} are {self._script.participant(of).name}'s initials"
+        if known is not None:
+            name = self._script.participant(who).name
+            return f"{whose or f'{initials} are not the initials of {name}'}: type those that {name} gave at the beginning."
+        if whose:
+            return f"{whose}: choose others."
+        return (
+            None
+            if _INITIALS.match(initials)
+            else f"{initials} are no initials: those are two to five letters."
+        )
 
     async def _command(self, answer: str, who: str) -> None:
         word, _, words = answer.partition(" ")

@@ -24,7 +24,6 @@ _FOLDER: Final = "Where script, transcript, files and signatures go; the same ag
 @click.option("--folder", required=True, type=_PATH, metavar="FOLDER", help=_FOLDER)
 @click.option(
     "--previous",
-    required=True,
     metavar="FOLDER",
     help="Folder of the ceremony before, whose transcript this one names; none: this is the first one.",
 )
@@ -36,7 +35,7 @@ _FOLDER: Final = "Where script, transcript, files and signatures go; the same ag
     help="Socket of the SSH agent of witnesses who sign here; SSH_AUTH_SOCK if left out.",
 )
 @reporting
-def run(output: Output, *, script: Path, folder: Path, previous: str, agent_socket: Path | None) -> None:  # fmt: skip
+def run(output: Output, *, script: Path, folder: Path, previous: str | None, agent_socket: Path | None) -> None:  # fmt: skip
     """Run a ceremony, step by step, at this terminal. After any interruption the same command goes on.
 
     At each question: /deviation WORDS records that something was done otherwise, /pause stops, /abandon gives it up.
@@ -47,6 +46,11 @@ def run(output: Output, *, script: Path, folder: Path, previous: str, agent_sock
     from strongroom.config import home_from_environment
     from strongroom.core import SystemClock
 
+    if previous is None:
+        raise CliError(
+            "say which ceremony this one follows",
+            next_step="--previous FOLDER: the folder of the ceremony before; --previous none: this is the first one",
+        )
     console = TerminalConsole(is_rehearsal=False)
     before = NO_HASH if previous == "none" else transcript_hash(Path(previous))
     setting = open_setting(
@@ -70,14 +74,12 @@ def rehearse(output: Output, *, script: Path, folder: Path, is_unattended: bool)
     from strongroom.cli._ceremony_console import TerminalConsole
     from strongroom.core import SystemClock
 
+    console: Console | None = None if is_unattended else TerminalConsole(is_rehearsal=True)
     setting = open_setting(script, folder, home=None, is_rehearsal=True, clock=SystemClock())
-    console: Console
-    if is_unattended:
+    if console is None:
         console = ScriptedParticipants(
             setting.script, watch=lambda page: output.progress(f"{page.position}  {page.title}")
         )
-    else:
-        console = TerminalConsole(is_rehearsal=True)
     transcript = _hold(setting, console, NO_HASH)
     _sign_as_made_up(setting, transcript)
     _tell(output, setting)

@@ -45,6 +45,7 @@ def transcript_document(transcript: PrintedTranscript) -> Document:
 def fact_table(facts: Sequence[Fact], spoken: Words | None = None) -> FactTable:
     """Return facts as a table: ``members / alpha / serial`` is a row ``serial`` under a head ``members / alpha``."""
     words = spoken or {}
+    said = {" ".join(words[value]) for _, value in facts if value in words}
     rows: list[FactRow] = []
     last = ""
     previous: Fact = ("", "")
@@ -52,6 +53,8 @@ def fact_table(facts: Sequence[Fact], spoken: Words | None = None) -> FactTable:
         if rows and label == previous[0] + _IN_WORDS:
             rows[-1] = rows[-1]._replace(words=tuple(value.split(" ")))
             continue
+        if value in said:
+            continue  # it stands beneath its hash
         previous = (label, value)
         head, between, tail = label.rpartition(_BETWEEN)
         if head != last:

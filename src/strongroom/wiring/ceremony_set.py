@@ -53,16 +53,18 @@ class MakingSet:
         )
         await place.protect(console)
 
-        async def give(one: ShareToGive[Participant]) -> SetCustodian:
-            self._notes.add(step.id, _SET, one.set_id.hex())
-            return await giving.give(one)
-
         with place.store() as store:
             self._note_active(store)
             async with (
                 presented_pins(place.home, place.members(), step.by, console) as pins,
                 told(console) as progress,
             ):
+
+                async def give(one: ShareToGive[Participant]) -> SetCustodian:
+                    self._notes.add(step.id, _SET, one.set_id.hex())
+                    await progress.all_said()
+                    return await giving.give(one)
+
                 made = await place.approved(
                     lambda: make_backup_set(
                         place.home,

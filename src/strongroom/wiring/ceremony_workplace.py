@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import hashlib
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final, Protocol, TypeVar
@@ -22,7 +23,7 @@ from strongroom.config import read_pin as read_clear_pin
 from strongroom.core import ApprovalRequiredError, Clock, Secret, StrongroomError
 from strongroom.storage import Store
 from strongroom.wiring.ceremony_stage import Stage
-from strongroom.wiring.cluster_setup import PinAccess, Progress, officer_pin
+from strongroom.wiring.cluster_setup import PinAccess, officer_pin
 from strongroom.wiring.durable_files import write_durably
 from strongroom.wiring.pin_sealing import read_pin
 from strongroom.wiring.process_protection import protect_process
@@ -128,21 +129,45 @@ def parameters_of(step: Step, kind: type[T]) -> T:
     return step.parameters
 
 
+class Telling:
+    """Has each step of a long work said on the console, in their order: a ``Progress``."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._lines: deque[str] = deque()
+        self._is_due = asyncio.Event()
+        self._turn = asyncio.Lock()
+
+    def __call__(self, line: str) -> None:
+        """Have a line said soon."""
+        self._lines.append(line)
+        self._is_due.set()
+
+    async def all_said(self) -> None:
+        """Say what is left: before another page is put up, below which it would be read as part of that."""
+        async with self._turn:
+            while self._lines:
+                await self._console.say(self._lines.popleft())
+
+    async def say_on(self) -> None:
+        """Say what comes, until this is cancelled."""
+        while True:
+            await self._is_due.wait()
+            self._is_due.clear()
+            await self.all_said()
+
+
 @contextlib.asynccontextmanager
-async def told(console: Console) -> AsyncIterator[Progress]:
+async def told(console: Console) -> AsyncIterator[Telling]:
     """Have each step of a long work said on the console, in their order."""
-    lines: asyncio.Queue[str | None] = asyncio.Queue()
-
-    async def say() -> None:
-        while (line := await lines.get()) is not None:
-            await console.say(line)
-
-    saying = asyncio.create_task(say())
+    telling = Telling(console)
+    saying = asyncio.create_task(telling.say_on())
     try:
-        yield lines.put_nowait
+        yield telling
     finally:
-        lines.put_nowait(None)
-        await saying
+        saying.cancel()
+        await asyncio.gather(saying, return_exceptions=True)
+        await telling.all_said()
 
 
 @contextlib.asynccontextmanager

@@ -143,6 +143,9 @@ def test_run_wants_a_terminal_and_a_script_that_is_filled_in(world, monkeypatch)
     script.write_bytes(example_script(CeremonyType.ROOT_CA))
     command = ("ceremony", "run", script, "--folder", world / "ceremony", "--previous", "none")
     assert "needs a terminal" in run(*command).stderr
+    unsaid = run(*command[:-2])
+    assert unsaid.exit_code == 1
+    assert "--previous none: this is the first one" in unsaid.stderr
     monkeypatch.setattr(
         "strongroom.cli._ceremony_console.TerminalConsole.__init__", lambda *_args, **_kwargs: None
     )
@@ -208,3 +211,11 @@ def test_a_transcript_without_an_audit_checkpoint_is_said(world):
     folder = _rehearsed(world)
     (world / "audit" / "wal").mkdir(parents=True)
     assert "no audit checkpoint" in run("ceremony", "verify", folder, "--audit", world / "audit").stderr
+
+
+def test_a_rehearsal_without_a_terminal_leaves_nothing_behind(world):
+    (world / "script.yaml").write_bytes(example_script(CeremonyType.ROOT_CA))
+    refused = run("ceremony", "rehearse", world / "script.yaml", "--folder", world / "ceremony")
+    assert refused.exit_code == 1
+    assert "rehearse takes --unattended" in refused.stderr
+    assert not (world / "ceremony").exists()
