@@ -148,7 +148,7 @@ def test_a_ceremony_that_is_ended_while_a_share_is_shown_leaves_none_on_the_scre
 ) -> None:
     person = Person()
     with ceremony_at_terminal(tmp_path, *_script(tmp_path)) as terminal:
-        while "Type it back" not in (question := terminal.question() or ""):
+        while "every word is copied" not in (question := terminal.question() or ""):
             assert question, "it ended before a share was shown"
             terminal.type(person(question) or "")
         assert terminal.end_by(ending) == 128 + ending
