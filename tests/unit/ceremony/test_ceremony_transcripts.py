@@ -87,14 +87,14 @@ def test_lines_that_are_left_out_doubled_or_swapped_are_refused(data: Any) -> No
             read_transcript(b"".join(changed))
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(data=st.binary(max_size=300))
 def test_any_bytes_are_a_transcript_or_an_error_of_ours(data: bytes) -> None:
     with contextlib.suppress(TranscriptError):
         read_transcript(data)
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(
     members=st.dictionaries(
         st.text(max_size=8), st.none() | st.booleans() | st.integers() | st.text(max_size=8), max_size=5
@@ -121,7 +121,7 @@ _kinds = st.sampled_from(
 )
 
 
-@settings(max_examples=80)
+@settings(max_examples=80, deadline=None)
 @given(sequence=st.lists(st.tuples(_kinds, st.sampled_from(STEPS)), max_size=14))
 def test_whatever_sequence_is_let_through_confirms_each_step_once_and_in_order(
     sequence: list[tuple[str, str]],
