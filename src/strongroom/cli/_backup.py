@@ -10,7 +10,7 @@ from typing import Final
 
 import click
 
-from strongroom.backup import read_set
+from strongroom.backup import read_set, set_hash
 from strongroom.cli._backup_print import print_manifest
 from strongroom.cli._backup_verify import counted, verify
 from strongroom.cli._endpoint import complete_home
@@ -193,6 +193,7 @@ def _set_shown(record: BackupSetRecord) -> dict[str, object]:
     if record.document:
         backup_set = read_set(record.document)
         shown |= {"threshold": backup_set.threshold, "count": backup_set.count, "origin": backup_set.origin}
+        shown["set_sha256"] = set_hash(backup_set)
     return shown
 
 

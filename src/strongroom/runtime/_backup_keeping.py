@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from strongroom.audit import AuditLog
-from strongroom.backup import BackupSet, WrongSetError, read_set
+from strongroom.backup import BackupSet, WrongSetError, read_set, set_hash
 from strongroom.config import Config, Home
 from strongroom.core import ApprovalRequiredError, Clock, EventSink, HsmKeyId, StrongroomError
 from strongroom.runtime._approved_acts import ApprovedAct
@@ -92,7 +92,13 @@ class BackupKeeping:
         path = self._path(request.output, backup_id)
         self._making.require_source(backup_set)  # before an approval is spent
         act = await self._claimed(request.approval, backup_set)
-        detail = {"backup": backup_id, "set": backup_set.set_id, "path": str(path), **self._told_of(act)}
+        detail = {
+            "backup": backup_id,
+            "set": backup_set.set_id,
+            "set_sha256": set_hash(backup_set),  # which main cannot judge: to be compared with the transcript
+            "path": str(path),
+            **self._told_of(act),
+        }
         await self._audit.record("intent", "backup.Create", principal=_owner(), detail=dict(detail))
         try:
             with self._carrying(act, backup_set):

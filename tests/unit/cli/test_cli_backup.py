@@ -11,7 +11,7 @@ import pytest
 
 from backup_documents import SET_ID, SoftwareSigner, a_bundle
 from cli_support import run
-from strongroom.backup import write_set
+from strongroom.backup import set_hash, write_set
 from strongroom.core import Secret, SystemClock, random_bytes
 from strongroom.hsm.wire import FrameServer
 from strongroom.shares import SharePlan, split
@@ -128,6 +128,7 @@ def test_the_list_shows_sets_backups_and_vendors(with_set):
     for text in (SET_ID, "active", "3 of 5", "0b0b0b0b", "present", "luna"):
         assert text in result.output
     document = json.loads(run("backup", "list", "--json").stdout)
+    assert document["sets"][0]["set_sha256"] == set_hash(MADE.backup_set)
     assert document["backups"][0]["backup_id"] == "0b" * 16
     assert document["sets"][0]["threshold"] == 3
 

@@ -9,8 +9,10 @@ import pytest
 from backup_bench import API_PID, CREATE, backup_bench, verified
 from fakes_replication import CLOCK, FakeKeys, soon
 from fresh_database import fresh_database
+from strongroom.audit import read_entries
 from strongroom.backup import (
     decrypt_snapshot,
+    set_hash,
     snapshot_key_blob,
 )
 from strongroom.config import BackupsConfig
@@ -99,6 +101,8 @@ async def test_a_backup_is_recorded_told_and_private(bench):
     assert (record.sha256, record.size, record.location) == (answer.sha256, path.stat().st_size, str(path))
     assert (record.state, record.verified_at) == (BackupState.PRESENT, None)
     assert bench.told("backup.Create") == [("intent", ""), ("outcome", "ok")]
+    entries = [one for one in read_entries(bench.home.audit) if one.event == "backup.Create"]
+    assert {one.detail["set_sha256"] for one in entries} == {set_hash(bench.set)}
 
 
 async def test_that_shares_opened_a_backup_is_noted(bench):
