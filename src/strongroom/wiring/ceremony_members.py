@@ -1,14 +1,22 @@
 """``check-members``: what each member of the cluster is, as it says itself at this moment, and what differs from the script."""
 
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from strongroom.ceremony import CheckMembers, Console, ExpectedMember, Outcome, Step
 from strongroom.config import Home, MemberConfig, load_config
 from strongroom.core import HsmKeyNotFoundError, MemberFailedError, WrapAlgorithm
 from strongroom.custody import Json
-from strongroom.hsm.wire import InspectDirect, KeyCheck, ListObjects, ObjectEntry, RootCheck, WireClient
+from strongroom.hsm.wire import (
+    InspectDirect,
+    KeyCheck,
+    ListObjects,
+    ObjectEntry,
+    ReadBack,
+    RootCheck,
+    WireClient,
+)
 from strongroom.storage import CopyState, HsmKeyRecord, HsmKeyState, ReadOnlyStore, RootRecord
 from strongroom.wiring.bootstrap import TokenFound
 from strongroom.wiring.ceremony_workplace import Workplace, parameters_of
@@ -37,6 +45,8 @@ class SeenMember(NamedTuple):
     entries: list[ObjectEntry]
     roots: dict[str, KeyCheck | None]
     """Key check values, by root; None where the member does not hold it."""
+    attributes: dict[str, str]
+    """Attributes as they were read back, by class and CKA_ID of roots and Direct keys."""
     changed: dict[str, list[str]]
     """Attributes that are not as they were made, by Direct key; empty lists are good ones."""
 
@@ -101,12 +111,16 @@ async def look_at(
                 checks[root.root_id.hex()] = await client.call(RootCheck(root.root_id), timeout_s=_LIMIT_S)
             except HsmKeyNotFoundError:
                 checks[root.root_id.hex()] = None
-        changed = {}
-        for record in keys[:_MOST_KEYS]:
-            if (member.name, record.key_id) in held:
-                call = InspectDirect(record.key, record.may_leave)
-                changed[record.key_id.hex()] = await client.call(call, timeout_s=_LIMIT_S)
-    return SeenMember(member, token, entries, checks, changed)
+        changed: dict[str, list[str]] = {}
+        attributes: dict[str, str] = {}
+        held_here = [record for record in keys[:_MOST_KEYS] if (member.name, record.key_id) in held]
+        for cka_id in (*(root.root_id for root in roots), *(record.key_id for record in held_here)):
+            for one in await client.call(ReadBack(cka_id), timeout_s=_LIMIT_S):
+                attributes[f"{one.object_class} {cka_id.hex()}"] = _in_words(one.attributes)
+        for record in held_here:
+            call = InspectDirect(record.key, record.may_leave)
+            changed[record.key_id.hex()] = await client.call(call, timeout_s=_LIMIT_S)
+    return SeenMember(member, token, entries, checks, attributes, changed)
 
 
 @contextlib.asynccontextmanager
@@ -152,6 +166,7 @@ def _facts(seen: SeenMember, *, is_fips: bool) -> dict[str, Json]:
         "objects": len(seen.entries),
         "keys": _keys(seen.entries),
         "direct-keys-with-attributes-read-back": len(seen.changed),
+        "attributes-read-back": dict[str, Json](seen.attributes),
         "attributes-that-changed": list[Json](changed),
     }
 
@@ -201,6 +216,12 @@ def _differences(
         if names
     ]
     return found
+
+
+def _in_words(attributes: Mapping[str, bool]) -> str:
+    """Name what is true, and then what is not."""
+    yes, no = ([name for name, value in attributes.items() if value is wanted] for wanted in (True, False))
+    return f"true: {' '.join(yes) or 'none'}; false: {' '.join(no) or 'none'}"
 
 
 def _names(members: Sequence[MemberConfig]) -> set[str]:

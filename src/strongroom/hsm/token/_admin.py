@@ -15,6 +15,7 @@ from strongroom.hsm.cryptoki import (
 from strongroom.hsm.token._making import ObjectMaking, check_label
 from strongroom.hsm.token._objects import ObjectFinder
 from strongroom.hsm.token._profile import Profile
+from strongroom.hsm.token._reading_back import read_back
 from strongroom.hsm.token._roots import RootMaker, public_key_der
 from strongroom.hsm.token._spki import numbers_from_spki
 from strongroom.hsm.token._templates import (
@@ -177,6 +178,12 @@ class AdminVerbs:
             return False
         return self._workshop.use(
             "looking for an object", lambda session: self._finder.exists(session, cka_id)
+        )
+
+    def read_back(self, cka_id: bytes) -> list[tuple[str, dict[str, bool]]]:
+        """See ``Token.read_back``."""
+        return self._workshop.use(
+            "reading attributes back", lambda session: read_back(self._module, self._finder, session, cka_id)
         )
 
     def list_objects(self) -> list[ObjectSummary]:

@@ -306,6 +306,10 @@ class Token:
         """Ask the token whether any object has this CKA_ID, as far as this role sees them."""
         return self._admin.holds_object(cka_id)
 
+    def read_back(self, cka_id: bytes) -> list[tuple[str, dict[str, bool]]]:
+        """Return class and attributes (``CKA_…``) of each object of this CKA_ID: truths that say what may be done to it."""
+        return self._admin.read_back(cka_id)
+
     def list_objects(self) -> list[ObjectSummary]:
         """List the token objects that this role may see; half-written ones are listed as ghosts."""
         return self._admin.list_objects()

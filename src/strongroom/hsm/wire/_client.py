@@ -48,6 +48,8 @@ from strongroom.hsm.wire._messages import (
     Ping,
     Pong,
     Random,
+    ReadBack,
+    ReadObject,
     Reply,
     Request,
     RootCheck,
@@ -87,6 +89,7 @@ _RESULT_TYPES: dict[type, Any] = {
     WrapOutRoot: bytes,
     UnwrapInRoot: KeyCheck,
     RootCheck: KeyCheck,
+    ReadBack: list[ReadObject],
     ListObjects: list[ObjectEntry],
     OfferTransport: TransportOffer,
     MakeTransportKeys: list[list[bytes]],
@@ -233,6 +236,8 @@ class WireClient(asyncio.Protocol):
         *,
         timeout_s: float,
     ) -> None: ...
+    @overload
+    async def call(self, call: ReadBack, *, timeout_s: float) -> list[ReadObject]: ...
     @overload
     async def call(self, call: ListObjects, *, timeout_s: float) -> list[ObjectEntry]: ...
     @overload

@@ -145,6 +145,12 @@ class RootCheck(_Message, frozen=True, array_like=True, tag="root-check"):
     root_id: bytes
 
 
+class ReadBack(_Message, frozen=True, array_like=True, tag="read-back"):
+    """The attributes of what has this CKA_ID that say what may be done to it. Answered by a list of ReadObject."""
+
+    cka_id: bytes
+
+
 class ListObjects(_Message, frozen=True, array_like=True, tag="list-objects"):
     """Every object of the token. Answered by a list of ObjectEntry."""
 
@@ -159,6 +165,7 @@ AdminCall = (
     | WrapOutRoot
     | UnwrapInRoot
     | RootCheck
+    | ReadBack
     | ListObjects
     | TransportCall
     | DirectAdminCall
@@ -183,6 +190,13 @@ class ObjectEntry(_Message, frozen=True, array_like=True):
     cka_id: bytes
     label: str
     is_ghost: bool
+
+
+class ReadObject(_Message, frozen=True, array_like=True):
+    """An object of a token, with truths among its attributes (``CKA_…``); what the token does not tell is not there."""
+
+    object_class: str
+    attributes: dict[str, bool]
 
 
 class Running(_Message, frozen=True, array_like=True):

@@ -30,6 +30,8 @@ from strongroom.hsm.wire import (
     ListObjects,
     ObjectEntry,
     Random,
+    ReadBack,
+    ReadObject,
     RootCheck,
     Unwrap,
     UnwrapInRoot,
@@ -42,7 +44,7 @@ from strongroom.hsm.worker._custody_performer import CustodyDoor, custody_calls
 from strongroom.hsm.worker._direct_performer import direct_admin_calls, direct_use_calls
 from strongroom.hsm.worker._transport_performer import transport_calls
 
-READ_ONLY_ADMIN_CALLS = (ListObjects, RootCheck, HoldsDirect, InspectDirect)
+READ_ONLY_ADMIN_CALLS = (ListObjects, ReadBack, RootCheck, HoldsDirect, InspectDirect)
 """Admin calls that change nothing and show no key: the gate is not asked."""
 _ALGORITHMS: Final[Mapping[int, WrapAlgorithm]] = {int(algorithm): algorithm for algorithm in WrapAlgorithm}
 
@@ -108,6 +110,7 @@ class TokenPerformer:
             WrapOutRoot: self._wrap_out_root,
             UnwrapInRoot: self._unwrap_in_root,
             RootCheck: self._root_check,
+            ReadBack: self._read_back,
             ListObjects: self._list_objects,
             **direct_admin_calls(token.direct),
             **transport_calls(token.transport),
@@ -207,6 +210,10 @@ class TokenPerformer:
 
     def _root_check(self, call: RootCheck) -> KeyCheck:
         return _check(self._token.root_check_value(_root_id(call.root_id)))
+
+    def _read_back(self, call: ReadBack) -> list[ReadObject]:
+        found = self._token.read_back(call.cka_id)
+        return [ReadObject(object_class, dict(attributes)) for object_class, attributes in found]
 
     def _list_objects(self, _call: ListObjects) -> list[ObjectEntry]:
         return [
