@@ -65,6 +65,8 @@ def _worries(state: "CustodyState") -> Iterator[Finding]:
     without = sorted(DEFAULT_RULES.keys() - state.rules.keys())
     if without:
         yield Finding(_NAME, "note", f"these acts have no rule, so nobody can have them done: {', '.join(without)}", "set one if they are ever needed")  # fmt: skip
+    if "RestoreBackup" in without:
+        yield Finding(_NAME, "warn", "RestoreBackup has no rule: backups made now cannot be restored by 'strongroom backup restore'", "set one, and make a backup after that")  # fmt: skip
     unreachable = sorted(one.id for one in state.signers(Role.SECURITY_OFFICER) if not one.recipient)
     if unreachable:
         yield Finding(_NAME, "warn", f"no PIN can be delivered to {', '.join(unreachable)}", "give them a recipient: ChangeOfficerRecipient")  # fmt: skip

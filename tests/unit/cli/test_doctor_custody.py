@@ -70,6 +70,16 @@ def test_a_chain_that_holds_together_is_well(home):
     assert any("AddMember" in words for words in _of(found, "note"))
 
 
+@pytest.mark.parametrize("lacks", [True, False])
+def test_officers_without_a_rule_for_restoring_are_warned_while_they_can_still_set_one(home, lacks):
+    rules = {verb: rule for verb, rule in DEFAULT_RULES.items() if not lacks or verb != "RestoreBackup"}
+    genesis = signed_genesis(genesis_body(rules=rules))
+    _with_custody(home, genesis)
+    found = _found(home, genesis)
+    assert _of(found, "fail") == []
+    assert any("RestoreBackup has no rule" in words for words in _of(found, "warn")) is lacks
+
+
 def test_rules_that_nobody_can_meet_or_only_all_together_are_named(home):
     body = genesis_body(people={name: PEOPLE[name] for name in ("anna", "ben", "dora", "emil")}, rules=DEFAULT_RULES)  # fmt: skip
     genesis = signed_genesis(body)
