@@ -72,8 +72,9 @@ def _check_depth_of_text(data: bytes) -> None:
     depth = 0
     # Behind a backslash that stands outside of a text the parser reads nothing, so what is made of it there is all the same.
     outside_of_texts = data.replace(rb"\\", b"").replace(rb"\"", b"").split(b'"')[::2]
-    for bracket in _BRACKETS.findall(b"".join(outside_of_texts)):
-        depth += 1 if bracket in b"[{" else -1
+    # One by one: a list of all brackets in a hostile manifest of 64 MiB takes gigabytes.
+    for bracket in _BRACKETS.finditer(b"".join(outside_of_texts)):
+        depth += 1 if bracket[0] in b"[{" else -1
         if depth > MAX_DEPTH:
             raise MalformedDocumentError(f"the document has more than {MAX_DEPTH} levels")
 
