@@ -7,12 +7,20 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
 import pytest
 from shamir_mnemonic import combine_mnemonics
 
 from running_service import RunningService, copy_home
 from service.test_members_add import objects_of
-from strongroom.backup import BackupSet, SetCustodian, read_bundle, share_key_check
+from strongroom.backup import (
+    BackupError,
+    BackupSet,
+    SetCustodian,
+    WrongSetError,
+    read_bundle,
+    share_key_check,
+)
 from strongroom.config import Home, MemberConfig, load_config, read_pin
 from strongroom.core import Deadline, HsmError, RootId, Secret, SystemClock, WrapAlgorithm
 from strongroom.hsm.cluster import Canary, RemoteKeys, RemoteMember, prove_canary
@@ -21,14 +29,18 @@ from strongroom.shares import TooFewSharesError, combine, possession_public_key,
 from strongroom.storage import Store
 from strongroom.testing import RecordingEvents
 from strongroom.wiring.backup_door import BackupRequest, ask_backups
+from strongroom.wiring.backup_ending import retire_backup_set
 from strongroom.wiring.backup_opening import open_backup
 from strongroom.wiring.backup_set import make_backup_set
+from strongroom.wiring.custodian_reshare import read_old_sets
+from strongroom.wiring.custodian_status import custodian_alarms, read_set_status
 from strongroom.wiring.home import restore_runtime_folder
 from strongroom.wiring.workers import admin_worker, member_bootstrap, member_environment
 
 pytestmark = [pytest.mark.softhsm, pytest.mark.timeout(900)]
 
 CLOCK = SystemClock()
+CUSTODIANS = ["kai", "kim", "kurt", "kate", "knut"]
 
 
 class Backed(NamedTuple):
@@ -43,9 +55,8 @@ class Backed(NamedTuple):
     sealed: bytes
 
 
-async def backed_up(home: Home, folder: Path) -> Backed:
-    """Create a key, encrypt, and back up 3-of-5, while the service runs."""
-    sheets: list[str] = []
+async def made_set(home: Home, sheets: list[str], people: list[str], threshold: int) -> BackupSet:
+    """Make a set; its shares come into ``sheets``."""
 
     async def give(one):
         sheets.append(" ".join(one.share.words))
@@ -54,19 +65,29 @@ async def backed_up(home: Home, folder: Path) -> Backed:
             possession_key=possession_public_key(one.share, one.set_id),
         )  # fmt: skip
 
+    with contextlib.closing(Store.open(home.database)) as store:
+        return await make_backup_set(
+            home, threshold=threshold, custodians=people, give=give, store=store, events=RecordingEvents(),
+            clock=CLOCK, progress=lambda step: None,
+        )  # fmt: skip
+
+
+async def bundle_of(home: Home, path: Path) -> None:
+    made = await ask_backups(home, BackupRequest("create", output=str(path)), timeout_s=120)
+    assert made.failure is None, made.failure
+
+
+async def backed_up(home: Home, folder: Path) -> Backed:
+    """Create a key, encrypt, and back up 3-of-5, while the service runs."""
+    sheets: list[str] = []
     with RunningService(home) as service:
         await asyncio.to_thread(service.start)
         client = service.client()
         key_id = (await asyncio.to_thread(client.create_key))["KeyMetadata"]["KeyId"]
         answer = await asyncio.to_thread(client.encrypt, KeyId=key_id, Plaintext=b"before the fire")
-        with contextlib.closing(Store.open(home.database)) as store:
-            backup_set = await make_backup_set(
-                home, threshold=3, custodians=["kai", "kim", "kurt", "kate", "knut"], give=give, store=store,
-                events=RecordingEvents(), clock=CLOCK, progress=lambda step: None,
-            )  # fmt: skip
+        backup_set = await made_set(home, sheets, CUSTODIANS, 3)
         path = folder / "home.bundle"
-        made = await ask_backups(home, BackupRequest("create", output=str(path)), timeout_s=120)
-        assert made.failure is None, made.failure
+        await bundle_of(home, path)
         assert await asyncio.to_thread(service.stop) == 0
     return Backed(home, backup_set, path, sheets, key_id, answer["CiphertextBlob"])
 
@@ -148,3 +169,65 @@ def test_each_three_of_five_shares_and_no_two_bring_lost_keys_back(
         opened = service.client().decrypt(CiphertextBlob=backed.sealed, KeyId=backed.key_id)
         assert opened["Plaintext"] == b"before the fire"
         assert service.stop() == 0
+
+
+async def reshared(home: Home, folder: Path) -> tuple[Backed, Backed]:
+    """Back up under one set, lose two of its custodians, make another set and back up under it."""
+    first = await backed_up(home, folder)
+    rules = load_config(home.root).custodians
+    with contextlib.closing(Store.open(home.database)) as store:
+        set_id = bytes.fromhex(first.backup_set.set_id)
+        before = read_set_status(store, rules, now=CLOCK.now())
+        assert before is not None
+        assert custodian_alarms(before) == []
+        for name in ("kim", "knut"):
+            await store.write(
+                lambda tx, name=name: tx.note_custodian_left(set_id, name, because="left", at=CLOCK.now())
+            )
+        after = read_set_status(store, rules, now=CLOCK.now())
+        assert after is not None
+        assert len(custodian_alarms(after)) == 1
+    sheets: list[str] = []
+    second_set = await made_set(home, sheets, ["kai", "kurt", "kate", "lena"], 2)
+    path = folder / "second.bundle"
+    with RunningService(home) as service:
+        await asyncio.to_thread(service.start)
+        await bundle_of(home, path)
+        assert await asyncio.to_thread(service.stop) == 0
+    with contextlib.closing(Store.open(home.database)) as store:
+        status = read_set_status(store, rules, now=CLOCK.now())
+        assert status is not None
+        assert custodian_alarms(status) == []
+        await retire_backup_set(home, set_id, store=store, clock=CLOCK, progress=lambda step: None)
+        (old,) = read_old_sets(store)
+        assert [one.location for one in old.backups] == [str(first.bundle)]
+        assert "Any 3 of the 5 old shares" in old.words[0]
+    return first, first._replace(backup_set=second_set, bundle=path, sheets=sheets)
+
+
+async def open_with_both(first: Backed, second: Backed) -> None:
+    """In a member that lost everything: old shares open the old bundle alone, new ones the new one."""
+    old, new = (combine([read_share(sheet) for sheet in one.sheets[:3]]) for one in (first, second))
+    alpha, _beta = load_config(first.home.root).cluster.members
+    async with member_of(first.home, alpha) as (admin, use, keys):
+        for backed, key in ((first, new), (second, old)):
+            with pytest.raises(WrongSetError):
+                await take_root(backed, admin, use, key)
+        forged = msgspec.structs.replace(
+            second.backup_set, share_key_check=share_key_check(old), wrapped_private=first.backup_set.wrapped_private
+        )  # fmt: skip
+        with pytest.raises(BackupError):
+            await take_root(second._replace(backup_set=forged), admin, use, old)
+        for backed, key in ((first, old), (second, new)):
+            root_id = await take_root(backed, admin, use, key)
+            await keys.destroy_root(root_id, deadline=Deadline.after(CLOCK, 30))
+
+
+@pytest.mark.slow
+def test_when_two_of_five_custodians_left_another_set_takes_over_and_old_shares_open_old_bundles_alone(
+    initialised_home: Path, tmp_path: Path
+) -> None:
+    first, second = asyncio.run(reshared(copy_home(initialised_home, tmp_path / "home"), tmp_path))
+    for member in ("alpha", "beta"):
+        objects_of(first.home, member, tmp_path / f"emptied-{member}", empty=True)
+    asyncio.run(open_with_both(first, second))
