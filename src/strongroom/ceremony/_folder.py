@@ -45,6 +45,12 @@ def open_setting(
             name=str(folder),
             next_step="name the script as it was, or an empty folder",
         )
+    if header is not None and header.is_rehearsal != is_rehearsal:
+        raise CeremonyFolderError(
+            f"the ceremony in this folder is {'a' if header.is_rehearsal else 'no'} rehearsal",
+            name=str(folder),
+            next_step="name the folder of this ceremony, or an empty one",
+        )
     _make(folder, data, is_new=header is None)
     ceremony = header.ceremony if header is not None else random_bytes(16).hex()
     return Setting(

@@ -34,7 +34,7 @@ class OwnDesk(NamedTuple):
 
 async def attend(desk: OwnDesk) -> tuple[Outcome, tuple[Confirmation, ...]]:
     """Ask everybody for initials; whoever acts in no step may be absent."""
-    needed = _needed(desk.script)
+    needed = people_needed(desk.script)
     given: list[Confirmation] = []
     absent: list[Participant] = []
     for one in desk.script.participants:
@@ -59,7 +59,7 @@ async def attend(desk: OwnDesk) -> tuple[Outcome, tuple[Confirmation, ...]]:
     return Outcome(facts, deviations=missing), tuple(given)
 
 
-def _needed(script: Script) -> frozenset[str]:
+def people_needed(script: Script) -> frozenset[str]:
     """Who acts or confirms somewhere, or gets a share: nobody gives it to them later."""
     needed = {one for step in script.steps for one in (step.by, *step.witness)}
     for step in script.steps:

@@ -75,6 +75,8 @@ class CeremonyRunner:
         """
         with Journal.open(self._setting.folder, self._setting.clock) as journal:
             self._journal = journal
+            if journal.header is not None:
+                self._require_same(journal.header)
             self._talk = Talk(self._console, journal, self._script, self._setting.clock)
             self._scene = RunningScene(self._setting, journal, self._talk)
             try:
@@ -91,7 +93,6 @@ class CeremonyRunner:
         if header is None:
             self._write_header()
         else:
-            self._require_same(header)
             self._journal.append(Resumed, software=self._software, lost_bytes=self._journal.lost_bytes)
         page = opening_page if header is None else resumed_page
         await self._talk.show(page(self._script, self._software, self._talk.initials, self._journal.entries))
@@ -118,6 +119,12 @@ class CeremonyRunner:
                 "this folder belongs to another ceremony: its script, or whether it is a rehearsal, is not the same",
                 name=str(self._setting.folder),
                 next_step="name the folder of this ceremony, or an empty one",
+            )
+        if header.previous_transcript != self._previous:
+            raise CeremonyFolderError(
+                f"this ceremony was begun as one that follows {_followed(header.previous_transcript)}, and not {_followed(self._previous)}",
+                name=str(self._setting.folder),
+                next_step="name the same ceremony before it as then (--previous)",
             )
 
     async def _run_open(self) -> None:
@@ -275,3 +282,7 @@ class CeremonyRunner:
             ended_at=end.at,
             transcript_sha256=transcript.sha256,
         )
+
+
+def _followed(transcript: str) -> str:
+    return "none" if transcript == NO_HASH else transcript

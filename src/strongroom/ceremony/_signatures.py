@@ -15,6 +15,7 @@ from strongroom.ceremony._errors import WitnessError
 from strongroom.ceremony._folder import read_file
 from strongroom.ceremony._form import Participant
 from strongroom.ceremony._journal import TRANSCRIPT_NAME
+from strongroom.ceremony._talk import initials_given
 from strongroom.ceremony._transcript import Transcript
 from strongroom.custody import (
     MAX_SIGNATURE_BYTES,
@@ -36,11 +37,14 @@ def signature_name(witness: str) -> str:
 
 
 def witness_of(transcript: Transcript, key: OfficerKey) -> Participant:
-    """Return the witness whose key it is. Raises WitnessError when it is nobody's, or nobody's who witnesses."""
+    """Return the witness whose key it is. Raises WitnessError when it is nobody's, or nobody's who was there and witnessed."""
+    present = initials_given(transcript.entries)
     for one in transcript.header.participants:
         if one.key == key.line:
             if not one.is_witness:
                 raise WitnessError(f"{one.id} takes part as {one.role}, and only witnesses sign")
+            if present and one.id not in present:
+                raise WitnessError(f"{one.id} did not attend, and has seen nothing to sign")
             return one
     raise WitnessError(f"the key {key.fingerprint} is no witness's of this ceremony")
 

@@ -15,6 +15,7 @@ from strongroom.ceremony._errors import CeremonyError, CeremonyFolderError, Tran
 from strongroom.ceremony._folder import ARTEFACTS_NAME, SCRIPT_NAME, read_file, read_transcript_file
 from strongroom.ceremony._form import Script
 from strongroom.ceremony._journal import TRANSCRIPT_NAME
+from strongroom.ceremony._own_steps import people_needed
 from strongroom.ceremony._parameters import Action, WitnessSignatures
 from strongroom.ceremony._rehearsal import rehearsal_script
 from strongroom.ceremony._script import read_script
@@ -59,7 +60,7 @@ def verify_ceremony(
         transcript,
         signatures,
         checked=tuple(_checked(transcript, signatures, count, previous)),
-        unchecked=tuple(_unchecked(folder, transcript, software, previous)),
+        unchecked=tuple(_unchecked(folder, transcript, signatures, software, previous)),
     )
 
 
@@ -138,6 +139,12 @@ def _check_confirmations(transcript: Transcript, script: Script) -> None:
                 f"it is not confirmed by those whom the script names: {', '.join(sorted(wanted))}",
                 entry=entry.seq,
             )
+        missing = people_needed(script) - given.keys() if step.do == Action.ATTEND else frozenset()
+        if missing:
+            raise TranscriptError(
+                f"who acts, confirms or gets a share did not attend: {', '.join(sorted(missing))}",
+                entry=entry.seq,
+            )
         if step.do != Action.ATTEND and given.keys() != wanted:
             raise TranscriptError("somebody confirms it whom the script does not name", entry=entry.seq)
         for who, initials in given.items():
@@ -145,6 +152,8 @@ def _check_confirmations(transcript: Transcript, script: Script) -> None:
                 raise TranscriptError(
                     f"the initials of {who} are others than at the beginning", entry=entry.seq
                 )
+        if len(set(known.values())) != len(known):
+            raise TranscriptError("two people have the same initials", entry=entry.seq)
 
 
 def check_artefacts(folder: Path, transcript: Transcript) -> int:
@@ -205,10 +214,15 @@ def _checked(
 
 
 def _unchecked(
-    folder: Path, transcript: Transcript, software: Software | None, previous: str | None
+    folder: Path,
+    transcript: Transcript,
+    signatures: Mapping[str, OfficerKey],
+    software: Software | None,
+    previous: str | None,
 ) -> Iterator[str]:
     header, end = transcript.header, transcript.end
     yield "That the keys are the witnesses' own: compare their fingerprints with what the witnesses say."
+    yield from _unsigned(transcript, signatures)
     yield "That what the HSMs and the software reported was true: witnesses saw it, nobody can compute it."
     yield "When it happened: times are by the clock of the machine, and nobody countersigned them."
     yield from _times(transcript)
@@ -222,6 +236,15 @@ def _unchecked(
     if end is not None and end.audit_checkpoint:
         yield "The audit checkpoint: give the audit log with --audit."
     yield from _files(folder, transcript)
+
+
+def _unsigned(transcript: Transcript, signatures: Mapping[str, OfficerKey]) -> Iterator[str]:
+    if not signatures:
+        yield "Who wrote it: no witness has signed it, so whoever had the folder can have written or shortened all of it."
+        return
+    for one in transcript.header.participants:
+        if one.is_witness and one.id not in signatures:
+            yield f"What {one.id} saw ({one.role.replace('-', ' ')}): they have not signed it."
 
 
 def _times(transcript: Transcript) -> Iterator[str]:
@@ -255,3 +278,7 @@ def _files(folder: Path, transcript: Transcript) -> Iterator[str]:
         name = path.relative_to(inside).as_posix()
         if path.is_file() and name not in known:
             yield f"The file {ARTEFACTS_NAME}/{name}: the transcript does not name it."
+    own = {SCRIPT_NAME, TRANSCRIPT_NAME, ARTEFACTS_NAME, "printed"}
+    for path in sorted(folder.iterdir()):
+        if path.name not in own and not path.match(f"{TRANSCRIPT_NAME}.*.sig"):
+            yield f"{path.name} in the folder: the transcript does not name it."

@@ -46,6 +46,7 @@ class TerminalConsole:
         """The page on the screen, which is drawn again with each question; empty when the screen is clear."""
         self._said: list[str] = []
         """What was said since the last answer."""
+        self._said_last: list[str] = []
         self._is_answered = False
         """A question below this page was answered, so there is less room for the next."""
 
@@ -65,6 +66,7 @@ class TerminalConsole:
         """Add a line below the page."""
         lines = self._drawing.lines(Text(f"  {line}"))
         self._said += lines
+        self._said_last = lines
         self._write("\n".join(lines) + "\n")
 
     async def ask(self, question: Question) -> str:
@@ -111,8 +113,8 @@ class TerminalConsole:
                 f"the terminal is too small for a share: it has {height} lines, and {len(lines) + _BELOW_SHARE} are needed",
                 next_step="make it larger, and go on with the same command",
             )
-        if len(lines) + len(self._said) <= height - _BELOW_SHARE:
-            lines += self._said  # below the page before, nobody would see it any more
+        if len(lines) + len(self._said_last) <= height - _BELOW_SHARE:
+            lines += self._said_last  # below the page before, nobody would see it any more
         self._write(_OTHER_SCREEN)
         self._is_on_other_screen = True
         self._title = page.title
@@ -124,7 +126,7 @@ class TerminalConsole:
             self._write(_CLEAR_SCREEN + _CLEAR_MEMORY + _FIRST_SCREEN)
             self._is_on_other_screen = False
         self._write(_CLEAR_SCREEN + _CLEAR_MEMORY)
-        self._shown, self._said, self._is_answered = [], [], False
+        self._shown, self._said, self._said_last, self._is_answered = [], [], [], False
 
     def _put_up(self, lines: list[str], said: list[str] | None = None) -> None:
         self._shown, self._said, self._is_answered = lines, list(said or ()), False

@@ -9,8 +9,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from fakes_ceremony import SOFTWARE, MemoryEffects, rehearsal_setting, rehearsed
+from fakes_ceremony import SOFTWARE, CeremonyClock, MemoryEffects, rehearsal_setting, rehearsed
 from strongroom.ceremony import (
+    NAMESPACE_CEREMONY,
     NO_HASH,
     Artefact,
     Begun,
@@ -20,13 +21,17 @@ from strongroom.ceremony import (
     CeremonyRunner,
     CeremonyType,
     Outcome,
+    Question,
     ScriptedParticipants,
     Software,
     TranscriptError,
     WitnessError,
+    example_script,
+    open_setting,
     read_transcript,
     rehearsal_key,
     sign_transcript,
+    signature_name,
     verify_ceremony,
 )
 from strongroom.ceremony._entries import Confirmed, Done, Ended, Header
@@ -116,6 +121,8 @@ FORGERIES = {
     "another action": (lambda entry: _by(entry, "create", action="restore"), "the step create is another in the script"),
     "initials of another": (lambda entry: _initialled(entry, "create", "ZZ"), "initials of carl are others than at the beginning"),
     "a confirmation left out": (lambda entry: _short(entry, "create"), "not confirmed by those whom the script names"),
+    "initials of two people": (lambda entry: _same_initials(entry, "attend"), "two people have the same initials"),
+    "somebody who did not attend": (lambda entry: _short(entry, "attend"), "did not attend: knut"),
     "fewer witnesses": (_replaced(Ended, witnesses_needed=0), "the script wants 2 witnesses"),
     "other facts": (lambda entry: _facts(entry, "create"), r"transcript\.jsonl\.eva\.sig"),
 }  # fmt: skip
@@ -132,6 +139,14 @@ def _initialled(entry: Any, step: str, initials: str) -> Any:
         return entry
     first = msgspec.structs.replace(entry.confirmations[0], initials=initials)
     return msgspec.structs.replace(entry, confirmations=(first, *entry.confirmations[1:]))
+
+
+def _same_initials(entry: Any, step: str) -> Any:
+    if not isinstance(entry, Confirmed) or entry.step != step:
+        return entry
+    first = entry.confirmations[0].initials
+    same = tuple(msgspec.structs.replace(one, initials=first) for one in entry.confirmations)
+    return msgspec.structs.replace(entry, confirmations=same)
 
 
 def _short(entry: Any, step: str) -> Any:
@@ -280,3 +295,70 @@ async def test_a_folder_of_another_ceremony_is_not_taken(tmp_path: Path) -> None
     with pytest.raises(CeremonyFolderError, match="in use for something else"):
         rehearsal_setting(other)
     assert setting.folder.is_dir()
+
+
+def test_a_transcript_that_is_cut_short_and_closed_as_abandoned_is_said_to_be_anybodys(folder: Path) -> None:
+    """An abandoned ceremony needs no signature, so whoever cuts a complete one has to take the signatures away too."""
+    path = folder / "transcript.jsonl"
+    entries = read_transcript(path.read_bytes()).entries
+    end, cut = entries[-1], entries[: len(entries) // 2]
+    lines = [write_entry(entry) for entry in cut]
+    closed = msgspec.structs.replace(
+        end, seq=len(cut), previous=line_hash(lines[-1]), state="abandoned", reason="so it is said"
+    )
+    path.write_bytes(b"".join(line + b"\n" for line in (*lines, write_entry(closed))))
+    with pytest.raises(WitnessError, match=r"transcript\.jsonl\.eva\.sig"):
+        verify_ceremony(folder)
+    for signature in folder.glob("*.sig"):
+        signature.unlink()
+    verified = verify_ceremony(folder)
+    assert any("ABANDONED" in line for line in verified.checked)
+    assert any("no witness has signed it" in line for line in verified.unchecked)
+
+
+async def test_a_witness_who_did_not_attend_signs_nothing(tmp_path: Path) -> None:
+    wanda = (
+        "  - id: wanda\n    name: Wanda Example\n    role: internal-witness\n    organisation: Example Ltd\n"
+    )
+    text = (
+        example_script(CeremonyType.ROOT_CA).decode().replace("  - id: carl\n", f"{wanda}  - id: carl\n", 1)
+    )
+    script = tmp_path / "script.yaml"
+    script.write_text(text)
+    setting = open_setting(script, tmp_path / "ceremony", home=None, is_rehearsal=True, clock=CeremonyClock())
+    others = iter(("AA", "BB", "CC", "DD", "EE", "FF", "GG"))
+    initials: dict[str, str] = {}
+
+    def attend(question: Question) -> str:
+        return initials.setdefault(question.who, next(others) if question.who != "wanda" else "-")
+
+    people = ScriptedParticipants(
+        setting.script, answers={"attend": attend, "initials": lambda question: initials[question.who]}
+    )
+    transcript = await CeremonyRunner(setting, people, MemoryEffects(tmp_path), SOFTWARE).run()
+    data = (setting.folder / "transcript.jsonl").read_bytes()
+    key = rehearsal_key(setting.ceremony, "wanda")
+    with pytest.raises(WitnessError, match="wanda did not attend"):
+        sign_transcript(data, transcript, key)
+    signature = armour(key.sign(data, NAMESPACE_CEREMONY))
+    (setting.folder / signature_name("wanda")).write_bytes(signature)
+    with pytest.raises(WitnessError, match=r"wanda\.sig: wanda did not attend"):
+        verify_ceremony(setting.folder)
+
+
+async def test_a_ceremony_goes_on_as_what_it_was_begun_as(tmp_path: Path) -> None:
+    """Otherwise it would be told of one ceremony before and name another, or note a rehearsal's refusal in a real transcript."""
+    setting = rehearsal_setting(tmp_path, CeremonyType.ROOT_CA)
+    people = ScriptedParticipants(setting.script, answers={"go-on": lambda _question: "/pause"})
+    with pytest.raises(CeremonyPausedError):
+        await CeremonyRunner(setting, people, MemoryEffects(tmp_path), SOFTWARE, previous="d" * 64).run()
+    before = (setting.folder / "transcript.jsonl").read_bytes()
+    runner = CeremonyRunner(setting, people, MemoryEffects(tmp_path), SOFTWARE, previous="e" * 64)
+    with pytest.raises(CeremonyFolderError, match=r"begun as one that follows d{64}, and not e{64}"):
+        await runner.run()
+    assert (setting.folder / "transcript.jsonl").read_bytes() == before, "nothing is noted in it"
+    line = write_entry(msgspec.structs.replace(read_transcript(before).header, is_rehearsal=False))
+    (setting.folder / "transcript.jsonl").write_bytes(line + b"\n")
+    with pytest.raises(CeremonyFolderError, match="no rehearsal"):
+        rehearsal_setting(tmp_path, CeremonyType.ROOT_CA)
+    assert (setting.folder / "transcript.jsonl").read_bytes() == line + b"\n"
