@@ -74,6 +74,21 @@ def test_an_emptied_member_is_made_whole_while_the_other_serves(home: Home, tmp_
 
 
 @pytest.mark.slow
+def test_the_service_that_starts_the_member_again_and_again_meanwhile_copies_no_key_that_the_command_copies(
+    home: Home, tmp_path: Path
+) -> None:
+    make_keys(home, 16)
+    before = objects_of(home, "beta", tmp_path / "first", empty=True)
+    with RunningService(home) as service:
+        service.start()
+        service.wait_for("member.failed", limit_s=40)
+        status, answer = strongroom(service, "members", "add", "beta")
+        assert status == 0, answer
+        assert service.stop() == 0
+    assert objects_of(home, "beta", tmp_path / "second") == before
+
+
+@pytest.mark.slow
 def test_it_can_be_interrupted_at_every_step_and_run_again(home: Home, tmp_path: Path) -> None:
     class InterruptedHereError(Exception):
         pass

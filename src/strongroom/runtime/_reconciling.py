@@ -1,8 +1,8 @@
 """Reconcile in the running service: members that come back, keys that are made, and what operators ask."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 
 from strongroom.core import (
@@ -27,7 +27,6 @@ from strongroom.hsm.cluster import (
     KeyReplication,
     MemberState,
     Reconciler,
-    RemoteKeys,
     RemoteMember,
     Replica,
     RootReplication,
@@ -37,29 +36,13 @@ from strongroom.hsm.cluster import (
 )
 from strongroom.runtime._helping import Helping
 from strongroom.runtime._member_tests import MemberTests
+from strongroom.runtime._replicas import Connected, replica_of
 from strongroom.storage import HsmKeyRecord, Store, Transaction
 from strongroom.wiring.cluster_setup import ROOT_LABEL
 from strongroom.wiring.members_door import MembersAnswer, MembersRequest, MemberTest
-from strongroom.wiring.workers import admin_path_beside
 
 _COME_BACK_LIMIT_S = 30.0
 _LOOK_EVERY_S = 0.1
-
-
-class _Connected:
-    """The two connections to one worker, and the replica that they make."""
-
-    def __init__(self, entry: WorkerEntry, refused: Callable[[str], None], before: BeforeCall | None) -> None:
-        self.use = RemoteMember(entry.member, entry.use_path, entry.pid)
-        admin_path = admin_path_beside(entry.use_path)
-        self.keys = RemoteKeys(entry.member, admin_path, entry.pid, refused=refused, before=before)
-
-    def replica(self, *, takes_creations: bool) -> Replica:
-        return Replica(self.use.name, self.keys, self.use, takes_creations)
-
-    def close(self) -> None:
-        self.use.close()
-        self.keys.close()
 
 
 class Reconciling:
@@ -83,13 +66,15 @@ class Reconciling:
         differs: Callable[[str, HsmError], None] = lambda _member, _error: None,
         changed: Callable[[], None] = lambda: None,
         before: BeforeCall | None = None,
+        turn: Callable[[str], AbstractContextManager[object]] = nullcontext,
         events: EventSink,
         clock: Clock,
     ) -> None:
         """``revive`` has a member started again that was given up; ``refused`` is told who takes no changes.
 
         ``differs`` has a member that serves taken out of service, since it holds another key under some name, or lacks
-        a root. ``changed`` has ``quarantined`` published. ``before`` hands members what officers approved.
+        a root. ``changed`` has ``quarantined`` published. ``before`` hands members what officers approved. ``turn`` is had
+        while a member is repaired, and raises HsmError while another process repairs it.
         """
         self._store = store
         self._entries = entries
@@ -97,11 +82,12 @@ class Reconciling:
         self._refused = refused
         self._differs = differs
         self._before = before
+        self._turn = turn
         self._may_replace: set[str] = set()
         self._events = events
         self._clock = clock
         self._tests = MemberTests(store, clock)
-        self._connected: dict[tuple[str, str], _Connected] = {}
+        self._connected: dict[tuple[str, str], Connected] = {}
         self._changed = changed
         self._quarantined: set[bytes] = set()
         self._known_serving: set[str] = set()
@@ -139,14 +125,14 @@ class Reconciling:
 
         Raises HsmIntegrityError when it holds another key under a name, and HsmError when it does not answer.
         """
-        allowed = Allowed(replace_different=member.name in self._may_replace)
-        self._may_replace.discard(member.name)
-        with _replica_of(member, self._before) as replica:
+        with self._turn(member.name), replica_of(member, self._before) as replica:
+            allowed = Allowed(replace_different=member.name in self._may_replace)
+            self._may_replace.discard(member.name)
             self._reconciler.require_same_keys(await self._reconciler.reconcile(replica, allowed))
 
     async def catch_up(self, member: RemoteMember) -> None:
         """Make good what was changed since ``check``; then the member serves without another await."""
-        with _replica_of(member, self._before) as replica:
+        with self._turn(member.name), replica_of(member, self._before) as replica:
             await self._reconciler.catch_up(replica)
 
     def must_come_back(self, member: str, error: HsmError) -> None:
@@ -269,17 +255,18 @@ class Reconciling:
 
     async def _reconcile_serving(self, replica: Replica, allowed: Allowed) -> DriftReport:
         """Look at a member that serves; one that holds another key under some name serves no longer."""
-        before = self._reconciler.reports.get(replica.name)
-        report = await self._reconciler.reconcile(replica, allowed)
-        if before is None or before.drifts or report.drifts:
-            self._changed()  # nobody uses what is in quarantine, also while its member still serves
-        try:
-            self._reconciler.require_same_keys(report)
-        except HsmIntegrityError as error:
-            self._differs(replica.name, error)
-        else:
-            await self._reconciler.catch_up(replica)
-        return report
+        with self._turn(replica.name):
+            before = self._reconciler.reports.get(replica.name)
+            report = await self._reconciler.reconcile(replica, allowed)
+            if before is None or before.drifts or report.drifts:
+                self._changed()  # nobody uses what is in quarantine, also while its member still serves
+            try:
+                self._reconciler.require_same_keys(report)
+            except HsmIntegrityError as error:
+                self._differs(replica.name, error)
+            else:
+                await self._reconciler.catch_up(replica)
+            return report
 
     async def _look_again(self, replica: Replica) -> None:
         await self._reconcile_serving(replica, Allowed())
@@ -287,15 +274,5 @@ class Reconciling:
     def _replica(self, entry: WorkerEntry) -> Replica:
         key = (entry.member, entry.use_path)
         if key not in self._connected:
-            self._connected[key] = _Connected(entry, partial(self._refused, entry), self._before)
+            self._connected[key] = Connected(entry, partial(self._refused, entry), self._before)
         return self._connected[key].replica(takes_creations=entry.state is not MemberState.READ_ONLY)
-
-
-@contextmanager
-def _replica_of(member: RemoteMember, before: BeforeCall | None) -> Iterator[Replica]:
-    """The replica of a worker that is not published yet."""
-    keys = RemoteKeys(member.name, admin_path_beside(member.use_path), member.pid, before=before)
-    try:
-        yield Replica(member.name, keys, member)
-    finally:
-        keys.close()

@@ -41,9 +41,8 @@ from strongroom.storage import RootRecord, Store
 from strongroom.wiring.exposition import supervisor_metrics
 from strongroom.wiring.home import restore_runtime_folder
 from strongroom.wiring.members_door import MembersAnswer, MembersRequest
-from strongroom.wiring.workers import (
-    admin_path_beside,
-)
+from strongroom.wiring.repair_turns import repair_by_service
+from strongroom.wiring.workers import admin_path_beside
 
 _CHECK_LIMIT_S = 20.0
 _PEER_LIMIT_S = 5.0
@@ -106,6 +105,7 @@ class Supervisor:
             differs=self._holds_other_keys,
             changed=self._publish,
             before=None if custody is None else custody.before,
+            turn=partial(repair_by_service, self._home),
             events=self._events,
             clock=self._clock,
         )

@@ -13,7 +13,7 @@ only what is not done.
 import contextlib
 import fcntl
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from functools import partial
 from typing import Final
 
@@ -59,6 +59,7 @@ from strongroom.wiring.member_approval import (
     pin_member,
 )
 from strongroom.wiring.new_member import Joining, Resetting
+from strongroom.wiring.repair_turns import repair_by_command
 
 _PROOF_LIMIT_S: Final = 30.0
 
@@ -108,7 +109,7 @@ async def add_member(
         (added,) = (member for member in members if member.name == name)
         approval = await approve_addition(home, config, store, added, joining, clock=clock, progress=progress)
         pins = _presented(home, others, joining, so_pin)
-        with _pin_aside(home, name):
+        async with repair_by_command(home, name, clock), _pin_aside(home, name):
             report = await _add(
                 home,
                 members,
@@ -125,8 +126,8 @@ async def add_member(
         return report
 
 
-@contextlib.contextmanager
-def _pin_aside(home: Home, name: str) -> Iterator[None]:
+@contextlib.asynccontextmanager
+async def _pin_aside(home: Home, name: str) -> AsyncIterator[None]:
     """Have a member whose token was emptied start as one that pinned nothing; where the token remembers, nothing changes.
 
     Only once the officers approved that it is added: otherwise a token without the genesis that it pinned is not believed.
