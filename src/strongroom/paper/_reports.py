@@ -137,6 +137,19 @@ def _key_table(keys: tuple[BackedUpKey, ...]) -> Table:
 
 def backup_document(page: BackupPage) -> Document:
     """Return the manifest of a backup."""
+    return Document(
+        kind="Backup manifest",
+        title=f"Backup of cluster {page.cluster}" if page.cluster else "Backup of a cluster without officers",
+        subtitle="The manifest of a backup bundle",
+        running=page.backup_id,
+        footer=(f"Bundle SHA-256 {page.bundle_hash.hex}",),
+        is_rehearsal=page.is_rehearsal,
+        blocks=(*_backup_itself(page), *_backup_surroundings(page)),
+    )
+
+
+def _backup_itself(page: BackupPage) -> list[Block]:
+    """What it is, and which keys are in it."""
     facts = (
         FactRow("backup", page.backup_id),
         FactRow("cluster", page.cluster or "without officers, so without an id"),
@@ -165,7 +178,12 @@ def backup_document(page: BackupPage) -> Document:
             Paragraph("What needs these keys cannot be done any more once the members are lost.", "warning"),
             Table(("Key", "What it is, and why"), (40, 60), rows),
         ]
-    blocks += [Heading("Snapshot of the key store"), fact_table(page.snapshot)]
+    return [*blocks, Heading("Snapshot of the key store"), fact_table(page.snapshot)]
+
+
+def _backup_surroundings(page: BackupPage) -> list[Block]:
+    """Who holds what, and by what it was made."""
+    blocks: list[Block] = []
     if page.members:
         rows = tuple((Cell(name), Cell(words)) for name, words in page.members)
         blocks += [
@@ -182,12 +200,4 @@ def backup_document(page: BackupPage) -> Document:
         blocks += [Heading("Software"), fact_table(page.software)]
     if page.facts:
         blocks += [Heading("What else the manifest says"), fact_table(page.facts)]
-    return Document(
-        kind="Backup manifest",
-        title=f"Backup of cluster {page.cluster}" if page.cluster else "Backup of a cluster without officers",
-        subtitle="The manifest of a backup bundle",
-        running=page.backup_id,
-        footer=(f"Bundle SHA-256 {page.bundle_hash.hex}",),
-        is_rehearsal=page.is_rehearsal,
-        blocks=tuple(blocks),
-    )
+    return blocks

@@ -19,10 +19,8 @@ from strongroom.hsm.wire import (
 )
 from strongroom.storage import CopyState, HsmKeyRecord, HsmKeyState, ReadOnlyStore, RootRecord
 from strongroom.wiring.bootstrap import TokenFound
-from strongroom.wiring.ceremony_workplace import Workplace, parameters_of
-from strongroom.wiring.home import restore_runtime_folder
-from strongroom.wiring.pin_sealing import read_pin
-from strongroom.wiring.workers import member_bootstrap, member_environment, start_member
+from strongroom.wiring.ceremony_workplace import Workplace, administering, parameters_of
+from strongroom.wiring.workers import member_environment, start_member
 
 _LIMIT_S: Final = 60.0
 _MOST_KEYS: Final = 200
@@ -127,17 +125,7 @@ async def look_at(
 async def _asked(
     home: Home, member: MemberConfig, algorithm: WrapAlgorithm
 ) -> AsyncIterator[tuple[WireClient, TokenFound]]:
-    pin = read_pin(member, home)
-    bootstrap = member_bootstrap(
-        member,
-        home,
-        "administer",
-        pin=pin.reveal(),
-        sockets=restore_runtime_folder(home),
-        generation=0,
-        wrap_algorithm=int(algorithm),
-    )
-    pin.zeroize()
+    bootstrap = administering(home, member, algorithm)
     child = await start_member(bootstrap, member_environment(member, home))
     try:
         if child.started.token is None:

@@ -31,11 +31,9 @@ from strongroom.wiring.ceremony_signing import (
     root_request,
     signed_by_hsm,
 )
-from strongroom.wiring.ceremony_workplace import Workplace, parameters_of, told
-from strongroom.wiring.home import restore_runtime_folder
-from strongroom.wiring.pin_sealing import read_pin
+from strongroom.wiring.ceremony_workplace import Workplace, administering, parameters_of, told
 from strongroom.wiring.replication_rules import replication_rules
-from strongroom.wiring.workers import admin_worker, member_bootstrap, member_environment
+from strongroom.wiring.workers import admin_worker, member_environment
 
 CERTIFICATE: Final = "root-ca.pem"
 REQUEST: Final = "root-ca-request.pem"
@@ -157,17 +155,7 @@ class MakingRootCa:
     async def _opened(self, member: MemberConfig, store: Store) -> AsyncIterator[_Opened]:
         home = self._place.home
         algorithm = WrapAlgorithm(store.list_roots()[-1].wrap_algorithm)
-        pin = read_pin(member, home)
-        bootstrap = member_bootstrap(
-            member,
-            home,
-            "administer",
-            pin=pin.reveal(),
-            sockets=restore_runtime_folder(home),
-            generation=0,
-            wrap_algorithm=int(algorithm),
-        )
-        pin.zeroize()
+        bootstrap = administering(home, member, algorithm)
         async with admin_worker(bootstrap, member_environment(member, home)) as admin:
             use = RemoteMember(member.name, bootstrap.use_path)
             keys = RemoteKeys(member.name, bootstrap.admin_path)

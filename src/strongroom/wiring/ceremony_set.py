@@ -40,17 +40,9 @@ class MakingSet:
 
     async def perform(self, step: Step, console: Console) -> Outcome:
         """Make the set, and give each custodian a share."""
-        wanted = parameters_of(step, MakeBackupSet)
-        place, script = self._place, self._place.setting.script
-        people = [script.participant(one) for one in wanted.custodians]
-        giving = GivingShares(
-            console,
-            place.setting.folder / DELIVERIES,
-            note=place.note,
-            is_rehearsal=place.setting.is_rehearsal,
-            clock=place.clock,
-            printer=self._printer(wanted.print_command),
-        )
+        wanted, place = parameters_of(step, MakeBackupSet), self._place
+        people = [place.setting.script.participant(one) for one in wanted.custodians]
+        giving = self._giving(wanted, console)
         await place.protect(console)
 
         with place.store() as store:
@@ -79,6 +71,17 @@ class MakingSet:
                     )
                 )
         return self._outcome(made)
+
+    def _giving(self, wanted: MakeBackupSet, console: Console) -> GivingShares:
+        setting = self._place.setting
+        return GivingShares(
+            console,
+            setting.folder / DELIVERIES,
+            note=self._place.note,
+            is_rehearsal=setting.is_rehearsal,
+            clock=setting.clock,
+            printer=self._printer(wanted.print_command),
+        )
 
     def _printer(self, command: tuple[str, ...]) -> SheetPrinter | None:
         setting, clock = self._place.setting, self._place.clock

@@ -20,13 +20,16 @@ from strongroom.ceremony import (
 )
 from strongroom.config import Home, MemberConfig, load_config
 from strongroom.config import read_pin as read_clear_pin
-from strongroom.core import ApprovalRequiredError, Clock, Secret, StrongroomError
+from strongroom.core import ApprovalRequiredError, Clock, Secret, StrongroomError, WrapAlgorithm
 from strongroom.storage import Store
+from strongroom.wiring.bootstrap import MemberBootstrap
 from strongroom.wiring.ceremony_stage import Stage
 from strongroom.wiring.cluster_setup import PinAccess, officer_pin
 from strongroom.wiring.durable_files import write_durably
+from strongroom.wiring.home import restore_runtime_folder
 from strongroom.wiring.pin_sealing import read_pin
 from strongroom.wiring.process_protection import protect_process
+from strongroom.wiring.workers import member_bootstrap
 
 T = TypeVar("T")
 PIN_QUESTION: Final = "pin"
@@ -194,6 +197,23 @@ async def presented_pins(
     finally:
         for pin in presented.values():
             pin.zeroize()
+
+
+def administering(home: Home, member: MemberConfig, algorithm: WrapAlgorithm) -> MemberBootstrap:
+    """Return with what a worker begins that administers one member for a step. Raises ConfigError and OSError."""
+    pin = read_pin(member, home)
+    try:
+        return member_bootstrap(
+            member,
+            home,
+            "administer",
+            pin=pin.reveal(),
+            sockets=restore_runtime_folder(home),
+            generation=0,
+            wrap_algorithm=int(algorithm),
+        )
+    finally:
+        pin.zeroize()
 
 
 def sha256_of(path: Path) -> str:
