@@ -1,6 +1,7 @@
 """Ceremonies whose process is killed (``kill -9``) and run again: each ends whole, leaves no orphan key, and no secret on disk."""
 
 import asyncio
+import contextlib
 import itertools
 import json
 import shutil
@@ -11,10 +12,24 @@ from typing import Any
 
 import pytest
 
-from ceremony_homes import RootKeyRehearsal, rehearsal_home, root_key_rehearsal
+from ceremony_homes import (
+    RootKeyRehearsal,
+    rehearsal_home,
+    rehearse_and_keep,
+    root_key_rehearsal,
+    setting_of,
+)
 from running_service import require_softhsm
 from secret_forms import files_with, forms_of_share, in_forms
-from strongroom.ceremony import CeremonyType, verify_ceremony
+from strongroom.ceremony import (
+    CeremonyAbandonedError,
+    CeremonyType,
+    Question,
+    ScriptedParticipants,
+    read_transcript,
+    read_transcript_file,
+    verify_ceremony,
+)
 from strongroom.config import Home, load_config
 from strongroom.hsm.token import write_softhsm_config
 from strongroom.shares import combine, read_share
@@ -126,7 +141,6 @@ def leaked(killed: Killed, *, everywhere: bool = False) -> list[str]:
 POINTS = (
     "shown: a share to kurt",  # two custodians have shares of a set that nobody will ever use
     "before writing done make-set",  # the set is active, and nobody wrote it down
-    "before writing done create",  # the bundle is there, and nobody wrote it down
     "taking in root",  # shares are in memory, and a scratch token is open
 )
 
@@ -148,6 +162,35 @@ def test_a_backup_ceremony_that_is_killed_goes_on_and_leaves_nothing_behind(
         "alpha-so",
         "beta-so",
     }
+
+
+class Leaving(ScriptedParticipants):
+    """The fire alarm rings while the fourth custodian copies their share."""
+
+    async def ask(self, question: Question) -> str:
+        if question.key == "reason":
+            return "the fire alarm rang"
+        if question.who == "kate" and question.key == "go-on":
+            return "/abandon"
+        return await super().ask(question)
+
+
+@pytest.mark.slow
+def test_a_ceremony_that_is_given_up_while_shares_are_given_leaves_no_key_of_the_set(
+    root_key_rehearsal: RootKeyRehearsal, tmp_path: Path
+) -> None:
+    setting = setting_of(tmp_path / "run", CeremonyType.BACKUP, template=root_key_rehearsal.home)
+    with pytest.raises(CeremonyAbandonedError):
+        asyncio.run(rehearse_and_keep(setting, tmp_path / "kept", Leaving(setting.script)))
+    transcript = read_transcript(read_transcript_file(setting.folder))
+    assert (transcript.end.state, transcript.end.reason) == ("abandoned", "the fire alarm rang")
+    home = Home(tmp_path / "kept" / "home")
+    for conf in home.tokens.glob("*.conf"):
+        write_softhsm_config(conf, home.tokens / conf.stem)
+    with contextlib.closing(Store.open(home.database)) as store:
+        assert [one.state for one in store.list_backup_sets()] == [BackupSetState.ABANDONED]
+        assert known_and_held(home, store) == []
+        assert store.list_hsm_keys(HsmKeyState.ACTIVE) == []
 
 
 @pytest.mark.slow

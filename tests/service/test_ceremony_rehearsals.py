@@ -28,7 +28,13 @@ __all__ = ["root_key_rehearsal"]
 
 pytestmark = [pytest.mark.softhsm, pytest.mark.timeout(900)]
 
-KINDS = [kind for kind in CeremonyType if kind is not CeremonyType.ROOT_KEY]
+KINDS = [
+    pytest.param(
+        kind, marks=[pytest.mark.slow] if kind is CeremonyType.BACKUP else []
+    )  # test_ceremony_kills has it
+    for kind in CeremonyType
+    if kind is not CeremonyType.ROOT_KEY
+]
 MADE = {
     CeremonyType.ROOT_KEY: {"genesis.json", "init.toml"},
     CeremonyType.BACKUP: {"backup-set.json", "backup.bundle"},
