@@ -24,7 +24,7 @@ _CLEAR_MEMORY: Final = "\x1b[3J"
 _OTHER_SCREEN: Final = "\x1b[?1049h"
 _FIRST_SCREEN: Final = "\x1b[?1049l"
 _MAX_LINE_BYTES: Final = 8192
-_BELOW: Final = 8
+_BELOW: Final = 6
 """Lines that a page leaves free: for what is said below it, and the question."""
 _BELOW_SHARE: Final = 4
 _LEAST_LINES: Final = 5
