@@ -115,6 +115,8 @@ class TerminalConsole:
             )
         if len(lines) + len(self._said_last) <= height - _BELOW_SHARE:
             lines += self._said_last  # below the page before, nobody would see it any more
+        else:
+            await self.ask(Question("more", "", "Enter shows the share"))
         self._write(_OTHER_SCREEN)
         self._is_on_other_screen = True
         self._title = page.title
