@@ -75,6 +75,8 @@ _ALSO: Final[Mapping[CeremonyType, frozenset[Action]]] = MappingProxyType(
         CeremonyType.MEMBER_JOIN: frozenset(),
     }
 )
+_ONCE: Final = (Action.INITIALISE, Action.MAKE_BACKUP_SET, Action.CHANGE_OFFICERS, Action.MAKE_ROOT_CA)
+"""What they keep has one name in the folder of a ceremony: the second would take the place of the first."""
 _WATCHED: Final = frozenset(Action) - {
     Action.ATTEND,
     Action.READ_ALOUD,
@@ -179,6 +181,9 @@ def _check_type(script: Script) -> None:
     for choice in required:
         if not done & choice:
             raise ScriptError(f"a ceremony of type {script.type} has a step {' or '.join(sorted(choice))}")
+    for action in _ONCE:
+        if sum(step.do == action for step in script.steps) > 1:
+            raise ScriptError(f"{action} is one step of a ceremony: hold another ceremony for the next one")
     allowed = _EVERYWHERE.union(_ALSO[script.type], *required)
     for step in script.steps:
         if step.do not in allowed:

@@ -191,6 +191,7 @@ RULES = {
     "nothing to read aloud": ("say: >-\n      We follow", "say: ''\n    expect: >-\n      We follow", None),
     "more witnesses than there are": ("at-least: 2", "at-least: 3", "3 witnesses are to sign"),
     "fewer than two witnesses": ("at-least: 2", "at-least: 1", "at-least"),
+    "two backup sets": ("  - id: create\n    do: create-backup\n    by: carl\n    witness: [walter, eva]\n", "  - id: again\n    do: make-backup-set\n    by: carl\n    witness: [walter, eva]\n    say: again\n    with:\n      threshold: 3\n      custodians: [kai, kim, kurt]\n\n  - id: create\n    do: create-backup\n    by: carl\n    witness: [walter, eva]\n", "make-backup-set is one step of a ceremony"),
     "a step of another type": ("do: create-backup\n    by: carl\n    witness: [walter, eva]", "do: retire-set\n    by: carl\n    witness: [walter, eva]", None),
     "more needed than there are": ("threshold: 3", "threshold: 6", "6 custodians are needed, and 5 are named"),
     "one custodian is enough": ("threshold: 3", "threshold: 1", "threshold"),
