@@ -15,7 +15,6 @@ from strongroom.envelope import (
     DataBlob,
     Xaes256Gcm,
     data_binding,
-    data_header,
     open_many_data,
     parse_data,
     seal_many_data,
@@ -85,7 +84,7 @@ class Batches:
             await self._turn(held.record)
             bound = [bindings.of(item.context) for item in part]
             results += self._issued(
-                held, seal_many_data(cipher, _header(held), [item.plaintext for item in part], bound)
+                held, seal_many_data(cipher, held.data_header, [item.plaintext for item in part], bound)
             )
         return BatchOfBytes(held.record.key_id, held.record.material_id, results)
 
@@ -102,7 +101,7 @@ class Batches:
         results: list[BatchDataKey] = []
         for part in _parts(plaintexts):
             await self._turn(held.record)
-            sealed = self._issued(held, seal_many_data(cipher, _header(held), part, [binding] * len(part)))
+            sealed = self._issued(held, seal_many_data(cipher, held.data_header, part, [binding] * len(part)))
             results += map(BatchDataKey, part, sealed)
         return BatchOfDataKeys(held.record.key_id, held.record.material_id, results)
 
@@ -137,7 +136,9 @@ class Batches:
             ]
             bound = [bindings.of(context) for _, context in good]
             sealed = iter(
-                self._issued(held, seal_many_data(cipher, _header(held), [text for text, _ in good], bound))
+                self._issued(
+                    held, seal_many_data(cipher, held.data_header, [text for text, _ in good], bound)
+                )
             )
             results += [next(sealed) if isinstance(text, bytes) else text for text in opened]
         return BatchOfBytes(held.record.key_id, held.record.material_id, results, versions)
@@ -197,8 +198,9 @@ class Batches:
                 if text is not None:
                     results[at] = text
                     versions[material_id] += 1
-                    if blob.nonce[:MARK_BYTES] < sample.below:
-                        note(blob.nonce[:MARK_BYTES])
+                    mark = blob.nonce[:MARK_BYTES]
+                    if mark < sample.below:
+                        note(mark)
         return results
 
     async def _cipher_of(self, record: KeyRecord, version: int) -> tuple[Xaes256Gcm, str] | KeyringError:
@@ -228,10 +230,6 @@ class _Bindings:
 
 def _is_direct(held: HeldKey) -> bool:
     return held.record.origin is KeyOrigin.AWS_CLOUDHSM
-
-
-def _header(held: HeldKey) -> bytes:
-    return data_header(held.id_bytes, held.record.current_version)
 
 
 def _parts(items: Sequence[_ItemT]) -> Iterator[Sequence[_ItemT]]:

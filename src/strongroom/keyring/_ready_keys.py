@@ -10,7 +10,6 @@ from strongroom.envelope import (
     EnvelopeIntegrityError,
     Xaes256Gcm,
     data_binding,
-    data_header,
     open_data,
     parse_data,
     seal_data,
@@ -129,22 +128,20 @@ class ReadyKeys:
         cipher = self._ciphers.ready_kek(record)
         if cipher is None:
             return None
-        header = data_header(held.id_bytes, record.current_version)
         ready = _Ready(
             record.key_id,
             record.material_id,
             held.id_bytes,
             record.current_version,
-            header,
+            held.data_header,
             cipher,
             self._periods.lease(record),
             self._samples.of(record.key_id, record.material_id),
         )
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:  # without one every look counts for itself
-            return ready
         if not self._of_turn:
-            loop.call_soon(self._forget_turn)
+            try:
+                asyncio.get_running_loop().call_soon(self._forget_turn)
+            except RuntimeError:  # without a loop every look counts for itself
+                return ready
         self._of_turn[name] = ready
         return ready

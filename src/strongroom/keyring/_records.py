@@ -6,6 +6,7 @@ import uuid
 from typing import NamedTuple
 
 from strongroom.core import Clock
+from strongroom.envelope import data_header
 from strongroom.keyring._errors import AliasNotFoundError
 from strongroom.keyring._key_state import NEVER, at_time, changes_at, read_key
 from strongroom.keyring._values import KeyById, KeyRef
@@ -18,6 +19,8 @@ class HeldKey(NamedTuple):
     record: KeyRecord
     id_bytes: bytes
     """16 bytes, kept because parsing the text again for every blob takes longer than the AES for it."""
+    data_header: bytes
+    """The authenticated bytes of what is encrypted under the current version."""
 
 
 class KeyRecords:
@@ -100,7 +103,8 @@ class KeyRecords:
         now = self._clock.now()
         self._until = min(self._until, changes_at(record, now))
         record = at_time(record, now)
-        return HeldKey(record, uuid.UUID(key_id).bytes)
+        id_bytes = uuid.UUID(key_id).bytes
+        return HeldKey(record, id_bytes, data_header(id_bytes, record.current_version))
 
     def _look_up_alias(self, alias_name: str) -> HeldKey:
         alias = self._store.get_alias(alias_name)

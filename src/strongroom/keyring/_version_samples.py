@@ -162,11 +162,15 @@ class VersionSample:
 
     def issued(self, mark: bytes) -> None:
         """Note that a ciphertext was made whose mark is below ``below``."""
-        self._note(mark, Traced(issued_at=self._now()))
+        self._note(mark, Traced(self._now()))
 
     def seen(self, mark: bytes) -> None:
         """Note that one was opened."""
-        self._note(mark, Traced(seen_at=self._now()))
+        known, now = self._traced.get(mark), self._now()
+        if known is None:
+            self._note(mark, Traced(0, now))
+        elif known.seen_at < now:  # most are opened more than once in a second, or by nobody
+            self._traced[mark] = Traced(known.issued_at, now, known.moved_at)
 
     def moved(self, mark: bytes) -> None:
         """Note that one was opened and made anew under another version or key."""
