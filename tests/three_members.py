@@ -20,7 +20,6 @@ from strongroom.hsm.token import load_profile
 from strongroom.runtime._control import ControlClient
 from strongroom.storage import ReadOnlyStore
 from strongroom.testing import RecordingEvents
-from strongroom.wiring import cluster_setup
 from strongroom.wiring.home import restore_runtime_folder
 from strongroom.wiring.initialise import initialise_development
 
@@ -33,11 +32,11 @@ def three_member_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A development home of three members, each with a token of its own; to be copied, not used."""
     require_softhsm()
     root = tmp_path_factory.mktemp("three-members") / "home"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cluster_setup, "MEMBER_NAMES", MEMBERS)
-        made = asyncio.run(
-            initialise_development(root, port=8443, clock=SystemClock(), progress=lambda step: None)
+    made = asyncio.run(
+        initialise_development(
+            root, port=8443, clock=SystemClock(), progress=lambda step: None, names=MEMBERS
         )
+    )
     assert made
     return root
 

@@ -5,6 +5,7 @@ still stands was never in use, so the next ``init`` removes what the interrupted
 """
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -13,6 +14,7 @@ from strongroom.config import ClusterConfig, Config, Home, ServiceConfig, render
 from strongroom.core import Clock
 from strongroom.service import Role
 from strongroom.wiring.cluster_setup import (
+    MEMBER_NAMES,
     Progress,
     choose_algorithm,
     make_development_members,
@@ -46,8 +48,10 @@ class DevelopmentAccessKey(msgspec.Struct, frozen=True):
         return f"DevelopmentAccessKey({self.access_key_id})"
 
 
-async def initialise_development(root: Path, *, port: int, clock: Clock, progress: Progress) -> bool:
-    """Make a development home; returns False when it is complete already, which changes nothing.
+async def initialise_development(
+    root: Path, *, port: int, clock: Clock, progress: Progress, names: Sequence[str] = MEMBER_NAMES
+) -> bool:
+    """Make a development home of members with these names; returns False when it is complete already, which changes nothing.
 
     Raises HomeError when the folder holds something else or a home that lost a part of itself, or another
     process is at work on it, and HsmError when a token refuses.
@@ -61,7 +65,7 @@ async def initialise_development(root: Path, *, port: int, clock: Clock, progres
             return False
         _start_afresh(home, progress)
         try:
-            members = await make_development_members(home, progress)
+            members = await make_development_members(home, progress, names)
             algorithm = await choose_algorithm(home, members, progress)
             configs = [member.config for member in members]
             async with open_doors(home, configs, algorithm, runtime_folder(home)) as doors:
