@@ -216,7 +216,7 @@ async def test_a_transcript_that_is_not_closed_is_neither_signed_nor_verified(tm
         verify_ceremony(setting.folder)
 
 
-@pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="needs OpenSSH")
+@pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="ssh-keygen (openssh-client) is not installed")
 async def test_ssh_keygen_verifies_our_signature_and_we_verify_its(tmp_path: Path) -> None:
     from cryptography.hazmat.primitives import serialization
 
