@@ -31,6 +31,8 @@ from strongroom.audit._entry import (
     leaf_hash,
 )
 from strongroom.audit._errors import AuditCorruptError, AuditWriterInUseError
+from strongroom.audit._follow import FollowedBatch, LogFollower, LogGap, Place, WriterPosition
+from strongroom.audit._heads import LogHeads
 from strongroom.audit._log import AuditLog
 from strongroom.audit._read import follow_entries, last_entries, read_entries
 from strongroom.audit._tickets import Decided
@@ -49,9 +51,15 @@ __all__ = [
     "Entry",
     "EntryFields",
     "Finding",
+    "FollowedBatch",
     "Kind",
+    "LogFollower",
+    "LogGap",
+    "LogHeads",
+    "Place",
     "UseEntry",
     "VerifyReport",
+    "WriterPosition",
     "WriterReport",
     "decode_entry",
     "follow_entries",

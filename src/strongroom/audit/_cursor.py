@@ -105,6 +105,13 @@ class SegmentReader:
         """Go on from a place where this segment was left before."""
         self.position = position
 
+    def stands(self) -> bool:
+        """Whether what lies in front of ``position`` is still what was read there: its chain value is."""
+        offset, chain = self.position.offset, self.position.chain
+        if offset == HEADER_BYTES:
+            return self.header.chain == chain
+        return os.pread(self._file.fileno(), CHAIN_BYTES, offset - CHAIN_BYTES) == chain
+
     def bytes_left(self) -> int:
         """Return how many bytes stand behind ``position``."""
         return os.fstat(self._file.fileno()).st_size - self.position.offset
