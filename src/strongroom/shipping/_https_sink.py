@@ -55,6 +55,8 @@ class HttpsSink:
         deadline = Deadline.after(self._clock, self._receiver.timeout_s)
         try:
             self._check(self._post(body, deadline))
+        except OSError:
+            raise  # that of a certificate is a ValueError too
         except (http.client.HTTPException, ValueError) as error:
             raise SinkError(f"the server's answer is not HTTP: {type(error).__name__}") from error
 

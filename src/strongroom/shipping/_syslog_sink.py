@@ -2,8 +2,8 @@
 
 Syslog has no answer by which a receiver says what it has. But TLS has a last word: who got our close_notify has read all that
 stands before it. So a connection serves for a while, then it is closed in order, and its messages count as accepted when
-the receiver's own close_notify comes (RFC 5425, section 4.4, has it send one). A connection that ends otherwise counts for
-nothing: its messages are sent again.
+the receiver's own close_notify comes (RFC 5425, section 4.4, has it send one) and the connection ends without a reset. One that
+ends otherwise counts for nothing: its messages are sent again.
 """
 
 import contextlib
@@ -90,7 +90,7 @@ class SyslogSink:
 
     def _last_word(self, connection: ssl.SSLSocket) -> None:
         try:
-            connection.unwrap().close()  # close_notify out, and the receiver's in (RFC 8446, section 6.1)
+            connection.unwrap()  # close_notify out, and the receiver's in (RFC 8446, section 6.1)
         except OSError as error:  # ssl.SSLError is one
             if not _is_bare_end(error):
                 raise
@@ -99,13 +99,17 @@ class SyslogSink:
                     "the receiver ended the connection without a close_notify, so it is not known what it has",
                     next_step='if it never sends one, as rsyslog with its gtls driver: set confirm = "end"',
                 ) from error
-            self._check_end(connection)
+        self._check_end(connection)
 
     def _check_end(self, connection: ssl.SSLSocket) -> None:
-        """Check that the end came from a receiver that had got everything: one that refused us ends connections too.
+        """Check that whoever ended the connection had taken everything: a receiver that refuses us ends it too, in order.
 
-        What arrives at a socket that its owner has closed is answered with a reset, and never acknowledged.
+        Linux, and RFC 1122 (section 4.2.2.13), have a socket that is closed with bytes unread in it answer with a reset, and what
+        comes later too.
         """
+        socket.socket.shutdown(connection, socket.SHUT_WR)
+        if socket.socket.recv(connection, 1):
+            raise SinkError("the receiver goes on after its close_notify")
         deadline = Deadline.after(self._clock, self._receiver.timeout_s)
         while _unacknowledged_bytes(connection):
             if deadline.has_passed():
