@@ -22,6 +22,7 @@ from strongroom.hsm.wire import (
     peer_pid,
     peer_uid,
 )
+from strongroom.runtime._audit_tree import AuditTree
 from strongroom.runtime._backup_keeping import BackupKeeping
 from strongroom.runtime._backup_reminders import BackupReminders
 from strongroom.runtime._custodian_keeping import CustodianKeeping
@@ -116,8 +117,8 @@ class ControlServer:
         """Who makes backups for the home's owner; None: nobody does."""
         self.custodians: CustodianKeeping | None = None
         """Who looks after custodians for the home's owner; None: nobody does."""
-        self.reminders: list[PinReminders | BackupReminders | CustodianReminders] = []
-        """Who tells how old PINs, backups and proofs of custodians are."""
+        self.reminders: list[PinReminders | BackupReminders | CustodianReminders | AuditTree] = []
+        """Who tells how old PINs, backups and proofs of custodians are, and how far the audit log's tree is."""
 
     async def listen(self, path: Path) -> None:
         """Open the socket, or open it again where it was removed; connections stay. Raises ControlError."""

@@ -29,6 +29,7 @@ from strongroom.core import (
 )
 from strongroom.custody import Chain
 from strongroom.runtime._api_fleet import ApiFleet
+from strongroom.runtime._audit_tree import AuditTree, origin_of_log
 from strongroom.runtime._control_desks import ControlDesks
 from strongroom.runtime._custody_keeping import CustodyKeeping
 from strongroom.runtime._pin_approvals import approved_by
@@ -112,8 +113,11 @@ async def _run(
     await desks.open_keys(keys)
     desks.open_pins(pins, OfficerPins(home, events=events, clock=clock, approved=approved))
     desks.open_custodians()
+    origin = origin_of_log("" if chain is None else chain.state.cluster)
+    tree = AuditTree(home, store, keys, origin=origin, events=events, clock=clock)
+    supervisor.control.reminders.append(tree)
     return await _serve_until_stopped(
-        stopping, config, home, listeners, supervisor=supervisor, api=api, pins=pins, events=events
+        stopping, config, home, listeners, supervisor=supervisor, api=api, pins=pins, tree=tree, events=events
     )
 
 
@@ -126,9 +130,11 @@ async def _serve_until_stopped(
     supervisor: Supervisor,
     api: ApiFleet,
     pins: PinChanging,
+    tree: AuditTree,
     events: EventSink,
 ) -> int:
     await supervisor.start()
+    tree.start()
     serving: asyncio.Task[None] | None = None
     try:
         failures = await _unless(stopping, supervisor.first_outcomes())
@@ -148,6 +154,7 @@ async def _serve_until_stopped(
             await asyncio.gather(serving, return_exceptions=True)
         try:
             await api.stop()
+            await tree.finish()
         finally:
             await supervisor.stop()
             await pins.close()
