@@ -57,6 +57,8 @@ from strongroom.audit._log import AuditLog
 from strongroom.audit._note import Note, Signature, read_note, verify_note
 from strongroom.audit._read import follow_entries, last_entries, read_entries
 from strongroom.audit._tickets import Decided
+from strongroom.audit._tree_lookup import TreeLookup
+from strongroom.audit._tree_verify import TreeReport, verify_tree
 from strongroom.audit._values import AuditStats, EntryFields, UseEntry
 from strongroom.audit._verify import Finding, VerifyReport, WriterReport, inspect_log, verify_log
 
@@ -92,6 +94,8 @@ __all__ = [
     "Signature",
     "TreeDamagedError",
     "TreeLog",
+    "TreeLookup",
+    "TreeReport",
     "UseEntry",
     "VerifyReport",
     "WriterPosition",
@@ -110,4 +114,5 @@ __all__ = [
     "read_note",
     "verify_log",
     "verify_note",
+    "verify_tree",
 ]
