@@ -21,6 +21,7 @@ from strongroom.audit import (
     verify_tree,
 )
 from strongroom.cli._audit_proofs import growth, keys, prove, trusted_keys
+from strongroom.cli._audit_sinks import sinks
 from strongroom.cli._errors import CliError, NotDoneError
 from strongroom.cli._interrupt import InterruptBetween
 from strongroom.cli._output import Output, visible
@@ -38,6 +39,7 @@ def audit() -> None:
 audit.add_command(prove)
 audit.add_command(growth)
 audit.add_command(keys)
+audit.add_command(sinks)
 
 
 @audit.command

@@ -119,6 +119,8 @@ class ControlServer:
         """Who looks after custodians for the home's owner; None: nobody does."""
         self.reminders: list[PinReminders | BackupReminders | CustodianReminders | AuditTree] = []
         """Who tells how old PINs, backups and proofs of custodians are, and how far the audit log's tree is."""
+        self.more_metrics: list[Callable[[], str]] = []
+        """Prometheus text of whatever else main does."""
 
     async def listen(self, path: Path) -> None:
         """Open the socket, or open it again where it was removed; connections stay. Raises ControlError."""
@@ -166,6 +168,7 @@ class ControlServer:
         others = [text for other, text in self._connections.items() if other is not connection]
         others.append(self._own_metrics())
         others.extend(reminders.metrics() for reminders in self.reminders)
+        others.extend(metrics() for metrics in self.more_metrics)
         with contextlib.suppress(FrameError):  # one tells too much: no reason to cut the others off
             connection.send(ProcessMetrics(add_expositions(others)))
 

@@ -35,6 +35,7 @@ from strongroom.runtime._custody_keeping import CustodyKeeping
 from strongroom.runtime._pin_approvals import approved_by
 from strongroom.runtime._pin_changing import PinChanging
 from strongroom.runtime._pin_officers import OfficerPins
+from strongroom.runtime._shipping import Shipping
 from strongroom.runtime._supervisor import Supervisor
 from strongroom.service import ApprovalDesk, CustodyBook
 from strongroom.storage import ReadOnlyStore, RootRecord, Store, upgrade_database
@@ -75,12 +76,23 @@ async def _serve(home: Home) -> int:
         audit = AuditLog.open(home.audit, "main", clock=clock)
         events = AuditedEvents("main", audit)
         store = Store.open(home.database)
+        shipping = Shipping(config.audit.sinks, home, events=events, clock=clock)
         try:
+            shipping.start()
             return await _run(
-                config, home, roots, store=store, audit=audit, listeners=listeners, events=events
+                config,
+                home,
+                roots,
+                store=store,
+                audit=audit,
+                listeners=listeners,
+                events=events,
+                shipping=shipping,
             )
         finally:
             await events.settle()
+            await shipping.finish()
+            await events.settle()  # it may have had something to tell
             store.close()
             audit.close()
             for listener in listeners:
@@ -97,6 +109,7 @@ async def _run(
     audit: AuditLog,
     listeners: list[socket.socket],
     events: EventSink,
+    shipping: Shipping,
 ) -> int:
     stopping = _stop_signals()
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to reload
@@ -107,6 +120,7 @@ async def _run(
     approved, clock = approved_by(custody), SystemClock()
     pins = PinChanging(home, config.pins, events=events, clock=clock, audit=audit, approved=approved)
     supervisor = Supervisor(config, home, roots, events=events, clock=clock, pins=pins)
+    supervisor.control.more_metrics.append(shipping.metrics)
     api = ApiFleet(home, listeners, control=supervisor.restore_sockets, events=events, clock=clock)
     keys = await supervisor.reconcile_by(store, replication_rules(config.cluster), custody)
     desks = ControlDesks(config, home, store, audit, events, clock, supervisor, custody, api.pids)
