@@ -17,7 +17,7 @@ from strongroom.shipping._errors import PositionsUnreadableError, ShippingError,
 from strongroom.shipping._file_sink import FileSink, StreamSink
 from strongroom.shipping._https_sink import HttpsReceiver, HttpsSink
 from strongroom.shipping._own_thread import OwnThread, ThreadHangsError
-from strongroom.shipping._positions import SinkRecord, read_record, record_path
+from strongroom.shipping._positions import SinkRecord, needed_segments, read_record, record_path
 from strongroom.shipping._rfc5424 import SyslogStyle, framed, syslog_message
 from strongroom.shipping._shipper import Shipper, ShipperLimits, SinkStanding
 from strongroom.shipping._sink import Sink
@@ -46,6 +46,7 @@ __all__ = [
     "check_otlp_answer",
     "framed",
     "json_lines",
+    "needed_segments",
     "otlp_document",
     "read_record",
     "record_path",

@@ -1,6 +1,7 @@
 """What is kept of a sink over restarts: how far it has accepted each writer's log, and how it is."""
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
@@ -51,6 +52,26 @@ def read_record(path: Path) -> SinkRecord:
             f"{path} is not what was written there: {error}",
             next_step="remove it while the service is stopped: the sink is then sent the whole log again",
         ) from error
+
+
+def needed_segments(audit: Path, sinks: Iterable[str]) -> dict[str, int] | None:
+    """Return, by writer, the first segment that one of these sinks has yet to read: what prunes the log leaves it and all behind it.
+
+    A writer that is not in it is needed whole. None: no sink needs anything, for there is none. Raises PositionsUnreadableError and
+    OSError; then nothing can be pruned.
+    """
+    needed: dict[str, int] | None = None
+    for sink in sinks:
+        positions = read_record(record_path(audit, sink)).positions
+        # A position is fallen back from to ``sure``, where its writer took entries back.
+        segments = {writer: position.sure.segment for writer, position in positions.items()}
+        if needed is None:
+            needed = segments
+        else:
+            needed = {
+                writer: min(first, segments[writer]) for writer, first in needed.items() if writer in segments
+            }
+    return needed
 
 
 def write_record(path: Path, record: SinkRecord) -> None:

@@ -1,9 +1,20 @@
 """The shipper: at least once, whatever a sink does; nothing kept before it was accepted; lag and alarms."""
 
-import pytest
+import asyncio
 
-from strongroom.audit import LogHeads
-from strongroom.shipping import PositionsUnreadableError, SinkError, SinkRecord, read_record, record_path
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from strongroom.audit import AuditLog, LogHeads
+from strongroom.shipping import (
+    PositionsUnreadableError,
+    SinkError,
+    SinkRecord,
+    needed_segments,
+    read_record,
+    record_path,
+)
 from unit.shipping.shipping_fakes import CLOCK, KeptEvents, KeptSink, refusing, shipper_to, until, write
 
 
@@ -199,6 +210,62 @@ async def test_a_record_that_nobody_wrote_is_refused_and_nothing_is_sent(open_lo
     await until(lambda: shipper.standing.failures >= 1)
     assert sink.accepted == []
     assert path.read_bytes() == content
+
+
+async def test_segments_that_a_sink_has_yet_to_read_are_named(open_log, ship, audit):
+    assert needed_segments(audit, []) is None
+    log, sink = open_log(segment_bytes=1000), KeptSink()
+    await write(log, 20)
+    assert needed_segments(audit, ["lines"]) == {}
+    await ship(sink).finish(60)
+    last = len(list((audit / "wal" / "main").glob("*.wal")))
+    assert needed_segments(audit, ["lines"]) == {"main": last}
+    assert needed_segments(audit, ["lines", "new"]) == {}
+    await write(log, 20)
+    assert needed_segments(audit, ["lines"]) == {"main": last}
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    faults=st.lists(st.integers(0, 5), max_size=25),
+    restarts=st.integers(0, 3),
+    rounds=st.lists(st.integers(1, 9), max_size=4),
+)
+def test_whatever_fails_and_is_started_again_every_entry_is_accepted_and_none_before_its_forerunner(
+    tmp_path_factory, faults, restarts, rounds
+):
+    audit = tmp_path_factory.mktemp("faults") / "audit"
+    sink, coming = KeptSink(hold_entries=4, hold_s=0.01), iter(faults)
+
+    def fault(call):
+        match next(coming, 9):
+            case 0:
+                raise SinkError("no")
+            case 1:
+                raise OSError("broken")
+
+    sink.fault = fault
+
+    async def run():
+        log = AuditLog.open(audit, "main", clock=CLOCK, segment_bytes=700)
+        for count in rounds:
+            await write(log, count)
+            for _ in range(restarts):
+                shipper = shipper_to(sink, audit, retry_max_s=0.001)
+                shipper.start()
+                await shipper.finish(60)
+        for _ in range(len(faults) + 1):
+            shipper = shipper_to(sink, audit, retry_max_s=0.001)
+            shipper.start()
+            await shipper.finish(60)
+        log.close()
+
+    asyncio.run(run())
+    highest = 0
+    for seq in seqs(sink.accepted):
+        assert seq <= highest + 1
+        highest = max(highest, seq)
+    assert highest == sum(rounds)
 
 
 def test_no_record_is_the_start(audit):
