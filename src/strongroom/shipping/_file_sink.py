@@ -9,6 +9,7 @@ from typing import Final
 from strongroom.audit import Entry
 from strongroom.shipping._documents import json_lines
 from strongroom.shipping._errors import SinkError
+from strongroom.shipping._sink import HOLD_ENTRIES, HOLD_S
 
 _FILE_MODE: Final = 0o600
 
@@ -20,8 +21,8 @@ class FileSink:
     it, remove it or cut it to nothing. What a full disk left of a line gets a line feed, so that the next line is whole.
     """
 
-    hold_s = 0.0
-    hold_entries = 1
+    hold_s = HOLD_S
+    hold_entries = HOLD_ENTRIES
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -78,8 +79,8 @@ class FileSink:
 class StreamSink:
     """Writes to a descriptor that stays open, such as standard output. What a reader of a pipe has read, nobody tells us."""
 
-    hold_s = 0.0
-    hold_entries = 1
+    hold_s = HOLD_S
+    hold_entries = HOLD_ENTRIES
 
     def __init__(self, fd: int) -> None:
         self._fd = fd

@@ -11,11 +11,11 @@ from urllib.parse import urlsplit
 from strongroom.audit import Entry
 from strongroom.core import Clock, Deadline, Secret
 from strongroom.shipping._errors import SinkError
+from strongroom.shipping._sink import HOLD_ENTRIES, HOLD_S
 from strongroom.shipping._tls import TlsFiles, end_calls
 
 _MAX_ANSWER_BYTES: Final = 64 * 1024
 _LONGEST_ASKED_PAUSE_S: Final = 3600
-_SECOND: Final = 1.0
 
 
 class HttpsReceiver(NamedTuple):
@@ -32,8 +32,8 @@ class HttpsReceiver(NamedTuple):
 class HttpsSink:
     """A connection for each batch: no redirect is followed, no proxy is asked."""
 
-    hold_s = _SECOND
-    hold_entries = 10_000
+    hold_s = HOLD_S
+    hold_entries = HOLD_ENTRIES
 
     def __init__(
         self,

@@ -22,6 +22,8 @@ _NOT_PRINTUSASCII: Final = re.compile(r"[^!-~]")
 _NOT_SD_NAME: Final = re.compile(r'[^!-~]|[="\]]')
 _ESCAPED: Final = re.compile(r'["\\\]]')
 _UNPRINTABLE: Final = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_SPECIAL: Final = re.compile(f"{_ESCAPED.pattern}|{_UNPRINTABLE.pattern}")
+"""What is escaped or replaced; most values have none of it."""
 _SHORT: Final = 128
 """Characters to which values are cut in a message that would be too long otherwise."""
 _FIELDS: Final = (
@@ -115,25 +117,26 @@ def _detail(entry: Entry, style: SyslogStyle, room: int) -> bytes:
         return b""
     kept: list[bytes] = []
     for name, value in entry.detail.items():
-        parameter = _parameter(_sd_name(name), value)
+        parameter = _parameter(_sd_name(name), value).encode()
         room -= len(parameter)
         if room < 0:
             break
         kept.append(parameter)
     if (n_left := len(entry.detail) - len(kept)) > 0:
-        kept.append(_parameter("left_out", str(n_left)))
+        kept.append(_parameter("left_out", str(n_left)).encode())
     return b"[detail@%d%b]" % (style.enterprise, b"".join(kept))
 
 
 def _element(name: str, enterprise: int, parameters: list[tuple[str, str]]) -> bytes:
-    written = b"".join(_parameter(parameter, value) for parameter, value in parameters)
-    return b"[%b@%d%b]" % (name.encode("ascii"), enterprise, written)
+    written = "".join([_parameter(parameter, value) for parameter, value in parameters])
+    return f"[{name}@{enterprise}{written}]".encode()
 
 
-def _parameter(name: str, value: str) -> bytes:
+def _parameter(name: str, value: str) -> str:
     """Section 6.3.3: a quote, a backslash and a closing bracket are escaped, and nothing else is."""
-    safe = _UNPRINTABLE.sub("?", value)
-    return f' {name}="{_ESCAPED.sub(_with_backslash, safe)}"'.encode()
+    if _SPECIAL.search(value) is not None:
+        value = _ESCAPED.sub(_with_backslash, _UNPRINTABLE.sub("?", value))
+    return f' {name}="{value}"'
 
 
 def _with_backslash(found: re.Match[str]) -> str:

@@ -1,9 +1,13 @@
 """What a shipper wants of a sink."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 from strongroom.audit import Entry
+
+HOLD_S: Final = 1.0
+"""Where a sink says at once that it has entries: how often that is kept. Each time costs a sync on the disk of the log."""
+HOLD_ENTRIES: Final = 10_000
 
 
 class Sink(Protocol):

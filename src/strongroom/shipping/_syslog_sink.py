@@ -21,9 +21,9 @@ from strongroom.audit import Entry
 from strongroom.core import Clock, Deadline
 from strongroom.shipping._errors import SinkError
 from strongroom.shipping._rfc5424 import SyslogStyle, framed, syslog_message
+from strongroom.shipping._sink import HOLD_ENTRIES
 from strongroom.shipping._tls import TlsFiles, end_calls
 
-_HOLD_ENTRIES: Final = 10_000
 _LOOK_AGAIN_S: Final = 0.01
 
 
@@ -44,7 +44,7 @@ class SyslogReceiver(NamedTuple):
 class SyslogSink:
     """One connection at a time."""
 
-    hold_entries = _HOLD_ENTRIES
+    hold_entries = HOLD_ENTRIES
 
     def __init__(self, receiver: SyslogReceiver, style: SyslogStyle, *, hold_s: float, clock: Clock) -> None:
         self._receiver, self._style = receiver, style
@@ -81,6 +81,9 @@ class SyslogSink:
     def _connect(self) -> ssl.SSLSocket:
         receiver = self._receiver
         context = receiver.files.context()
+        context.options &= (
+            ~ssl.OP_IGNORE_UNEXPECTED_EOF
+        )  # Python has it set: any end would count as a close_notify
         plain = socket.create_connection((receiver.host, receiver.port), timeout=receiver.timeout_s)
         try:
             return context.wrap_socket(plain, server_hostname=receiver.server_name)

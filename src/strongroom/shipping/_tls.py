@@ -3,8 +3,11 @@
 import contextlib
 import socket
 import ssl
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
+
+from strongroom.shipping._errors import SinkError
 
 
 class TlsFiles(NamedTuple):
@@ -16,18 +19,28 @@ class TlsFiles(NamedTuple):
     key: Path | None = None
 
     def context(self) -> ssl.SSLContext:
-        """Make a client context: TLS 1.2 or later, the peer's certificate and name are checked. Raises OSError."""
+        """Make a client context: TLS 1.2 or later, the peer's certificate and name are checked. Raises SinkError."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
-        # Python has OpenSSL take any end of a connection for a close_notify.
-        context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF
         if self.ca is None:
             context.load_default_certs()
         else:
-            context.load_verify_locations(self.ca)
+            with _named(self.ca):
+                context.load_verify_locations(self.ca)
         if self.certificate is not None:
-            context.load_cert_chain(self.certificate, self.key, password="")  # else it asks at a terminal
+            with _named(self.certificate, self.key):
+                context.load_cert_chain(self.certificate, self.key, password="")  # else it asks at a terminal
         return context
+
+
+@contextlib.contextmanager
+def _named(*paths: Path | None) -> Iterator[None]:
+    """Have an error name the files: that of OpenSSL does not."""
+    try:
+        yield
+    except OSError as error:
+        names = " or ".join(str(path) for path in paths if path is not None)
+        raise SinkError(f"cannot use {names}: {error.strerror or error}") from error
 
 
 def end_calls(connection: socket.socket) -> None:

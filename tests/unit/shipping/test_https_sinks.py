@@ -140,3 +140,15 @@ async def test_a_server_that_hangs_refuses_and_is_away_gets_everything_in_the_en
             shipper.close()
     seen = [entry["seq"] for document in server.documents for entry in document["entries"]]
     assert set(seen) == set(range(1, 31))
+
+
+def test_a_file_that_is_not_there_or_no_certificate_is_named(tls):
+    with receiving(tls) as server:
+        for ca, pem in (("absent.pem", None), ("ca.pem", "absent-too.pem"), ("ca.pem", "none.pem")):
+            (tls / "none.pem").write_text("nothing")
+            files = TlsFiles(tls / ca, tls / pem if pem else None, tls / pem if pem else None)
+            receiver = HttpsReceiver(server.url, files, 20.0)
+            sink = HttpsSink(receiver, document=WEBHOOK, check=lambda body: None, clock=CLOCK)
+            with pytest.raises(SinkError, match=pem or ca):
+                sink.send(made_entries(1, 1))
+    assert server.asked == 0
