@@ -10,6 +10,8 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from strongroom.audit import Checkpoint, KeyKind, LogKey, Signature, mldsa_cosigned
 from strongroom.core import (
+    AUDIT_KEY_LABEL,
+    ApprovalRequiredError,
     Clock,
     Deadline,
     HsmError,
@@ -19,18 +21,21 @@ from strongroom.core import (
     NoMemberError,
     random_bytes,
 )
+from strongroom.custody import ApprovalRequest, read_document
 from strongroom.hsm.cluster import Replica, TooFewCopiesError
-from strongroom.storage import HsmKeyRecord, HsmKeyState, Reader
+from strongroom.runtime._custody_keeping import CustodyKeeping
+from strongroom.service import JOBS
+from strongroom.storage import ApprovalState, HsmKeyRecord, HsmKeyState, Reader
 from strongroom.wiring.durable_files import write_new_durably
 
-CHECKPOINT_LABEL: Final = "audit-checkpoint"
-"""The label of the key that signs checkpoints; no key of a customer has it."""
 _SPECS: Final = (KeySpec.ECC_NIST_EDWARDS25519, KeySpec.ECC_NIST_P256)
 """In this order: public witnesses want Ed25519."""
 _KINDS: Final = {
     KeySpec.ECC_NIST_EDWARDS25519: KeyKind.ED25519,
     KeySpec.ECC_NIST_P256: KeyKind.ECDSA_P256,
 }
+_VERB: Final = "MakeAuditKey"
+_MOST_REQUESTS: Final = 1000
 _MAKE_S: Final = 30.0
 _SIGN_S: Final = 5.0
 
@@ -59,7 +64,11 @@ class CheckpointKeys(Protocol):
 class HsmSigner:
     """Signs checkpoints inside the HSMs. The key is made when there is none, once some member serves."""
 
-    def __init__(self, store: Reader, keys: CheckpointKeys, *, clock: Clock) -> None:
+    def __init__(
+        self, store: Reader, keys: CheckpointKeys, *, custody: CustodyKeeping | None = None, clock: Clock
+    ) -> None:
+        """``custody``: where officers approve that the key is made."""
+        self._custody = custody
         self._store = store
         self._keys = keys
         self._clock = clock
@@ -96,26 +105,50 @@ class HsmSigner:
 
     def _found(self) -> HsmKeyRecord | None:
         active = self._store.list_hsm_keys(HsmKeyState.ACTIVE)
-        own = [record for record in active if record.label == CHECKPOINT_LABEL and record.spec in _KINDS]
+        own = [record for record in active if record.label == AUDIT_KEY_LABEL and record.spec in _KINDS]
         return own[-1] if own else None
 
     async def _made(self) -> HsmKeyRecord:
+        if self._custody is not None:
+            return await self._made_as_approved(self._custody)
         failure: HsmError | None = None
         for spec in _SPECS:
             try:
-                return await self._keys.create(
-                    spec,
-                    KeyUsage.SIGN_VERIFY,
-                    CHECKPOINT_LABEL,
-                    may_leave=True,
-                    deadline=Deadline.after(self._clock, _MAKE_S),
-                )
+                return await self._make(spec)
             except (
                 HsmRequestError,
                 TooFewCopiesError,
             ) as error:  # not every member does Ed25519, or copies it
                 failure = error
         raise NoMemberError("no member could make the key that signs checkpoints") from failure
+
+    async def _made_as_approved(self, custody: CustodyKeeping) -> HsmKeyRecord:
+        """Make the key that officers approved. Nobody is asked here: the home's operators make the request."""
+        refusal: ApprovalRequiredError | None = None
+        newest = self._store.list_approvals(state=ApprovalState.OPEN, limit=_MOST_REQUESTS)
+        for record in (one for one in newest if one.verb == _VERB):
+            request = read_document(record.document, ApprovalRequest)
+            try:
+                act = await custody.claimed(record.id, _VERB, request.parameters, JOBS.requester)
+            except ApprovalRequiredError as error:
+                refusal = error
+                continue
+            try:
+                with custody.carrying(act, "make", [AUDIT_KEY_LABEL]):
+                    return await self._make(KeySpec(str(request.parameters["spec"])))
+            except BaseException:
+                await custody.release(act)
+                raise
+        raise ApprovalRequiredError(
+            "the key that signs checkpoints of the audit log needs the approval of officers",
+            next_step="ask for it: strongroom approvals request MakeAuditKey --parameter spec=ECC_NIST_P256",
+        ) from refusal
+
+    async def _make(self, spec: KeySpec) -> HsmKeyRecord:
+        deadline = Deadline.after(self._clock, _MAKE_S)
+        return await self._keys.create(
+            spec, KeyUsage.SIGN_VERIFY, AUDIT_KEY_LABEL, may_leave=True, deadline=deadline
+        )
 
 
 class SoftwareCosigner:

@@ -16,6 +16,7 @@ from strongroom.audit import Gathered, TreeLog
 from strongroom.config import Home
 from strongroom.core import Clock, EventSink, StrongroomError, random_bytes
 from strongroom.runtime._audit_signing import CheckpointKeys, HsmSigner, SoftwareCosigner
+from strongroom.runtime._custody_keeping import CustodyKeeping
 from strongroom.storage import Reader
 from strongroom.wiring.exposition import family
 
@@ -38,12 +39,20 @@ class AuditTree:
     """Keeps the tree of this host. Belongs to the event loop of main."""
 
     def __init__(
-        self, home: Home, store: Reader, keys: CheckpointKeys, *, origin: str, events: EventSink, clock: Clock
+        self,
+        home: Home,
+        store: Reader,
+        keys: CheckpointKeys,
+        *,
+        origin: str,
+        custody: CustodyKeeping | None = None,
+        events: EventSink,
+        clock: Clock,
     ) -> None:
-        """``origin``: what the log is called from its first start on."""
+        """``origin``: what the log is called from its first start on. ``custody``: where officers approve keys."""
         self._home = home
         self._origin = origin
-        self._signer = HsmSigner(store, keys, clock=clock)
+        self._signer = HsmSigner(store, keys, custody=custody, clock=clock)
         self._events = events
         self._clock = clock
         self._log: TreeLog | None = None

@@ -128,7 +128,7 @@ async def _run(
     desks.open_pins(pins, OfficerPins(home, events=events, clock=clock, approved=approved))
     desks.open_custodians()
     origin = origin_of_log("" if chain is None else chain.state.cluster)
-    tree = AuditTree(home, store, keys, origin=origin, events=events, clock=clock)
+    tree = AuditTree(home, store, keys, origin=origin, custody=custody, events=events, clock=clock)
     supervisor.control.reminders.append(tree)
     return await _serve_until_stopped(
         stopping, config, home, listeners, supervisor=supervisor, api=api, pins=pins, tree=tree, events=events

@@ -4,10 +4,14 @@ import asyncio
 
 import pytest
 
+from fakes_act_gate import ACT_RULES
+from fakes_custody import approve, ask, begun
+from fakes_replication import CLOCK
 from fresh_database import fresh_database
-from strongroom.audit import AuditLog, CheckpointFiles, KeyKind, verify_note
+from strongroom.audit import AuditLog, Checkpoint, CheckpointFiles, KeyKind, verify_note
 from strongroom.config import Home
 from strongroom.core import (
+    AUDIT_KEY_LABEL,
     ApprovalRequiredError,
     HsmKey,
     HsmKeyId,
@@ -16,11 +20,20 @@ from strongroom.core import (
     SystemClock,
     random_bytes,
 )
+from strongroom.custody import document_hash, write_document
 from strongroom.hsm.cluster import Replica
 from strongroom.runtime import _audit_tree
-from strongroom.runtime._audit_signing import CHECKPOINT_LABEL
+from strongroom.runtime._audit_signing import HsmSigner
 from strongroom.runtime._audit_tree import AuditTree, origin_of_log
-from strongroom.storage import HsmKeyRecord, HsmKeyState, Store
+from strongroom.runtime._custody_keeping import CustodyKeeping
+from strongroom.storage import (
+    ApprovalRecord,
+    ApprovalSignatureRecord,
+    ApprovalState,
+    HsmKeyRecord,
+    HsmKeyState,
+    Store,
+)
 from strongroom.testing import FakeHsm, FakeMember
 
 
@@ -145,7 +158,7 @@ async def test_members_that_do_no_ed25519_sign_by_p256(home, keys, store, make, 
     await audit.record("event", "e")
     await tree.finish()
     assert CheckpointFiles(home.audit).keys()[0].kind is KeyKind.ECDSA_P256
-    assert [record.label for record in store.list_hsm_keys()] == [CHECKPOINT_LABEL]
+    assert [record.label for record in store.list_hsm_keys()] == [AUDIT_KEY_LABEL]
     assert covered(home) == 1
 
 
@@ -175,6 +188,64 @@ async def test_a_key_that_officers_must_approve_is_told_once_and_the_tree_goes_o
     await tree.finish()
     assert [event for event, _ in told.events] == ["audit.tree_failed"]
     assert covered(home) == 0
+
+
+@pytest.fixture
+def custody(home, store, told):
+    chain = begun(rules=ACT_RULES)
+    return CustodyKeeping(store, chain, begun=home.root / "begun", events=told, clock=CLOCK)
+
+
+async def request_key(store, custody, *officers):
+    """Make a request for the key, with the signatures of some officers."""
+    now = int(CLOCK.now())
+    request = ask(custody._chain.state, "MakeAuditKey", {"spec": "ECC_NIST_P256"}, number=1, now=now)
+    data = write_document(request)
+    record = ApprovalRecord(
+        document_hash(data), "MakeAuditKey", request.requester, data, "ac" * 32, now, request.expires
+    )
+    signatures = zip(officers, approve(request, *officers), strict=True) if officers else ()
+
+    def insert(tx):
+        tx.insert_approval(record)
+        for name, signature in signatures:
+            tx.insert_approval_signature(ApprovalSignatureRecord(record.id, name, signature, now))
+
+    await store.write(insert)
+    return record.id
+
+
+@pytest.mark.parametrize("officers", [None, (), ("dora",)])
+async def test_where_officers_are_no_key_is_made_before_enough_of_them_approved_it(
+    store, keys, custody, officers
+):
+    if officers is not None:
+        await request_key(store, custody, *officers)
+    signer = HsmSigner(store, keys, custody=custody, clock=CLOCK)
+    with pytest.raises(ApprovalRequiredError, match="needs the approval of officers"):
+        await signer.sign(Checkpoint("o", 1, bytes(32)))
+    assert keys.n_made == 0
+
+
+async def test_where_officers_are_the_key_is_made_once_as_they_approved_it(store, keys, custody):
+    approval = await request_key(store, custody, "dora", "emil")
+    signer = HsmSigner(store, keys, custody=custody, clock=CLOCK)
+    checkpoint = Checkpoint("o", 1, bytes(32))
+    for _ in range(2):
+        key, signature = await signer.sign(checkpoint)
+        key.verify(checkpoint.text(), signature.data)
+    assert key.kind is KeyKind.ECDSA_P256
+    assert keys.n_made == 1
+    assert store.get_approval(approval).state is ApprovalState.EXECUTED
+
+
+async def test_an_approval_is_not_lost_when_no_member_makes_the_key(store, keys, custody):
+    approval = await request_key(store, custody, "dora", "emil")
+    keys.refuses = [(KeySpec.ECC_NIST_P256, HsmRequestError("no such key"))]
+    signer = HsmSigner(store, keys, custody=custody, clock=CLOCK)
+    with pytest.raises(HsmRequestError):
+        await signer.sign(Checkpoint("o", 1, bytes(32)))
+    assert store.get_approval(approval).state is ApprovalState.OPEN
 
 
 async def test_a_damaged_tree_is_told_and_never_signed(home, make, audit, told):
