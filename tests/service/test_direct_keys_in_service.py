@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from running_service import RunningService, configure, copy_home
+from strongroom.core import AUDIT_KEY_LABEL
 from strongroom.storage import CopyState, HsmKeyState, ReadOnlyStore
 
 CLUSTER = "cluster-strongroomhsms"
@@ -59,8 +60,9 @@ def until(is_so, service, limit_s=60.0):
 
 
 def hsm_keys(service, state=None):
+    """The Direct keys but the one that the service makes for its audit log."""
     with ReadOnlyStore.open(service.home.database) as store:
-        return store.list_hsm_keys(state)
+        return [record for record in store.list_hsm_keys(state) if record.label != AUDIT_KEY_LABEL]
 
 
 def held_by(service, key_id):

@@ -17,11 +17,24 @@ and anybody reads and checks it without a server and without keys:
 Threading: ``append`` from any thread; ``commit`` and ``record`` from asyncio tasks of any loop. Writing and
 syncing is done by one thread per log, once for all that wait. Readers are for one thread each.
 
+``TreeLog`` takes the entries of all writers into one Merkle tree and keeps its checkpoints; who signs them is told from
+outside.
+
 What it does not do: sign anything, ship entries anywhere, delete or compress old segments, decide what is
 audited. A hash chain alone cannot show that its end was cut off (docs/audit-log.md).
 """
 
-from strongroom.audit._checkpoint import chain_after
+from strongroom.audit._chain_after import chain_after
+from strongroom.audit._checkpoint import Checkpoint, mldsa_cosigned, read_checkpoint
+from strongroom.audit._checkpoint_files import CheckpointFiles, KeptCheckpoint
+from strongroom.audit._checkpoint_keys import KeyKind, LogKey, read_log_key
+from strongroom.audit._checkpoint_log import TreeLog
+from strongroom.audit._checkpoint_proof import (
+    EntryProof,
+    GrowthProof,
+    read_entry_proof,
+    read_growth_proof,
+)
 from strongroom.audit._entry import (
     MAX_DETAIL_BYTES,
     MAX_PAYLOAD_BYTES,
@@ -31,10 +44,22 @@ from strongroom.audit._entry import (
     decode_entry,
     leaf_hash,
 )
-from strongroom.audit._errors import AuditCorruptError, AuditWriterInUseError
+from strongroom.audit._errors import (
+    AuditCorruptError,
+    AuditWriterInUseError,
+    MalformedNoteError,
+    ProofError,
+    TreeDamagedError,
+)
+from strongroom.audit._follow import FollowedBatch, LogFollower, LogGap, Place, WriterPosition
+from strongroom.audit._gather import Gathered
+from strongroom.audit._heads import LogHeads
 from strongroom.audit._log import AuditLog
+from strongroom.audit._note import Note, Signature, read_note, verify_note
 from strongroom.audit._read import follow_entries, last_entries, read_entries
 from strongroom.audit._tickets import Decided
+from strongroom.audit._tree_lookup import TreeLookup
+from strongroom.audit._tree_verify import TreeReport, verify_tree
 from strongroom.audit._values import AuditStats, EntryFields, UseEntry
 from strongroom.audit._verify import Finding, VerifyReport, WriterReport, inspect_log, verify_log
 
@@ -46,13 +71,35 @@ __all__ = [
     "AuditLog",
     "AuditStats",
     "AuditWriterInUseError",
+    "Checkpoint",
+    "CheckpointFiles",
     "Decided",
     "Entry",
     "EntryFields",
+    "EntryProof",
     "Finding",
+    "FollowedBatch",
+    "Gathered",
+    "GrowthProof",
+    "KeptCheckpoint",
+    "KeyKind",
     "Kind",
+    "LogFollower",
+    "LogGap",
+    "LogHeads",
+    "LogKey",
+    "MalformedNoteError",
+    "Note",
+    "Place",
+    "ProofError",
+    "Signature",
+    "TreeDamagedError",
+    "TreeLog",
+    "TreeLookup",
+    "TreeReport",
     "UseEntry",
     "VerifyReport",
+    "WriterPosition",
     "WriterReport",
     "chain_after",
     "decode_entry",
@@ -60,6 +107,14 @@ __all__ = [
     "inspect_log",
     "last_entries",
     "leaf_hash",
+    "mldsa_cosigned",
+    "read_checkpoint",
     "read_entries",
+    "read_entry_proof",
+    "read_growth_proof",
+    "read_log_key",
+    "read_note",
     "verify_log",
+    "verify_note",
+    "verify_tree",
 ]

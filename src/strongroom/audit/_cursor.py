@@ -105,6 +105,26 @@ class SegmentReader:
         """Go on from a place where this segment was left before."""
         self.position = position
 
+    def enter(self, offset: int, seq: int) -> None:
+        """Go on from the frame at ``offset``, which should hold entry ``seq``. What stands before it is taken at its word.
+
+        Raises AuditCorruptError where that cannot be a place between two frames.
+        """
+        if offset == HEADER_BYTES:
+            return
+        head = os.pread(self._file.fileno(), CHAIN_BYTES + PREFIX_BYTES, max(offset - CHAIN_BYTES, 0))
+        if offset < HEADER_BYTES + CHAIN_BYTES or len(head) < CHAIN_BYTES + PREFIX_BYTES:
+            raise self.corrupt(f"there is no entry at offset {offset}")
+        _, group = decode_prefix(head[CHAIN_BYTES:])
+        self.position = Position(offset, seq, head[:CHAIN_BYTES], group)
+
+    def stands(self) -> bool:
+        """Whether what lies in front of ``position`` is still what was read there: its chain value is."""
+        offset, chain = self.position.offset, self.position.chain
+        if offset == HEADER_BYTES:
+            return self.header.chain == chain
+        return os.pread(self._file.fileno(), CHAIN_BYTES, offset - CHAIN_BYTES) == chain
+
     def bytes_left(self) -> int:
         """Return how many bytes stand behind ``position``."""
         return os.fstat(self._file.fileno()).st_size - self.position.offset

@@ -1,7 +1,10 @@
 """What can be wrong with an audit log.
 
 AuditCorruptError          bytes on disk are not what a writer of this log can have left
+TreeDamagedError           the same of the tree and its checkpoints (an AuditCorruptError)
 AuditWriterInUseError      another process holds the writer's lock (an AuditUnavailableError)
+MalformedNoteError         outside bytes that are no signed note, checkpoint, proof or key
+ProofError                 a proof does not show what it should
 """
 
 from strongroom.core import AuditUnavailableError, StrongroomError
@@ -44,3 +47,15 @@ class AuditCorruptError(StrongroomError):
 
 class AuditWriterInUseError(AuditUnavailableError):
     """Another process appends under this writer's name."""
+
+
+class MalformedNoteError(StrongroomError):
+    """Bytes that should be a signed note, a checkpoint, a proof or a public key of a log are none."""
+
+
+class ProofError(StrongroomError):
+    """A proof does not show what it should: the entry is not in that tree, or one tree does not go on from the other."""
+
+
+class TreeDamagedError(AuditCorruptError):
+    """Files of the Merkle tree or of the checkpoints are not what the service wrote."""

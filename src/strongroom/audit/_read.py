@@ -68,14 +68,14 @@ def _read_writer(folder: Path) -> Iterator[Entry]:
     for number in numbers:
         with SegmentReader(folder, number) as reader:
             reader.check_joint(before)
-            for located in _settled(reader):
+            for located in settled(reader):
                 yield located.entry
             if number != numbers[-1] and reader.rest():
                 raise reader.corrupt("the segment ends within an entry")
             before = reader.end()
 
 
-def _settled(reader: SegmentReader) -> Iterator[Located]:
+def settled(reader: SegmentReader) -> Iterator[Located]:
     """Yield entries as the reader does, but look again at a frame that does not fit: it may be in the middle of being written.
 
     Raises BrokenFrameError when it has stood still.
@@ -136,7 +136,7 @@ class _WriterWatch:
         found: list[Entry] = []
         for number in reversed(numbers):
             with SegmentReader(self._folder, number) as reader:
-                tail = deque((located.entry for located in _settled(reader)), maxlen=count - len(found))
+                tail = deque((located.entry for located in settled(reader)), maxlen=count - len(found))
                 if number == numbers[-1]:
                     self._segment, self._position = number, reader.position
             found = [*tail, *found]
@@ -166,10 +166,10 @@ class _WriterWatch:
             try:
                 if reader.bytes_left() < 0:
                     raise reader.corrupt("the segment became shorter")
-                found = [located.entry for located in _settled(reader)]
+                found = [located.entry for located in settled(reader)]
             except AuditCorruptError:
                 # The writer may have cut back what its disk refused: read again, leave out what was shown.
                 reader.resume(start)
-                found = [located.entry for located in _settled(reader) if located.entry.at > self._last_at]
+                found = [located.entry for located in settled(reader) if located.entry.at > self._last_at]
             self._position = reader.position
         return found

@@ -7,7 +7,21 @@ from pathlib import Path
 
 import click
 
-from strongroom.audit import Entry, Finding, VerifyReport, follow_entries, inspect_log, last_entries
+from strongroom.audit import (
+    AuditCorruptError,
+    CheckpointFiles,
+    Entry,
+    Finding,
+    LogKey,
+    TreeReport,
+    VerifyReport,
+    follow_entries,
+    inspect_log,
+    last_entries,
+    verify_tree,
+)
+from strongroom.cli._audit_proofs import growth, keys, prove, trusted_keys
+from strongroom.cli._audit_sinks import sinks
 from strongroom.cli._errors import CliError, NotDoneError
 from strongroom.cli._interrupt import InterruptBetween
 from strongroom.cli._output import Output, visible
@@ -20,6 +34,12 @@ _SHOWN_FINDINGS = 20
 @click.group
 def audit() -> None:
     """Read and verify the audit log offline."""
+
+
+audit.add_command(prove)
+audit.add_command(growth)
+audit.add_command(keys)
+audit.add_command(sinks)
 
 
 @audit.command
@@ -51,24 +71,59 @@ def _show_entries(output: Output, entries: Iterable[Entry]) -> int:
 
 @audit.command
 @click.argument("path", required=False, type=click.Path(path_type=Path))
+@click.option(
+    "--key",
+    "named_keys",
+    multiple=True,
+    help="A public key of the log, or a file of them, one a line ('audit keys'). May be given again.",
+)
 @reporting
-def verify(output: Output, *, path: Path | None) -> None:
-    """Check the whole log: every entry against the hash chain of its writer.
+def verify(output: Output, *, path: Path | None, named_keys: tuple[str, ...]) -> None:
+    """Check the whole log: every entry against its writer's hash chain, the tree over all of them, every checkpoint.
 
     PATH is an audit directory, or a home; that of STRONGROOM_HOME if it is left out. Ends with exit status 1
-    and the first bad entry when anything is not what its writer wrote. A chain cannot show that the end of a
-    log was cut off: keep the last chain values that this prints, and compare.
+    and the first bad entry when anything is not what its writer wrote. Without --key the checkpoints are checked by
+    the keys that stand beside them, which shows nothing to those who do not trust the host.
     """
     directory = log_below(path) if path is not None else _default_log()
+    trusted = trusted_keys(directory, named_keys)
     report = inspect_log(directory, progress=_progress(output))
-    output.document(_document(directory, report))
+    tree, tree_problem = _verified_tree(output, directory, trusted)
+    output.document(_document(directory, report, tree, tree_problem))
     _show(output, directory, report)
-    if report.problems:
+    _show_tree(output, tree, has_named_keys=bool(named_keys))
+    problem = report.problems[0] if report.problems else tree_problem
+    if problem is not None:
         raise NotDoneError(
-            f"the audit log is bad, first at {report.problems[0]}",
+            f"the audit log is bad, first at {problem}",
             next_step="keep a copy of the audit directory; then find out who or what changed it",
         )
     output.say("The audit log is sound.")
+
+
+def _verified_tree(
+    output: Output, directory: Path, trusted: tuple[LogKey, ...]
+) -> tuple[TreeReport | None, AuditCorruptError | None]:
+    """Return what the tree holds, or what is wrong with it; nothing of a log that never had one."""
+    if not (directory / "tree").is_dir() and CheckpointFiles(directory).last() is None:
+        return None, None
+    try:
+        return verify_tree(directory, trusted, progress=_progress(output)), None
+    except AuditCorruptError as error:
+        return None, error
+    except FileNotFoundError as error:
+        return None, AuditCorruptError(f"{error.filename} is not there, though the tree goes over it")
+
+
+def _show_tree(output: Output, tree: TreeReport | None, *, has_named_keys: bool) -> None:
+    if tree is None:
+        return
+    output.say(
+        f"Tree {tree.origin}: {tree.entries} entries, {tree.checkpoints} checkpoints over the first {tree.checkpointed}"
+    )
+    if not has_named_keys:
+        output.say("warning: the keys of the checkpoints were taken from beside them; name yours with --key")
+    output.say(*(f"warning: {visible(warning)}" for warning in tree.warnings[:_SHOWN_FINDINGS]))
 
 
 def entry_line(entry: Entry) -> str:
@@ -117,10 +172,14 @@ def _progress(output: Output) -> _Counter | None:
     return _Counter() if sys.stderr.isatty() and not output.is_json else None
 
 
-def _document(directory: Path, report: VerifyReport) -> dict[str, object]:
+def _document(
+    directory: Path, report: VerifyReport, tree: TreeReport | None, tree_problem: AuditCorruptError | None
+) -> dict[str, object]:
     return {
         "directory": str(directory),
-        "sound": not report.problems,
+        "sound": not report.problems and tree_problem is None,
+        "tree": None if tree is None else {**tree._asdict(), "root": tree.root.hex()},
+        "tree_problem": None if tree_problem is None else str(tree_problem),
         "entries": report.entries,
         "writers": [{**writer._asdict(), "chain": writer.chain.hex()} for writer in report.writers],
         "problems": [_finding(finding) for finding in report.problems],

@@ -7,6 +7,15 @@ Unknown keys are refused, so a misspelled setting is an error and not a silent d
 in the file: it names where each PIN comes from, and ``read_pin`` fetches it. Nothing here keeps state.
 """
 
+from strongroom.config._audit_config import (
+    AuditConfig,
+    FileSinkConfig,
+    OtlpSinkConfig,
+    SinkConfig,
+    StdoutSinkConfig,
+    SyslogSinkConfig,
+    WebhookSinkConfig,
+)
 from strongroom.config._backup_config import BackupsConfig
 from strongroom.config._client_environment import ClientEnvironment, client_environment
 from strongroom.config._config import (
@@ -38,12 +47,13 @@ from strongroom.config._environment import (
 from strongroom.config._home import Home
 from strongroom.config._oidc import OidcConfig, TokenCallerConfig
 from strongroom.config._pin_config import PinsConfig, PinSource, SecretSource
-from strongroom.config._pins import read_pin, read_sealing_key
+from strongroom.config._pins import read_pin, read_sealing_key, read_token
 from strongroom.config._policy import PolicyConfig, check_duties
 from strongroom.config._quotas import QuotaConfig, QuotasConfig
 
 __all__ = [
     "CONFIG_FILE",
+    "AuditConfig",
     "BackupsConfig",
     "CacheConfig",
     "ClientConfig",
@@ -53,10 +63,12 @@ __all__ = [
     "CustodiansConfig",
     "CustodyConfig",
     "DeadlineConfig",
+    "FileSinkConfig",
     "Home",
     "LifecycleConfig",
     "MemberConfig",
     "OidcConfig",
+    "OtlpSinkConfig",
     "PinSource",
     "PinsConfig",
     "PolicyConfig",
@@ -64,7 +76,11 @@ __all__ = [
     "QuotasConfig",
     "SecretSource",
     "ServiceConfig",
+    "SinkConfig",
+    "StdoutSinkConfig",
+    "SyslogSinkConfig",
     "TokenCallerConfig",
+    "WebhookSinkConfig",
     "check_config",
     "check_duties",
     "client_environment",
@@ -74,6 +90,7 @@ __all__ = [
     "port_override",
     "read_pin",
     "read_sealing_key",
+    "read_token",
     "render_config",
     "runtime_base",
     "softhsm_module",

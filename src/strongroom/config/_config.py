@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from strongroom.config._audit_config import AuditConfig, check_sinks
 from strongroom.config._backup_config import BackupsConfig
 from strongroom.config._custodian_config import CustodiansConfig
 from strongroom.config._oidc import OidcConfig, check_oidc
@@ -143,6 +144,7 @@ class Config(_Section, frozen=True):
     quotas: QuotasConfig = QuotasConfig()
     backups: BackupsConfig = BackupsConfig()
     custodians: CustodiansConfig = CustodiansConfig()
+    audit: AuditConfig = AuditConfig()
     custody: CustodyConfig | None = None
     """None: the home has no officers, as homes for development have none."""
 
@@ -170,6 +172,7 @@ def load_config(home: Path) -> Config:
 def check_config(config: Config, path: Path) -> None:
     """Check what the types do not say; ``path`` is what errors name. Raises ConfigError."""
     check_policy(config.policy, path)
+    check_sinks(config.audit.sinks, path)
     callers = [(client.principal, client.roles) for client in config.service.clients]
     if config.oidc is not None:
         check_oidc(config.oidc, path)

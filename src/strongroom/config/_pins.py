@@ -50,6 +50,11 @@ def read_sealing_key(source: SecretSource | None, home: Path) -> Secret:
     return Secret(key)
 
 
+def read_token(source: SecretSource, home: Path) -> Secret:
+    """Fetch the token by which a receiver of audit entries knows us. Raises ConfigError as ``read_pin``."""
+    return _fetch(source, home, what="token")
+
+
 def _fetch(source: SecretSource, home: Path, *, what: str) -> Secret:
     if source.credential is not None:
         folder = credentials_directory()

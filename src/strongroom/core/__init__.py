@@ -23,6 +23,7 @@ from strongroom.core._batch import (
 )
 from strongroom.core._clock import Clock, Deadline, SystemClock
 from strongroom.core._direct import (
+    AUDIT_KEY_LABEL,
     HSM_KEY_ID_BYTES,
     HsmDirectUse,
     HsmKey,
@@ -99,6 +100,7 @@ from strongroom.core._values import (
 __all__ = [
     "APPROVED_ALGORITHMS",
     "APPROVED_SPECS",
+    "AUDIT_KEY_LABEL",
     "BACKUP_SET_ID_BYTES",
     "BACKUP_TRANSPORT_PREFIX",
     "HSM_KEY_ID_BYTES",

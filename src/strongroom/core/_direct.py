@@ -17,6 +17,9 @@ HsmKeyId = NewType("HsmKeyId", bytes)
 
 HSM_KEY_ID_BYTES = 16
 
+AUDIT_KEY_LABEL = "audit-checkpoint"
+"""The label of the Direct key that signs checkpoints of the audit log; no key of a customer has it."""
+
 
 class KeyUsage(StrEnum):
     """What a Direct key is for. A key has exactly one, for its whole life."""

@@ -6,6 +6,9 @@ covered by nothing.
 
     act             covers at the worker                        how often, on each member
     CreateHsmKey    GenerateDirect of that spec, usage, leave   once
+    MakeAuditKey    GenerateDirect of that spec, which may     once
+                    leave, signs, and has the label of
+                    the key of the audit log
     DestroyHsmKey   DestroyDirect of each of the keys           each key once
     ReplaceHsmKey   the same, on the one member that it names   each key once
     RotateRoot      GenerateRoot                                once
@@ -30,7 +33,7 @@ from enum import Enum
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
-from strongroom.core import KeySpec, KeyUsage, is_backup_transport
+from strongroom.core import AUDIT_KEY_LABEL, KeySpec, KeyUsage, is_backup_transport
 from strongroom.custody._acts import read_act
 from strongroom.custody._canonical import Json
 
@@ -103,6 +106,13 @@ def _create_key(act: Any, values: Mapping[str, object], _member: str) -> Part | 
     key: Any = values.get("key")
     asked = (str(key.spec), str(key.usage), values.get("may_leave"))
     return Part(Often.ONCE) if asked == (act.spec, act.usage, act.may_leave) else None
+
+
+def _audit_key(act: Any, values: Mapping[str, object], _member: str) -> Part | None:
+    key: Any = values.get("key")
+    asked = (str(key.spec), key.usage, values.get("may_leave"), values.get("label"))
+    is_meant = asked == (act.spec, KeyUsage.SIGN_VERIFY, True, AUDIT_KEY_LABEL)
+    return Part(Often.ONCE) if is_meant else None
 
 
 def _destroy_key(act: Any, values: Mapping[str, object], _member: str) -> Part | None:
@@ -190,6 +200,7 @@ _Covers = Callable[[Any, Mapping[str, object], str], Part | None]
 _COVERED: Final[Mapping[str, Mapping[str, _Covers]]] = MappingProxyType(
     {
         "CreateHsmKey": {"GenerateDirect": _create_key},
+        "MakeAuditKey": {"GenerateDirect": _audit_key},
         "DestroyHsmKey": {"DestroyDirect": _destroy_key},
         "ReplaceHsmKey": {"DestroyDirect": _replace_key},
         "RotateRoot": {"GenerateRoot": _make_root},

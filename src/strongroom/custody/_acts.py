@@ -37,6 +37,12 @@ class CreateHsmKey(_Act, frozen=True):
     may_leave: bool
 
 
+class MakeAuditKey(_Act, frozen=True):
+    """Make the key that signs checkpoints of the audit log."""
+
+    spec: Literal["ECC_NIST_EDWARDS25519", "ECC_NIST_P256"]
+
+
 class DestroyHsmKey(_Act, frozen=True):
     """Destroy Direct keys on every member."""
 
@@ -119,6 +125,7 @@ ACTS: Final[Mapping[str, type[_Act]]] = MappingProxyType(
         act.__name__: act
         for act in (
             CreateHsmKey,
+            MakeAuditKey,
             DestroyHsmKey,
             ReplaceHsmKey,
             RotateRoot,

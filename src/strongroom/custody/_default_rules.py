@@ -28,6 +28,7 @@ DEFAULT_RULES: Final[Mapping[str, QuorumRule]] = MappingProxyType(
         "CreateBackup": _keys(_DAY_S, standing=True),
         "CreateHsmKey": _keys(_DAY_S, standing=True),
         "DestroyHsmKey": _keys(_LONGEST_S),
+        "MakeAuditKey": _keys(7 * _DAY_S),
         "MakeBackupSet": _officers(7),
         "RemoveQuorumRule": _officers(7),
         "ReplaceHsmKey": _keys(_DAY_S),

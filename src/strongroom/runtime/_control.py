@@ -22,6 +22,7 @@ from strongroom.hsm.wire import (
     peer_pid,
     peer_uid,
 )
+from strongroom.runtime._audit_tree import AuditTree
 from strongroom.runtime._backup_keeping import BackupKeeping
 from strongroom.runtime._backup_reminders import BackupReminders
 from strongroom.runtime._custodian_keeping import CustodianKeeping
@@ -116,8 +117,10 @@ class ControlServer:
         """Who makes backups for the home's owner; None: nobody does."""
         self.custodians: CustodianKeeping | None = None
         """Who looks after custodians for the home's owner; None: nobody does."""
-        self.reminders: list[PinReminders | BackupReminders | CustodianReminders] = []
-        """Who tells how old PINs, backups and proofs of custodians are."""
+        self.reminders: list[PinReminders | BackupReminders | CustodianReminders | AuditTree] = []
+        """Who tells how old PINs, backups and proofs of custodians are, and how far the audit log's tree is."""
+        self.more_metrics: list[Callable[[], str]] = []
+        """Prometheus text of whatever else main does."""
 
     async def listen(self, path: Path) -> None:
         """Open the socket, or open it again where it was removed; connections stay. Raises ControlError."""
@@ -165,6 +168,7 @@ class ControlServer:
         others = [text for other, text in self._connections.items() if other is not connection]
         others.append(self._own_metrics())
         others.extend(reminders.metrics() for reminders in self.reminders)
+        others.extend(metrics() for metrics in self.more_metrics)
         with contextlib.suppress(FrameError):  # one tells too much: no reason to cut the others off
             connection.send(ProcessMetrics(add_expositions(others)))
 

@@ -29,11 +29,13 @@ from strongroom.core import (
 )
 from strongroom.custody import Chain
 from strongroom.runtime._api_fleet import ApiFleet
+from strongroom.runtime._audit_tree import AuditTree, origin_of_log
 from strongroom.runtime._control_desks import ControlDesks
 from strongroom.runtime._custody_keeping import CustodyKeeping
 from strongroom.runtime._pin_approvals import approved_by
 from strongroom.runtime._pin_changing import PinChanging
 from strongroom.runtime._pin_officers import OfficerPins
+from strongroom.runtime._shipping import Shipping
 from strongroom.runtime._supervisor import Supervisor
 from strongroom.service import ApprovalDesk, CustodyBook
 from strongroom.storage import ReadOnlyStore, RootRecord, Store, upgrade_database
@@ -74,12 +76,23 @@ async def _serve(home: Home) -> int:
         audit = AuditLog.open(home.audit, "main", clock=clock)
         events = AuditedEvents("main", audit)
         store = Store.open(home.database)
+        shipping = Shipping(config.audit.sinks, home, events=events, clock=clock)
         try:
+            shipping.start()
             return await _run(
-                config, home, roots, store=store, audit=audit, listeners=listeners, events=events
+                config,
+                home,
+                roots,
+                store=store,
+                audit=audit,
+                listeners=listeners,
+                events=events,
+                shipping=shipping,
             )
         finally:
             await events.settle()
+            await shipping.finish()
+            await events.settle()  # it may have had something to tell
             store.close()
             audit.close()
             for listener in listeners:
@@ -96,6 +109,7 @@ async def _run(
     audit: AuditLog,
     listeners: list[socket.socket],
     events: EventSink,
+    shipping: Shipping,
 ) -> int:
     stopping = _stop_signals()
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to reload
@@ -106,14 +120,18 @@ async def _run(
     approved, clock = approved_by(custody), SystemClock()
     pins = PinChanging(home, config.pins, events=events, clock=clock, audit=audit, approved=approved)
     supervisor = Supervisor(config, home, roots, events=events, clock=clock, pins=pins)
+    supervisor.control.more_metrics.append(shipping.metrics)
     api = ApiFleet(home, listeners, control=supervisor.restore_sockets, events=events, clock=clock)
     keys = await supervisor.reconcile_by(store, replication_rules(config.cluster), custody)
     desks = ControlDesks(config, home, store, audit, events, clock, supervisor, custody, api.pids)
     await desks.open_keys(keys)
     desks.open_pins(pins, OfficerPins(home, events=events, clock=clock, approved=approved))
     desks.open_custodians()
+    origin = origin_of_log("" if chain is None else chain.state.cluster)
+    tree = AuditTree(home, store, keys, origin=origin, custody=custody, events=events, clock=clock)
+    supervisor.control.reminders.append(tree)
     return await _serve_until_stopped(
-        stopping, config, home, listeners, supervisor=supervisor, api=api, pins=pins, events=events
+        stopping, config, home, listeners, supervisor=supervisor, api=api, pins=pins, tree=tree, events=events
     )
 
 
@@ -126,9 +144,11 @@ async def _serve_until_stopped(
     supervisor: Supervisor,
     api: ApiFleet,
     pins: PinChanging,
+    tree: AuditTree,
     events: EventSink,
 ) -> int:
     await supervisor.start()
+    tree.start()
     serving: asyncio.Task[None] | None = None
     try:
         failures = await _unless(stopping, supervisor.first_outcomes())
@@ -148,6 +168,7 @@ async def _serve_until_stopped(
             await asyncio.gather(serving, return_exceptions=True)
         try:
             await api.stop()
+            await tree.finish()
         finally:
             await supervisor.stop()
             await pins.close()

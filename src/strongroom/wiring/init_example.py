@@ -90,6 +90,7 @@ DestroyHsmKey = { m = 2, role = "crypto-officer" }
 ReplaceHsmKey = { m = 2, role = "crypto-officer" }     # a key on one member that is not the same as on the others
 ScheduleKeyDeletion = { m = 1, role = "crypto-officer" }
 RetireKeyVersion = { m = 1, role = "crypto-officer" }
+MakeAuditKey = { m = 2, role = "crypto-officer" }          # the key that signs checkpoints of the audit log
 MakeBackupSet = { m = 2, role = "security-officer" }       # and of its custodians as many as its threshold to open a backup
 CreateBackup = { m = 1, role = "crypto-officer", standing = true }
 RestoreBackup = { m = 2, role = "security-officer" }

@@ -1,0 +1,166 @@
+"""All checkpoints of a log, one after the other, and the keys that signed them.
+
+    checkpoints/
+    ├─ origin                 what the log calls itself, one line; never changed
+    ├─ keys                   public keys that have signed, a line each; only ever added to
+    └─ 00000001.checkpoints   signed notes, an empty line behind each; a new file once one has 4 MiB
+
+A note that a crash left unfinished at the very end is cut off by the next opening: nobody was shown it.
+"""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from strongroom.audit._checkpoint import Checkpoint, read_checkpoint, require_origin
+from strongroom.audit._checkpoint_keys import LogKey, read_log_key
+from strongroom.audit._errors import MalformedNoteError, TreeDamagedError
+from strongroom.audit._note import Note, read_note
+from strongroom.audit._tree_files import TreeDisk
+
+FILE_BYTES = 4 * 1024 * 1024
+_NAME = re.compile(r"(\d{8})\.checkpoints", re.ASCII)
+_END = b"\n\n"
+_MAX_KEYS_BYTES = 1024 * 1024
+
+
+class KeptCheckpoint(NamedTuple):
+    """A checkpoint, as it was signed, and where it is kept."""
+
+    checkpoint: Checkpoint
+    note: Note
+    file: int
+    offset: int
+
+
+class CheckpointFiles:
+    """Reads checkpoints. Safe beside the process that adds them.
+
+    Raises TreeDamagedError and OSError, everywhere.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        """``directory`` is that of the audit log."""
+        self.folder = directory / "checkpoints"
+
+    def origin(self) -> str | None:
+        """Return what the log calls itself; None before its first start."""
+        try:
+            line, end, rest = (self.folder / "origin").read_text().partition("\n")
+        except FileNotFoundError:
+            return None
+        if not end or rest:
+            raise TreeDamagedError("the name of the log cannot be read")
+        return line
+
+    def keys(self) -> tuple[LogKey, ...]:
+        """Return the keys that stand beside the checkpoints. Who does not trust the host has them from elsewhere."""
+        try:
+            data = (self.folder / "keys").read_bytes()[:_MAX_KEYS_BYTES]
+        except FileNotFoundError:
+            return ()
+        try:
+            return tuple(read_log_key(line) for line in data.decode().split("\n")[:-1])
+        except (UnicodeDecodeError, MalformedNoteError) as error:
+            raise TreeDamagedError("the keys of the checkpoints cannot be read") from error
+
+    def numbers(self) -> list[int]:
+        """Return the numbers of the files, in order."""
+        if not self.folder.is_dir():
+            return []
+        found = (_NAME.fullmatch(path.name) for path in self.folder.iterdir())
+        return sorted(int(match[1]) for match in found if match)
+
+    def path(self, number: int) -> Path:
+        """Return where a file is."""
+        return self.folder / f"{number:08d}.checkpoints"
+
+    def read(self) -> Iterator[KeptCheckpoint]:
+        """Yield every checkpoint, oldest first; what was never finished at the end is left out."""
+        numbers = self.numbers()
+        for number in numbers:
+            found, end, length = self._read_file(number)
+            yield from found
+            if end != length and number != numbers[-1]:
+                raise self._damaged(number, end)
+
+    def last(self) -> KeptCheckpoint | None:
+        """Return the newest checkpoint."""
+        for number in reversed(self.numbers()):
+            found, _, _ = self._read_file(number)
+            if found:
+                return found[-1]
+        return None
+
+    def _read_file(self, number: int) -> tuple[list[KeptCheckpoint], int, int]:
+        """Return the whole checkpoints of a file, where the last of them ends, and the length of the file.
+
+        One that cannot be read is the unfinished end, if nothing stands behind it.
+        """
+        data = self.path(number).read_bytes()
+        found: list[KeptCheckpoint] = []
+        start = 0
+        while (text_end := data.find(_END, start)) >= 0 and (end := data.find(_END, text_end + 2)) >= 0:
+            try:
+                note = read_note(data[start : end + 1])
+                found.append(KeptCheckpoint(read_checkpoint(note.text), note, number, start))
+            except MalformedNoteError as error:
+                if data.find(_END, end + 2) >= 0:
+                    raise self._damaged(number, start) from error
+                break
+            start = end + 2
+        return found, start, len(data)
+
+    def _damaged(self, number: int, offset: int) -> TreeDamagedError:
+        return TreeDamagedError(f"the checkpoint at byte {offset} of {self.path(number).name} cannot be read")
+
+
+class CheckpointWriter(CheckpointFiles):
+    """Adds checkpoints. For the process that holds the lock of the tree."""
+
+    def __init__(self, directory: Path, disk: TreeDisk | None = None) -> None:
+        """Cut off what was never finished."""
+        super().__init__(directory)
+        self._disk = disk or TreeDisk()
+        self._number, self._end = 1, 0
+        if numbers := self.numbers():
+            self._number = numbers[-1]
+            _, self._end, length = self._read_file(self._number)
+            if length > self._end:
+                self._disk.cut(self.path(self._number), self._end)
+                self._disk.sync(self.path(self._number))
+
+    def name(self, origin: str) -> str:
+        """Return what the log calls itself: ``origin``, if it has no name yet. Raises MalformedNoteError."""
+        require_origin(origin)
+        if (found := self.origin()) is not None:
+            return found
+        self._put("origin", f"{origin}\n".encode())
+        return origin
+
+    def trust(self, *keys: LogKey) -> None:
+        """Note public keys, durably, before anything is signed by them."""
+        known = self.keys()
+        if added := [key for key in keys if key not in known]:
+            self._put("keys", "".join(f"{key.text()}\n" for key in (*known, *added)).encode())
+
+    def append(self, note: Note) -> None:
+        """Add a checkpoint; it is durable on return."""
+        if self._end >= FILE_BYTES:
+            self._number, self._end = self._number + 1, 0
+        path, data = self.path(self._number), note.encode() + b"\n"
+        self._disk.write(path, self._end, data)
+        self._disk.sync(path)
+        if not self._end:
+            self._disk.sync(self.folder)
+            self._disk.sync(self.folder.parent)
+        self._end += len(data)
+
+    def _put(self, name: str, data: bytes) -> None:
+        path, draft = self.folder / name, self.folder / f"{name}.new"
+        self._disk.write(draft, 0, data)
+        self._disk.cut(draft, len(data))
+        self._disk.sync(draft)
+        self._disk.rename(draft, path)
+        self._disk.sync(self.folder)

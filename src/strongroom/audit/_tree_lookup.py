@@ -1,0 +1,116 @@
+"""Finding entries in the tree and proving them: from the files alone."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from strongroom.audit._checkpoint import Checkpoint
+from strongroom.audit._checkpoint_files import CheckpointFiles, KeptCheckpoint
+from strongroom.audit._checkpoint_proof import EntryProof, GrowthProof
+from strongroom.audit._cursor import Located, SegmentReader
+from strongroom.audit._entry import leaf_hash
+from strongroom.audit._errors import AuditCorruptError, ProofError
+from strongroom.audit._format import is_writer_name
+from strongroom.audit._tree import check_consistency, check_inclusion, consistency_path, inclusion_path
+from strongroom.audit._tree_files import TreeFiles
+from strongroom.audit._tree_state import Run
+
+
+class FoundEntry(NamedTuple):
+    """An entry, and which leaf of the tree it is."""
+
+    leaf: int
+    located: Located
+
+
+class TreeLookup:
+    """Looks entries up. For one thread. Raises TreeDamagedError, AuditCorruptError and OSError."""
+
+    def __init__(self, directory: Path) -> None:
+        """``directory`` is that of the audit log."""
+        self._directory = directory
+        self._files = TreeFiles(directory)
+        self._state = self._files.state()
+        self._checkpoints = CheckpointFiles(directory)
+
+    def find(self, writer: str, seq: int) -> FoundEntry:
+        """Return an entry by its writer and number. Raises ProofError when the tree does not hold it (yet)."""
+        place = self._state.writers.get(writer)
+        if not is_writer_name(writer) or place is None:
+            raise ProofError(f"the tree holds no entries of a writer {writer!r}")
+        if not 1 <= seq < place.seq:
+            raise ProofError(
+                f"the tree holds entries 1 to {place.seq - 1} of {writer}, not {seq}",
+                next_step="entries are taken in within two seconds; see the last ones with 'strongroom audit tail'",
+            )
+        run = self._run_of(writer, seq, place.runs)
+        for located in entries_of_run(self._directory, writer, run):
+            if located.entry.seq == seq:
+                return FoundEntry(run.first_leaf + seq - run.first_seq, located)
+        raise AuditCorruptError(
+            "the entry is not in the log any more", writer=writer, segment=run.segment, seq=seq
+        )
+
+    def prove(self, writer: str, seq: int, *, size: int | None = None) -> EntryProof:
+        """Return the proof of an entry under a checkpoint: that of ``size`` entries, or the newest.
+
+        Raises ProofError when no checkpoint covers it, or the tree does not hold what is in the log.
+        """
+        found = self.find(writer, seq)
+        kept = self.checkpoint(size)
+        if found.leaf >= kept.checkpoint.size:
+            raise ProofError(
+                f"entry {seq} of {writer} is number {found.leaf} in the tree; the checkpoint covers {kept.checkpoint.size}",
+                next_step="a checkpoint follows within 5 s while a member serves",
+            )
+        path = inclusion_path(found.leaf, kept.checkpoint.size, self._files.nodes())
+        leaf = leaf_hash(found.located.payload)
+        check_inclusion(leaf, found.leaf, kept.checkpoint.size, kept.checkpoint.root, path)
+        return EntryProof(found.leaf, path, kept.note, found.located.payload)
+
+    def prove_growth(self, old: Checkpoint, *, size: int | None = None) -> GrowthProof:
+        """Return the proof that a checkpoint goes on from ``old``: that of ``size`` entries, or the newest.
+
+        Raises ProofError when it does not.
+        """
+        kept = self.checkpoint(size)
+        new = kept.checkpoint
+        if old.origin != new.origin:
+            raise ProofError(f"the checkpoint is of the log {old.origin}, this log is {new.origin}")
+        path = consistency_path(old.size, new.size, self._files.nodes())
+        check_consistency(old.size, old.root, new.size, new.root, path)
+        return GrowthProof(old.size, path, kept.note)
+
+    def checkpoint(self, size: int | None = None) -> KeptCheckpoint:
+        """Return the newest checkpoint, or that of a tree of ``size`` entries. Raises ProofError when there is none."""
+        if size is None:
+            found = self._checkpoints.last()
+        else:
+            found = next((kept for kept in self._checkpoints.read() if kept.checkpoint.size == size), None)
+        if found is None:
+            raise ProofError(
+                "there is no such checkpoint" if size is not None else "there is no checkpoint yet",
+                next_step="a checkpoint follows within 5 s of an entry while a member serves",
+            )
+        return found
+
+    def _run_of(self, writer: str, seq: int, n_runs: int) -> Run:
+        """Return the run that holds an entry: runs of a writer are in the order of its numbers."""
+        first, end = 0, n_runs
+        while end - first > 1:
+            middle = (first + end) // 2
+            if self._files.run(writer, middle).first_seq <= seq:
+                first = middle
+            else:
+                end = middle
+        return self._files.run(writer, first)
+
+
+def entries_of_run(directory: Path, writer: str, run: Run) -> Iterator[Located]:
+    """Yield the entries of a run, each checked against the chain from the first on. Raises AuditCorruptError."""
+    with SegmentReader(directory / "wal" / writer, run.segment) as reader:
+        reader.enter(run.offset, run.first_seq)
+        for number, located in enumerate(reader, start=1):
+            yield located
+            if number == run.n_entries:
+                return

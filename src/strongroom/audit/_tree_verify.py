@@ -1,0 +1,191 @@
+"""Checking tree and checkpoints offline: the tree is built anew from the entries, and every checkpoint must be of it.
+
+Since each checkpoint is compared with the root of the very tree at its size, each is consistent with the next. One pass over
+the entries in the order of the tree, in constant memory.
+"""
+
+import heapq
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from strongroom.audit._checkpoint_files import CheckpointFiles, KeptCheckpoint
+from strongroom.audit._checkpoint_keys import LogKey, cosigned_at
+from strongroom.audit._cursor import SegmentReader
+from strongroom.audit._entry import leaf_hash
+from strongroom.audit._errors import AuditCorruptError, TreeDamagedError
+from strongroom.audit._note import verify_note
+from strongroom.audit._tiles import TILE_WIDTH, TileRows, split_hashes, tile_path
+from strongroom.audit._tree_files import TreeFiles
+from strongroom.audit._tree_state import RUN_BYTES, Place, Run, read_run
+from strongroom.core import StrongroomError
+
+PROGRESS_EVERY = 10_000
+LATE_S = 60
+"""How much older than a checkpoint an entry may be that is not yet in it, before it is told."""
+
+
+class TreeReport(NamedTuple):
+    """What the tree and its checkpoints hold."""
+
+    origin: str
+    entries: int
+    """Leaves that were built anew and fit."""
+    root: bytes
+    checkpoints: int
+    """That are signed by the keys and are of this tree."""
+    checkpointed: int
+    """Entries that the newest of them covers."""
+    warnings: tuple[str, ...]
+
+
+def verify_tree(
+    directory: Path, keys: Sequence[LogKey], *, progress: Callable[[int], None] | None = None
+) -> TreeReport:
+    """Build the tree anew from the entries of all writers, and check every tile and checkpoint against it.
+
+    Every checkpoint must be signed by one of ``keys``. Raises AuditCorruptError, which names the first entry or file that is
+    bad, and OSError. ``progress`` is called with the number of leaves, now and then.
+    """
+    return _TreeCheck(directory, keys, progress).run()
+
+
+class _Leaf(NamedTuple):
+    number: int
+    writer: str
+    run: Run
+
+
+class _TreeCheck:
+    """One pass. Leaves come one by one; tiles and checkpoints are compared as they are reached."""
+
+    def __init__(
+        self, directory: Path, keys: Sequence[LogKey], progress: Callable[[int], None] | None
+    ) -> None:
+        self._directory = directory
+        self._keys = keys
+        self._progress = progress
+        self._files = TreeFiles(directory)
+        self._checkpoints = CheckpointFiles(directory)
+        self._origin = self._checkpoints.origin() or ""
+        self._rows = TileRows(0, [])
+        self._warnings: list[str] = []
+        self._n_checkpoints = self._checkpointed = self._checkpointed_at = 0
+
+    def run(self) -> TreeReport:
+        state = self._files.state()
+        waiting = self._checkpoints.read()
+        due = self._reach(waiting, next(waiting, None))
+        last_number = -1
+        streams = [_leaves(self._files, writer, place) for writer, place in state.writers.items()]
+        for leaf in heapq.merge(*streams):
+            if leaf.number != last_number + 1:
+                raise TreeDamagedError(
+                    f"the tree names no entry for leaf {last_number + 1}", writer=leaf.writer
+                )
+            for entry_hash in self._entries(leaf):
+                self._rows.add(entry_hash, self._compare_tile)
+                if due is not None and due.checkpoint.size == self._rows.size:
+                    due = self._reach(waiting, due)
+                if self._progress is not None and self._rows.size % PROGRESS_EVERY == 0:
+                    self._progress(self._rows.size)
+            last_number = self._rows.size - 1
+        if due is not None and due.checkpoint.size > self._files.state().size:  # else it came meanwhile
+            raise TreeDamagedError(
+                f"a checkpoint covers {due.checkpoint.size} entries, and the tree has {self._rows.size}"
+            )
+        root = self._rows.root()
+        if (self._rows.size, root.hex()) != (state.size, state.root):
+            raise TreeDamagedError("the entries make another tree than its position names")
+        self._compare_edges()
+        return TreeReport(
+            self._origin,
+            self._rows.size,
+            root,
+            self._n_checkpoints,
+            self._checkpointed,
+            tuple(self._warnings),
+        )
+
+    def _entries(self, leaf: _Leaf) -> Iterator[bytes]:
+        """Yield the leaf hashes of a run."""
+        run = leaf.run
+        left = run.n_entries
+        with SegmentReader(self._directory / "wal" / leaf.writer, run.segment) as reader:
+            reader.enter(run.offset, run.first_seq)
+            for located in reader:
+                if located.entry.at < (self._checkpointed_at - LATE_S) * 1_000_000:
+                    self._warn(leaf.writer, located.entry.seq)
+                yield leaf_hash(located.payload)
+                left -= 1
+                if not left:
+                    return
+            raise reader.corrupt("an entry that is in the tree is not in the log any more")
+
+    def _reach(self, waiting: Iterator[KeptCheckpoint], kept: KeptCheckpoint | None) -> KeptCheckpoint | None:
+        """Check every checkpoint of the tree as it is now; return the first one of a larger tree."""
+        while kept is not None and kept.checkpoint.size == self._rows.size:
+            self._check(kept)
+            kept = next(waiting, None)
+        if kept is not None and kept.checkpoint.size < self._rows.size:
+            raise _bad(kept, "it is of a smaller tree than the one before it")
+        return kept
+
+    def _check(self, kept: KeptCheckpoint) -> None:
+        checkpoint = kept.checkpoint
+        if checkpoint.origin != self._origin:
+            raise _bad(kept, f"it is of another log, {checkpoint.origin}")
+        if checkpoint.root != self._rows.root():
+            raise _bad(kept, f"the first {checkpoint.size} entries make another tree")
+        try:
+            signatures = verify_note(kept.note, self._keys)
+            times = {key.key_id: key for key in self._keys if key.kind.is_cosigner}
+            at = max((cosigned_at(one.data) for one in signatures if one.key_id in times), default=0)
+        except StrongroomError as error:
+            raise _bad(kept, error.message) from error
+        if at and at < self._checkpointed_at:
+            self._warnings.append(
+                f"the checkpoint of {checkpoint.size} entries is older than the one before it: the clock went back"
+            )
+        self._checkpointed_at = at or self._checkpointed_at
+        self._n_checkpoints += 1
+        self._checkpointed = checkpoint.size
+
+    def _compare_tile(self, level: int, number: int, row: list[bytes]) -> None:
+        if split_hashes(self._files.tile(level, number))[:TILE_WIDTH] != row:
+            raise TreeDamagedError(f"{tile_path(level, number)} is not what the entries make")
+
+    def _compare_edges(self) -> None:
+        for level, row in enumerate(self._rows.rows):
+            number = (self._rows.size >> 8 * level) // TILE_WIDTH
+            if row and split_hashes(self._files.tile(level, number))[: len(row)] != row:
+                raise TreeDamagedError(f"{tile_path(level, number, len(row))} is not what the entries make")
+
+    def _warn(self, writer: str, seq: int) -> None:
+        if len(self._warnings) < 1000:
+            self._warnings.append(
+                f"writer {writer}, entry {seq}: it says that it is over {LATE_S} s older than a checkpoint that it is not in:"
+                " a clock went back, or it was not taken in for so long"
+            )
+
+
+def _bad(kept: KeptCheckpoint, what: str) -> TreeDamagedError:
+    return TreeDamagedError(
+        f"the checkpoint of {kept.checkpoint.size} entries (file {kept.file:08d}, byte {kept.offset}) is bad: {what}"
+    )
+
+
+def _leaves(files: TreeFiles, writer: str, place: Place) -> Iterator[_Leaf]:
+    """Yield the runs of a writer, each as its first leaf."""
+    if not place.runs:
+        return
+    with files.runs_path(writer).open("rb") as file:
+        before = 0
+        for _ in range(place.runs):
+            run = read_run(file.read(RUN_BYTES), writer)
+            if before and run.first_seq != before:
+                raise AuditCorruptError("the tree leaves entries out", writer=writer, seq=before)
+            before = run.first_seq + run.n_entries
+            yield _Leaf(run.first_leaf, writer, run)
+    if before != place.seq:
+        raise AuditCorruptError("the tree leaves entries out", writer=writer, seq=before)
