@@ -3,13 +3,13 @@
     checkpoints/
     ├─ origin                 what the log calls itself, one line; never changed
     ├─ keys                   public keys that have signed, a line each; only ever added to
-    └─ 00000001.checkpoints   signed notes, an empty line behind each; a new file once one has 4 MiB
+    └─ 00000001.checkpoints   signed notes, an empty line behind each; a new file once one has 4 MiB; old ones are thinned
 
 A note that a crash left unfinished at the very end is cut off by the next opening: nobody was shown it.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -79,11 +79,17 @@ class CheckpointFiles:
     def read(self) -> Iterator[KeptCheckpoint]:
         """Yield every checkpoint, oldest first; what was never finished at the end is left out."""
         numbers = self.numbers()
-        for number in numbers:
-            found, end, length = self._read_file(number)
-            yield from found
-            if end != length and number != numbers[-1]:
-                raise self._damaged(number, end)
+        for number in numbers[:-1]:
+            yield from self.read_closed(number)
+        for number in numbers[-1:]:
+            yield from self._read_file(number)[0]
+
+    def read_closed(self, number: int) -> list[KeptCheckpoint]:
+        """Return the checkpoints of a file that is not the newest one: all of it must be whole."""
+        found, end, length = self._read_file(number)
+        if end != length:
+            raise self._damaged(number, end)
+        return found
 
     def last(self) -> KeptCheckpoint | None:
         """Return the newest checkpoint."""
@@ -156,6 +162,10 @@ class CheckpointWriter(CheckpointFiles):
             self._disk.sync(self.folder)
             self._disk.sync(self.folder.parent)
         self._end += len(data)
+
+    def rewrite(self, number: int, stay: Sequence[KeptCheckpoint]) -> None:
+        """Put in the place of a file that is not the newest one what stays of it, at once."""
+        self._put(self.path(number).name, b"".join(kept.note.encode() + b"\n" for kept in stay))
 
     def _put(self, name: str, data: bytes) -> None:
         path, draft = self.folder / name, self.folder / f"{name}.new"

@@ -6,6 +6,7 @@ from pathlib import Path
 from strongroom.audit._checkpoint import Checkpoint
 from strongroom.audit._checkpoint_files import CheckpointWriter, KeptCheckpoint
 from strongroom.audit._checkpoint_keys import LogKey
+from strongroom.audit._checkpoint_thinning import thinned
 from strongroom.audit._errors import TreeDamagedError
 from strongroom.audit._gather import Gathered, Gatherer
 from strongroom.audit._note import Note, Signature, verify_note
@@ -26,6 +27,7 @@ class TreeLog:
         """
         self._tree = TreeWriter(directory)
         self._gatherer = Gatherer(directory, self._tree)
+        self._thinned: set[int] = set()  # numbers of files
         try:
             self._checkpoints = CheckpointWriter(directory)
             self.origin = self._checkpoints.name(origin)
@@ -61,6 +63,25 @@ class TreeLog:
         self._checkpoints.append(note)
         self.last = KeptCheckpoint(checkpoint, note, 0, 0)
         return note
+
+    def thin(self, now: float) -> int:
+        """Drop old checkpoints that say nothing of their own (``thinned``), a file at a time; return how many.
+
+        ``now`` in seconds since the Unix epoch. A file that was looked at and is old is not looked at again.
+        """
+        keys = self._checkpoints.keys()
+        for number in self._checkpoints.numbers()[:-1]:
+            if number in self._thinned:
+                continue
+            found = self._checkpoints.read_closed(number)
+            stay = thinned(found, keys, now)
+            if stay is found:
+                return 0  # and so are all that follow
+            self._thinned.add(number)
+            if len(stay) < len(found):
+                self._checkpoints.rewrite(number, stay)
+                return len(found) - len(stay)
+        return 0
 
     def close(self) -> None:
         """Give everything back."""

@@ -26,6 +26,8 @@ _GATHER_EVERY_S: Final = 1.0
 _CHECKPOINT_EVERY_S: Final = 4.0
 """And a look later at the latest: that is 5 s."""
 _CHECKPOINT_ENTRIES: Final = 10_000
+_THIN_EVERY_S: Final = 60.0
+"""How often one file of old checkpoints may be thinned."""
 _TRY_AGAIN_S: Final = 30.0
 _LATE_S: Final = 60.0
 """How long entries may wait for a checkpoint until it is told."""
@@ -59,7 +61,7 @@ class AuditTree:
         self._cosigner: SoftwareCosigner | None = None
         self._stopping = asyncio.Event()
         self._running: asyncio.Task[None] | None = None
-        self._signed_at = self._sign_after = clock.monotonic()
+        self._signed_at = self._sign_after = self._thin_after = clock.monotonic()
         self._log_is_usable = True
         self._turn = threading.Lock()  # of whoever uses the log, in a thread
         self._told: dict[str, float] = {}
@@ -130,6 +132,9 @@ class AuditTree:
             self._sign_after = now + _TRY_AGAIN_S  # if this fails
             await self._sign(log)
             self._sign_after = now
+        if now >= self._thin_after:
+            self._thin_after = now + _THIN_EVERY_S
+            await self._on_disk(lambda: log.thin(self._clock.now()))
 
     async def _last_checkpoint(self) -> None:
         log = self._log
