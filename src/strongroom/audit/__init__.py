@@ -24,6 +24,7 @@ What it does not do: sign anything, ship entries anywhere, delete or compress ol
 audited. A hash chain alone cannot show that its end was cut off (docs/audit-log.md).
 """
 
+from strongroom.audit._catalogue import CATALOGUE, DENIED, classes_of, find_event, unknown_details
 from strongroom.audit._chain_after import chain_after
 from strongroom.audit._checkpoint import Checkpoint, mldsa_cosigned, read_checkpoint
 from strongroom.audit._checkpoint_files import CheckpointFiles, KeptCheckpoint
@@ -51,6 +52,7 @@ from strongroom.audit._errors import (
     ProofError,
     TreeDamagedError,
 )
+from strongroom.audit._event_type import EventType, Pci
 from strongroom.audit._follow import FollowedBatch, LogFollower, LogGap, Place, WriterPosition
 from strongroom.audit._gather import Gathered
 from strongroom.audit._heads import LogHeads
@@ -64,6 +66,8 @@ from strongroom.audit._values import AuditStats, EntryFields, UseEntry
 from strongroom.audit._verify import Finding, VerifyReport, WriterReport, inspect_log, verify_log
 
 __all__ = [
+    "CATALOGUE",
+    "DENIED",
     "MAX_DETAIL_BYTES",
     "MAX_PAYLOAD_BYTES",
     "MAX_TEXT_BYTES",
@@ -77,6 +81,7 @@ __all__ = [
     "Entry",
     "EntryFields",
     "EntryProof",
+    "EventType",
     "Finding",
     "FollowedBatch",
     "Gathered",
@@ -90,6 +95,7 @@ __all__ = [
     "LogKey",
     "MalformedNoteError",
     "Note",
+    "Pci",
     "Place",
     "ProofError",
     "Signature",
@@ -102,7 +108,9 @@ __all__ = [
     "WriterPosition",
     "WriterReport",
     "chain_after",
+    "classes_of",
     "decode_entry",
+    "find_event",
     "follow_entries",
     "inspect_log",
     "last_entries",
@@ -114,6 +122,7 @@ __all__ = [
     "read_growth_proof",
     "read_log_key",
     "read_note",
+    "unknown_details",
     "verify_log",
     "verify_note",
     "verify_tree",

@@ -69,6 +69,17 @@ _NOT_OF_KMS: Final = {
     "ApproveRequest": "strongroom.ApproveRequest",
     "RejectRequest": "strongroom.RejectRequest",
     "GetEvidence": "strongroom.GetEvidence",
+    # As which paths of the admin API are refused before it is known which verb they come to.
+    "ReadMembers": "strongroom.ReadMembers",
+    "ReadRoots": "strongroom.ReadRoots",
+    "DescribeKeyState": "strongroom.DescribeKeyState",
+    "CreateKeyInDomain": "strongroom.CreateKeyInDomain",
+    "BatchEncrypt": "strongroom.BatchEncrypt",
+    "BatchDecrypt": "strongroom.BatchDecrypt",
+    "BatchRewrap": "strongroom.BatchRewrap",
+    "BatchDataKeys": "strongroom.BatchDataKeys",
+    "BatchSign": "strongroom.BatchSign",
+    "BatchMac": "strongroom.BatchMac",
 }
 USES: Final = frozenset(
     (
