@@ -3,6 +3,7 @@
 Paths: C2SP tlog-tiles.md and golang/mod ``sumdb/tlog/tlog_test.go`` (there the height stands in the path too).
 """
 
+import os
 import random
 import subprocess
 import sys
@@ -210,6 +211,7 @@ def test_a_process_that_is_killed_leaves_a_sound_tree(tmp_path, seed):
     child = subprocess.Popen(
         [sys.executable, str(Path(__file__).with_name("tree_crash_writer.py")), str(tmp_path), str(seed)],
         stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
     )
     try:
         assert child.stdout is not None
