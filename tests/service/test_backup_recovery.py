@@ -18,8 +18,8 @@ from strongroom.backup import (
     BackupSet,
     SetCustodian,
     WrongSetError,
-    read_bundle,
     share_key_check,
+    verify_bundle,
 )
 from strongroom.config import Home, MemberConfig, load_config, read_pin
 from strongroom.core import Deadline, HsmError, RootId, Secret, SystemClock, WrapAlgorithm
@@ -110,7 +110,7 @@ async def member_of(home: Home, member: MemberConfig):
 async def take_root(backed: Backed, admin, use, share_key: Secret) -> RootId:
     """Open the bundle in a member and take the root from it, proved by its canary."""
     with backed.bundle.open("rb") as file:
-        manifest = read_bundle(file).manifest
+        manifest = verify_bundle(file, backed.backup_set).manifest
     (root,) = manifest.roots
     root_id = RootId(bytes.fromhex(root.root_id))
     async with open_backup(admin, backed.backup_set, share_key, member=manifest.source) as opened:

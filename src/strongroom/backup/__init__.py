@@ -15,10 +15,9 @@ to use from any thread, except that a file is for one of them at a time.
 from strongroom.backup._bundle import (
     MAGIC,
     Bundle,
-    check_snapshot,
+    UnverifiedBundle,
     read_bundle,
     verify_bundle,
-    verify_manifest,
     write_bundle,
 )
 from strongroom.backup._documents import MAX_MANIFEST_BYTES, MAX_SET_BYTES
@@ -104,10 +103,10 @@ __all__ = [
     "SnapshotPart",
     "TruncatedBundleError",
     "UnusableBackupError",
+    "UnverifiedBundle",
     "WrappedTransport",
     "WrongSetError",
     "check_share_key",
-    "check_snapshot",
     "custodian_of_share",
     "decrypt_snapshot",
     "encrypt_snapshot",
@@ -122,7 +121,6 @@ __all__ = [
     "share_key_check",
     "snapshot_key_blob",
     "verify_bundle",
-    "verify_manifest",
     "write_bundle",
     "write_manifest",
     "write_set",

@@ -15,6 +15,7 @@ in clear ever stands in a bundle.
 """
 
 import hashlib
+import re
 import struct
 from collections.abc import Iterable
 from typing import BinaryIO, Final, NamedTuple
@@ -39,18 +40,40 @@ _SIGNATURE_LENGTH: Final = struct.Struct(">H")
 _DIGEST_BYTES: Final = 32
 _MAX_SIGNATURE_BYTES: Final = 256
 _READ_BYTES: Final = 1 << 20
+_SET_MEMBER: Final = b',"set_id":"'
+_SET_ID: Final = re.compile(re.escape(_SET_MEMBER) + rb'([0-9a-f]{32})"')
 
 
 class Bundle(NamedTuple):
-    """What was read of a bundle before its snapshot."""
+    """What a bundle that was verified says."""
 
     manifest: Manifest
+    snapshot_at: int
+    """Where in the file the snapshot begins."""
+
+
+class UnverifiedBundle(NamedTuple):
+    """What stands in a bundle before its snapshot: bytes that anybody may have made, and that nobody has parsed."""
+
     manifest_bytes: bytes
     digest: bytes
     """Of the manifest, as the file says it."""
     signature: bytes
     snapshot_at: int
     """Where in the file the snapshot begins."""
+
+    @property
+    def named_set(self) -> str:
+        """Id of the set that the manifest names: by it the document of the set is looked up, and no more may be concluded from it.
+
+        Raises AlteredBundleError where none is named.
+        """
+        # Of the members of the manifest itself these two stand behind all that repeats (its members are sorted).
+        at = self.manifest_bytes.rfind(_SET_MEMBER)
+        found = _SET_ID.match(self.manifest_bytes, at) if at >= 0 else None
+        if found is None:
+            raise AlteredBundleError("manifest", "it names no set")
+        return found[1].decode()
 
 
 def write_bundle(out: BinaryIO, manifest_bytes: bytes, signature: bytes, snapshot: Iterable[bytes]) -> str:
@@ -73,11 +96,8 @@ def write_bundle(out: BinaryIO, manifest_bytes: bytes, signature: bytes, snapsho
     return whole.hexdigest()
 
 
-def read_bundle(file: BinaryIO) -> Bundle:
-    """Read a bundle up to its snapshot; nobody has verified it (``verify_bundle``).
-
-    Raises NotABundleError, NewerBundleError, TruncatedBundleError and AlteredBundleError (a manifest that is none).
-    """
+def read_bundle(file: BinaryIO) -> UnverifiedBundle:
+    """Read a bundle up to its snapshot. Raises NotABundleError, NewerBundleError, TruncatedBundleError and AlteredBundleError."""
     _read_magic(file)
     (manifest_len,) = _MANIFEST_LENGTH.unpack(_exactly(file, _MANIFEST_LENGTH.size, "manifest"))
     if not 1 <= manifest_len <= MAX_MANIFEST_BYTES:
@@ -90,7 +110,7 @@ def read_bundle(file: BinaryIO) -> Bundle:
     signature = _exactly(file, signature_len, "signature")
     snapshot_at = len(MAGIC) + _MANIFEST_LENGTH.size + manifest_len
     snapshot_at += _DIGEST_BYTES + _SIGNATURE_LENGTH.size + signature_len
-    return Bundle(read_manifest(manifest_bytes), manifest_bytes, digest, signature, snapshot_at)
+    return UnverifiedBundle(manifest_bytes, digest, signature, snapshot_at)
 
 
 def verify_bundle(file: BinaryIO, backup_set: BackupSet) -> Bundle:
@@ -99,31 +119,21 @@ def verify_bundle(file: BinaryIO, backup_set: BackupSet) -> Bundle:
     The file is read once, to its end. Raises WrongSetError and as ``read_bundle``.
     """
     file.seek(0)
-    bundle = read_bundle(file)
-    verify_manifest(bundle, backup_set)
-    check_snapshot(file, bundle)
+    unverified = read_bundle(file)
+    bundle = Bundle(_verified_manifest(unverified, backup_set), unverified.snapshot_at)
+    _check_snapshot(file, bundle)
     return bundle
 
 
-def verify_manifest(bundle: Bundle, backup_set: BackupSet) -> None:
-    """Verify that a bundle is of this set, and that its manifest is what the set's key signed.
+def _verified_manifest(unverified: UnverifiedBundle, backup_set: BackupSet) -> Manifest:
+    """Return the manifest of a bundle: it is of this set, and what the set's key signed.
 
+    It is parsed only once the signature over its bytes is verified: parsing 64 MiB of somebody's choice takes a minute.
     Raises WrongSetError and AlteredBundleError.
     """
-    manifest = bundle.manifest
-    if manifest.set_id != backup_set.set_id:
-        raise WrongSetError(
-            f"the bundle was made for the backup set {manifest.set_id}, and this is {backup_set.set_id}",
-            next_step="bring the document and the shares of that set",
-        )
-    actual = manifest_digest(bundle.manifest_bytes)
-    if _is_signed(actual, bundle.signature, backup_set):
-        if actual != bundle.digest:
-            raise AlteredBundleError("signature", "the digest beside it is not that of the manifest")
-    elif actual != bundle.digest:
-        raise AlteredBundleError("manifest", "its digest is not the one that was signed")
-    else:
-        raise AlteredBundleError("signature", "it is not by the backup signing key of the set")
+    _verify_signature(unverified, backup_set)
+    manifest = read_manifest(unverified.manifest_bytes)
+    _require_set(manifest.set_id, backup_set)
     if (manifest.set_sha256, manifest.origin) != (set_hash(backup_set), backup_set.origin):
         raise WrongSetError(
             f"the document of the set {backup_set.set_id} is not the one that the bundle was made with",
@@ -136,9 +146,10 @@ def verify_manifest(bundle: Bundle, backup_set: BackupSet) -> None:
             f" and that of the set {backup_set.genesis_sha256}",
             next_step="use another bundle; keep this one for whoever looks into who had it signed",
         )
+    return manifest
 
 
-def check_snapshot(file: BinaryIO, bundle: Bundle) -> None:
+def _check_snapshot(file: BinaryIO, bundle: Bundle) -> None:
     """Hash the snapshot, and compare with the manifest. Raises TruncatedBundleError and AlteredBundleError."""
     snapshot = bundle.manifest.snapshot
     file.seek(bundle.snapshot_at)
@@ -152,6 +163,26 @@ def check_snapshot(file: BinaryIO, bundle: Bundle) -> None:
         raise AlteredBundleError("snapshot", "more follows behind its end")
     if digest.hexdigest() != snapshot.sha256:
         raise AlteredBundleError("snapshot", "its hash is not the one that the manifest names")
+
+
+def _verify_signature(unverified: UnverifiedBundle, backup_set: BackupSet) -> None:
+    actual = manifest_digest(unverified.manifest_bytes)
+    if _is_signed(actual, unverified.signature, backup_set):
+        if actual != unverified.digest:
+            raise AlteredBundleError("signature", "the digest beside it is not that of the manifest")
+        return
+    _require_set(unverified.named_set, backup_set)  # another set's key signs its bundles
+    if actual != unverified.digest:
+        raise AlteredBundleError("manifest", "its digest is not the one that was signed")
+    raise AlteredBundleError("signature", "it is not by the backup signing key of the set")
+
+
+def _require_set(set_id: str, backup_set: BackupSet) -> None:
+    if set_id != backup_set.set_id:
+        raise WrongSetError(
+            f"the bundle was made for the backup set {set_id}, and this is {backup_set.set_id}",
+            next_step="bring the document and the shares of that set",
+        )
 
 
 def _is_signed(digest: bytes, signature: bytes, backup_set: BackupSet) -> bool:

@@ -88,7 +88,7 @@ def set_of(file: BinaryIO, set_file: Path | None) -> BackupSet:
     """Return the set from its file, or from the home's database."""
     if set_file is not None:
         return read_set(read_bounded(set_file, MAX_SET_BYTES))
-    set_id = read_bundle(file).manifest.set_id
+    set_id = read_bundle(file).named_set
     with ReadOnlyStore.open(complete_home().database) as store:
         record = store.get_backup_set(bytes.fromhex(set_id))
     if record is None or not record.document:

@@ -3,12 +3,13 @@
 from pathlib import Path
 from typing import Final
 
-from strongroom.backup import read_bundle
+from strongroom.backup import read_bundle, verify_bundle
 from strongroom.ceremony import Artefact, CeremonyFolderError, Console, CreateBackup, Outcome, Step
 from strongroom.custody import Json
 from strongroom.hsm.wire import raise_failure
 from strongroom.wiring.backup_door import BackupAnswer, BackupRequest, ask_backups
 from strongroom.wiring.ceremony_notes import Notes
+from strongroom.wiring.ceremony_opening import set_of
 from strongroom.wiring.ceremony_workplace import Workplace, parameters_of, sha256_of
 
 _LIMIT_S: Final = 600.0
@@ -60,7 +61,8 @@ class CreatingBackup:
         sha256 = sha256_of(path)
         try:
             with path.open("rb") as file:
-                manifest = read_bundle(file).manifest
+                backup_set = set_of(self._place, path, read_bundle(file).named_set)
+                manifest = verify_bundle(file, backup_set).manifest
         except OSError as error:
             raise CeremonyFolderError(f"cannot read {path}: {error.strerror}", name=name) from error
         roots: dict[str, Json] = {

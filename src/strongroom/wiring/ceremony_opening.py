@@ -52,7 +52,7 @@ class Collecting:
         place.forget()
         await place.stage.give_rehearsed_shares(wanted, people, console)
         with _opened(place.file(wanted.bundle)) as file:
-            backup_set = set_of(place, place.file(wanted.bundle), read_bundle(file).manifest.set_id)
+            backup_set = set_of(place, place.file(wanted.bundle), read_bundle(file).named_set)
         if len(people) < backup_set.threshold:
             raise CeremonyError(
                 f"set {backup_set.set_id} opens with {backup_set.threshold} shares, and the script names {len(people)} custodians"
@@ -94,7 +94,7 @@ class Opening:
         if share_key is None:
             raise CeremonyError("no shares were collected in this process", next_step="collect them again")
         with _opened(path) as file:
-            backup_set = set_of(place, path, read_bundle(file).manifest.set_id)
+            backup_set = set_of(place, path, read_bundle(file).named_set)
             closed = verify_closed(file, backup_set)
             is_accepted = await self._accepted(step, backup_set, closed, console)
             require_scratch_allowed(backup_set, closed.bundle.manifest, is_accepted=is_accepted)

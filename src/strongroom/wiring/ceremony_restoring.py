@@ -37,7 +37,7 @@ class Restoring:
             require_sha256(path, wanted.bundle_sha256)
             require_sha256(script_path, wanted.script_sha256)
         with path.open("rb") as file:
-            backup_set = set_of(place, path, read_bundle(file).manifest.set_id)
+            backup_set = set_of(place, path, read_bundle(file).named_set)
         set_document = write_set(backup_set)
         source = read_restore_source(path, set_document)
         script = await place.stage.restore_script() or read_restore_script(script_path)

@@ -29,6 +29,7 @@ from strongroom.backup import (
     TruncatedBundleError,
     WrongSetError,
     decrypt_snapshot,
+    manifest_digest,
     read_bundle,
     snapshot_key_blob,
     verify_bundle,
@@ -133,6 +134,43 @@ def test_a_manifest_that_somebody_else_signed_is_refused() -> None:
     assert refused.value.part == "signature"
 
 
+def written(manifest: bytes) -> bytes:
+    """Return a bundle of any bytes in the place of the manifest, which nobody signed."""
+    out = io.BytesIO()
+    write_bundle(out, manifest, b"signature", [])
+    return out.getvalue()
+
+
+NAMES_THE_SET = b'{"keys":[,"set_id":"%s",' % MADE.manifest.set_id.encode()
+
+
+@pytest.mark.parametrize("hostile", [b"[" * 1_000_000, b'[1],{"a":1},' * 100_000, b"\xff"])
+def test_a_manifest_is_not_parsed_before_the_signature_over_its_bytes_is_verified(hostile: bytes) -> None:
+    with pytest.raises(AlteredBundleError, match="not by the backup signing key") as refused:
+        verify(written(NAMES_THE_SET + hostile))
+    assert refused.value.part == "signature"
+
+
+@pytest.mark.parametrize(
+    "manifest", [b"{}", b'{"a":1,"set_id":"', b'{"a":1,"set_id":"' + b"5E" * 16 + b'"}', b'"set_id":"', b"["]
+)
+def test_a_manifest_that_names_no_set_is_refused(manifest: bytes) -> None:
+    with pytest.raises(AlteredBundleError, match="names no set"):
+        _ = read_bundle(io.BytesIO(written(manifest))).named_set
+
+
+def test_the_set_that_a_bundle_names_is_read_without_parsing_it() -> None:
+    assert read_bundle(io.BytesIO(MADE.data)).named_set == MADE.backup_set.set_id
+
+
+def test_what_is_signed_and_no_manifest_is_refused() -> None:
+    out = io.BytesIO()
+    write_bundle(out, NAMES_THE_SET, SIGNER.sign(manifest_digest(NAMES_THE_SET)), [])
+    with pytest.raises(AlteredBundleError) as refused:
+        verify(out.getvalue())
+    assert refused.value.part == "manifest"
+
+
 def test_what_follows_behind_the_snapshot_is_refused() -> None:
     with pytest.raises(AlteredBundleError, match="more follows"):
         verify(MADE.data + b"x")
@@ -167,7 +205,7 @@ def test_a_bundle_for_the_officers_of_the_set_and_one_of_a_home_that_got_officer
 @given(st.binary(max_size=300), st.booleans())
 def test_any_bytes_are_read_or_refused_by_an_error_of_ours(data: bytes, begins_well: bool) -> None:  # noqa: FBT001
     with pytest.raises(BackupError):
-        read_bundle(io.BytesIO(MAGIC + data if begins_well else data))
+        verify(MAGIC + data if begins_well else data)
 
 
 @given(

@@ -19,6 +19,7 @@ from strongroom.backup import (
     check_share_key,
     manifest_digest,
     read_bundle,
+    read_manifest,
     write_bundle,
     write_manifest,
 )
@@ -97,7 +98,7 @@ async def signed_anew(bench, path, change):
     """Write the bundle again with another manifest, which the cluster signs: what a defect of ours could make."""
     data = Path(path).read_bytes()
     bundle = read_bundle(io.BytesIO(data))
-    manifest = write_manifest(change(bundle.manifest))
+    manifest = write_manifest(change(read_manifest(bundle.manifest_bytes)))
     digest, key = manifest_digest(manifest), bench.signing.key
     member = FakeMember(bench.cluster.hsms["alpha"])
     signature = await member.sign(key, SigningAlgorithm.ECDSA_SHA_256, digest, deadline=soon())
