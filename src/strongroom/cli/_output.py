@@ -56,7 +56,7 @@ class Output:
 
 
 def plain(answer: Any) -> Any:
-    """Return what a Struct holds under the names that it has here: documents do not show those of the API."""
+    """Return what a Struct holds under the names that it has here: documents do not show those of the API, nor arrays without names."""
     if isinstance(answer, msgspec.Struct):
         return {name: plain(value) for name, value in msgspec.structs.asdict(answer).items()}
     if isinstance(answer, dict):

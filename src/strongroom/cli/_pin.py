@@ -9,7 +9,7 @@ from strongroom.cli._endpoint import complete_home
 from strongroom.cli._errors import NotDoneError
 from strongroom.cli._main_door import answer_of, approval_option
 from strongroom.cli._officer_files import ask_pin, read_private
-from strongroom.cli._output import Output, shown_time, visible
+from strongroom.cli._output import Output, plain, shown_time, visible
 from strongroom.cli._reporting import reporting
 from strongroom.config import load_config
 from strongroom.core import SystemClock
@@ -85,7 +85,7 @@ def rotate(
         request = PinRequest("user", member, approval)
     output.progress("changing PINs")
     answer = answer_of(ask_pins(complete_home(), request, timeout_s=_ROTATE_LIMIT_S))
-    output.document(answer)
+    output.document(plain(answer))
     _tell(output, answer.outcomes)
     if answer.failure is not None:
         raise NotDoneError(answer.failure.message, next_step=answer.failure.next_step)

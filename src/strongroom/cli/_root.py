@@ -76,7 +76,7 @@ def rotate(output: Output, *, domains_per_s: float, approval: str, waits: bool) 
     if waits:
         _follow(output)
         return
-    output.document(answer)
+    output.document(_document(answer, "root_id", "held_by", "lacking", "n_domains"))
     output.say("", "Try next: strongroom root status --wait")
 
 
@@ -125,7 +125,7 @@ def retire(output: Output, *, is_sure: bool, approval: str) -> None:
         _make_sure(output, old)
     output.progress("opening every domain KEK under the current root")
     answer = _ask(RootRequest("retire", approval=approval), _RETIRE_LIMIT_S)
-    output.document(answer)
+    output.document(_document(answer, "root_id", "held_by", "n_domains", "retired"))
     output.say(f"{answer.n_domains} domain KEKs opened under root {answer.root_id}.")
     for retired in answer.retired:
         left = (
@@ -145,6 +145,11 @@ def _make_sure(output: Output, old: list[str]) -> None:
         abort=True,
         err=True,
     )
+
+
+def _document(answer: RootAnswer, *names: str) -> dict[str, object]:
+    """Return of an answer what its command tells; on its way from main it is an array without names."""
+    return {name: plain(getattr(answer, name)) for name in names}
 
 
 def _ask(request: RootRequest, timeout_s: float) -> RootAnswer:

@@ -202,7 +202,7 @@ def _connect(path: Path) -> sqlite3.Connection:
 def _engine(path: Path, *pragmas: str) -> Engine:
     def connect() -> sqlite3.Connection:
         connection = _connect(path)
-        for pragma in ("synchronous=FULL", *pragmas):
+        for pragma in ("synchronous=FULL", "trusted_schema=OFF", *pragmas):
             connection.execute(f"PRAGMA {pragma}")
         return connection
 

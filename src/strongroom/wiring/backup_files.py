@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from strongroom.backup import BackupSet, verify_bundle, write_bundle
+from strongroom.backup import BackupSet, Manifest, UnusableBackupError, verify_bundle, write_bundle
+from strongroom.storage import inspect_snapshot
 from strongroom.wiring.durable_files import sync_folder
 
 _PIECE_BYTES: Final = 1 << 20
@@ -41,6 +42,17 @@ def store_bundle(
         draft.unlink(missing_ok=True)
     sync_folder(path.parent)
     return sha256, size
+
+
+def require_database(path: Path, manifest: Manifest) -> None:
+    """See that the database out of a bundle is whole and the one that its manifest names. Blocks.
+
+    Ask this before anything else opens it: who can have a manifest signed chooses what is in it. Raises UnusableBackupError and
+    StorageError.
+    """
+    found = inspect_snapshot(path)
+    if (found.revision, found.counts) != (manifest.snapshot.revision, manifest.snapshot.counts):
+        raise UnusableBackupError("the database in the snapshot has other rows than the manifest says")
 
 
 def remove_bundle(path: Path) -> None:

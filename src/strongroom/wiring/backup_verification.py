@@ -55,9 +55,9 @@ from strongroom.storage import (
     HsmKeyRecord,
     HsmKeyState,
     ReadOnlyStore,
-    inspect_snapshot,
     upgrade_database,
 )
+from strongroom.wiring.backup_files import require_database
 from strongroom.wiring.backup_opening import OpenedBackup, open_backup
 from strongroom.wiring.cluster_setup import ROOT_LABEL, Progress
 from strongroom.wiring.throwaway_member import throwaway_member
@@ -224,16 +224,17 @@ async def _snapshot_key(file: BinaryIO, bundle: Bundle, use: RemoteMember, clock
 
 
 async def _database_verdict(path: Path, manifest: Manifest, use: RemoteMember, clock: Clock) -> OpenedVerdict:
-    found = await asyncio.to_thread(inspect_snapshot, path)
-    if (found.revision, found.counts) != (manifest.snapshot.revision, manifest.snapshot.counts):
-        raise UnusableBackupError("the database in the snapshot has other rows than the manifest says")
+    await asyncio.to_thread(require_database, path, manifest)
     await asyncio.to_thread(upgrade_database, path)
     n_domains = 0
     with ReadOnlyStore.open(path) as store:
         _require_every_key(store, manifest)
         for root_id in store.count_domains_by_root():
             n_domains += await _opens_a_domain(store, root_id, manifest, use, clock)
-    return OpenedVerdict(len(manifest.roots), len(manifest.keys), n_domains, found.revision, found.counts)
+    snapshot = manifest.snapshot
+    return OpenedVerdict(
+        len(manifest.roots), len(manifest.keys), n_domains, snapshot.revision, snapshot.counts
+    )
 
 
 def _require_every_key(store: ReadOnlyStore, manifest: Manifest) -> None:

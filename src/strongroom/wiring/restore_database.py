@@ -37,6 +37,7 @@ from strongroom.storage import (
     TransportKeyRecord,
     upgrade_database,
 )
+from strongroom.wiring.backup_files import require_database
 from strongroom.wiring.home import sync_tree
 from strongroom.wiring.restore_source import ApprovedRestore, RestoreSource
 
@@ -58,7 +59,7 @@ class OpenedCiphertexts(NamedTuple):
 async def write_database(home: Home, source: RestoreSource, use: HsmUse, *, clock: Clock) -> None:
     """Decrypt the snapshot, whose key the root opens inside a member, and put its database into the home.
 
-    Raises AlteredBundleError, TruncatedBundleError, HsmError, StorageError and OSError.
+    Raises AlteredBundleError, TruncatedBundleError, UnusableBackupError, HsmError, StorageError and OSError.
     """
     manifest = source.manifest
     draft = home.root / _DRAFT
@@ -76,6 +77,7 @@ async def write_database(home: Home, source: RestoreSource, use: HsmUse, *, cloc
             key.zeroize()
     if DATABASE_PART not in parts:
         raise AlteredBundleError("snapshot", "there is no database in it")
+    require_database(parts[DATABASE_PART], manifest)
     for left in home.root.glob(f"{home.database.name}*"):
         left.unlink()
     parts[DATABASE_PART].replace(home.database)

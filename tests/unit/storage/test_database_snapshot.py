@@ -1,5 +1,8 @@
 """A copy of the database is of one moment, whole, and its damage is seen."""
 
+import sqlite3
+from contextlib import closing
+
 import pytest
 
 from fresh_database import fresh_database
@@ -52,3 +55,43 @@ def test_a_copy_that_is_damaged_or_of_something_else_is_refused(database, tmp_pa
     copy.write_bytes(b"")
     with pytest.raises(StorageError, match="not of a Strongroom database"):
         inspect_snapshot(copy)
+
+
+HOSTILE = {
+    "trigger": "CREATE TRIGGER t AFTER UPDATE ON roots BEGIN DELETE FROM custody_documents; END",
+    "view": "DROP TABLE aliases; CREATE VIEW aliases AS SELECT load_extension(1)",
+    "other table": "CREATE TABLE notes (text)",
+    "virtual table": "DROP TABLE aliases; CREATE VIRTUAL TABLE aliases USING fts5(name)",
+    "table that computes": "ALTER TABLE aliases ADD COLUMN n GENERATED ALWAYS AS (length(name)) VIRTUAL",
+    "name to be shown": 'CREATE TABLE "\x1b[2J\n" (text)',
+}
+
+
+@pytest.mark.parametrize("what", HOSTILE)
+def test_a_copy_that_holds_what_could_run_by_itself_is_refused_unread(database, what):
+    with closing(sqlite3.connect(database)) as connection:
+        connection.executescript(HOSTILE[what])
+    with pytest.raises(StorageError, match="holds what no Strongroom database does") as refused:
+        inspect_snapshot(database)
+    assert refused.value.message.isprintable()
+
+
+async def test_what_a_schema_would_have_run_does_not_run_in_an_open_store(database):
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute(
+            "CREATE TRIGGER t AFTER INSERT ON backup_sets BEGIN SELECT load_extension('/tmp/x.so'); END"
+        )
+    with Store.open(database) as store:
+        made = BackupSetRecord(b"1" * 16, b"", BackupSetState.MAKING, 1.0)
+        with pytest.raises(StorageError, match="unsafe use"):
+            await store.write(lambda tx: tx.insert_backup_set(made))
+
+
+async def test_what_lies_beside_a_copy_is_not_played_into_it(database, tmp_path):
+    copy, wal = tmp_path / "copy.db", tmp_path / "strongroom.db-wal"
+    made = snapshot_database(database, copy)
+    with Store.open(database) as store:
+        first = BackupSetRecord(b"1" * 16, b"", BackupSetState.MAKING, 1.0)
+        await store.write(lambda tx: tx.insert_backup_set(first))
+        (tmp_path / "copy.db-wal").write_bytes(wal.read_bytes())
+        assert inspect_snapshot(copy) == made

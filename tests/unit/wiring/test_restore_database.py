@@ -10,7 +10,7 @@ from backup_bench import CREATE, backup_bench
 from fakes_custody import begun, change, signed_genesis
 from fakes_replication import CLOCK
 from fresh_database import fresh_database
-from strongroom.backup import AlteredBundleError, MissingKeyError, write_set
+from strongroom.backup import AlteredBundleError, MissingKeyError, UnusableBackupError, write_set
 from strongroom.config import Home
 from strongroom.core import HsmIntegrityError, RootId, TransportKind
 from strongroom.storage import (
@@ -112,6 +112,16 @@ async def test_a_root_that_the_database_needs_and_the_bundle_lacks_is_noticed(be
         with pytest.raises(MissingKeyError, match="needs the root"):
             await put_onto_members(store, none, NEW, TRANSPORTS, None, now=9.0)
         assert len(store.list_members()) == 3
+
+
+async def test_a_database_that_is_not_the_one_that_was_signed_never_gets_into_the_home(bench, home, use):
+    source = await backed_up(bench)
+    manifest = source.manifest
+    snapshot = msgspec.structs.replace(manifest.snapshot, counts={**manifest.snapshot.counts, "keys": 1})
+    other = source._replace(manifest=msgspec.structs.replace(manifest, snapshot=snapshot))
+    with pytest.raises(UnusableBackupError, match="other rows"):
+        await write_database(home, other, use, clock=CLOCK)
+    assert not home.database.exists()
 
 
 async def test_another_root_opens_neither_the_snapshot_nor_the_database(bench, home, use):
