@@ -129,6 +129,10 @@ class SegmentReader:
         """Return how many bytes stand behind ``position``."""
         return os.fstat(self._file.fileno()).st_size - self.position.offset
 
+    def block(self) -> bytes:
+        """Return some of what stands behind ``position``, read anew: many entries, where there are."""
+        return os.pread(self._file.fileno(), _BUFFER_BYTES, self.position.offset)
+
     def rest(self) -> bytes:
         """Return what stands behind ``position``, read anew, without the zeros that were written ahead.
 

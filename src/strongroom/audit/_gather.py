@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from strongroom.audit._bulk import read_leaves
 from strongroom.audit._cursor import Position, SegmentEnd, SegmentReader
 from strongroom.audit._entry import leaf_hash
 from strongroom.audit._errors import AuditCorruptError
@@ -208,9 +209,12 @@ class _WriterGatherer:
 
         What is wrong behind whole entries is found again when they have been taken in.
         """
-        found = _Read([], 0, [], False)
-        group = -1
+        bulk = read_leaves(reader, most)
+        found = _Read(bulk.hashes, 0, bulk.groups, False)
+        group = reader.position.group if bulk.hashes else -1
         before = reader.position
+        if len(found.leaves) >= most:
+            return _ended(found, before, is_cut_short=True)
         try:
             for located in settled(reader):
                 if reader.position.group != group:
@@ -223,12 +227,7 @@ class _WriterGatherer:
         except AuditCorruptError:
             if not found.leaves:
                 raise
-        first_offset = found.groups[0][0].offset if found.groups else 0
-        return found._replace(
-            first_offset=first_offset,
-            groups=[*found.groups, (before, len(found.leaves))],
-            is_cut_short=len(found.leaves) >= most,
-        )
+        return _ended(found, before, is_cut_short=len(found.leaves) >= most)
 
     def _is_durable(self, reader: SegmentReader, number: int, *, at_once: bool) -> bool:
         """Whether the end that was read is durable: it was there at the last look already, and a sync does not fail."""
@@ -249,6 +248,15 @@ class _WriterGatherer:
             self.close()
             self._fd = os.open(self._folder / segment_name(number), os.O_RDONLY | os.O_CLOEXEC)
             self._fd_segment, self._seen = number, None
+
+
+def _ended(found: _Read, end: Position, *, is_cut_short: bool) -> _Read:
+    """Return what was read, complete with where reading ended."""
+    return found._replace(
+        first_offset=found.groups[0][0].offset if found.groups else 0,
+        groups=[*found.groups, (end, len(found.leaves))],
+        is_cut_short=is_cut_short,
+    )
 
 
 def _goes_on(before: Place, after: Place) -> bool:
