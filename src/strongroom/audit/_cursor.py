@@ -6,9 +6,12 @@ segment that fits looks like.
 
 import os
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, Self
 
+from strongroom.audit._archive_file import PositionedRead, open_archived
+from strongroom.audit._archive_names import archive_folder, archived_name
 from strongroom.audit._entry import MAX_PAYLOAD_BYTES, Entry, decode_entry
 from strongroom.audit._errors import AuditCorruptError
 from strongroom.audit._format import (
@@ -69,14 +72,14 @@ class SegmentEnd(NamedTuple):
 
 
 class SegmentReader:
-    """Reads one segment of one writer, from its header on. Not for use by two threads at a time.
+    """Reads one segment of one writer, hot or archived, from its header on. Not for use by two threads at a time.
 
     Raises AuditCorruptError from the constructor when the header is wrong, OSError as the system does.
     """
 
     def __init__(self, folder: Path, number: int) -> None:
         self._writer, self._number = folder.name, number
-        self._file: BinaryIO = (folder / segment_name(number)).open("rb", buffering=_BUFFER_BYTES)
+        self._file, self._pread, self._archived_bytes = _open(folder, number)
         try:
             self.header = self._read_header()
         except BaseException:
@@ -112,7 +115,7 @@ class SegmentReader:
         """
         if offset == HEADER_BYTES:
             return
-        head = os.pread(self._file.fileno(), CHAIN_BYTES + PREFIX_BYTES, max(offset - CHAIN_BYTES, 0))
+        head = self._pread(CHAIN_BYTES + PREFIX_BYTES, max(offset - CHAIN_BYTES, 0))
         if offset < HEADER_BYTES + CHAIN_BYTES or len(head) < CHAIN_BYTES + PREFIX_BYTES:
             raise self.corrupt(f"there is no entry at offset {offset}")
         _, group = decode_prefix(head[CHAIN_BYTES:])
@@ -123,11 +126,12 @@ class SegmentReader:
         offset, chain = self.position.offset, self.position.chain
         if offset == HEADER_BYTES:
             return self.header.chain == chain
-        return os.pread(self._file.fileno(), CHAIN_BYTES, offset - CHAIN_BYTES) == chain
+        return self._pread(CHAIN_BYTES, offset - CHAIN_BYTES) == chain
 
     def bytes_left(self) -> int:
         """Return how many bytes stand behind ``position``."""
-        return os.fstat(self._file.fileno()).st_size - self.position.offset
+        size = self._archived_bytes
+        return (os.fstat(self._file.fileno()).st_size if size is None else size) - self.position.offset
 
     def block(self) -> bytes:
         """Return some of what stands behind ``position``, read anew: many entries, where there are."""
@@ -139,7 +143,7 @@ class SegmentReader:
         It is longer than a write can be when there are more zeros than a writer writes ahead.
         """
         most = MAX_GROUP_BYTES + RESERVE_BYTES
-        rest = os.pread(self._file.fileno(), most + 1, self.position.offset)
+        rest = self._pread(most + 1, self.position.offset)
         return rest if len(rest) > most else rest.rstrip(b"\0")
 
     def is_unfinished_write(self, rest: bytes) -> bool:
@@ -227,3 +231,15 @@ class SegmentReader:
         if group not in (entry.seq, self.position.group):
             raise self.corrupt(f"the entry says that its group began with entry {group}")
         return entry
+
+
+def _open(folder: Path, number: int) -> tuple[BinaryIO, PositionedRead, int | None]:
+    """Open a segment where it is: as a file, what reads at a place of it, and its size where that stays as it is."""
+    try:
+        file = (folder / segment_name(number)).open("rb", buffering=_BUFFER_BYTES)
+    except FileNotFoundError:
+        archived = archive_folder(folder) / archived_name(number)
+        if not archived.exists():
+            raise
+        return open_archived(archived, writer=folder.name, segment=number)
+    return file, partial(os.pread, file.fileno()), None

@@ -14,6 +14,7 @@ import fcntl
 import os
 from pathlib import Path
 
+from strongroom.audit._archive_names import list_archived
 from strongroom.audit._errors import AuditWriterInUseError
 from strongroom.audit._format import segment_name, segment_number, torn_name, torn_number
 
@@ -116,6 +117,12 @@ class WalFolder:
 
 
 def list_segments(folder: Path) -> list[int]:
+    """Return the numbers of all segments of a writer that can be read, in order: those in its folder, and archived ones."""
+    hot = list_hot_segments(folder)  # first: one that moves meanwhile is in the archive by then
+    return sorted({*hot, *list_archived(folder)})
+
+
+def list_hot_segments(folder: Path) -> list[int]:
     """Return the numbers of the segments in a writer's folder, in order."""
     found = (segment_number(path.name) for path in folder.iterdir())
     return sorted(number for number in found if number is not None)

@@ -15,7 +15,7 @@ from strongroom.audit._bulk import read_leaves
 from strongroom.audit._cursor import Position, SegmentEnd, SegmentReader
 from strongroom.audit._entry import leaf_hash
 from strongroom.audit._errors import AuditCorruptError
-from strongroom.audit._files import list_segments
+from strongroom.audit._files import list_hot_segments
 from strongroom.audit._format import HEADER_BYTES, first_chain, segment_name
 from strongroom.audit._read import list_writers, settled
 from strongroom.audit._tree_files import NewRun, TreeWriter
@@ -167,7 +167,7 @@ class _WriterGatherer:
 
     def _segments(self, place: Place) -> list[int]:
         try:
-            numbers = list_segments(self._folder)
+            numbers = list_hot_segments(self._folder)
         except FileNotFoundError:
             numbers = []
         if place.segment > (numbers[-1] if numbers else 0):

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from strongroom.audit._entry import MAX_PAYLOAD_BYTES
 from strongroom.audit._errors import AuditCorruptError
-from strongroom.audit._files import list_segments
+from strongroom.audit._files import list_hot_segments
 from strongroom.audit._format import (
     FRAME_EXTRA_BYTES,
     HEADER_BYTES,
@@ -53,7 +53,7 @@ class LogHeads:
 
 
 def _look(folder: Path, known: _Head | None) -> _Head | None:
-    numbers = list_segments(folder)
+    numbers = list_hot_segments(folder)
     if not numbers:
         return known
     with (folder / segment_name(numbers[-1])).open("rb") as file:

@@ -11,11 +11,12 @@ from collections.abc import Callable, Iterator
 from itertools import chain
 from pathlib import Path
 
-from strongroom.audit._cursor import SETTLE_S, BrokenFrameError, Located, Position, SegmentEnd, SegmentReader
+from strongroom.audit._cursor import SETTLE_S, BrokenFrameError, Located, Position, SegmentReader
 from strongroom.audit._entry import Entry
 from strongroom.audit._errors import AuditCorruptError
 from strongroom.audit._files import list_segments
 from strongroom.audit._format import is_writer_name
+from strongroom.audit._retention_record import pruned_end
 
 POLL_S = 0.5
 
@@ -63,8 +64,8 @@ def _by_time(entry: Entry) -> tuple[int, str, int]:
 
 
 def _read_writer(folder: Path) -> Iterator[Entry]:
-    before: SegmentEnd | None = None
-    numbers = list_segments(folder)
+    before = pruned_end(folder.parent.parent, folder.name)
+    numbers = [number for number in list_segments(folder) if before is None or number > before.segment]
     for number in numbers:
         with SegmentReader(folder, number) as reader:
             reader.check_joint(before)

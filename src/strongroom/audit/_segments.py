@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
+from strongroom.audit._archive_names import archive_folder, list_archived
 from strongroom.audit._cursor import RESERVE_BYTES, BrokenFrameError, Position, SegmentReader
 from strongroom.audit._errors import AuditCorruptError
-from strongroom.audit._files import WalFile, WalFolder, list_segments, list_torn
+from strongroom.audit._files import WalFile, WalFolder, list_hot_segments, list_torn
 from strongroom.audit._format import HEADER_BYTES, Header, encode_group, encode_header, first_chain
+from strongroom.audit._retention_record import pruned_end
 from strongroom.audit._torn import Cut, read_cut
 
 
@@ -42,7 +44,7 @@ def recover(folder: WalFolder) -> Recovered:
     unfinished write cannot have left, OSError as the system does; may be repeated after either.
     """
     folder.remove_drafts()
-    numbers = list_segments(folder.path)
+    numbers = list_hot_segments(folder.path)
     if not numbers:
         return Recovered(End(0, 0, 0, first_chain(folder.path.name)), ())
     headers = _read_headers(folder, numbers)
@@ -62,8 +64,9 @@ def recover(folder: WalFolder) -> Recovered:
 
 
 def _read_headers(folder: WalFolder, numbers: list[int]) -> dict[int, Header]:
-    if numbers != list(range(1, numbers[-1] + 1)):
-        missing = sorted(set(range(1, numbers[-1] + 1)) - set(numbers))
+    first = _first_due(folder, numbers[0])
+    if numbers != list(range(first, numbers[-1] + 1)):
+        missing = sorted(set(range(first, numbers[-1] + 1)) - set(numbers))
         raise AuditCorruptError("the segment is missing", writer=folder.path.name, segment=missing[0])
     headers: dict[int, Header] = {}
     before: Header | None = None
@@ -73,6 +76,20 @@ def _read_headers(folder: WalFolder, numbers: list[int]) -> dict[int, Header]:
                 raise reader.corrupt("the header goes back behind that of the segment before")
             headers[number] = before = reader.header
     return headers
+
+
+def _first_due(folder: WalFolder, first: int) -> int:
+    """Return the first segment that must be in the folder: that behind the last one that was archived or pruned.
+
+    An archive on a volume that is not there stops nobody: what it should hold is verification's business.
+    """
+    archive = archive_folder(folder.path)
+    if first == 1 or (archive.parent.is_symlink() and not archive.parent.exists()):
+        return first
+    if archived := list_archived(folder.path):
+        return min(archived[-1] + 1, first)  # one that is in both places is on its way
+    pruned = pruned_end(folder.path.parent.parent, folder.path.name)
+    return min(1 if pruned is None else pruned.segment + 1, first)
 
 
 def _untold_cuts(folder: WalFolder, headers: dict[int, Header], end: End) -> list[Cut]:

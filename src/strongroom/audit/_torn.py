@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from strongroom.audit._archive_names import torn_path
 from strongroom.audit._entry import Entry
 from strongroom.audit._format import torn_name
 
@@ -42,7 +43,7 @@ class CutFinding(NamedTuple):
 
 def read_cut(folder: Path, segment: int) -> Cut:
     """Measure the bytes that were cut off a segment, from the file that keeps them. Raises OSError."""
-    with (folder / torn_name(segment)).open("rb") as file:
+    with torn_path(folder, segment).open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
         return Cut(segment, file.tell(), digest)
 

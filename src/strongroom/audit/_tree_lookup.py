@@ -11,9 +11,10 @@ from strongroom.audit._cursor import Located, SegmentReader
 from strongroom.audit._entry import leaf_hash
 from strongroom.audit._errors import AuditCorruptError, ProofError
 from strongroom.audit._format import is_writer_name
+from strongroom.audit._retention_record import pruned_end, read_pruned
 from strongroom.audit._tree import check_consistency, check_inclusion, consistency_path, inclusion_path
 from strongroom.audit._tree_files import TreeFiles
-from strongroom.audit._tree_state import Run
+from strongroom.audit._tree_state import Place, Run
 
 
 class FoundEntry(NamedTuple):
@@ -35,13 +36,13 @@ class TreeLookup:
 
     def find(self, writer: str, seq: int) -> FoundEntry:
         """Return an entry by its writer and number. Raises ProofError when the tree does not hold it (yet)."""
-        place = self._state.writers.get(writer)
-        if not is_writer_name(writer) or place is None:
-            raise ProofError(f"the tree holds no entries of a writer {writer!r}")
-        if not 1 <= seq < place.seq:
+        place = self._place(writer, seq)
+        pruned = pruned_end(self._directory, writer)
+        if pruned is not None and seq < pruned.seq:
+            told = read_pruned(self._directory).approvals.get(writer, ())
             raise ProofError(
-                f"the tree holds entries 1 to {place.seq - 1} of {writer}, not {seq}",
-                next_step="entries are taken in within two seconds; see the last ones with 'strongroom audit tail'",
+                f"entry {seq} of {writer} was pruned: {'; '.join(told)}",
+                next_step="a proof that was made before still verifies",
             )
         run = self._run_of(writer, seq, place.runs)
         for located in entries_of_run(self._directory, writer, run):
@@ -50,6 +51,16 @@ class TreeLookup:
         raise AuditCorruptError(
             "the entry is not in the log any more", writer=writer, segment=run.segment, seq=seq
         )
+
+    def is_taken(self, writer: str, segment: int) -> bool:
+        """Whether a segment was taken in whole: the log of its writer goes on in a later one."""
+        place = self._state.writers.get(writer)
+        return place is not None and place.segment > segment
+
+    def leaf_of(self, writer: str, seq: int) -> int:
+        """Return which leaf an entry is, counted from 0, by the tree alone. Raises ProofError when it does not hold it (yet)."""
+        run = self._run_of(writer, seq, self._place(writer, seq).runs)
+        return run.first_leaf + seq - run.first_seq
 
     def prove(self, writer: str, seq: int, *, size: int | None = None) -> EntryProof:
         """Return the proof of an entry under a checkpoint: that of ``size`` entries, or the newest.
@@ -93,6 +104,17 @@ class TreeLookup:
                 next_step="a checkpoint follows within 5 s of an entry while a member serves",
             )
         return found
+
+    def _place(self, writer: str, seq: int) -> Place:
+        place = self._state.writers.get(writer)
+        if not is_writer_name(writer) or place is None:
+            raise ProofError(f"the tree holds no entries of a writer {writer!r}")
+        if not 1 <= seq < place.seq:
+            raise ProofError(
+                f"the tree holds entries 1 to {place.seq - 1} of {writer}, not {seq}",
+                next_step="entries are taken in within two seconds; see the last ones with 'strongroom audit tail'",
+            )
+        return place
 
     def _run_of(self, writer: str, seq: int, n_runs: int) -> Run:
         """Return the run that holds an entry: runs of a writer are in the order of its numbers."""

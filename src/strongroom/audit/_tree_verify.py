@@ -9,12 +9,13 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from strongroom.audit._archive_readers import PrunedLeaves, SegmentReaders
 from strongroom.audit._checkpoint_files import CheckpointFiles, KeptCheckpoint
 from strongroom.audit._checkpoint_keys import LogKey, cosigned_at
-from strongroom.audit._cursor import SegmentReader
 from strongroom.audit._entry import leaf_hash
 from strongroom.audit._errors import AuditCorruptError, TreeDamagedError
 from strongroom.audit._note import verify_note
+from strongroom.audit._retention_record import read_pruned
 from strongroom.audit._tiles import TILE_WIDTH, TileRows, split_hashes, tile_path
 from strongroom.audit._tree_files import TreeFiles
 from strongroom.audit._tree_state import RUN_BYTES, Place, Run, read_run
@@ -37,6 +38,8 @@ class TreeReport(NamedTuple):
     checkpointed: int
     """Entries that the newest of them covers."""
     warnings: tuple[str, ...]
+    pruned: int = 0
+    """Of ``entries``: their leaves were taken from the tree, for they are not in the log any more."""
 
 
 def verify_tree(
@@ -47,7 +50,11 @@ def verify_tree(
     Every checkpoint must be signed by one of ``keys``. Raises AuditCorruptError, which names the first entry or file that is
     bad, and OSError. ``progress`` is called with the number of leaves, now and then.
     """
-    return _TreeCheck(directory, keys, progress).run()
+    check = _TreeCheck(directory, keys, progress)
+    try:
+        return check.run()
+    finally:
+        check.close()
 
 
 class _Leaf(NamedTuple):
@@ -68,6 +75,8 @@ class _TreeCheck:
         self._files = TreeFiles(directory)
         self._checkpoints = CheckpointFiles(directory)
         self._origin = self._checkpoints.origin() or ""
+        self._readers = SegmentReaders(directory)
+        self._pruned = PrunedLeaves(read_pruned(directory), self._files)
         self._rows = TileRows(0, [])
         self._warnings: list[str] = []
         self._n_checkpoints = self._checkpointed = self._checkpointed_at = 0
@@ -87,6 +96,8 @@ class _TreeCheck:
                 self._rows.add(entry_hash, self._compare_tile)
                 if due is not None and due.checkpoint.size == self._rows.size:
                     due = self._reach(waiting, due)
+                if self._rows.size == self._pruned.checked_at:
+                    self._pruned.check_root(self._rows.root())
                 if self._progress is not None and self._rows.size % PROGRESS_EVERY == 0:
                     self._progress(self._rows.size)
             last_number = self._rows.size - 1
@@ -105,22 +116,29 @@ class _TreeCheck:
             self._n_checkpoints,
             self._checkpointed,
             tuple(self._warnings),
+            self._pruned.n_leaves,
         )
 
+    def close(self) -> None:
+        self._readers.close()
+
     def _entries(self, leaf: _Leaf) -> Iterator[bytes]:
-        """Yield the leaf hashes of a run."""
+        """Yield the leaf hashes of a run: from its entries, and of those that were pruned from the tree itself."""
         run = leaf.run
+        if self._pruned.holds(leaf.writer, run):
+            yield from map(self._pruned.leaf, range(leaf.number, leaf.number + run.n_entries))
+            return
         left = run.n_entries
-        with SegmentReader(self._directory / "wal" / leaf.writer, run.segment) as reader:
-            reader.enter(run.offset, run.first_seq)
-            for located in reader:
-                if located.entry.at < (self._checkpointed_at - LATE_S) * 1_000_000:
-                    self._warn(leaf.writer, located.entry.seq)
-                yield leaf_hash(located.payload)
-                left -= 1
-                if not left:
-                    return
-            raise reader.corrupt("an entry that is in the tree is not in the log any more")
+        reader = self._readers.of(leaf.writer, run.segment)
+        reader.enter(run.offset, run.first_seq)
+        for located in reader:
+            if located.entry.at < (self._checkpointed_at - LATE_S) * 1_000_000:
+                self._warn(leaf.writer, located.entry.seq)
+            yield leaf_hash(located.payload)
+            left -= 1
+            if not left:
+                return
+        raise reader.corrupt("an entry that is in the tree is not in the log any more")
 
     def _reach(self, waiting: Iterator[KeptCheckpoint], kept: KeptCheckpoint | None) -> KeptCheckpoint | None:
         """Check every checkpoint of the tree as it is now; return the first one of a larger tree."""

@@ -5,11 +5,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from strongroom.audit._archive_names import list_archived_torn, list_archives
+from strongroom.audit._archive_readers import require_told
 from strongroom.audit._cursor import SETTLE_S, BrokenFrameError, Position, SegmentEnd, SegmentReader
 from strongroom.audit._errors import AuditCorruptError
 from strongroom.audit._files import DRAFT_ENDING, LOCK_NAME, list_segments, list_torn
 from strongroom.audit._format import is_writer_name, segment_number, torn_number
 from strongroom.audit._read import list_writers
+from strongroom.audit._retention_record import PRUNED_EVENT, PrunedHistory, read_pruned
 from strongroom.audit._torn import Cut, describe_cut, read_cut, told_cut
 
 PROGRESS_EVERY = 10_000
@@ -47,6 +50,8 @@ class WriterReport(NamedTuple):
     boot: int
     chain: bytes
     """Chain value after the last entry: whoever kept it can tell later that nothing before it was changed."""
+    pruned: tuple[str, ...] = ()
+    """A line for each pruning: which entries are gone, since when, and under which approval."""
 
 
 class VerifyReport(NamedTuple):
@@ -96,13 +101,17 @@ def inspect_log(
     Raises AuditCorruptError only when there is no log at all.
     """
     inspection = _Inspection(progress)
+    inspection.read_pruned(directory)
     names = list_writers(directory)
     for missing in sorted(expected_writers.difference(names)):
         inspection.problem(AuditCorruptError("the log of this writer is missing", writer=missing))
     for path in sorted((directory / "wal").iterdir()):
         if not is_writer_name(path.name) or not path.is_dir():
             inspection.warn(AuditCorruptError(f"{path.name!r} does not belong into the audit log"))
+    for missing in sorted({*inspection.pruned.writers, *list_archives(directory)}.difference(names)):
+        inspection.problem(AuditCorruptError("the log of this writer is missing", writer=missing))
     reports = tuple(inspection.inspect_writer(directory / "wal" / name) for name in names)
+    inspection.check_pruned()
     return VerifyReport(reports, tuple(inspection.problems), tuple(inspection.warnings))
 
 
@@ -114,6 +123,8 @@ class _Inspection:
         self.warnings: list[Finding] = []
         self._progress = progress
         self._entries = 0
+        self.pruned = PrunedHistory(0, None, "", None, {}, {})
+        self._told_pruned: set[str] = set()
         self._last_at = 0  # of the writer that is being read
         self._cuts: dict[
             int, tuple[Cut, int]
@@ -125,13 +136,32 @@ class _Inspection:
     def warn(self, error: AuditCorruptError) -> None:
         _keep(self.warnings, error)
 
+    def read_pruned(self, directory: Path) -> None:
+        """Read what was pruned; what is wrong with that is a problem, and then nothing counts as pruned."""
+        try:
+            self.pruned = read_pruned(directory)
+        except AuditCorruptError as error:
+            self.problem(error)
+        if self.pruned.begun is not None:
+            what = "a pruning was begun, and nothing has been removed by it: the service goes on with it when it starts"
+            self.warn(AuditCorruptError(what))
+
+    def check_pruned(self) -> None:
+        """Check, once all entries are read, that one of them tells of what was pruned."""
+        if (error := require_told(self.pruned, self._told_pruned)) is not None:
+            self.problem(error)
+
     def inspect_writer(self, folder: Path) -> WriterReport:
         self._last_at, self._cuts = 0, {}
-        numbers = list_segments(folder)
+        found = list_segments(folder)
+        numbers = [number for number in found if not self.pruned.is_gone(folder.name, number)]
         if not numbers:
             self.problem(AuditCorruptError("the folder holds no segment", writer=folder.name))
+        if found != numbers:
+            what = f"segments up to {found[-len(numbers) - 1]:08d} were pruned, and some are there: the service removes them when it starts"
+            self.warn(AuditCorruptError(what, writer=folder.name, segment=found[0]))
         self._check_names(folder)
-        entries_before, end, is_joined = self._entries, None, True
+        entries_before, end, is_joined = self._entries, self.pruned.end(folder.name), True
         for number in numbers:
             is_last = number == numbers[-1]
             end, is_joined = self._inspect_segment(folder, number, end, is_joined=is_joined, is_last=is_last)
@@ -143,6 +173,7 @@ class _Inspection:
             end.seq - 1 if end else 0,
             end.boot if end else 0,
             end.chain if end else b"",
+            self.pruned.approvals.get(folder.name, ()),
         )
 
     def _check_names(self, folder: Path) -> None:
@@ -153,8 +184,11 @@ class _Inspection:
 
     def _check_cuts(self, folder: Path) -> None:
         """Name every cut: of each there is an entry, and the bytes themselves, which must be the same."""
-        kept = {number: read_cut(folder, number) for number in list_torn(folder)}
+        torn = {*list_torn(folder), *list_archived_torn(folder)}
+        kept = {number: read_cut(folder, number) for number in torn}
         for number in sorted(kept.keys() | self._cuts.keys()):
+            if self.pruned.is_gone(folder.name, number):
+                continue
             told, seq = self._cuts.get(number, (None, None))
             found = describe_cut(told, kept.get(number))
             error = AuditCorruptError(found.what, writer=folder.name, segment=number, seq=seq)
@@ -211,6 +245,8 @@ class _Inspection:
                     )
                 if cut := told_cut(entry):
                     self._cuts[cut.segment] = (cut, entry.seq)
+                if entry.event == PRUNED_EVENT:
+                    self._told_pruned.add(entry.detail.get("record", ""))
                 self._last_at = entry.at
                 self._count()
         except BrokenFrameError as error:
