@@ -48,6 +48,14 @@ class MemberConfig(_Section, frozen=True):
     """Environment variables of this member's workers; ``{home}`` stands for the home directory."""
     library_parameters: Annotated[str, msgspec.Meta(max_length=1000)] | None = None
     """The string that C_Initialize of NSS wants, ``{home}`` as above; every other module refuses one."""
+    hsm_log: Literal["", "none", "syslog", "cloudwatch", "polled", "other"] = ""
+    """The operator's word on how the HSM's own log leaves it, which nothing here measures: by syslog, to CloudWatch, read out now and then, otherwise,
+    or not at all. With any of the first four the member's workers count what they ask of the HSM, to be compared with its log."""
+
+    @property
+    def has_hsm_log(self) -> bool:
+        """Whether there is said to be a log of the HSM's own that comes here."""
+        return self.hsm_log not in {"", "none"}
 
 
 class ClusterConfig(_Section, frozen=True):

@@ -108,6 +108,9 @@ class MemberBootstrap(msgspec.Struct, frozen=True):
     reset: ApprovedReset | None = None
     """Of the mode ``reset-token``."""
 
+    audit_folder: str = ""
+    """Where the worker counts what it asks of the HSM (``vendorlogs``); empty: the HSM's own log is not compared with it."""
+
     def __repr__(self) -> str:
         return f"MemberBootstrap({self.mode} {self.name})"
 

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from strongroom.core import Secret, SystemClock, TokenNotFoundError
 from strongroom.hsm.cryptoki import Module, ModuleLoadError
 from strongroom.hsm.token import (
+    NotedModule,
     Profile,
     Token,
     TokenIdentity,
@@ -21,6 +22,7 @@ from strongroom.hsm.token import (
     set_user_pin,
     sync_softhsm_store,
 )
+from strongroom.vendorlogs import UseJournal
 from strongroom.wiring.bootstrap import MemberBootstrap, TokenFound, WrapTried
 from strongroom.wiring.events import LoggedEvents
 from strongroom.wiring.reset_approval import require_approved_reset
@@ -157,7 +159,11 @@ def lent_once(pin: bytearray) -> Iterator[Secret]:
 
 
 def load_module(bootstrap: MemberBootstrap, profile: Profile) -> Module:
-    """Initialise the member's PKCS#11 module; files of SoftHSM are protected first. Raises TokenNotFoundError."""
+    """Initialise the member's PKCS#11 module; files of SoftHSM are protected first.
+
+    Where the HSM's own log is going to be compared with what we asked of it, all that is counted from here on. Raises TokenNotFoundError, and
+    MemberFailedError where it cannot be counted.
+    """
     if bootstrap.token_store is not None:
         report = protect_softhsm_store(Path(bootstrap.token_store))
         for what, tokens in (("restored", report.restored), ("lost", report.lost)):
@@ -165,7 +171,11 @@ def load_module(bootstrap: MemberBootstrap, profile: Profile) -> Module:
                 LoggedEvents(bootstrap.name).emit(f"softhsm.{what}", tokens=[str(token) for token in tokens])
     try:
         path = bootstrap.module or profile.find_module()
-        return Module.load(path, library_parameters=bootstrap.library_parameters)
+        if not bootstrap.audit_folder:
+            return Module.load(path, library_parameters=bootstrap.library_parameters)
+        noted = NotedModule.load(path, library_parameters=bootstrap.library_parameters)
+        noted.note_to(UseJournal(Path(bootstrap.audit_folder), bootstrap.name, clock=SystemClock()))
+        return noted
     except ModuleLoadError as error:
         raise TokenNotFoundError(error.message, next_step=error.next_step) from error
 

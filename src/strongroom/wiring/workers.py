@@ -184,6 +184,7 @@ def member_bootstrap(
         genesis=read_genesis(home),
         custody_folder=str(home.custody),
         calls_per_s=member.calls_per_s,
+        audit_folder=str(home.audit) if member.has_hsm_log else "",
         so_pin=bytearray(so_pin),
         new_pin=bytearray(new_pin),
         pin_role=pin_role,

@@ -26,6 +26,7 @@ from strongroom.hsm.token._counters import RecoveryCounters
 from strongroom.hsm.token._data_objects import DataVerbs
 from strongroom.hsm.token._direct import DirectVerbs
 from strongroom.hsm.token._initialise import initialise_token, make_token, reset_token, set_user_pin
+from strongroom.hsm.token._noted_module import NotedModule, UseNotes
 from strongroom.hsm.token._pin import PinAttempts, PinTry, UnkeptAttempts
 from strongroom.hsm.token._pin_change import KeptValues, PinNotChangedError, change_pin, prove_pin
 from strongroom.hsm.token._profile import WRAP_PREFERENCE, Profile, known_profiles, load_profile
@@ -59,6 +60,7 @@ __all__ = [
     "DirectVerbs",
     "KeptValues",
     "KeyCheckValue",
+    "NotedModule",
     "ObjectSummary",
     "PinAttempts",
     "PinNotChangedError",
@@ -74,6 +76,7 @@ __all__ = [
     "TransportName",
     "TransportVerbs",
     "UnkeptAttempts",
+    "UseNotes",
     "VendorDuties",
     "WrapAbility",
     "change_pin",
