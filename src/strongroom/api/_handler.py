@@ -131,10 +131,12 @@ class Handler:
         return _Call(request, request_id, *_operation_of(request))
 
     async def _answer(self, call: _Call) -> tuple[str, Response]:
+        caller: Caller | None = None
         try:
-            caller, action = self._prepare(call)
+            caller = self._recognise(call)
+            action = self._prepare(call, caller)
         except Exception as error:  # noqa: BLE001  # every failure gets an answer and a record
-            return await self._refuse(call, error)
+            return await self._refuse(call, error, caller)
         # All that came in this turn are checked before the first of them acts: code and data of one half at a time fit
         # into the processor's caches, of both they do not (a seventh of the time that a request takes under load).
         await asyncio.sleep(0)
@@ -145,24 +147,29 @@ class Handler:
         except (
             ApiError
         ) as error:  # a route of the admin API refuses before it calls the service, which knows no ApiError
-            return await self._refuse(call, error)
+            return await self._refuse(call, error, caller)
         except Exception as error:  # noqa: BLE001  # an untyped error becomes a plain 500
             return self._failure(call, error, Arns(self._account_id, caller.region))
 
-    def _prepare(self, call: _Call) -> tuple[Caller, Callable[[KeyService, Caller], Awaitable[object]]]:
-        """Do all that can be refused without the service: route, verify the signature, parse."""
-        request = call.request
+    def _recognise(self, call: _Call) -> Caller:
+        """Return who calls, if there is something at that path. Raises ApiError and what the look-up of access keys raises."""
         _check_route(call)
-        caller = self._callers.recognise(request, call.service, call.request_id)
+        return self._callers.recognise(call.request, call.service, call.request_id)
+
+    def _prepare(self, call: _Call, caller: Caller) -> Callable[[KeyService, Caller], Awaitable[object]]:
+        """Do the rest of what can be refused without the service: parse. Raises ApiError."""
+        request = call.request
         arns = arns_of(self._account_id, caller.region)
         if call.admin is not None:
-            return caller, read_admin(call.admin, request).action(arns, self._health)
+            return read_admin(call.admin, request).action(arns, self._health)
         try:
-            return caller, _preparation_of(call)(request.body, arns)
+            return _preparation_of(call)(request.body, arns)
         except KeyringError as error:  # a name that needs no look-up to know that it is nobody's
             raise to_api_error(error, Where(arns, call.operation)) from error
 
-    async def _refuse(self, call: _Call, error: Exception) -> tuple[str, Response]:
+    async def _refuse(
+        self, call: _Call, error: Exception, caller: Caller | None = None
+    ) -> tuple[str, Response]:
         """Record a request that got no further, then answer; without the record the answer is a 500."""
         arns = Arns(self._account_id, "-")
         refused = to_api_error(error, Where(arns, call.operation))
@@ -173,6 +180,8 @@ class Handler:
             call.request.peer,
             call.request_id,
         )
+        if caller is not None:
+            refusal = refusal._replace(principal=caller.principal, access_key_id=caller.access_key_id)
         try:
             await self._service.record_refusal(refusal)
         except Exception as audit_error:  # noqa: BLE001  # whatever it is, there is no record

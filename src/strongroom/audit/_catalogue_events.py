@@ -16,6 +16,8 @@ _TABLE: Final = (
     # The log itself
     ("log.recovered", "a write that was never finished was cut off", _LOG, "segment", "cut_bytes", "sha256", "kept_as"),
     ("log.resumed", "the disk takes writes again", _LOG, "failure", "refused"),
+    ("refusals.summed", "requests of strangers were refused that have no entries of their own", Pci.FAILED_ACCESS, "count",
+     "since", "causes", "operations", "sources", "access_keys"),
     ("audit.unavailable", "an event could not be written", _LOG, "event_lost", "cause"),
     ("audit.tree_failed", "the tree or a checkpoint could not be written", _LOG, "cause"),
     ("audit.checkpoint_late", "entries wait for a checkpoint for too long", _LOG, "cause"),

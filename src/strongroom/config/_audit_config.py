@@ -92,10 +92,22 @@ SinkConfig: TypeAlias = (
 )
 
 
+class RefusalsConfig(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
+    """``[audit.refusals]``: of how many requests of strangers that are refused the log has an entry each, by process."""
+
+    burst: Annotated[int, Meta(ge=1, le=1_000_000)] = 60
+    """So many at once; beyond them requests are counted, and told of in sums."""
+    per_minute: Annotated[float, Meta(gt=0, le=1_000_000)] = 10.0
+    """So many in the long run."""
+    sum_every_s: Annotated[float, Meta(ge=1, le=3_600)] = 60.0
+    """How often there is a sum; a process that is killed takes as much of them with it."""
+
+
 class AuditConfig(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """``[audit]``."""
 
     sinks: Annotated[list[SinkConfig], Meta(max_length=16)] = []
+    refusals: RefusalsConfig = RefusalsConfig()
 
 
 def check_sinks(sinks: Sequence[SinkConfig], path: Path) -> None:

@@ -122,6 +122,7 @@ async def _run(bootstrap: ApiBootstrap, protections: list[str]) -> None:
             connections.watch(),
             _die_with_the_log(plane),
             _report_metrics(control, handler),
+            _sum_refusals(plane),
             _follow_access_keys(plane, events),
             _note_uses(plane, events),
             _rotate_and_expire(plane, events, is_ours=bootstrap.writer.startswith(_FIRST_WRITER)),
@@ -139,6 +140,8 @@ async def _run(bootstrap: ApiBootstrap, protections: list[str]) -> None:
         for task in background:
             task.cancel()
         await asyncio.gather(*background, return_exceptions=True)
+        with contextlib.suppress(StrongroomError):
+            await plane.refusals.tell()
         with contextlib.suppress(StrongroomError):
             await plane.access_keys.note_uses()
             await plane.service.flush_key_uses()
@@ -254,6 +257,13 @@ async def _note_uses(plane: DataPlane, events: LoggedEvents) -> None:
             await plane.service.give_back_uses()
         except StrongroomError as error:
             events.emit("access_key.use_not_noted", cause=str(error))
+
+
+async def _sum_refusals(plane: DataPlane) -> None:
+    while True:
+        await asyncio.sleep(plane.refusals.rules.sum_every_s)
+        with contextlib.suppress(AuditUnavailableError):  # then it is part of the next sum
+            await plane.refusals.tell()
 
 
 async def _die_with_the_log(plane: DataPlane) -> None:

@@ -69,6 +69,7 @@ from strongroom.service._partition_policy import NotApprovedError, PartitionPoli
 from strongroom.service._policy import READING, ROLES_FOR, Role
 from strongroom.service._quota_table import QuotaTable
 from strongroom.service._quotas import Quota, QuotaRules, Quotas
+from strongroom.service._refusals import RefusalRules, Refusals
 from strongroom.service._root_rewraps import RootRewraps
 from strongroom.service._service import Service
 from strongroom.service._values import Caller, Credential, KeyService, Refusal
@@ -140,6 +141,8 @@ __all__ = [
     "QuotaTable",
     "Quotas",
     "Refusal",
+    "RefusalRules",
+    "Refusals",
     "Role",
     "RootRewraps",
     "Service",

@@ -7,7 +7,6 @@ from strongroom.core import NoMemberError, Secret
 from strongroom.keyring import DataKey, Decrypted, Encrypted, KeyRef, Keyring, ReEncrypted
 from strongroom.service._admin import AdminVerbs
 from strongroom.service._asymmetric import AsymmetricVerbs
-from strongroom.service._audited import event_of
 from strongroom.service._authority import Source
 from strongroom.service._batches import BatchVerbs
 from strongroom.service._cryptoperiods import CryptoperiodVerbs
@@ -23,6 +22,7 @@ from strongroom.service._last_uses import UsageVerbs
 from strongroom.service._management import ManagementVerbs
 from strongroom.service._policies import PolicyVerbs
 from strongroom.service._quotas import Quotas
+from strongroom.service._refusals import Refusals, write_refusal
 from strongroom.service._values import Caller, Credential, Refusal
 from strongroom.service._versions import VersionVerbs
 
@@ -46,11 +46,19 @@ class Service(
     """All verbs, over a keyring and an audit log (``KeyService``, ``ImmediateService``). Belongs to one event loop."""
 
     def __init__(
-        self, keyring: Keyring, audit: AuditLog, *, policy: KeyAuthority, quotas: Quotas | None = None
+        self,
+        keyring: Keyring,
+        audit: AuditLog,
+        *,
+        policy: KeyAuthority,
+        quotas: Quotas | None = None,
+        refusals: Refusals | None = None,
     ) -> None:
+        """Without ``refusals`` every refusal is an entry of its own."""
         super().__init__(keyring, audit, policy=policy, quotas=quotas)
         keyring.cryptoperiods.rotate = self.rotate_key_that_is_over
         self._credentials: dict[str, Credential] | None = None
+        self._refusals = refusals
 
     @property
     def has_credentials(self) -> bool:
@@ -74,15 +82,11 @@ class Service(
         return self._credentials.get(access_key_id)
 
     async def record_refusal(self, refusal: Refusal) -> None:
-        """Write the audit entry of a request that got no further than the door."""
-        await self._audit.record(
-            "refusal",
-            event_of(refusal.operation),
-            access_key_id=refusal.access_key_id,
-            source_address=refusal.source_address,
-            request_id=refusal.request_id,
-            outcome=refusal.error_code,
-        )
+        """Write the audit entry of a request that got no further than the door, or count it (``Refusals``)."""
+        if self._refusals is None:
+            await write_refusal(self._audit, refusal)
+        else:
+            await self._refusals.record(refusal)
 
     async def read_status(self, caller: Caller) -> None:
         """Check and record that a caller looks at the state of the service."""

@@ -52,6 +52,8 @@ class Refusal(NamedTuple):
     """As the request claims it, or the identity of its client certificate, else ``-``."""
     source_address: str
     request_id: str
+    principal: str = ""
+    """Who was recognised before the request was refused; empty of strangers, of whom not every one gets an entry."""
 
 
 class KeyService(

@@ -14,6 +14,8 @@ from strongroom.service import (
     KeyAuthority,
     LifecycleRules,
     PartitionPolicy,
+    RefusalRules,
+    Refusals,
     RootRewraps,
     Service,
 )
@@ -36,6 +38,7 @@ class DataPlane(NamedTuple):
     audit: AuditLog
     access_keys: AccessKeys
     root_rewraps: RootRewraps
+    refusals: Refusals
 
     async def load_credentials(self, events: EventSink) -> None:
         """Unwrap the secrets of access keys; until then the service refuses every caller as not ready.
@@ -89,7 +92,10 @@ def build_data_plane(
         )
         authority = _authority(store, keyring, config, clock)
         quotas = open_quotas(config.quotas, home, clock)
-        service = Service(keyring, audit, policy=authority, quotas=quotas)
+        counted = config.audit.refusals
+        rules = RefusalRules(counted.burst, counted.per_minute, counted.sum_every_s)
+        refusals = Refusals(audit, clock=clock, rules=rules)
+        service = Service(keyring, audit, policy=authority, quotas=quotas, refusals=refusals)
         service.rules = LifecycleRules(
             config.lifecycle.recent_use_days, config.lifecycle.deletion_needs_approval
         )
@@ -105,12 +111,13 @@ def build_data_plane(
             keyring=keyring,
             roots=lambda: root_status_of(store, clock),
             quotas=quotas,
+            refusals=refusals,
         )
     except BaseException:
         store.close()
         audit.close()
         raise
-    return DataPlane(service, health, keyring, store, audit, access_keys, root_rewraps)
+    return DataPlane(service, health, keyring, store, audit, access_keys, root_rewraps, refusals)
 
 
 def _authority(store: Store, keyring: Keyring, config: Config, clock: Clock) -> KeyAuthority:

@@ -7,7 +7,7 @@ from strongroom.audit import AuditLog
 from strongroom.core import RootStanding
 from strongroom.hsm.cluster import HsmCluster, Worker
 from strongroom.keyring import Keyring
-from strongroom.service import Quotas, Service
+from strongroom.service import Quotas, Refusals, Service
 from strongroom.wiring.exposition import cluster_metrics, family
 
 
@@ -23,9 +23,11 @@ class DataPlaneHealth:
         keyring: Keyring,
         roots: Callable[[], RootStanding],
         quotas: Quotas | None = None,
+        refusals: Refusals | None = None,
     ) -> None:
         """``roots`` reads how the roots stand. Raises StorageError."""
         self._quotas = quotas
+        self._refusals = refusals
         self._service = service
         self._roots = roots
         self._cluster = cluster
@@ -95,6 +97,12 @@ class DataPlaneHealth:
                 "counter",
                 "Requests that a quota did not count, since the table of quotas was full.",
                 0 if self._quotas is None else self._quotas.n_unlimited,
+            ),
+            (
+                "audit_refusals_summed_total",
+                "counter",
+                "Refused requests of strangers that have no entry of their own but are told of in sums.",
+                0 if self._refusals is None else self._refusals.summed,
             ),
             ("ready", "gauge", "Whether the service is ready.", int(not self.readiness())),
         ]

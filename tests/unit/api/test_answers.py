@@ -187,6 +187,8 @@ async def test_a_request_that_reaches_no_service_function_is_recorded_once(api, 
     [refusal] = api.service.refusals
     assert (refusal.operation, refusal.error_code, refusal.source_address) == (operation, code, "127.0.0.1")
     assert refusal.request_id == answer.headers["x-amzn-requestid"]
+    is_recognised = name not in {"unsigned", "wrong path", "wrong method", "unsigned status"}
+    assert refusal.principal == ("user/developer" if is_recognised else "")
     assert api.service.outcomes == []
 
 
