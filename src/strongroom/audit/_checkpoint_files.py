@@ -99,6 +99,23 @@ class CheckpointFiles:
                 return found[-1]
         return None
 
+    def first_covering(self, size: int) -> KeptCheckpoint | None:
+        """Return the first checkpoint of a tree of so many entries or more."""
+        numbers = self.numbers()
+        first, end = 0, len(numbers)
+        while end - first > 1:
+            middle = (first + end) // 2
+            found = self._read_file(numbers[middle])[0]
+            if found and found[0].checkpoint.size < size:
+                first = middle
+            else:
+                end = middle
+        for number in numbers[first : first + 2]:
+            for kept in self._read_file(number)[0]:
+                if kept.checkpoint.size >= size:
+                    return kept
+        return None
+
     def _read_file(self, number: int) -> tuple[list[KeptCheckpoint], int, int]:
         """Return the whole checkpoints of a file, where the last of them ends, and the length of the file.
 

@@ -1,0 +1,106 @@
+"""Pruning: a plan that officers approved is carried out, and a crash does not leave it half done.
+
+begin     the record, as ``.begun``, durable
+(then an entry ``audit.pruned`` tells of the record, durable)
+finish    the record gets its name, the files go, oldest first
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from strongroom.audit._archive_disk import ArchiveDisk, SegmentMover
+from strongroom.audit._archive_names import list_archived
+from strongroom.audit._retention_plan import PrunePlan, RetentionError
+from strongroom.audit._retention_record import (
+    BEGUN,
+    PrunedWriter,
+    PruneRecord,
+    pruned_folder,
+    read_pruned,
+    record_name,
+)
+
+
+class Pruner:
+    """Prunes. For one thread, in the one process that keeps the tree. Raises AuditCorruptError and OSError everywhere."""
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        disk: ArchiveDisk | None = None,
+        pace: Callable[[int], None] = lambda _n: None,
+    ) -> None:
+        """``pace`` is called with the bytes that were worked on, and may sleep."""
+        self._directory = directory
+        self._disk = disk or ArchiveDisk()
+        self._pace = pace
+
+    def begin(self, plan: PrunePlan, *, approval: str, at: float) -> PruneRecord:
+        """Write the record of a plan; durable on return. ``finish`` follows once an entry tells of it, durably."""
+        history = read_pruned(self._directory)
+        if history.begun is not None:
+            raise RetentionError("a pruning is under way already")
+        gone = {
+            writer: PrunedWriter(
+                segment=one.segment, boot=one.boot, seq=one.seq, chain=one.chain, newest_at=one.newest_at
+            )
+            for writer, one in history.writers.items()
+        }
+        record = PruneRecord(
+            number=history.records + 1,
+            origin=plan.origin,
+            previous=history.sha256,
+            at=int(at * 1_000_000),
+            before=plan.before,
+            approval=approval,
+            tree_size=plan.tree_size,
+            tree_root=plan.tree_root,
+            writers=gone | dict(plan.writers),
+        )
+        path = self._path(record, is_begun=True)
+        draft = path.with_name(f"{path.name}.tmp")
+        if not path.parent.is_dir():
+            path.parent.mkdir(mode=0o700)
+            self._disk.sync(path.parent.parent)
+        self._disk.remove(draft)
+        self._disk.write(draft, 0, record.encode())
+        self._disk.sync(draft)
+        self._disk.rename(draft, path)
+        self._disk.sync(path.parent)
+        return record
+
+    def begun(self) -> PruneRecord | None:
+        """Return the record of a pruning that was begun and never told of; None where there is none."""
+        return read_pruned(self._directory).begun
+
+    def finish(self, record: PruneRecord) -> None:
+        """Remove what a record names; an entry that tells of it is durable. May be repeated."""
+        begun, path = self._path(record, is_begun=True), self._path(record, is_begun=False)
+        if begun.exists():
+            self._disk.rename(begun, path)
+            self._disk.sync(path.parent)
+        self.remove_rest()
+
+    def give_up(self, record: PruneRecord) -> None:
+        """Take a record away by which nothing was removed and of which no entry tells."""
+        path = self._path(record, is_begun=True)
+        self._disk.remove(path)
+        self._disk.sync(path.parent)
+
+    def remove_rest(self) -> int:
+        """Remove the archived segments that are gone by the newest record; return how many were there still."""
+        history, n_removed = read_pruned(self._directory), 0
+        for writer, gone in history.writers.items():
+            folder = self._directory / "wal" / writer
+            left = [number for number in list_archived(folder) if number <= gone.segment]
+            mover = SegmentMover(folder, self._disk, self._pace)
+            for number in left:
+                mover.remove_archived(number)
+            if left:
+                mover.sync_archive()
+            n_removed += len(left)
+        return n_removed
+
+    def _path(self, record: PruneRecord, *, is_begun: bool) -> Path:
+        return pruned_folder(self._directory) / f"{record_name(record.number)}{BEGUN if is_begun else ''}"
