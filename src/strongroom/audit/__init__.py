@@ -53,12 +53,16 @@ from strongroom.audit._errors import (
     TreeDamagedError,
 )
 from strongroom.audit._event_type import EventType, Pci
+from strongroom.audit._filter import FAILED, OK, Criteria, EntryFilter
 from strongroom.audit._follow import FollowedBatch, LogFollower, LogGap, Place, WriterPosition
 from strongroom.audit._gather import Gathered
 from strongroom.audit._heads import LogHeads
 from strongroom.audit._log import AuditLog
 from strongroom.audit._note import Note, Signature, read_note, verify_note
-from strongroom.audit._read import follow_entries, last_entries, read_entries
+from strongroom.audit._once import append_once
+from strongroom.audit._read import follow_entries, last_entries, list_writers, read_entries
+from strongroom.audit._search import LogSearch
+from strongroom.audit._search_values import WriterCoverage
 from strongroom.audit._tickets import Decided
 from strongroom.audit._tree_lookup import TreeLookup
 from strongroom.audit._tree_verify import TreeReport, verify_tree
@@ -68,18 +72,22 @@ from strongroom.audit._verify import Finding, VerifyReport, WriterReport, inspec
 __all__ = [
     "CATALOGUE",
     "DENIED",
+    "FAILED",
     "MAX_DETAIL_BYTES",
     "MAX_PAYLOAD_BYTES",
     "MAX_TEXT_BYTES",
+    "OK",
     "AuditCorruptError",
     "AuditLog",
     "AuditStats",
     "AuditWriterInUseError",
     "Checkpoint",
     "CheckpointFiles",
+    "Criteria",
     "Decided",
     "Entry",
     "EntryFields",
+    "EntryFilter",
     "EntryProof",
     "EventType",
     "Finding",
@@ -93,6 +101,7 @@ __all__ = [
     "LogGap",
     "LogHeads",
     "LogKey",
+    "LogSearch",
     "MalformedNoteError",
     "Note",
     "Pci",
@@ -105,8 +114,10 @@ __all__ = [
     "TreeReport",
     "UseEntry",
     "VerifyReport",
+    "WriterCoverage",
     "WriterPosition",
     "WriterReport",
+    "append_once",
     "chain_after",
     "classes_of",
     "decode_entry",
@@ -115,6 +126,7 @@ __all__ = [
     "inspect_log",
     "last_entries",
     "leaf_hash",
+    "list_writers",
     "mldsa_cosigned",
     "read_checkpoint",
     "read_entries",

@@ -28,6 +28,7 @@ _TABLE: Final = (
     ("audit.sink_caught_up", "a sink is not behind any more", _LOG, "sink", "entries", "seconds"),
     ("audit.sink_gap", "entries that a sink was to have are not in the log", _LOG, "sink", "writer", "first", "last"),
     ("audit.sink_stuck", "a writer's log cannot be read on for a sink", _LOG, "sink", "writer", "cause"),
+    ("audit.read", "somebody reads the log", Pci.LOG_ACCESS, "command", "asked", "user", "login", "shown"),
     # The service and its processes
     ("service.started", "the service serves", _LOG, "version", "endpoint"),
     ("service.stopping", "the service was told to stop", _LOG),

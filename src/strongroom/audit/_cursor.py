@@ -12,7 +12,7 @@ from typing import BinaryIO, NamedTuple, Self
 
 from strongroom.audit._archive_file import PositionedRead, open_archived
 from strongroom.audit._archive_names import archive_folder, archived_name
-from strongroom.audit._entry import MAX_PAYLOAD_BYTES, Entry, decode_entry
+from strongroom.audit._entry import MAX_PAYLOAD_BYTES, Entry, decode_at, decode_entry
 from strongroom.audit._errors import AuditCorruptError
 from strongroom.audit._format import (
     CHAIN_BYTES,
@@ -71,6 +71,13 @@ class SegmentEnd(NamedTuple):
     chain: bytes
 
 
+class TimeSpan(NamedTuple):
+    """The earliest and the latest time of entries, in microseconds since the Unix epoch; of none ``first`` is behind ``last``."""
+
+    first: int
+    last: int
+
+
 class SegmentReader:
     """Reads one segment of one writer, hot or archived, from its header on. Not for use by two threads at a time.
 
@@ -103,6 +110,40 @@ class SegmentReader:
         self._file.seek(self.position.offset)
         while (located := self._next()) is not None:
             yield located
+
+    def skim(self) -> TimeSpan | None:
+        """Go to the end of the segment looking at nothing but the times of its entries, several times as fast as reading them.
+
+        All times are looked at: a clock that went back hides none. Hashes are not checked, but for what the next segment
+        builds on. None, and ``position`` as it was, where anything is not as usual; reading tells then what it is.
+        """
+        before = self.position
+        try:
+            span = self._skim()
+        except AuditCorruptError:
+            span = None
+        if span is None or self.rest():
+            self.position = before
+            return None
+        return span
+
+    def _skim(self) -> TimeSpan | None:
+        offset, seq, chain, group = self.position
+        self._file.seek(offset)
+        read = self._file.read
+        first, last, body = 1 << 63, -1, chain
+        while len(prefix := read(PREFIX_BYTES)) == PREFIX_BYTES and prefix != _UNWRITTEN:
+            length, group = decode_prefix(prefix)
+            body = read(length + CHAIN_BYTES) if 1 <= length <= MAX_PAYLOAD_BYTES else b""
+            if len(body) != length + CHAIN_BYTES:
+                return None
+            at = decode_at(body[:length])
+            last = max(last, at)
+            first = min(first, at)
+            offset += PREFIX_BYTES + len(body)
+            seq += 1
+        self.position = Position(offset, seq, body[-CHAIN_BYTES:], group)
+        return TimeSpan(first, last)
 
     def resume(self, position: Position) -> None:
         """Go on from a place where this segment was left before."""

@@ -90,6 +90,21 @@ def decode_entry(payload: bytes) -> Entry:
     return entry
 
 
+class _When(msgspec.Struct, frozen=True):
+    at: int
+
+
+_when_decoder = msgspec.msgpack.Decoder(_When)
+
+
+def decode_at(payload: bytes) -> int:
+    """Return when an entry was appended, without looking at the rest of it. Raises AuditCorruptError where its bytes do not tell."""
+    try:
+        return _when_decoder.decode(payload).at
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
+        raise AuditCorruptError(f"no time is in the entry: {error}") from error
+
+
 def leaf_hash(payload: bytes) -> bytes:
     """Return the RFC 6962 section 2.1 leaf hash of an entry's stored bytes."""
     return hashlib.sha256(b"\x00" + payload).digest()

@@ -2,6 +2,7 @@
 
 Entries of all writers are merged by time. Every entry is checked against its writer's chain on the way;
 an incomplete entry at the very end is one that is being written and ends the reading without complaint.
+Those of one writer always come in the order of their numbers, also where its clock went back.
 """
 
 import heapq
@@ -36,30 +37,50 @@ def read_entries(directory: Path) -> Iterator[Entry]:
     Raises AuditCorruptError at the first frame that does not fit, OSError as the system does.
     """
     streams = [_read_writer(directory / "wal" / writer) for writer in list_writers(directory)]
-    return heapq.merge(*streams, key=_by_time)
+    return heapq.merge(*streams, key=by_time)
 
 
-def last_entries(directory: Path, count: int) -> list[Entry]:
-    """Return the last ``count`` entries of all writers together, oldest first. Raises as ``read_entries`` does."""
-    return _Watch(directory).last(count)
+Keeps = Callable[[Entry], bool]
+Damaged = Callable[[AuditCorruptError], None]
+
+
+def keep_all(_entry: Entry) -> bool:
+    """Keep every entry."""
+    return True
+
+
+def last_entries(
+    directory: Path, count: int, keeps: Keeps = keep_all, *, damaged: Damaged | None = None
+) -> list[Entry]:
+    """Return the last ``count`` entries of all writers together that ``keeps`` keeps, oldest first.
+
+    Raises as ``read_entries`` does; with ``damaged`` it is told of a segment that cannot be read on, and the others are read.
+    """
+    return _Watch(directory, keeps, damaged).last(count)
 
 
 def follow_entries(
-    directory: Path, *, last: int = 10, poll_s: float = POLL_S, sleep: Callable[[float], None] = time.sleep
+    directory: Path,
+    keeps: Keeps = keep_all,
+    *,
+    last: int = 10,
+    poll_s: float = POLL_S,
+    sleep: Callable[[float], None] = time.sleep,
 ) -> Iterator[Entry]:
-    """Yield the last entries and then, without end, new ones as they come; sleeps between two looks.
+    """Yield the last entries that ``keeps`` keeps and then, without end, new ones as they come; sleeps between two looks.
 
     New writers are noticed. Entries that a writer took back, because its disk failed, may be seen. Raises as
     ``read_entries`` does.
     """
-    watch = _Watch(directory)
+    watch = _Watch(directory, keeps)
     yield from watch.last(last)
     while True:
         yield from watch.new()
         sleep(poll_s)
 
 
-def _by_time(entry: Entry) -> tuple[int, str, int]:
+def by_time(entry: Entry) -> tuple[int, str, int]:
+    """Order entries of several writers."""
     return entry.at, entry.writer, entry.seq
 
 
@@ -98,8 +119,9 @@ def settled(reader: SegmentReader) -> Iterator[Located]:
 class _Watch:
     """Where every writer's log has been read to."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, keeps: Keeps = keep_all, damaged: Damaged | None = None) -> None:
         self._directory = directory
+        self._keeps, self._damaged = keeps, damaged
         self._writers: dict[str, _WriterWatch] = {}
 
     def last(self, count: int) -> list[Entry]:
@@ -114,19 +136,20 @@ class _Watch:
     def _all(self) -> list["_WriterWatch"]:
         for name in list_writers(self._directory):
             if name not in self._writers:
-                self._writers[name] = _WriterWatch(self._directory / "wal" / name)
+                self._writers[name] = _WriterWatch(self._directory / "wal" / name, self._keeps, self._damaged)
         return list(self._writers.values())
 
     @staticmethod
     def _merged(lists: list[list[Entry]]) -> list[Entry]:
-        return sorted(chain.from_iterable(lists), key=_by_time)
+        return sorted(chain.from_iterable(lists), key=by_time)
 
 
 class _WriterWatch:
     """Where one writer's log has been read to."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, keeps: Keeps, damaged: Damaged | None) -> None:
         self._folder = folder
+        self._keeps, self._damaged = keeps, damaged
         self._segment = 0
         self._position: Position | None = None  # in that segment; None for its start
         self._last_at = 0
@@ -136,15 +159,29 @@ class _WriterWatch:
         numbers = list_segments(self._folder)
         found: list[Entry] = []
         for number in reversed(numbers):
-            with SegmentReader(self._folder, number) as reader:
-                tail = deque((located.entry for located in settled(reader)), maxlen=count - len(found))
-                if number == numbers[-1]:
-                    self._segment, self._position = number, reader.position
+            tail: deque[Entry] = deque(maxlen=count - len(found))
+            try:
+                with SegmentReader(self._folder, number) as reader:
+                    self._read_tail(reader, tail, is_newest=number == numbers[-1])
+            except AuditCorruptError as error:
+                if self._damaged is None:
+                    raise
+                self._damaged(error)
             found = [*tail, *found]
             if len(found) >= count:
                 break
-        self._last_at = found[-1].at if found else 0
         return found
+
+    def _read_tail(self, reader: SegmentReader, tail: deque[Entry], *, is_newest: bool) -> None:
+        for located in settled(reader):
+            if self._keeps(located.entry):
+                tail.append(located.entry)
+            if is_newest:
+                self._last_at = located.entry.at
+        if is_newest:
+            self._segment, self._position = reader.header.segment, reader.position
+        elif reader.rest():
+            raise reader.corrupt("the segment ends within an entry")
 
     def new(self) -> list[Entry]:
         """Return what came in since the last look."""
@@ -157,7 +194,7 @@ class _WriterWatch:
             found += self._rest_of(number)
         if found:
             self._last_at = found[-1].at
-        return found
+        return [entry for entry in found if self._keeps(entry)]
 
     def _rest_of(self, number: int) -> list[Entry]:
         with SegmentReader(self._folder, number) as reader:

@@ -27,6 +27,8 @@ class End(NamedTuple):
     """Of the last entry, 0 when there is none."""
     chain: bytes
     """Chain value after the last entry."""
+    offset: int = 0
+    """In that segment, behind the last entry."""
 
 
 class Recovered(NamedTuple):
@@ -59,7 +61,7 @@ def recover(folder: WalFolder) -> Recovered:
     if rest:
         folder.keep_torn(last, rest)
     _settle(folder, last, cut_at=position.offset if is_longer else None)
-    end = End(last, boot, position.seq - 1, position.chain)
+    end = End(last, boot, position.seq - 1, position.chain, position.offset)
     return Recovered(end, tuple(_untold_cuts(folder, headers, end)))
 
 

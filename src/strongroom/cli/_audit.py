@@ -1,8 +1,6 @@
 """``strongroom audit``: read and verify the audit log from its files, without the service and without keys."""
 
-import datetime as dt
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 
 import click
@@ -10,23 +8,20 @@ import click
 from strongroom.audit import (
     AuditCorruptError,
     CheckpointFiles,
-    Entry,
     Finding,
     LogKey,
     TreeReport,
     VerifyReport,
-    follow_entries,
     inspect_log,
-    last_entries,
     verify_tree,
 )
+from strongroom.cli._audit_logs import log_below, own_log
 from strongroom.cli._audit_proofs import growth, keys, prove, trusted_keys
+from strongroom.cli._audit_search import search, tail
 from strongroom.cli._audit_sinks import sinks
-from strongroom.cli._errors import CliError, NotDoneError
-from strongroom.cli._interrupt import InterruptBetween
+from strongroom.cli._errors import NotDoneError
 from strongroom.cli._output import Output, visible
 from strongroom.cli._reporting import reporting
-from strongroom.config import Home, home_from_environment
 
 _SHOWN_FINDINGS = 20
 
@@ -36,37 +31,12 @@ def audit() -> None:
     """Read and verify the audit log offline."""
 
 
+audit.add_command(tail)
+audit.add_command(search)
 audit.add_command(prove)
 audit.add_command(growth)
 audit.add_command(keys)
 audit.add_command(sinks)
-
-
-@audit.command
-@click.option(
-    "-n", "count", type=click.IntRange(1, 100_000), default=20, show_default=True, help="How many entries."
-)
-@click.option("--follow", "-f", is_flag=True, help="Go on and show entries as they come, until Ctrl-C.")
-@reporting
-def tail(output: Output, *, count: int, follow: bool) -> None:
-    """Show the last entries of all writers, oldest first. With --json one document per line."""
-    directory = _default_log()
-    if follow:
-        with InterruptBetween() as interrupt:
-            _show_entries(output, follow_entries(directory, last=count, sleep=interrupt.sleep))
-    elif not _show_entries(output, last_entries(directory, count)):
-        output.say("The audit log holds no entries yet.")
-
-
-def _show_entries(output: Output, entries: Iterable[Entry]) -> int:
-    shown = 0
-    for entry in entries:
-        shown += 1
-        if output.is_json:
-            output.record(entry)
-        else:
-            output.say(entry_line(entry))
-    return shown
 
 
 @audit.command
@@ -85,7 +55,7 @@ def verify(output: Output, *, path: Path | None, named_keys: tuple[str, ...]) ->
     and the first bad entry when anything is not what its writer wrote. Without --key the checkpoints are checked by
     the keys that stand beside them, which shows nothing to those who do not trust the host.
     """
-    directory = log_below(path) if path is not None else _default_log()
+    directory = log_below(path) if path is not None else own_log()
     trusted = trusted_keys(directory, named_keys)
     report = inspect_log(directory, progress=_progress(output))
     tree, tree_problem = _verified_tree(output, directory, trusted)
@@ -124,41 +94,6 @@ def _show_tree(output: Output, tree: TreeReport | None, *, has_named_keys: bool)
     if not has_named_keys:
         output.say("warning: the keys of the checkpoints were taken from beside them; name yours with --key")
     output.say(*(f"warning: {visible(warning)}" for warning in tree.warnings[:_SHOWN_FINDINGS]))
-
-
-def entry_line(entry: Entry) -> str:
-    """Write an entry as one line for people."""
-    at = dt.datetime.fromtimestamp(entry.at / 1e6, dt.UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
-    facts = {
-        "by": entry.principal or entry.access_key_id,
-        "from": entry.source_address,
-        "key": entry.key_id,
-        "member": entry.member,
-        **entry.detail,
-    }
-    told = " ".join(f"{name}={value}" for name, value in facts.items() if value)
-    head = f"{at}Z {entry.writer}/{entry.seq} {entry.kind:<7} {entry.event}"
-    return visible(" ".join(part for part in (head, entry.outcome, told) if part))
-
-
-def _default_log() -> Path:
-    home = Home(home_from_environment())
-    if not (home.audit / "wal").is_dir():
-        raise CliError(
-            f"there is no audit log in {home.audit} yet",
-            next_step="the service makes it when it first starts: strongroom serve",
-        )
-    return home.audit
-
-
-def log_below(path: Path) -> Path:
-    """Return the audit directory that a path is, or that a home has. Raises CliError."""
-    for candidate in (path, Home(path).audit):
-        if (candidate / "wal").is_dir():
-            return candidate
-    raise CliError(
-        f"there is no audit log in {path}", next_step="name an audit directory (it holds wal/) or a home"
-    )
 
 
 class _Counter:

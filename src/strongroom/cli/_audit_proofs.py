@@ -15,6 +15,7 @@ from strongroom.audit import (
     read_note,
     verify_note,
 )
+from strongroom.cli._audit_logs import opened_log
 from strongroom.cli._errors import CliError
 from strongroom.cli._output import Output
 from strongroom.cli._reporting import reporting
@@ -49,7 +50,9 @@ def prove(output: Output, *, entry: str, size: int | None, path: Path | None) ->
         raise CliError(
             f"{entry!r} names no entry", next_step="name one as 'strongroom audit tail' does: api-0/1234"
         )
-    _give(output, TreeLookup(_audit()).prove(writer, int(number), size=size).encode(), path)
+    with opened_log(None, "prove", {"entry": entry}) as log:
+        _give(output, TreeLookup(log.directory).prove(writer, int(number), size=size).encode(), path)
+        log.reading.shown = 1
 
 
 @click.command

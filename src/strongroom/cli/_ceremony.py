@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from strongroom.cli._audit import log_below
+from strongroom.cli._audit_logs import log_below
 from strongroom.cli._ceremony_audit import check_audit
 from strongroom.cli._ceremony_print import PRINTED, check_prints, print_ceremony, print_if_possible
 from strongroom.cli._ceremony_run import rehearse, run

@@ -2,7 +2,6 @@
 
 import base64
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import click
@@ -15,7 +14,7 @@ from strongroom.cli._answers import (
     MemberEntry,
     StatusDocument,
 )
-from strongroom.cli._audit import entry_line
+from strongroom.cli._audit_logs import OpenLog, entry_line, opened_log
 from strongroom.cli._demo_load import Load, LoadResult, kill_worker, wait_for_return
 from strongroom.cli._endpoint import home_service, require_development
 from strongroom.cli._errors import NotDoneError, NotReadyError
@@ -69,7 +68,8 @@ def demo(output: Output, *, seconds: float) -> None:
         key_id = _show_a_key(output, client)
         outage = _show_an_outage(output, service, client, key_id, seconds=seconds, clock=clock)
     _say_what_was_seen(output, config, outage)
-    entries = _telling_entries(home.audit, since=began)
+    with opened_log(home.root, "demo", {}) as log:
+        entries = _telling_entries(log, since=began)
     _show_audit_tail(output, entries)
     output.document(_document(key_id, outage, entries))
     _judge(outage)
@@ -172,9 +172,9 @@ def _show_audit_tail(output: Output, entries: Sequence[Entry]) -> None:
     output.say(*(f"   {entry_line(entry)}" for entry in entries))
 
 
-def _telling_entries(directory: Path, *, since: float) -> list[Entry]:
+def _telling_entries(log: OpenLog, *, since: float) -> list[Entry]:
     """Return the events since the demo began (Unix time), few beside its calls, and its last entries."""
-    entries = last_entries(directory, _SEARCHED_ENTRIES)
+    entries = list(log.others(last_entries(log.directory, _SEARCHED_ENTRIES)))
     shown = entries[-_LAST_ENTRIES:]
     events = [
         entry for entry in entries[:-_LAST_ENTRIES] if entry.kind == "event" and entry.at >= since * 1e6

@@ -41,7 +41,9 @@ def test_tail_shows_the_last_entries_oldest_first(log):
     numbers = [entry["seq"] for entry in shown if entry["writer"] == "api-0"]
     assert numbers == list(range(1, len(numbers) + 1))
     assert len(numbers) >= N_ENTRIES
-    assert _json_lines(run("audit", "tail", "-n", "3", "--json")) == shown[-3:]
+    again = _json_lines(run("audit", "tail", "-n", "7", "--json"))
+    assert again[:5] == shown[-5:]
+    assert [(entry["writer"], entry["event"]) for entry in again[3:]] == [("reader", "audit.read")] * 4
 
 
 async def test_tail_escapes_what_could_drive_the_terminal(home):
