@@ -13,12 +13,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
-from strongroom.audit._cursor import SegmentEnd, SegmentReader
+from strongroom.audit._cursor import SegmentReader
 from strongroom.audit._entry import Entry
 from strongroom.audit._errors import AuditCorruptError
 from strongroom.audit._files import list_segments
 from strongroom.audit._filter import Criteria, EntryFilter
 from strongroom.audit._read import by_time, list_writers, settled
+from strongroom.audit._retention_record import pruned_end
 from strongroom.audit._search_values import WriterCoverage
 
 _PROGRESS_EVERY: Final = 10_000
@@ -86,9 +87,11 @@ class _WriterSearch:
 
     def entries(self) -> Iterator[Entry]:
         """Yield what is wanted of this writer in the order of its numbers."""
-        before: SegmentEnd | None = None
+        before = pruned_end(self._folder.parent.parent, self._folder.name)
         is_joined = True
-        numbers = list_segments(self._folder)
+        numbers = [
+            number for number in list_segments(self._folder) if before is None or number > before.segment
+        ]
         for number in numbers:
             try:
                 with SegmentReader(self._folder, number) as reader:
