@@ -1,38 +1,22 @@
 """Reminds people of backups: an event when the newest one is too old or none was opened for too long, and metrics."""
 
-import asyncio
-from typing import Final
-
 from strongroom.config import Config, Home
 from strongroom.core import Clock, EventSink, StrongroomError
+from strongroom.runtime._reminders import Reminders
 from strongroom.storage import Reader
-from strongroom.wiring.backup_status import DAY_S, BackupStatus, backup_status_of, backup_warnings
+from strongroom.wiring.backup_status import BackupStatus, backup_status_of, backup_warnings
 from strongroom.wiring.exposition import family
 
-_LOOK_EVERY_S: Final = 600.0
 
-
-class BackupReminders:
-    """Looks at the home's backups every ten minutes. Belongs to the event loop of main."""
+class BackupReminders(Reminders):
+    """Looks at the home's backups."""
 
     def __init__(self, home: Home, config: Config, store: Reader, *, events: EventSink, clock: Clock) -> None:
+        super().__init__(events=events, clock=clock)
         self._home = home
         self._limits = config.backups
         self._store = store
-        self._events = events
-        self._clock = clock
         self._found = BackupStatus()
-        self._told_at = -DAY_S
-        self._looking: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        """Begin to look."""
-        self._looking = asyncio.ensure_future(self._look_now_and_then())
-
-    def close(self) -> None:
-        """End."""
-        if self._looking is not None:
-            self._looking.cancel()
 
     def look(self) -> None:
         """Look now, and tell what a person has to do, once a day."""
@@ -41,8 +25,7 @@ class BackupReminders:
             self._found = backup_status_of(self._store, self._home, self._limits, now=now)
         except StrongroomError:
             return  # the database says so elsewhere
-        if self._found.is_due and now - self._told_at >= DAY_S:
-            self._told_at = now
+        if self._found.is_due and self._is_to_be_told("backup.due"):
             for warning in backup_warnings(self._found, now=now):
                 self._events.emit("backup.due", what=warning)
 
@@ -63,8 +46,3 @@ class BackupReminders:
         return family("backup_age_seconds", "gauge", "Age of the newest backup of its kind.", age_s) + family(
             "backup_due", "gauge", "Whether the newest backup of its kind is too old.", due
         )
-
-    async def _look_now_and_then(self) -> None:
-        while True:
-            self.look()
-            await asyncio.sleep(_LOOK_EVERY_S)

@@ -24,9 +24,7 @@ from strongroom.hsm.wire import (
 )
 from strongroom.runtime._audit_tree import AuditTree
 from strongroom.runtime._backup_keeping import BackupKeeping
-from strongroom.runtime._backup_reminders import BackupReminders
 from strongroom.runtime._custodian_keeping import CustodianKeeping
-from strongroom.runtime._custodian_reminders import CustodianReminders
 from strongroom.runtime._key_door import KeyDoor
 from strongroom.runtime._key_requests import (
     DestroyKey,
@@ -38,7 +36,7 @@ from strongroom.runtime._key_requests import (
 )
 from strongroom.runtime._metrics import add_expositions
 from strongroom.runtime._pin_keeping import PinKeeping
-from strongroom.runtime._pin_reminders import PinReminders
+from strongroom.runtime._reminders import Reminders
 from strongroom.runtime._root_keeping import RootKeeping
 from strongroom.wiring.backup_door import BackupAnswer, BackupRequest
 from strongroom.wiring.custodian_door import CustodianAnswer, CustodianRequest
@@ -117,7 +115,7 @@ class ControlServer:
         """Who makes backups for the home's owner; None: nobody does."""
         self.custodians: CustodianKeeping | None = None
         """Who looks after custodians for the home's owner; None: nobody does."""
-        self.reminders: list[PinReminders | BackupReminders | CustodianReminders | AuditTree] = []
+        self.reminders: list[Reminders | AuditTree] = []
         """Who tells how old PINs, backups and proofs of custodians are, and how far the audit log's tree is."""
         self.more_metrics: list[Callable[[], str]] = []
         """Prometheus text of whatever else main does."""

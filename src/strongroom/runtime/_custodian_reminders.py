@@ -1,39 +1,26 @@
 """Reminds people of custodians who are to prove their shares, and raises the alarm when too few are left; metrics of both."""
 
-import asyncio
 from typing import Final
 
 from strongroom.config import CustodiansConfig
 from strongroom.core import Clock, EventSink, StrongroomError
+from strongroom.runtime._reminders import Reminders
 from strongroom.storage import BackupState, Reader
-from strongroom.wiring.custodian_status import DAY_S, SetStatus, read_set_status
+from strongroom.wiring.custodian_status import SetStatus, read_set_status
 from strongroom.wiring.exposition import family
 
-_LOOK_EVERY_S: Final = 600.0
 _MOST_BACKUPS: Final = 10_000
 
 
-class CustodianReminders:
-    """Looks at the custodians of the active backup set every ten minutes. Belongs to the event loop of main."""
+class CustodianReminders(Reminders):
+    """Looks at the custodians of the active backup set."""
 
     def __init__(self, store: Reader, rules: CustodiansConfig, *, events: EventSink, clock: Clock) -> None:
+        super().__init__(events=events, clock=clock)
         self._store = store
         self._rules = rules
-        self._events = events
-        self._clock = clock
         self._found: SetStatus | None = None
         self._n_to_destroy = 0
-        self._told_at: dict[str, float] = {}
-        self._looking: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        """Begin to look."""
-        self._looking = asyncio.ensure_future(self._look_now_and_then())
-
-    def close(self) -> None:
-        """End."""
-        if self._looking is not None:
-            self._looking.cancel()
 
     def look(self) -> None:
         """Look now, and tell what has not been told for a day."""
@@ -89,13 +76,5 @@ class CustodianReminders:
 
     def _tell(self, event: str, **fields: object) -> None:
         """Emit an event, unless this very one was told within a day."""
-        key, now = f"{event} {sorted(fields.items())}", self._clock.now()
-        if now - self._told_at.get(key, -DAY_S) < DAY_S:
-            return
-        self._told_at = {old: at for old, at in self._told_at.items() if now - at < DAY_S} | {key: now}
-        self._events.emit(event, **fields)
-
-    async def _look_now_and_then(self) -> None:
-        while True:
-            self.look()
-            await asyncio.sleep(_LOOK_EVERY_S)
+        if self._is_to_be_told(f"{event} {sorted(fields.items())}"):
+            self._events.emit(event, **fields)

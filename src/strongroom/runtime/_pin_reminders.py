@@ -1,19 +1,16 @@
 """Reminds people of PINs that are due to be changed: an event when one becomes due and once a day, and metrics."""
 
-import asyncio
 from collections.abc import Sequence
-from typing import Final
 
 from strongroom.config import Home, MemberConfig, PinsConfig
 from strongroom.core import Clock, EventSink, StrongroomError
+from strongroom.runtime._reminders import Reminders
 from strongroom.wiring.exposition import family
-from strongroom.wiring.pin_status import DAY_S, PinStatus, last_departure, read_pin_status
-
-_LOOK_EVERY_S: Final = 600.0
+from strongroom.wiring.pin_status import PinStatus, last_departure, read_pin_status
 
 
-class PinReminders:
-    """Looks at the home's PINs every ten minutes. Belongs to the event loop of main."""
+class PinReminders(Reminders):
+    """Looks at the home's PINs."""
 
     def __init__(
         self,
@@ -24,23 +21,11 @@ class PinReminders:
         events: EventSink,
         clock: Clock,
     ) -> None:
+        super().__init__(events=events, clock=clock)
         self._home = home
         self._members = members
         self._pins = pins
-        self._events = events
-        self._clock = clock
         self._found: list[PinStatus] = []
-        self._told_at: dict[tuple[str, str], float] = {}
-        self._looking: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        """Begin to look."""
-        self._looking = asyncio.ensure_future(self._look_now_and_then())
-
-    def close(self) -> None:
-        """End."""
-        if self._looking is not None:
-            self._looking.cancel()
 
     def look(self) -> None:
         """Look now, and tell of each PIN that is due and of which nothing was told for a day."""
@@ -51,13 +36,10 @@ class PinReminders:
             departed_at = 0.0  # the database says so elsewhere
         self._found = read_pin_status(self._home, self._members, self._pins, now=now, departed_at=departed_at)
         for status in self._found:
-            key = (status.member, status.role)
-            if not status.is_due or now - self._told_at.get(key, -DAY_S) < DAY_S:
-                continue
-            self._told_at[key] = now
-            self._events.emit(
-                "pin.due", member=status.member, role=status.role, next_step="strongroom pin rotate"
-            )
+            if status.is_due and self._is_to_be_told(f"{status.member} {status.role}"):
+                self._events.emit(
+                    "pin.due", member=status.member, role=status.role, next_step="strongroom pin rotate"
+                )
 
     def metrics(self) -> str:
         """Prometheus text of what the last look found."""
@@ -73,8 +55,3 @@ class PinReminders:
             + family("pin_due", "gauge", "Whether a PIN is due to be changed.", due)
             + family("pin_change_open", "gauge", "Whether a change of a PIN has not come to its end.", open_)
         )
-
-    async def _look_now_and_then(self) -> None:
-        while True:
-            self.look()
-            await asyncio.sleep(_LOOK_EVERY_S)

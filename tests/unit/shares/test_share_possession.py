@@ -1,6 +1,8 @@
 """Proofs that a share is held: bound to share, set and challenge, and nothing else passes."""
 
+import hashlib
 import itertools
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 from strongroom.core import Secret
 from strongroom.shares import (
     PossessionError,
+    Share,
     SharePlan,
     check_possession,
     possession_public_key,
@@ -46,10 +49,27 @@ def test_a_proof_holds_for_its_share_set_and_challenge_alone():
                 check_possession(key, asked[1], asked[2], proof)
 
 
-def test_one_value_under_another_number_has_another_key():
-    share = SHARES[0]
-    renamed = type(share)(share.set_identifier, 2, share.threshold, share.value)
-    assert possession_public_key(renamed, SET) != KEYS[0]
+@pytest.mark.parametrize(
+    "other", [{"set_identifier": 4712}, {"index": 1}, {"threshold": 2}, {"group_index": 2}], ids=str
+)
+def test_one_value_that_says_something_else_of_itself_has_another_key(other):
+    share = Share(4711, 2, 3, Secret(bytes(range(32))), group_count=2)
+    assert possession_public_key(replace(share, **other), SET) != possession_public_key(share, SET)
+
+
+def test_one_share_has_another_key_in_another_set():
+    assert possession_public_key(SHARES[0], OTHER_SET) != KEYS[0]
+
+
+def test_keys_and_proofs_stay_what_they_are():
+    """Documents of sets that were made once hold these keys: custodians could prove nothing any more under other ones."""
+    share = Share(4711, 2, 3, Secret(bytes(range(32))))
+    assert possession_public_key(share, SET).hex() == (
+        "3acaee985c0d3c314a846b4002bd7b66608a72a05223481225093fd7141cbc8d"
+    )
+    assert hashlib.sha256(prove_possession(share, SET, CHALLENGE)).hexdigest() == (
+        "a1972ca64e825e0e55ae16555a84b7887540e78b74a7da75b0470db9a881d2b7"
+    )
 
 
 @given(st.binary(max_size=100))

@@ -1,5 +1,6 @@
 """Splitting and combining: every subset, both directions against the reference, and each way in which it fails."""
 
+import dataclasses
 import itertools
 
 import pytest
@@ -160,6 +161,16 @@ def test_a_share_that_was_made_up_is_found_out_also_among_more_than_are_needed(w
         combine(shares)
     with pytest.raises(WrongSharesError):
         combine([shares[wrong], shares[(wrong + 1) % 5], shares[(wrong + 2) % 5]])
+
+
+def test_groups_of_which_one_would_do_and_that_make_different_secrets_are_found_out():
+    plans = (SharePlan(2, 2), SharePlan(2, 2))
+    ours, theirs = split_groups(SECRET, 1, plans), split_groups(Secret(bytes(32)), 1, plans)
+    identifier = ours[0][0].set_identifier
+    other = [dataclasses.replace(share, set_identifier=identifier) for share in theirs[1]]
+    assert combine(ours[0]).matches(SECRET)
+    with pytest.raises(WrongSharesError):
+        combine([*ours[0], *other])
 
 
 @pytest.mark.parametrize("exponent", [6, 15])
