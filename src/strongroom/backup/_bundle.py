@@ -133,7 +133,6 @@ def _verified_manifest(unverified: UnverifiedBundle, backup_set: BackupSet) -> M
     """
     _verify_signature(unverified, backup_set)
     manifest = read_manifest(unverified.manifest_bytes)
-    _require_set(manifest.set_id, backup_set)
     if (manifest.set_sha256, manifest.origin) != (set_hash(backup_set), backup_set.origin):
         raise WrongSetError(
             f"the document of the set {backup_set.set_id} is not the one that the bundle was made with",
@@ -171,18 +170,15 @@ def _verify_signature(unverified: UnverifiedBundle, backup_set: BackupSet) -> No
         if actual != unverified.digest:
             raise AlteredBundleError("signature", "the digest beside it is not that of the manifest")
         return
-    _require_set(unverified.named_set, backup_set)  # another set's key signs its bundles
+    named = unverified.named_set
+    if named != backup_set.set_id:
+        raise WrongSetError(
+            f"the bundle was made for the backup set {named}, and this is {backup_set.set_id}",
+            next_step="bring the document and the shares of that set",
+        )
     if actual != unverified.digest:
         raise AlteredBundleError("manifest", "its digest is not the one that was signed")
     raise AlteredBundleError("signature", "it is not by the backup signing key of the set")
-
-
-def _require_set(set_id: str, backup_set: BackupSet) -> None:
-    if set_id != backup_set.set_id:
-        raise WrongSetError(
-            f"the bundle was made for the backup set {set_id}, and this is {backup_set.set_id}",
-            next_step="bring the document and the shares of that set",
-        )
 
 
 def _is_signed(digest: bytes, signature: bytes, backup_set: BackupSet) -> bool:

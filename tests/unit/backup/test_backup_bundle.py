@@ -177,8 +177,16 @@ def test_what_follows_behind_the_snapshot_is_refused() -> None:
 
 
 def test_the_bundle_of_another_set_is_told_by_the_sets_ids() -> None:
+    other = a_set(SoftwareSigner().spki, set_id="ab" * 16)
+    with pytest.raises(
+        WrongSetError, match=f"made for the backup set {MADE.backup_set.set_id}, and this is {'ab' * 16}"
+    ):
+        verify_bundle(io.BytesIO(MADE.data), other)
+
+
+def test_another_set_whose_key_signed_the_bundle_is_refused() -> None:
     other = a_set(SIGNER.spki, set_id="ab" * 16)
-    with pytest.raises(WrongSetError, match="ab" * 16):
+    with pytest.raises(WrongSetError, match="not the one that the bundle was made with"):
         verify_bundle(io.BytesIO(MADE.data), other)
 
 

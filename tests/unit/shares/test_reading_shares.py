@@ -1,7 +1,7 @@
 """Words that are typed: what is read, what is refused and how much the refusal says."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from strongroom.core import Secret
@@ -10,10 +10,12 @@ from strongroom.shares import (
     Share,
     ShareChecksumError,
     ShareError,
+    ShareFormatError,
     ShareLengthError,
     UnknownWordError,
     read_share,
 )
+from strongroom.shares._checksum import checksum
 from strongroom.shares._word_list import WORDS
 
 NIBBLES = st.integers(1, 16)
@@ -38,6 +40,20 @@ def shares(draw):
 
 
 SHARE = Share(0x1234, 3, 3, Secret(bytes(range(32))))
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.lists(st.integers(0, 1023), min_size=17, max_size=17))
+@example([0, 0, 0x40, 0] + [0] * 13)  # the second group of one
+def test_whatever_words_have_a_right_checksum_are_read_or_refused_by_an_error_of_shares(indices):
+    customisation = (b"shamir", b"shamir_extendable")[indices[1] >> 4 & 1]
+    text = " ".join(WORDS[index] for index in [*indices, *checksum(indices, customisation)])
+    try:
+        share = read_share(text)
+    except ShareFormatError:
+        return
+    assert share.group_index <= share.group_count
+    assert " ".join(share.words) == text
 
 
 @settings(deadline=None, max_examples=25)

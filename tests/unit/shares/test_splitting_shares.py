@@ -22,6 +22,7 @@ from strongroom.shares import (
     split,
     split_groups,
 )
+from strongroom.shares._field import interpolate
 
 SECRET = Secret(bytes(range(7, 39)))
 SECRETS = st.integers(8, 32).flatmap(lambda half: st.binary(min_size=2 * half, max_size=2 * half)).map(Secret)
@@ -161,6 +162,17 @@ def test_a_share_that_was_made_up_is_found_out_also_among_more_than_are_needed(w
         combine(shares)
     with pytest.raises(WrongSharesError):
         combine([shares[wrong], shares[(wrong + 1) % 5], shares[(wrong + 2) % 5]])
+
+
+@pytest.mark.parametrize("plan", [SharePlan(2, 3), SharePlan(3, 5), SharePlan(4, 6), SharePlan(5, 5)])
+def test_one_share_fewer_lies_on_no_polynomial_through_the_secret_or_the_other_shares(plan):
+    """What a share says of itself stops nobody: so many values are not enough, whoever computes."""
+    values = {share.index - 1: int.from_bytes(share.value.reveal(), "big") for share in split(SECRET, plan)}
+    secret = interpolate(dict(list(values.items())[: plan.threshold]), 255)
+    for few in itertools.combinations(values.items(), plan.threshold - 1):
+        assert interpolate(dict(few), 255) != secret
+        for index in values.keys() - dict(few).keys():
+            assert interpolate(dict(few), index) != values[index]
 
 
 def test_groups_of_which_one_would_do_and_that_make_different_secrets_are_found_out():
