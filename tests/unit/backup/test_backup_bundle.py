@@ -196,6 +196,13 @@ def test_another_document_of_the_same_set_is_refused() -> None:
         verify_bundle(io.BytesIO(MADE.data), other)
 
 
+def test_a_bundle_that_says_that_its_keys_are_of_something_else_than_its_set_says_is_refused() -> None:
+    # keys of HSMs that are said to be of SoftHSM would be put into SoftHSM, and nobody asked
+    made = a_bundle(SIGNER, of_set={"origin": "hsm"}, origin="softhsm")
+    with pytest.raises(WrongSetError, match="not the one that the bundle was made with"):
+        verify_bundle(io.BytesIO(made.data), made.backup_set)
+
+
 @pytest.mark.parametrize("genesis", ["", "ab" * 32])
 def test_a_bundle_signed_for_other_officers_than_those_of_the_set_is_refused(genesis: str) -> None:
     # whoever can have the signing key sign, such as a broken-into API process, would else choose who approves a restore

@@ -1,5 +1,7 @@
 """The documents of backups: one spelling each, bounded, and refused when they contradict themselves."""
 
+import hashlib
+import hmac
 import json
 
 import msgspec
@@ -11,12 +13,15 @@ from backup_documents import SHARE_KEY, SoftwareSigner, a_manifest, a_set, a_sna
 from strongroom.backup import (
     AlteredBundleError,
     BackupError,
+    BackupSet,
     MalformedSetError,
     MissingKeyError,
     NewerBundleError,
+    SetTransport,
     SigningKey,
     WrongSetError,
     check_share_key,
+    manifest_digest,
     read_manifest,
     read_set,
     set_hash,
@@ -31,6 +36,13 @@ SET = a_set(SIGNER.spki)
 SET_BYTES = write_set(SET)
 MANIFEST = a_manifest(SET, a_snapshot()[0])
 MANIFEST_BYTES = write_manifest(MANIFEST)
+
+
+def twice_of_one_kind(backup_set: BackupSet) -> SetTransport:
+    """Return what a member cannot have: another transport key of a kind that it has one of."""
+    (transport,) = backup_set.transports
+    again = msgspec.structs.replace(transport.keys[0], cka_id="99" * 16)
+    return msgspec.structs.replace(transport, keys=(*transport.keys, again))
 
 
 def test_a_set_is_read_as_it_was_written() -> None:
@@ -92,6 +104,8 @@ def test_any_json_is_refused_by_an_error_of_ours(value: object) -> None:
         {"custodians": (*SET.custodians[:4], SET.custodians[0])},
         {"custodians": tuple(reversed(SET.custodians))},
         {"transports": SET.transports * 2},
+        {"transports": (*SET.transports, msgspec.structs.replace(SET.transports[0], member="two"))},
+        {"transports": (twice_of_one_kind(SET),)},
         {"transports": ()},
         {"set_id": "5E" * 16},
         {"share_key_check": ""},
@@ -130,6 +144,51 @@ def test_a_manifest_that_contradicts_itself_is_refused(was: bytes, becomes: byte
     assert was in MANIFEST_BYTES
     with pytest.raises(AlteredBundleError):
         read_manifest(MANIFEST_BYTES.replace(was, becomes))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"roots": (*MANIFEST.roots, msgspec.structs.replace(MANIFEST.roots[0], is_current=False))},
+        {"keys": MANIFEST.keys * 2},
+        {
+            "left_out": (
+                *MANIFEST.left_out,
+                msgspec.structs.replace(MANIFEST.left_out[0], key_id=MANIFEST.keys[0].key_id),
+            )
+        },
+        {"custody": (b"a genesis",), "genesis_sha256": hashlib.sha256(b"another one").hexdigest()},
+        {"custody": (b"a genesis",)},
+    ],
+    ids=["a root twice", "a key twice", "a key that is left out", "another genesis", "no genesis"],
+)
+def test_a_manifest_that_would_be_refused_is_not_written(changes: dict[str, object]) -> None:
+    with pytest.raises(BackupError, match="what no manifest can say"):
+        write_manifest(a_manifest(SET, a_snapshot()[0], **changes))
+
+
+def test_a_manifest_names_the_genesis_that_is_in_it() -> None:
+    genesis = hashlib.sha256(b"a genesis").hexdigest()
+    written = write_manifest(
+        a_manifest(SET, a_snapshot()[0], custody=(b"a genesis", b"later"), genesis_sha256=genesis)
+    )
+    assert read_manifest(written).genesis_sha256 == genesis
+
+
+def test_what_is_signed_of_a_manifest_is_a_hash_of_a_label_of_its_own_and_its_bytes() -> None:
+    labelled = b"strongroom-backup-manifest-v1\0" + MANIFEST_BYTES
+    assert manifest_digest(MANIFEST_BYTES) == hashlib.sha256(labelled).digest()
+
+
+def test_the_seal_of_a_set_is_that_of_its_label_its_bytes_and_its_share_key() -> None:
+    key = hkdf_sha256(SHARE_KEY, b"strongroom backup set seal v1")
+    unsealed = write_set(msgspec.structs.replace(SET, seal="0" * 64))
+    assert SET.seal == hmac.digest(key, b"strongroom-backup-set-seal-v1\0" + unsealed, "sha256").hex()
+
+
+def hkdf_sha256(key: bytes, info: bytes) -> bytes:
+    """RFC 5869 without a salt, for 32 bytes, by the standard library."""
+    return hmac.digest(hmac.digest(bytes(32), key, "sha256"), info + b"\1", "sha256")
 
 
 def test_a_share_key_of_another_set_is_told_by_its_check_value() -> None:
