@@ -185,7 +185,7 @@ def sealed_set(backup_set: BackupSet, seal_key: Secret) -> BackupSet:
 
 def check_share_key(backup_set: BackupSet, share_key: Secret) -> None:
     """Check that this is the key that the shares of the set give, and that it sealed this very document. Raises WrongSetError."""
-    if len(share_key) != SHARE_KEY_BYTES or share_key_check(share_key) != backup_set.share_key_check:
+    if share_key_check(share_key) != backup_set.share_key_check:
         raise WrongSetError(
             f"these shares give another key than that of set {backup_set.set_id}",
             next_step="bring the shares of this set: each sheet names the set that it is of",

@@ -24,11 +24,15 @@ from strongroom.backup import (
     AlteredBundleError,
     BackupError,
     BundlePart,
+    Manifest,
+    MissingKeyError,
     NewerBundleError,
     NotABundleError,
+    SnapshotFile,
     TruncatedBundleError,
     WrongSetError,
     decrypt_snapshot,
+    encrypt_snapshot,
     manifest_digest,
     read_bundle,
     snapshot_key_blob,
@@ -36,6 +40,7 @@ from strongroom.backup import (
     write_bundle,
 )
 from strongroom.core import Secret
+from strongroom.envelope import CHUNK_BYTES, Blob, Purpose
 
 SIGNER = SoftwareSigner()
 MADE = a_bundle(SIGNER)
@@ -278,3 +283,66 @@ def test_files_of_other_sizes_than_the_manifest_says_are_refused(
         decrypt_snapshot(
             io.BytesIO(MADE.data), manifest, Secret(SNAPSHOT_KEY), tmp_path, begins_at=MADE.snapshot_at
         )
+
+
+def made_of(files: dict[str, bytes], purpose: Purpose = Purpose.SNAPSHOT_KEY) -> tuple[io.BytesIO, Manifest]:
+    """Return a snapshot of some files, whose key was wrapped for a purpose, and the manifest that names it."""
+    out = io.BytesIO()
+    blob = wrapped_snapshot_key()
+    wrapped = Blob.of_wrapped(purpose, blob.wrapping_key_id, blob.wrapped)
+    snapshot = encrypt_snapshot(
+        out,
+        [SnapshotFile(name, io.BytesIO(content)) for name, content in files.items()],
+        backup_id=MADE.manifest.backup_id,
+        key=Secret(SNAPSHOT_KEY),
+        wrapped_key=wrapped,
+        revision="0014",
+        counts={},
+    )
+    return out, msgspec.structs.replace(MADE.manifest, snapshot=snapshot)
+
+
+def test_the_snapshot_of_another_bundle_is_told() -> None:
+    other = msgspec.structs.replace(MADE.manifest, backup_id="0f" * 16)
+    with pytest.raises(AlteredBundleError, match="that of another bundle"):
+        snapshot_key_blob(io.BytesIO(MADE.data), other, begins_at=MADE.snapshot_at)
+
+
+def test_a_key_that_was_wrapped_for_something_else_is_not_asked_for() -> None:
+    out, manifest = made_of({"strongroom.db": b"x"}, Purpose.DOMAIN_KEK)
+    with pytest.raises(AlteredBundleError, match="another purpose"):
+        snapshot_key_blob(out, manifest, begins_at=0)
+
+
+def test_a_key_under_another_root_than_the_manifest_names_is_told() -> None:
+    other = msgspec.structs.replace(MADE.manifest, snapshot_key_root="0f" * 16)
+    with pytest.raises(MissingKeyError, match="another one"):
+        snapshot_key_blob(io.BytesIO(MADE.data), other, begins_at=MADE.snapshot_at)
+
+
+def decrypted(out: io.BytesIO, manifest: Manifest, **changes: object) -> None:
+    """Decrypt a snapshot whose manifest says something else of its first file, and names no other."""
+    part = msgspec.structs.replace(manifest.snapshot.parts[0], **changes)
+    snapshot = msgspec.structs.replace(manifest.snapshot, parts=(part,))
+    with tempfile.TemporaryDirectory() as folder:
+        decrypt_snapshot(
+            out,
+            msgspec.structs.replace(manifest, snapshot=snapshot),
+            Secret(SNAPSHOT_KEY),
+            Path(folder),
+            begins_at=0,
+        )
+
+
+def test_a_file_of_the_right_size_with_another_content_is_refused() -> None:
+    out, manifest = made_of({"strongroom.db": b"x"})
+    decrypted(out, manifest)
+    with pytest.raises(AlteredBundleError, match="not the file that the manifest names"):
+        decrypted(out, manifest, sha256=hashlib.sha256(b"y").hexdigest())
+
+
+@pytest.mark.parametrize("size", [CHUNK_BYTES, 16 * CHUNK_BYTES, 1])
+def test_what_the_manifest_does_not_name_is_found_wherever_the_last_file_ends(size: int) -> None:
+    out, manifest = made_of({"strongroom.db": bytes(size), "more": b"x"})
+    with pytest.raises(AlteredBundleError, match="more in it than the manifest says"):
+        decrypted(out, manifest)
