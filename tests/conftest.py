@@ -14,9 +14,11 @@ def pytest_configure() -> None:
     """A shell that runs the tests in the background has them ignore Ctrl-C, and so would every process that they start."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    gc.disable()  # until all is collected, which makes half a million objects and little garbage
 
 
 def pytest_collection_finish() -> None:
     """What was collected, half a million objects, lives as long as the run: no collection of garbage goes through it again."""
     gc.collect()
     gc.freeze()
+    gc.enable()
