@@ -66,7 +66,9 @@ def test_an_emptied_member_is_made_whole_while_the_other_serves(home: Home, tmp_
         }
         status, answer = strongroom(service, "members", "test")
         assert status == 0, answer
-        assert [len(test["steps"]) for test in answer["tests"]] == [5, 5]
+        for test in answer["tests"]:
+            keys = {step["what"].split("(")[-1] for step in test["steps"] if step["what"].startswith("key ")}
+            assert keys >= {"AES_256)", "ECC_NIST_P256)"}, test  # perhaps the key that signs checkpoints too
         status, answer = strongroom(service, "members", "reconcile")
         assert (status, [report["drifts"] for report in answer["reports"]]) == (0, [[], []])
         service.client().encrypt(KeyId=key_id, Plaintext=b"x")
