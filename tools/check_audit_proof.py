@@ -3,9 +3,10 @@
 
     check_audit_proof.py KEYS PROOF          the entry in PROOF ('audit prove') is in the log
     check_audit_proof.py KEYS PROOF OLD      the log of PROOF ('audit growth') goes on from the checkpoint in OLD
+    check_audit_proof.py --witnesses=N ...   and at least N witnesses confirmed the checkpoint in PROOF
 
-KEYS holds the log's public keys, a line each ('audit keys'), got from somewhere that its operator cannot change. Prints what
-was shown, and the entry; or what is wrong, with exit status 1. Formats: C2SP signed-note, tlog-checkpoint, tlog-cosignature,
+KEYS holds the log's public keys, a line each ('audit keys'), and those of witnesses ('audit witness show'), got from somewhere
+that its operator cannot change. Prints what was shown, and the entry; or what is wrong, with exit status 1. Formats: C2SP signed-note, tlog-checkpoint, tlog-cosignature,
 tlog-proof; RFC 6962, section 2.1; RFC 9162, sections 2.1.3.2 and 2.1.4.2.
 """
 
@@ -45,6 +46,10 @@ def read_keys(text):
 def verify(key, name, text, tree, signature):
     if key[0] == 1:
         ed25519.Ed25519PublicKey.from_public_bytes(key[1:]).verify(signature, text)
+    elif key[0] == 4:
+        at = int.from_bytes(signature[:8], "big")
+        signed = b"cosignature/v1\ntime %d\n" % at + text
+        ed25519.Ed25519PublicKey.from_public_bytes(key[1:]).verify(signature[8:], signed)
     elif key[0] == 2:
         serialization.load_der_public_key(key[1:]).verify(signature, text, ec.ECDSA(hashes.SHA256()))
     else:
@@ -56,19 +61,20 @@ def verify(key, name, text, tree, signature):
 
 
 def read_checkpoint(data, keys):
-    """Return origin, size and root of a checkpoint that one of the keys signed; no key may have a bad signature."""
+    """Return origin, size, root and witnesses of a checkpoint that its log signed; no key may have a bad signature."""
     text, _, lines = data.rpartition(b"\n\n")
     origin, size, root = text.split(b"\n")
-    size, root, n_good = int(size), unbase64(root), 0
+    size, root, names = int(size), unbase64(root), set()
     tree = bytes([len(origin)]) + origin + bytes(8) + size.to_bytes(8, "big") + root
     for line in lines.decode().rstrip("\n").split("\n"):
         _, name, encoded = line.split(" ")
         signature = unbase64(encoded)
         if (name, signature[:4]) in keys:
             verify(keys[name, signature[:4]], name.encode(), text + b"\n", tree, signature[4:])
-            n_good += 1
-    need(n_good, "none of the keys signed this checkpoint")
-    return origin.decode(), size, root
+            names.add(name)
+    origin = origin.decode()
+    need(origin in names, "none of the keys of the log signed this checkpoint")
+    return origin, size, root, sorted(names - {origin})
 
 
 def climb(path, first, last, old, new):
@@ -86,10 +92,16 @@ def climb(path, first, last, old, new):
     return old, new
 
 
-def main(keys_file, proof_file, old_file=None):
+def main(*arguments):
+    n_witnesses = 0
+    if arguments[0].startswith("--witnesses="):
+        n_witnesses, arguments = int(arguments[0].partition("=")[2]), arguments[1:]
+    keys_file, proof_file, old_file = (*arguments, None)[:3]
     keys = read_keys(Path(keys_file).read_text())
     head, _, note = Path(proof_file).read_bytes().partition(b"\n\n")
-    (origin, size, root), lines = read_checkpoint(note, keys), head.decode().split("\n")
+    (origin, size, root, witnesses), lines = read_checkpoint(note, keys), head.decode().split("\n")
+    need(len(witnesses) >= n_witnesses, f"{len(witnesses)} witnesses confirmed this checkpoint")
+    by = f", confirmed by {', '.join(witnesses)}" if witnesses else ""
     if old_file is None:
         words = [line.split(" ")[0] for line in lines[:3]]
         need(words == ["c2sp.org/tlog-proof@v1", "extra", "index"], "this is no proof of an entry")
@@ -97,10 +109,10 @@ def main(keys_file, proof_file, old_file=None):
         leaf, path = sha256(b"\0", entry), [unbase64(line) for line in lines[3:]]
         is_in = 0 <= index < size and climb(path, index, size - 1, leaf, leaf)[1] == root
         need(is_in, "the entry is not in this tree")
-        return f"{origin}: entry {index} of {size} is in the log: {entry!r}"
+        return f"{origin}: entry {index} of {size} is in the log{by}: {entry!r}"
     old = Path(old_file).read_bytes()
     old = old.partition(b"\n\n")[2] if old.startswith(b"c2sp.org/tlog-proof") else old
-    old_origin, old_size, old_root = read_checkpoint(old, keys)
+    old_origin, old_size, old_root, _ = read_checkpoint(old, keys)
     path = [unbase64(line) for line in lines[1:]]
     need(
         (lines[0], old_origin) == (f"old {old_size}", origin) and 0 < old_size <= size, "it is of other trees"
@@ -112,7 +124,7 @@ def main(keys_file, proof_file, old_file=None):
         while first & 1:
             first, last = first >> 1, last >> 1
         need(climb(path[1:], first, last, path[0], path[0]) == (old_root, root), "the log was changed")
-    return f"{origin}: the log of {size} entries goes on from that of {old_size}"
+    return f"{origin}: the log of {size} entries goes on from that of {old_size}{by}"
 
 
 if __name__ == "__main__":

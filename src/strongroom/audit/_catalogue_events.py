@@ -29,6 +29,10 @@ _TABLE: Final = (
     ("audit.sink_gap", "entries that a sink was to have are not in the log", _LOG, "sink", "writer", "first", "last"),
     ("audit.sink_stuck", "a writer's log cannot be read on for a sink", _LOG, "sink", "writer", "cause"),
     ("audit.read", "somebody reads the log", Pci.LOG_ACCESS, "command", "asked", "user", "login", "shown"),
+    ("audit.witness_failed", "a witness does not cosign a checkpoint", _LOG, "witness", "cause"),
+    ("audit.witness_behind", "a checkpoint waits for a witness for too long", _LOG, "witness", "entries", "seconds", "cause"),
+    ("audit.witness_caught_up", "a witness has confirmed the newest checkpoint again", _LOG, "witness", "entries"),
+    ("audit.witness_disagrees", "a witness confirmed another past of the log: it was rewritten, cut, or replaced", _LOG, "witness", "cause"),
     # The service and its processes
     ("service.started", "the service serves", _LOG, "version", "endpoint"),
     ("service.stopping", "the service was told to stop", _LOG),

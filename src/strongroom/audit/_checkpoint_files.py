@@ -40,9 +40,9 @@ class CheckpointFiles:
     Raises TreeDamagedError and OSError, everywhere.
     """
 
-    def __init__(self, directory: Path) -> None:
-        """``directory`` is that of the audit log."""
-        self.folder = directory / "checkpoints"
+    def __init__(self, directory: Path, *, below: str = "") -> None:
+        """``directory`` is that of the audit log; ``below``: which folder inside that of the checkpoints."""
+        self.folder = directory / "checkpoints" / below
 
     def origin(self) -> str | None:
         """Return what the log calls itself; None before its first start."""
@@ -142,9 +142,10 @@ class CheckpointFiles:
 class CheckpointWriter(CheckpointFiles):
     """Adds checkpoints. For the process that holds the lock of the tree."""
 
-    def __init__(self, directory: Path, disk: TreeDisk | None = None) -> None:
+    def __init__(self, directory: Path, disk: TreeDisk | None = None, *, below: str = "") -> None:
         """Cut off what was never finished."""
-        super().__init__(directory)
+        super().__init__(directory, below=below)
+        self._directory = directory
         self._disk = disk or TreeDisk()
         self._number, self._end = 1, 0
         if numbers := self.numbers():
@@ -159,14 +160,15 @@ class CheckpointWriter(CheckpointFiles):
         require_origin(origin)
         if (found := self.origin()) is not None:
             return found
-        self._put("origin", f"{origin}\n".encode())
+        self._disk.put(self.folder / "origin", f"{origin}\n".encode())
         return origin
 
     def trust(self, *keys: LogKey) -> None:
         """Note public keys, durably, before anything is signed by them."""
         known = self.keys()
         if added := [key for key in keys if key not in known]:
-            self._put("keys", "".join(f"{key.text()}\n" for key in (*known, *added)).encode())
+            lines = "".join(f"{key.text()}\n" for key in (*known, *added))
+            self._disk.put(self.folder / "keys", lines.encode())
 
     def append(self, note: Note) -> None:
         """Add a checkpoint; it is durable on return."""
@@ -176,18 +178,12 @@ class CheckpointWriter(CheckpointFiles):
         self._disk.write(path, self._end, data)
         self._disk.sync(path)
         if not self._end:
-            self._disk.sync(self.folder)
-            self._disk.sync(self.folder.parent)
+            for folder in self.path(self._number).parents:
+                self._disk.sync(folder)
+                if folder == self._directory:
+                    break
         self._end += len(data)
 
     def rewrite(self, number: int, stay: Sequence[KeptCheckpoint]) -> None:
         """Put in the place of a file that is not the newest one what stays of it, at once."""
-        self._put(self.path(number).name, b"".join(kept.note.encode() + b"\n" for kept in stay))
-
-    def _put(self, name: str, data: bytes) -> None:
-        path, draft = self.folder / name, self.folder / f"{name}.new"
-        self._disk.write(draft, 0, data)
-        self._disk.cut(draft, len(data))
-        self._disk.sync(draft)
-        self._disk.rename(draft, path)
-        self._disk.sync(self.folder)
+        self._disk.put(self.path(number), b"".join(kept.note.encode() + b"\n" for kept in stay))

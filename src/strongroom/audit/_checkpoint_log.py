@@ -6,7 +6,7 @@ from pathlib import Path
 from strongroom.audit._checkpoint import Checkpoint
 from strongroom.audit._checkpoint_files import CheckpointWriter, KeptCheckpoint
 from strongroom.audit._checkpoint_keys import LogKey
-from strongroom.audit._checkpoint_thinning import thinned
+from strongroom.audit._checkpoint_thinning import thin_files
 from strongroom.audit._errors import TreeDamagedError
 from strongroom.audit._gather import Gathered, Gatherer
 from strongroom.audit._note import Note, Signature, verify_note
@@ -69,19 +69,7 @@ class TreeLog:
 
         ``now`` in seconds since the Unix epoch. A file that was looked at and is old is not looked at again.
         """
-        keys = self._checkpoints.keys()
-        for number in self._checkpoints.numbers()[:-1]:
-            if number in self._thinned:
-                continue
-            found = self._checkpoints.read_closed(number)
-            stay = thinned(found, keys, now)
-            if stay is found:
-                return 0  # and so are all that follow
-            self._thinned.add(number)
-            if len(stay) < len(found):
-                self._checkpoints.rewrite(number, stay)
-                return len(found) - len(stay)
-        return 0
+        return thin_files(self._checkpoints, self._thinned, self._checkpoints.keys(), now)
 
     def close(self) -> None:
         """Give everything back."""

@@ -87,6 +87,15 @@ class TreeDisk:
         finally:
             os.close(fd)
 
+    def put(self, path: Path, data: bytes) -> None:
+        """Have a file hold ``data`` and nothing else: whole, or as it was before. Durable on return."""
+        draft = path.with_name(f"{path.name}.new")
+        self.write(draft, 0, data)
+        self.cut(draft, len(data))
+        self.sync(draft)
+        self.rename(draft, path)
+        self.sync(path.parent)
+
 
 class TreeFiles:
     """Reads a tree. Safe beside a process that makes it grow: what ``state`` names is there for good.
@@ -241,13 +250,7 @@ class TreeWriter(TreeFiles):
                 return
 
     def _replace_state(self, state: TreeState) -> None:
-        path, draft = self.folder / "position", self.folder / "position.new"
-        data = encode_state(state)
-        self._disk.write(draft, 0, data)
-        self._disk.cut(draft, len(data))
-        self._disk.sync(draft)
-        self._disk.rename(draft, path)
-        self._disk.sync(self.folder)
+        self._disk.put(self.folder / "position", encode_state(state))
         self._state = state
 
     def _recovered_rows(self) -> TileRows:

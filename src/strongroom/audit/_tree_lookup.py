@@ -12,7 +12,13 @@ from strongroom.audit._entry import leaf_hash
 from strongroom.audit._errors import AuditCorruptError, ProofError
 from strongroom.audit._format import is_writer_name
 from strongroom.audit._retention_record import pruned_end, read_pruned
-from strongroom.audit._tree import check_consistency, check_inclusion, consistency_path, inclusion_path
+from strongroom.audit._tree import (
+    check_consistency,
+    check_inclusion,
+    consistency_path,
+    inclusion_path,
+    tree_root,
+)
 from strongroom.audit._tree_files import TreeFiles
 from strongroom.audit._tree_state import Place, Run
 
@@ -91,6 +97,17 @@ class TreeLookup:
         path = consistency_path(old.size, new.size, self._files.nodes())
         check_consistency(old.size, old.root, new.size, new.root, path)
         return GrowthProof(old.size, path, kept.note)
+
+    def root_at(self, size: int) -> bytes:
+        """Return the root of the first ``size`` entries, which the tree must have."""
+        return tree_root(size, self._files.nodes())
+
+    def path_between(self, old_size: int, new: Checkpoint) -> tuple[bytes, ...]:
+        """Return the proof that ``new`` goes on from the first ``old_size`` entries. Raises ProofError when it is not of this tree."""
+        nodes = self._files.nodes()
+        path = consistency_path(old_size, new.size, nodes)
+        check_consistency(old_size, tree_root(old_size, nodes), new.size, new.root, path)
+        return path
 
     def checkpoint(self, size: int | None = None) -> KeptCheckpoint:
         """Return the newest checkpoint, or that of a tree of ``size`` entries. Raises ProofError when there is none."""

@@ -19,6 +19,7 @@ from strongroom.audit._retention_record import read_pruned
 from strongroom.audit._tiles import TILE_WIDTH, TileRows, split_hashes, tile_path
 from strongroom.audit._tree_files import TreeFiles
 from strongroom.audit._tree_state import RUN_BYTES, Place, Run, read_run
+from strongroom.audit._witness_verify import Confirmed, WitnessedPass, Witnesses
 from strongroom.core import StrongroomError
 
 PROGRESS_EVERY = 10_000
@@ -40,17 +41,23 @@ class TreeReport(NamedTuple):
     warnings: tuple[str, ...]
     pruned: int = 0
     """Of ``entries``: their leaves were taken from the tree, for they are not in the log any more."""
+    confirmed: tuple[Confirmed, ...] = ()
+    """How far each witness that was asked for confirmed it."""
 
 
 def verify_tree(
-    directory: Path, keys: Sequence[LogKey], *, progress: Callable[[int], None] | None = None
+    directory: Path,
+    keys: Sequence[LogKey],
+    *,
+    witnesses: Witnesses | None = None,
+    progress: Callable[[int], None] | None = None,
 ) -> TreeReport:
     """Build the tree anew from the entries of all writers, and check every tile and checkpoint against it.
 
-    Every checkpoint must be signed by one of ``keys``. Raises AuditCorruptError, which names the first entry or file that is
+    Every checkpoint must be signed by one of ``keys``; what ``witnesses`` cosigned must be of this tree too. Raises AuditCorruptError, which names the first entry or file that is
     bad, and OSError. ``progress`` is called with the number of leaves, now and then.
     """
-    check = _TreeCheck(directory, keys, progress)
+    check = _TreeCheck(directory, keys, witnesses or Witnesses(()), progress)
     try:
         return check.run()
     finally:
@@ -67,14 +74,20 @@ class _TreeCheck:
     """One pass. Leaves come one by one; tiles and checkpoints are compared as they are reached."""
 
     def __init__(
-        self, directory: Path, keys: Sequence[LogKey], progress: Callable[[int], None] | None
+        self,
+        directory: Path,
+        keys: Sequence[LogKey],
+        witnesses: Witnesses,
+        progress: Callable[[int], None] | None,
     ) -> None:
         self._directory = directory
         self._keys = keys
+        self._witnesses = witnesses
         self._progress = progress
         self._files = TreeFiles(directory)
         self._checkpoints = CheckpointFiles(directory)
         self._origin = self._checkpoints.origin() or ""
+        self._witnessed = WitnessedPass(witnesses, directory, self._origin)
         self._readers = SegmentReaders(directory)
         self._pruned = PrunedLeaves(read_pruned(directory), self._files)
         self._rows = TileRows(0, [])
@@ -85,6 +98,7 @@ class _TreeCheck:
         state = self._files.state()
         waiting = self._checkpoints.read()
         due = self._reach(waiting, next(waiting, None))
+        self._witnessed.reach(0, self._rows.root())
         last_number = -1
         streams = [_leaves(self._files, writer, place) for writer, place in state.writers.items()]
         for leaf in heapq.merge(*streams):
@@ -98,13 +112,12 @@ class _TreeCheck:
                     due = self._reach(waiting, due)
                 if self._rows.size == self._pruned.checked_at:
                     self._pruned.check_root(self._rows.root())
+                if self._rows.size == self._witnessed.due_at:
+                    self._witnessed.reach(self._rows.size, self._rows.root())
                 if self._progress is not None and self._rows.size % PROGRESS_EVERY == 0:
                     self._progress(self._rows.size)
             last_number = self._rows.size - 1
-        if due is not None and due.checkpoint.size > self._files.state().size:  # else it came meanwhile
-            raise TreeDamagedError(
-                f"a checkpoint covers {due.checkpoint.size} entries, and the tree has {self._rows.size}"
-            )
+        self._require_nothing_beyond(due)
         root = self._rows.root()
         if (self._rows.size, root.hex()) != (state.size, state.root):
             raise TreeDamagedError("the entries make another tree than its position names")
@@ -117,7 +130,16 @@ class _TreeCheck:
             self._checkpointed,
             tuple(self._warnings),
             self._pruned.n_leaves,
+            self._witnesses.confirmed(),
         )
+
+    def _require_nothing_beyond(self, due: KeptCheckpoint | None) -> None:
+        size = self._files.state().size  # what is of a larger tree than we read may have come meanwhile
+        if due is not None and due.checkpoint.size > size:
+            raise TreeDamagedError(
+                f"a checkpoint covers {due.checkpoint.size} entries, and the tree has {self._rows.size}"
+            )
+        self._witnessed.require_nothing_beyond(size)
 
     def close(self) -> None:
         self._readers.close()

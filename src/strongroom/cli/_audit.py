@@ -19,6 +19,15 @@ from strongroom.cli._audit_logs import log_below, own_log
 from strongroom.cli._audit_proofs import growth, keys, prove, trusted_keys
 from strongroom.cli._audit_search import search, tail
 from strongroom.cli._audit_sinks import sinks
+from strongroom.cli._audit_witness import witness
+from strongroom.cli._audit_witness_verify import (
+    AskedWitnesses,
+    asked_witnesses,
+    confirmed_problem,
+    raise_unconfirmed,
+    show_confirmed,
+    witness_options,
+)
 from strongroom.cli._errors import NotDoneError
 from strongroom.cli._output import Output, visible
 from strongroom.cli._reporting import reporting
@@ -37,6 +46,7 @@ audit.add_command(prove)
 audit.add_command(growth)
 audit.add_command(keys)
 audit.add_command(sinks)
+audit.add_command(witness)
 
 
 @audit.command
@@ -47,19 +57,31 @@ audit.add_command(sinks)
     multiple=True,
     help="A public key of the log, or a file of them, one a line ('audit keys'). May be given again.",
 )
+@witness_options
 @reporting
-def verify(output: Output, *, path: Path | None, named_keys: tuple[str, ...]) -> None:
+def verify(
+    output: Output,
+    *,
+    path: Path | None,
+    named_keys: tuple[str, ...],
+    named_witnesses: tuple[str, ...],
+    needed: int | None,
+    witnessed_files: tuple[Path, ...],
+) -> None:
     """Check the whole log: every entry against its writer's hash chain, the tree over all of them, every checkpoint.
 
     PATH is an audit directory, or a home; that of STRONGROOM_HOME if it is left out. Ends with exit status 1
     and the first bad entry when anything is not what its writer wrote. Without --key the checkpoints are checked by
-    the keys that stand beside them, which shows nothing to those who do not trust the host.
+    the keys that stand beside them, which shows nothing to those who do not trust the host. With --witness what
+    witnesses cosigned must be of this log too.
     """
+    asked = asked_witnesses(named_witnesses, witnessed_files, needed)
     directory = log_below(path) if path is not None else own_log()
     trusted = trusted_keys(directory, named_keys)
     report = inspect_log(directory, progress=_progress(output))
-    tree, tree_problem = _verified_tree(output, directory, trusted)
-    output.document(_document(directory, report, tree, tree_problem))
+    tree, tree_problem = _verified_tree(output, directory, trusted, asked)
+    unconfirmed = confirmed_problem(asked, tree)
+    output.document(_document(directory, report, tree, tree_problem, unconfirmed))
     _show(output, directory, report)
     _show_tree(output, tree, has_named_keys=bool(named_keys))
     problem = report.problems[0] if report.problems else tree_problem
@@ -68,17 +90,20 @@ def verify(output: Output, *, path: Path | None, named_keys: tuple[str, ...]) ->
             f"the audit log is bad, first at {problem}",
             next_step="keep a copy of the audit directory; then find out who or what changed it",
         )
+    show_confirmed(output, asked, tree)
+    raise_unconfirmed(unconfirmed)
     output.say("The audit log is sound.")
 
 
 def _verified_tree(
-    output: Output, directory: Path, trusted: tuple[LogKey, ...]
+    output: Output, directory: Path, trusted: tuple[LogKey, ...], asked: AskedWitnesses | None
 ) -> tuple[TreeReport | None, AuditCorruptError | None]:
     """Return what the tree holds, or what is wrong with it; nothing of a log that never had one."""
     if not (directory / "tree").is_dir() and CheckpointFiles(directory).last() is None:
         return None, None
     try:
-        return verify_tree(directory, trusted, progress=_progress(output)), None
+        witnesses = None if asked is None else asked.witnesses
+        return verify_tree(directory, trusted, witnesses=witnesses, progress=_progress(output)), None
     except AuditCorruptError as error:
         return None, error
     except FileNotFoundError as error:
@@ -108,18 +133,28 @@ def _progress(output: Output) -> _Counter | None:
 
 
 def _document(
-    directory: Path, report: VerifyReport, tree: TreeReport | None, tree_problem: AuditCorruptError | None
+    directory: Path,
+    report: VerifyReport,
+    tree: TreeReport | None,
+    tree_problem: AuditCorruptError | None,
+    unconfirmed: str | None,
 ) -> dict[str, object]:
     return {
         "directory": str(directory),
-        "sound": not report.problems and tree_problem is None,
-        "tree": None if tree is None else {**tree._asdict(), "root": tree.root.hex()},
+        "sound": not report.problems and tree_problem is None and unconfirmed is None,
+        "tree": None if tree is None else _tree_document(tree),
+        "unconfirmed": unconfirmed,
         "tree_problem": None if tree_problem is None else str(tree_problem),
         "entries": report.entries,
         "writers": [{**writer._asdict(), "chain": writer.chain.hex()} for writer in report.writers],
         "problems": [_finding(finding) for finding in report.problems],
         "warnings": [_finding(finding) for finding in report.warnings],
     }
+
+
+def _tree_document(tree: TreeReport) -> dict[str, object]:
+    confirmed = [one._asdict() for one in tree.confirmed]
+    return {**tree._asdict(), "root": tree.root.hex(), "confirmed": confirmed}
 
 
 def _finding(finding: Finding) -> dict[str, object]:

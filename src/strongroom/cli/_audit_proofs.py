@@ -16,6 +16,7 @@ from strongroom.audit import (
     verify_note,
 )
 from strongroom.cli._audit_logs import opened_log
+from strongroom.cli._audit_witness_verify import witnessed_proof
 from strongroom.cli._errors import CliError
 from strongroom.cli._output import Output
 from strongroom.cli._reporting import reporting
@@ -33,16 +34,25 @@ _MAX_FILE_BYTES = 1024 * 1024
     help="Prove it under the checkpoint of so many entries; else the newest.",
 )
 @click.option(
+    "--witnesses",
+    "n_witnesses",
+    type=click.IntRange(min=1),
+    help="Prove it under the newest checkpoint that so many witnesses confirmed.",
+)
+@click.option(
     "--output",
     "path",
     type=click.Path(path_type=Path),
     help="Write the proof to a new file instead of standard output.",
 )
 @reporting
-def prove(output: Output, *, entry: str, size: int | None, path: Path | None) -> None:
+def prove(
+    output: Output, *, entry: str, size: int | None, n_witnesses: int | None, path: Path | None
+) -> None:
     """Prove that an entry is in the log: ENTRY is as 'audit tail' names it, such as api-0/1234.
 
-    The proof (C2SP tlog-proof) holds the entry, its path in the tree and a signed checkpoint. Whoever has the log's public
+    The proof (C2SP tlog-proof) holds the entry, its path in the tree and a signed checkpoint, with the cosignatures of
+    witnesses that there are of it. Whoever has the log's public
     keys checks it without this program: tools/check_audit_proof.py.
     """
     writer, _, number = entry.partition("/")
@@ -50,8 +60,11 @@ def prove(output: Output, *, entry: str, size: int | None, path: Path | None) ->
         raise CliError(
             f"{entry!r} names no entry", next_step="name one as 'strongroom audit tail' does: api-0/1234"
         )
+    if size is not None and n_witnesses is not None:
+        raise CliError("--size and --witnesses name one checkpoint each: give one of them")
     with opened_log(None, "prove", {"entry": entry}) as log:
-        _give(output, TreeLookup(log.directory).prove(writer, int(number), size=size).encode(), path)
+        proof = witnessed_proof(log.directory, writer, int(number), size, n_witnesses)
+        _give(output, proof.encode(), path)
         log.reading.shown = 1
 
 

@@ -9,6 +9,7 @@ in the file: it names where each PIN comes from, and ``read_pin`` fetches it. No
 
 from strongroom.config._audit_config import (
     AuditConfig,
+    AuditWitnessConfig,
     FileSinkConfig,
     OtlpSinkConfig,
     SinkConfig,
@@ -50,10 +51,18 @@ from strongroom.config._pin_config import PinsConfig, PinSource, SecretSource
 from strongroom.config._pins import read_pin, read_sealing_key, read_token
 from strongroom.config._policy import PolicyConfig, check_duties
 from strongroom.config._quotas import QuotaConfig, QuotasConfig
+from strongroom.config._witness_config import (
+    WITNESS_CONFIG_FILE,
+    WatchedLogConfig,
+    WitnessConfig,
+    load_witness_config,
+)
 
 __all__ = [
     "CONFIG_FILE",
+    "WITNESS_CONFIG_FILE",
     "AuditConfig",
+    "AuditWitnessConfig",
     "BackupsConfig",
     "CacheConfig",
     "ClientConfig",
@@ -80,13 +89,16 @@ __all__ = [
     "StdoutSinkConfig",
     "SyslogSinkConfig",
     "TokenCallerConfig",
+    "WatchedLogConfig",
     "WebhookSinkConfig",
+    "WitnessConfig",
     "check_config",
     "check_duties",
     "client_environment",
     "default_port",
     "home_from_environment",
     "load_config",
+    "load_witness_config",
     "port_override",
     "read_pin",
     "read_sealing_key",

@@ -103,11 +103,34 @@ class RefusalsConfig(Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     """How often there is a sum; a process that is killed takes as much of them with it."""
 
 
+class AuditWitnessConfig(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
+    """A witness that is sent every checkpoint, or the newest of them (C2SP tlog-witness)."""
+
+    name: _Name
+    """Under which its cosignatures are kept."""
+    url: _Url
+    """Submission prefix: ``/add-checkpoint`` is added. Cosignatures are verified, so plain HTTP can only keep them away."""
+    keys: Annotated[list[Annotated[str, Meta(max_length=4_096)]], Meta(min_length=1, max_length=8)]
+    """Its public keys; a cosignature by one of them counts."""
+    ca_file: str = ""
+    """CA of the server's certificate (path, relative to the home); those of the system when empty."""
+    certificate: str = ""
+    key: str = ""
+    """By which the witness may know us; none when empty."""
+    timeout_s: Annotated[float, Meta(ge=0.1, le=300)] = 10.0
+    """For one request."""
+    retry_max_s: Annotated[float, Meta(ge=0.1, le=3_600)] = 60.0
+    """The longest pause between two attempts; the first is one second at most."""
+    alarm_s: Annotated[float, Meta(ge=1, le=604_800)] = 300.0
+    """A checkpoint that waits so long for this witness is an alarm."""
+
+
 class AuditConfig(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """``[audit]``."""
 
     sinks: Annotated[list[SinkConfig], Meta(max_length=16)] = []
     refusals: RefusalsConfig = RefusalsConfig()
+    witnesses: Annotated[list[AuditWitnessConfig], Meta(max_length=16)] = []
 
 
 def check_sinks(sinks: Sequence[SinkConfig], path: Path) -> None:
@@ -125,23 +148,41 @@ def check_sinks(sinks: Sequence[SinkConfig], path: Path) -> None:
             _check_https(sink, path)
 
 
-def _check_https(sink: WebhookSinkConfig | OtlpSinkConfig, path: Path) -> None:
-    where = f"{path}: audit sink {sink.name}"
+def check_witnesses(witnesses: Sequence[AuditWitnessConfig], path: Path) -> None:
+    """Check what the types do not say. Raises ConfigError."""
+    names = [witness.name for witness in witnesses]
+    if len(set(names)) != len(names):
+        raise ConfigError(f"{path}: two of audit.witnesses have the same name")
+    for witness in witnesses:
+        where = f"{path}: audit witness {witness.name}"
+        if not _is_address(witness.url, "https", "http") or urlsplit(witness.url).query:
+            raise ConfigError(
+                f"{where}: url must be an http or https address without user, query and fragment"
+            )
+        if bool(witness.certificate) != bool(witness.key):
+            raise ConfigError(f"{where}: certificate and key go together")
+
+
+def _is_address(url: str, *schemes: str) -> bool:
     try:
-        parts = urlsplit(sink.url)
-        is_good = (
-            parts.scheme == "https"
+        parts = urlsplit(url)
+        return (
+            parts.scheme in schemes
             and bool(parts.hostname)
             and parts.port != 0
             and parts.username is None
             and not parts.fragment
-            and sink.url.isascii()
-            and sink.url.isprintable()
-            and " " not in sink.url
+            and url.isascii()
+            and url.isprintable()
+            and " " not in url
         )
     except ValueError:
-        is_good = False
-    if not is_good:
+        return False
+
+
+def _check_https(sink: WebhookSinkConfig | OtlpSinkConfig, path: Path) -> None:
+    where = f"{path}: audit sink {sink.name}"
+    if not _is_address(sink.url, "https"):
         raise ConfigError(f"{where}: url must be an https address without user and fragment")
     if bool(sink.certificate) != bool(sink.key):
         raise ConfigError(f"{where}: certificate and key go together")

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from strongroom.config._audit_config import AuditConfig, check_sinks
+from strongroom.config._audit_config import AuditConfig, check_sinks, check_witnesses
 from strongroom.config._backup_config import BackupsConfig
 from strongroom.config._custodian_config import CustodiansConfig
 from strongroom.config._oidc import OidcConfig, check_oidc
@@ -181,6 +181,7 @@ def check_config(config: Config, path: Path) -> None:
     """Check what the types do not say; ``path`` is what errors name. Raises ConfigError."""
     check_policy(config.policy, path)
     check_sinks(config.audit.sinks, path)
+    check_witnesses(config.audit.witnesses, path)
     callers = [(client.principal, client.roles) for client in config.service.clients]
     if config.oidc is not None:
         check_oidc(config.oidc, path)

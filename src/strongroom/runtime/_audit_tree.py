@@ -16,6 +16,7 @@ from strongroom.audit import Gathered, TreeLog
 from strongroom.config import Home
 from strongroom.core import Clock, EventSink, StrongroomError, random_bytes
 from strongroom.runtime._audit_signing import CheckpointKeys, HsmSigner, SoftwareCosigner
+from strongroom.runtime._audit_witnesses import AuditWitnesses
 from strongroom.runtime._custody_keeping import CustodyKeeping
 from strongroom.storage import Reader
 from strongroom.wiring.exposition import family
@@ -48,11 +49,16 @@ class AuditTree:
         *,
         origin: str,
         custody: CustodyKeeping | None = None,
+        witnesses: AuditWitnesses | None = None,
         events: EventSink,
         clock: Clock,
     ) -> None:
-        """``origin``: what the log is called from its first start on. ``custody``: where officers approve keys."""
+        """``origin``: what the log is called from its first start on. ``custody``: where officers approve keys.
+
+        ``witnesses`` begin and end with the tree, and are given every checkpoint.
+        """
         self._home = home
+        self._witnesses = witnesses
         self._origin = origin
         self._signer = HsmSigner(store, keys, custody=custody, clock=clock)
         self._events = events
@@ -71,18 +77,21 @@ class AuditTree:
     def start(self) -> None:
         """Begin to gather."""
         self._running = asyncio.ensure_future(self._run())
+        if self._witnesses is not None:
+            self._witnesses.start()
 
     async def finish(self) -> None:
         """Take in what is there, sign it if a member still does, and end. To be called once writers have ended."""
         self._stopping.set()
         if self._running is not None:
             await self._running
-        if self._log is None:
-            return
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_LAST_S):
-                await self._guarded(self._last_checkpoint)
-        await asyncio.to_thread(self._close)
+        if self._log is not None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LAST_S):
+                    await self._guarded(self._last_checkpoint)
+            await asyncio.to_thread(self._close)
+        if self._witnesses is not None:
+            await self._witnesses.finish()
 
     def close(self) -> None:
         """End without a last checkpoint."""
@@ -119,6 +128,7 @@ class AuditTree:
         log = self._log
         if log is None:
             log = self._log = await self._on_disk(self._open)
+            self._show_witnesses(log)
         await self._gather(log, is_last=False)
         behind, now = self._size - self._checkpointed, self._clock.monotonic()
         if not behind:
@@ -164,6 +174,11 @@ class AuditTree:
         await self._on_disk(lambda: log.add(checkpoint, (signature, cosignature), (key, other_key)))
         self._checkpointed = log.checkpointed
         self._signed_at = self._clock.monotonic()
+        self._show_witnesses(log)
+
+    def _show_witnesses(self, log: TreeLog) -> None:
+        if self._witnesses is not None and log.last is not None:
+            self._witnesses.take(log.last)
 
     def _open(self) -> TreeLog:
         self._cosigner = SoftwareCosigner(self._home.root / COSIGNER_FILE, clock=self._clock)

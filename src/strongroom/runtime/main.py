@@ -30,6 +30,7 @@ from strongroom.core import (
 from strongroom.custody import Chain
 from strongroom.runtime._api_fleet import ApiFleet
 from strongroom.runtime._audit_tree import AuditTree, origin_of_log
+from strongroom.runtime._audit_witnesses import AuditWitnesses
 from strongroom.runtime._control_desks import ControlDesks
 from strongroom.runtime._custody_keeping import CustodyKeeping
 from strongroom.runtime._pin_approvals import approved_by
@@ -128,7 +129,11 @@ async def _run(
     desks.open_pins(pins, OfficerPins(home, events=events, clock=clock, approved=approved))
     desks.open_custodians()
     origin = origin_of_log("" if chain is None else chain.state.cluster)
-    tree = AuditTree(home, store, keys, origin=origin, custody=custody, events=events, clock=clock)
+    witnesses = AuditWitnesses(config.audit.witnesses, home, events=events, clock=clock)
+    supervisor.control.more_metrics.append(witnesses.metrics)
+    tree = AuditTree(
+        home, store, keys, origin=origin, custody=custody, witnesses=witnesses, events=events, clock=clock
+    )
     supervisor.control.reminders.append(tree)
     return await _serve_until_stopped(
         stopping, config, home, listeners, supervisor=supervisor, api=api, pins=pins, tree=tree, events=events

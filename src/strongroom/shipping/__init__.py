@@ -22,7 +22,7 @@ from strongroom.shipping._rfc5424 import SyslogStyle, framed, syslog_message
 from strongroom.shipping._shipper import Shipper, ShipperLimits, SinkStanding
 from strongroom.shipping._sink import Sink
 from strongroom.shipping._syslog_sink import SyslogReceiver, SyslogSink
-from strongroom.shipping._tls import TlsFiles
+from strongroom.shipping._tls import TlsFiles, end_calls
 
 __all__ = [
     "FileSink",
@@ -44,6 +44,7 @@ __all__ = [
     "ThreadHangsError",
     "TlsFiles",
     "check_otlp_answer",
+    "end_calls",
     "framed",
     "json_lines",
     "needed_segments",

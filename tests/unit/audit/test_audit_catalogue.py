@@ -18,6 +18,10 @@ LINES_ONLY = {
     *("access_key.unreadable", "access_key.use_not_noted", "credentials.not_loaded", "oidc.keys_not_read"),
     *("oidc.keys_read", "keys.not_destroyed", "keys.destroyed", "keys.cryptoperiods_end_soon"),
     *("keys.not_rotated_or_expired", "keys.rotated_or_expired", "domains.not_rotated", "domains.rotated"),
+    *(
+        f"witness.{what}"
+        for what in ("started", "stopping", "stopped", "cosigned", "refused", "fork_refused", "failed")
+    ),
     *("root.not_rewrapped", "worker.gave_up", "softhsm.config_written"),
 }
 """Written by API processes and workers to standard error alone."""

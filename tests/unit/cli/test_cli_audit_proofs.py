@@ -42,7 +42,7 @@ def check(*arguments):
 
 def test_the_checker_is_short_and_needs_nothing_of_ours():
     text = CHECKER.read_text()
-    assert len([line for line in text.splitlines() if line.strip()]) <= 100
+    assert len([line for line in text.splitlines() if line.strip()]) <= 115
     assert not re.search(r"^\s*(from|import) strongroom", text, re.MULTILINE)
 
 
