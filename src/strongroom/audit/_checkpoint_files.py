@@ -9,12 +9,14 @@ A note that a crash left unfinished at the very end is cut off by the next openi
 """
 
 import re
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from strongroom.audit._checkpoint import Checkpoint, read_checkpoint, require_origin
 from strongroom.audit._checkpoint_keys import LogKey, read_log_key
+from strongroom.audit._cursor import SETTLE_S
 from strongroom.audit._errors import MalformedNoteError, TreeDamagedError
 from strongroom.audit._note import Note, read_note
 from strongroom.audit._tree_files import TreeDisk
@@ -47,9 +49,11 @@ class CheckpointFiles:
     def origin(self) -> str | None:
         """Return what the log calls itself; None before its first start."""
         try:
-            line, end, rest = (self.folder / "origin").read_text().partition("\n")
+            line, end, rest = (self.folder / "origin").read_bytes().decode().partition("\n")
         except FileNotFoundError:
             return None
+        except UnicodeDecodeError as error:
+            raise TreeDamagedError("the name of the log cannot be read") from error
         if not end or rest:
             raise TreeDamagedError("the name of the log cannot be read")
         return line
@@ -114,6 +118,21 @@ class CheckpointFiles:
             for kept in self._read_file(number)[0]:
                 if kept.checkpoint.size >= size:
                     return kept
+        return None
+
+    def unfinished(self) -> str | None:
+        """Say where bytes at the very end are no checkpoint, if there are any that stand still."""
+        numbers = self.numbers()
+        if not numbers:
+            return None
+        seen = self._read_file(numbers[-1])[1:]
+        if seen[0] != seen[1]:
+            time.sleep(SETTLE_S)
+            if self._read_file(numbers[-1])[1:] == seen:
+                return (
+                    f"the last {seen[1] - seen[0]} bytes of {self.path(numbers[-1]).name}, from byte {seen[0]} on, are no"
+                    " checkpoint: one that was never finished, or one that was damaged"
+                )
         return None
 
     def _read_file(self, number: int) -> tuple[list[KeptCheckpoint], int, int]:

@@ -5,26 +5,29 @@ the entries in the order of the tree, in constant memory.
 """
 
 import heapq
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 from strongroom.audit._archive_readers import PrunedLeaves, SegmentReaders
 from strongroom.audit._checkpoint_files import CheckpointFiles, KeptCheckpoint
 from strongroom.audit._checkpoint_keys import LogKey, cosigned_at
-from strongroom.audit._entry import leaf_hash
+from strongroom.audit._entry import Entry, leaf_hash
 from strongroom.audit._errors import AuditCorruptError, TreeDamagedError
-from strongroom.audit._note import verify_note
+from strongroom.audit._note import Signature, verify_note
+from strongroom.audit._read import list_writers
 from strongroom.audit._retention_record import read_pruned
 from strongroom.audit._tiles import TILE_WIDTH, TileRows, split_hashes, tile_path
 from strongroom.audit._tree_files import TreeFiles
 from strongroom.audit._tree_state import RUN_BYTES, Place, Run, read_run
+from strongroom.audit._tree_times import TreeTimes
 from strongroom.audit._witness_verify import Confirmed, WitnessedPass, Witnesses
 from strongroom.core import StrongroomError
 
 PROGRESS_EVERY = 10_000
-LATE_S = 60
-"""How much older than a checkpoint an entry may be that is not yet in it, before it is told."""
+MAX_WARNINGS = 1_000
+"""A log with more is beyond listing."""
 
 
 class TreeReport(NamedTuple):
@@ -92,7 +95,9 @@ class _TreeCheck:
         self._pruned = PrunedLeaves(read_pruned(directory), self._files)
         self._rows = TileRows(0, [])
         self._warnings: list[str] = []
-        self._n_checkpoints = self._checkpointed = self._checkpointed_at = 0
+        self._times = TreeTimes(self._warn)
+        self._newest_file = max(self._checkpoints.numbers(), default=0)
+        self._n_checkpoints = self._checkpointed = 0
 
     def run(self) -> TreeReport:
         state = self._files.state()
@@ -122,6 +127,9 @@ class _TreeCheck:
         if (self._rows.size, root.hex()) != (state.size, state.root):
             raise TreeDamagedError("the entries make another tree than its position names")
         self._compare_edges()
+        self._times.end()
+        self._look_beside(state.writers)
+        self._check_files()
         return TreeReport(
             self._origin,
             self._rows.size,
@@ -146,21 +154,30 @@ class _TreeCheck:
 
     def _entries(self, leaf: _Leaf) -> Iterator[bytes]:
         """Yield the leaf hashes of a run: from its entries, and of those that were pruned from the tree itself."""
-        run = leaf.run
+        run, times = leaf.run, self._times
         if self._pruned.holds(leaf.writer, run):
             yield from map(self._pruned.leaf, range(leaf.number, leaf.number + run.n_entries))
             return
         left = run.n_entries
-        reader = self._readers.of(leaf.writer, run.segment)
+        reader = self._segment(leaf.writer, run.segment)
         reader.enter(run.offset, run.first_seq)
         for located in reader:
-            if located.entry.at < (self._checkpointed_at - LATE_S) * 1_000_000:
-                self._warn(leaf.writer, located.entry.seq)
+            times.see(located.entry)
+            if left in {1, run.n_entries}:
+                times.see_ends(located.entry)
             yield leaf_hash(located.payload)
             left -= 1
             if not left:
                 return
         raise reader.corrupt("an entry that is in the tree is not in the log any more")
+
+    def _segment(self, writer: str, number: int) -> SegmentReader:
+        try:
+            return self._readers.of(writer, number)
+        except FileNotFoundError as error:
+            raise AuditCorruptError(
+                "the segment is not there, though the tree goes over it", writer=writer, segment=number
+            ) from error
 
     def _reach(self, waiting: Iterator[KeptCheckpoint], kept: KeptCheckpoint | None) -> KeptCheckpoint | None:
         """Check every checkpoint of the tree as it is now; return the first one of a larger tree."""
@@ -179,17 +196,57 @@ class _TreeCheck:
             raise _bad(kept, f"the first {checkpoint.size} entries make another tree")
         try:
             signatures = verify_note(kept.note, self._keys)
-            times = {key.key_id: key for key in self._keys if key.kind.is_cosigner}
-            at = max((cosigned_at(one.data) for one in signatures if one.key_id in times), default=0)
+            at = self._signed_at(kept, signatures)
         except StrongroomError as error:
             raise _bad(kept, error.message) from error
-        if at and at < self._checkpointed_at:
-            self._warnings.append(
-                f"the checkpoint of {checkpoint.size} entries is older than the one before it: the clock went back"
-            )
-        self._checkpointed_at = at or self._checkpointed_at
+        self._times.checkpoint(checkpoint.size, at, may_be_thinned=kept.file != self._newest_file)
         self._n_checkpoints += 1
         self._checkpointed = checkpoint.size
+
+    def _signed_at(self, kept: KeptCheckpoint, signatures: Sequence[Signature]) -> int:
+        """Return when the log's cosigner says that a checkpoint was made, or 0; the log's own key must have signed it too.
+
+        The cosigner's key lies in a file. A checkpoint that only it signed is one that the HSMs never saw.
+        """
+        own = {key.key_id: key for key in self._keys if key.name == self._origin}
+        signed = [(own[one.key_id], one) for one in signatures if one.name == self._origin]
+        if any(not key.kind.is_cosigner for key in own.values()) and all(
+            key.kind.is_cosigner for key, _ in signed
+        ):
+            raise _bad(kept, "only the cosigner signed it, and not the key of the log")
+        times = [cosigned_at(one.data) for key, one in signed if key.kind.is_cosigner]
+        if not times and any(key.kind.is_cosigner for key in own.values()):
+            self._warn(f"{_place(kept)} has no cosignature, which tells when it was made")
+        return max(times, default=0)
+
+    def _check_files(self) -> None:
+        """Tell of what stands beside the checkpoints and is not what it should be."""
+        numbers = self._checkpoints.numbers()
+        for number in sorted(set(range(min(numbers, default=0), max(numbers, default=0))) - set(numbers)):
+            self._warn(f"{self._checkpoints.path(number).name} is missing")
+        if (unfinished := self._checkpoints.unfinished()) is not None:
+            self._warn(unfinished)
+        kept = self._checkpoints.keys()
+        for key in self._keys:
+            if key.name == self._origin and key not in kept:
+                self._warn(f"the key {key.key_id.hex()} does not stand beside the checkpoints")
+
+    def _look_beside(self, places: Mapping[str, Place]) -> None:
+        """Look at the first entry of each writer that is not in the tree. What is damaged there is told by the chains."""
+        for writer in list_writers(self._directory):
+            with suppress(AuditCorruptError, FileNotFoundError):
+                if (entry := self._entry_behind(writer, places.get(writer))) is not None:
+                    self._times.beside(entry)
+
+    def _entry_behind(self, writer: str, place: Place | None) -> Entry | None:
+        number = place.segment if place and place.segment else 1
+        for segment in (number, number + 1):
+            with SegmentReader(self._directory / "wal" / writer, segment) as reader:
+                if place is not None and segment == place.segment:
+                    reader.resume(place.position)
+                for located in reader:
+                    return located.entry
+        return None
 
     def _compare_tile(self, level: int, number: int, row: list[bytes]) -> None:
         if split_hashes(self._files.tile(level, number))[:TILE_WIDTH] != row:
@@ -201,18 +258,17 @@ class _TreeCheck:
             if row and split_hashes(self._files.tile(level, number))[: len(row)] != row:
                 raise TreeDamagedError(f"{tile_path(level, number, len(row))} is not what the entries make")
 
-    def _warn(self, writer: str, seq: int) -> None:
-        if len(self._warnings) < 1000:
-            self._warnings.append(
-                f"writer {writer}, entry {seq}: it says that it is over {LATE_S} s older than a checkpoint that it is not in:"
-                " a clock went back, or it was not taken in for so long"
-            )
+    def _warn(self, what: str) -> None:
+        if len(self._warnings) < MAX_WARNINGS:
+            self._warnings.append(what)
+
+
+def _place(kept: KeptCheckpoint) -> str:
+    return f"the checkpoint of {kept.checkpoint.size} entries (file {kept.file:08d}, byte {kept.offset})"
 
 
 def _bad(kept: KeptCheckpoint, what: str) -> TreeDamagedError:
-    return TreeDamagedError(
-        f"the checkpoint of {kept.checkpoint.size} entries (file {kept.file:08d}, byte {kept.offset}) is bad: {what}"
-    )
+    return TreeDamagedError(f"{_place(kept)} is bad: {what}")
 
 
 def _leaves(files: TreeFiles, writer: str, place: Place) -> Iterator[_Leaf]:

@@ -80,6 +80,10 @@ def verify(
     trusted = trusted_keys(directory, named_keys)
     report = inspect_log(directory, progress=_progress(output))
     tree, tree_problem = _verified_tree(output, directory, trusted, asked)
+    if named_keys and tree_problem is None and (tree is None or not tree.checkpoints):
+        tree_problem = AuditCorruptError(
+            "a key was named, and there is no checkpoint that it could have signed"
+        )
     unconfirmed = confirmed_problem(asked, tree)
     output.document(_document(directory, report, tree, tree_problem, unconfirmed))
     _show(output, directory, report)

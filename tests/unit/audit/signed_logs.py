@@ -27,27 +27,30 @@ def write_entries(directory, writer: str, count: int, **fields) -> None:
     log.close()
 
 
-def sign(log: TreeLog, *, at: int = 1_700_000_000):
+def sign(log: TreeLog, *, at: int = 1_700_000_000, signer: Ed25519PrivateKey = SIGNER):
     """Add a checkpoint of the tree as it is."""
     checkpoint = log.next_checkpoint()
-    data = SIGNER.sign(checkpoint.text().encode())
+    key = LogKey(ORIGIN, KeyKind.ED25519, signer.public_key().public_bytes_raw())
+    data = signer.sign(checkpoint.text().encode())
     cosigned = at.to_bytes(8, "big") + COSIGNER.sign(mldsa_cosigned(ORIGIN, checkpoint, at))
     signatures = [
-        Signature(ORIGIN, KEY.key_id, data),
+        Signature(ORIGIN, key.key_id, data),
         Signature(ORIGIN, COSIGNER_KEY.key_id, cosigned),
     ]
-    return log.add(checkpoint, signatures, [KEY, COSIGNER_KEY])
+    return log.add(checkpoint, signatures, [key, COSIGNER_KEY])
 
 
-def make_signed_log(directory, rounds=((2, 3), (4, 0), (1, 300))) -> list:
+def make_signed_log(
+    directory, rounds=((2, 3), (4, 0), (1, 300)), *, signer: Ed25519PrivateKey = SIGNER, **fields
+) -> list:
     """Write to api-0 and main in rounds, each gathered and under a checkpoint; return the checkpoints."""
     notes = []
     for api, main in rounds:
         for writer, count in (("api-0", api), ("main", main)):
             if count:
-                write_entries(directory, writer, count)
+                write_entries(directory, writer, count, **fields)
         log = TreeLog(directory, ORIGIN)
         log.gather(is_last=True)
-        notes.append(sign(log))
+        notes.append(sign(log, signer=signer))
         log.close()
     return notes

@@ -115,7 +115,7 @@ TAMPERING = {
     ),
     "the end of a writer's log is cut off": (
         lambda d: [path.unlink() for path in list((d / "wal" / "main").glob("*.wal"))[1:]],
-        "No such file",
+        "segment 00000002: the segment is not there",
     ),
     "a tile is changed": (lambda d: _flip(d / "tree" / "tile" / "0" / "000", 40), "tile/0/000 is not what"),
     "the last tile is changed": (

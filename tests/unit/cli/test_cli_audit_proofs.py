@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -154,3 +155,13 @@ def test_verify_says_when_a_log_is_gone_that_the_tree_goes_over(log):
     result = run("audit", "verify")
     assert result.exit_code == 1
     assert "the audit log is bad" in result.stderr
+
+
+def test_verify_with_a_key_refuses_a_log_whose_checkpoints_were_all_removed(log, key_file):
+    shutil.rmtree(log / "checkpoints")
+    for part in ("checkpoints", "tree"):
+        shutil.rmtree(log / part, ignore_errors=True)
+        assert run("audit", "verify").exit_code == 0
+        result = run("audit", "verify", "--key", str(key_file))
+        assert result.exit_code == 1
+        assert "there is no checkpoint that it could have signed" in result.stderr
