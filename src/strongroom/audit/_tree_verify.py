@@ -13,6 +13,7 @@ from typing import NamedTuple
 from strongroom.audit._archive_readers import PrunedLeaves, SegmentReaders
 from strongroom.audit._checkpoint_files import CheckpointFiles, KeptCheckpoint
 from strongroom.audit._checkpoint_keys import LogKey, cosigned_at
+from strongroom.audit._cursor import SegmentReader
 from strongroom.audit._entry import Entry, leaf_hash
 from strongroom.audit._errors import AuditCorruptError, TreeDamagedError
 from strongroom.audit._note import Signature, verify_note
