@@ -1,6 +1,7 @@
 """Rules about the files themselves: length, purpose, shop windows, names, and what must never be committed."""
 
 import ast
+import functools
 import re
 import subprocess
 import tomllib
@@ -23,6 +24,11 @@ REGISTRY_HOSTS = [
     "py" + "pi.org", "python" + "hosted.org", "deb." + "debian.org", "registry." + "npmjs", "proxy." + "golang",
     "extra-" + "index-url", "arti" + "factory",
 ]  # fmt: skip
+
+
+@functools.cache
+def _parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
 
 
 def _name(path: Path) -> str:
@@ -50,7 +56,7 @@ def test_no_python_file_has_more_than_400_lines(folder):
 
 
 def test_every_source_file_opens_with_its_purpose():
-    silent = [_name(path) for path in SOURCES if ast.get_docstring(ast.parse(path.read_text())) is None]
+    silent = [_name(path) for path in SOURCES if ast.get_docstring(_parsed(path)) is None]
     assert silent == []
 
 
@@ -97,7 +103,7 @@ def test_rooms_are_entered_by_their_door():
     trespasses = []
     for path in SOURCES:
         room = ".".join(path.relative_to(ROOT / "src").parent.parts)
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(_parsed(path)):
             if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("strongroom."):
                 owner, _, private = node.module.partition("._")
                 if private and not (room == owner or room.startswith(owner + ".")):

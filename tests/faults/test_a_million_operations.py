@@ -2,7 +2,7 @@
 
 A real worker process on SoftHSM behind the fault shim does wraps and unwraps for ``HsmCluster``, in batches, while
 one call in hundreds gets a bad return value, and now and then the login, every session, the link or the token is
-lost, sessions are short, or the HSM is slow or busy. Every answer is compared. The short lane does a fiftieth.
+lost, sessions are short, or the HSM is slow or busy. Every answer is compared. The short lane does a two hundredth.
 """
 
 import asyncio
@@ -207,7 +207,7 @@ async def run(member, n_operations, *, every, seed):
 
 def require_health(child, told, trouble, outcomes, n_operations):
     assert not outcomes["wrong"], told
-    assert outcomes["no member"] <= NO_MEMBER_AT_MOST * n_operations, told
+    assert outcomes["no member"] <= max(10, NO_MEMBER_AT_MOST * n_operations), told
     assert outcomes["right"] >= 0.85 * n_operations, told
     assert not child.has_ended, told
     recoveries = told["recoveries"]
@@ -240,8 +240,8 @@ def member(tmp_path):
         yield made
 
 
-def test_memory_and_handles_stay_flat_over_ten_thousand_operations_with_faults_on(member):
-    asyncio.run(run(member, 10_000, every=1_000, seed=random.randrange(2**32)))
+def test_memory_and_handles_stay_flat_over_five_thousand_operations_with_faults_on(member):
+    asyncio.run(run(member, 5_000, every=500, seed=random.randrange(2**32)))
 
 
 @pytest.mark.slow

@@ -34,7 +34,7 @@ from strongroom.ceremony import (
     signature_name,
     verify_ceremony,
 )
-from strongroom.ceremony._entries import Confirmed, Done, Ended, Header
+from strongroom.ceremony._entries import Confirmed, Deviation, Done, Ended, Header, Noted
 from strongroom.ceremony._transcript import line_hash, write_entry
 from strongroom.custody import NAMESPACE_APPROVAL, OfficerPrivateKey, armour
 
@@ -101,10 +101,13 @@ def test_a_last_entry_that_was_changed_is_found_by_the_signatures(folder: Path) 
 
 
 def _forged(folder: Path, change: Callable[[Any], Any]) -> None:
-    """Write the transcript anew with entries changed and its chain repaired, as somebody who has no witness's key can."""
+    """Write the transcript anew with entries changed, or left out, and its chain repaired, as somebody without a witness's key can."""
     path, previous, lines = folder / "transcript.jsonl", NO_HASH, []
-    for entry in read_transcript(path.read_bytes()).entries:
-        line = write_entry(msgspec.structs.replace(change(entry), previous=previous))
+    changed = [change(entry) for entry in read_transcript(path.read_bytes()).entries]
+    if None in changed:
+        changed = [msgspec.structs.replace(entry, seq=seq) for seq, entry in enumerate(filter(None, changed))]
+    for entry in changed:
+        line = write_entry(msgspec.structs.replace(entry, previous=previous))
         previous = line_hash(line)
         lines.append(line + b"\n")
     path.write_bytes(b"".join(lines))
@@ -121,11 +124,25 @@ FORGERIES = {
     "another action": (lambda entry: _by(entry, "create", action="restore"), "the step create is another in the script"),
     "initials of another": (lambda entry: _initialled(entry, "create", "ZZ"), "initials of carl are others than at the beginning"),
     "a confirmation left out": (lambda entry: _short(entry, "create"), "not confirmed by those whom the script names"),
+    "a confirmation too many": (lambda entry: _joined(entry, "create", "knut"), "somebody confirms it whom the script does not name"),
     "initials of two people": (lambda entry: _same_initials(entry, "attend"), "two people have the same initials"),
     "somebody who did not attend": (lambda entry: _short(entry, "attend"), "did not attend: knut"),
     "fewer witnesses": (_replaced(Ended, witnesses_needed=0), "the script wants 2 witnesses"),
+    "another number": (lambda entry: msgspec.structs.replace(entry, seq=entry.seq + (entry.seq > 3)), "entry 4: its number is 5"),
+    "a last step that was not taken": (lambda entry: None if getattr(entry, "step", "") == "sign" else entry, "it ends before the step sign"),
+    "a step that was not taken": (lambda entry: None if getattr(entry, "step", "") == "create" else entry, "does not come here in the script"),
+    "a deviation by nobody": (lambda entry: _deviating(entry, "nobody"), "nobody is no participant"),
     "other facts": (lambda entry: _facts(entry, "create"), r"transcript\.jsonl\.eva\.sig"),
 }  # fmt: skip
+
+
+def _deviating(entry: Any, who: str) -> Any:
+    """Put what somebody is said to have told in the place of a note."""
+    if not isinstance(entry, Noted):
+        return entry
+    return Deviation(
+        seq=entry.seq, at=entry.at, previous=entry.previous, step=entry.step, who=who, text="It rained."
+    )
 
 
 def _by(entry: Any, step: str, **fields: Any) -> Any:
@@ -153,6 +170,13 @@ def _short(entry: Any, step: str) -> Any:
     if not isinstance(entry, Confirmed) or entry.step != step:
         return entry
     return msgspec.structs.replace(entry, confirmations=entry.confirmations[:-1])
+
+
+def _joined(entry: Any, step: str, who: str) -> Any:
+    if not isinstance(entry, Confirmed) or entry.step != step:
+        return entry
+    one_more = msgspec.structs.replace(entry.confirmations[0], who=who)
+    return msgspec.structs.replace(entry, confirmations=(*entry.confirmations, one_more))
 
 
 def _facts(entry: Any, step: str) -> Any:

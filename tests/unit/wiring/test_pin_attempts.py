@@ -6,11 +6,20 @@ from hypothesis import strategies as st
 
 from strongroom.config import Home, MemberConfig, PinSource
 from strongroom.core import MemberFailedError, PinRefusedError, Secret
+from strongroom.wiring import pin_refusals
 from strongroom.wiring.pin_attempts import PinAttemptFile
 from strongroom.wiring.pin_refusals import refuse_known_pin
 
 PIN = Secret(b"83920174")
 MEMBER = MemberConfig(name="alpha", profile="softhsm2", pin=PinSource(file="x"), token_serial="0123")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def quick_hashes():
+    """0.1 s each, some two hundred times: what a hash costs is no subject here (test_pin_refusals)."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pin_refusals, "_COST", 2)
+        yield
 
 
 @pytest.fixture

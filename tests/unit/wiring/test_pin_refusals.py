@@ -1,12 +1,14 @@
 """A PIN that a token refused is known again, without being kept; any other PIN or token is not mistaken for it."""
 
+import hashlib
+
 import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from strongroom.config import Home, MemberConfig, PinSource
-from strongroom.core import PinRefusedError, Secret
+from strongroom.core import PinRefusedError, Secret, encode_fields
 from strongroom.wiring.pin_refusals import SaltedPin, leave_marker, refuse_known_pin, remember_refused_pin
 
 PIN = Secret(b"83920174")
@@ -95,6 +97,13 @@ def test_a_marker_that_cannot_be_read_counts_as_one_of_this_pin(home):
     (home.pin_refused / "alpha").mkdir(parents=True)
     with pytest.raises(PinRefusedError, match="refused this PIN before"):
         refuse_known_pin(home, MEMBER, PIN)
+
+
+def test_guessing_a_pin_by_its_marker_costs_what_the_format_says(marker):
+    _, salt, hashed = marker.read_text().split()
+    told = encode_fields("strongroom refused pin v1", [PIN.reveal(), b"serial", b"0123"])
+    made = hashlib.scrypt(told, salt=bytes.fromhex(salt), n=1 << 15, r=8, p=1, maxmem=64 << 20, dklen=32)
+    assert made.hex() == hashed
 
 
 def test_a_marker_left_by_a_worker_is_one_that_main_knows(home):
