@@ -176,7 +176,7 @@ class SegmentReader:
 
     def block(self) -> bytes:
         """Return some of what stands behind ``position``, read anew: many entries, where there are."""
-        return os.pread(self._file.fileno(), _BUFFER_BYTES, self.position.offset)
+        return self._pread(_BUFFER_BYTES, self.position.offset)
 
     def rest(self) -> bytes:
         """Return what stands behind ``position``, read anew, without the zeros that were written ahead.

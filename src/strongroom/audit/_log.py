@@ -18,7 +18,7 @@ from strongroom.audit._entry import Kind
 from strongroom.audit._files import WalFolder
 from strongroom.audit._format import is_writer_name
 from strongroom.audit._queue import EntryQueue
-from strongroom.audit._segments import SegmentWriter, recover
+from strongroom.audit._segments import ROTATE_S, SegmentWriter, recover
 from strongroom.audit._tickets import Decided, wake
 from strongroom.audit._values import AuditStats, EntryFields, UseEntry
 from strongroom.core import AuditUnavailableError, Clock
@@ -61,6 +61,7 @@ class AuditLog:
         *,
         clock: Clock,
         segment_bytes: int = SEGMENT_BYTES,
+        rotate_s: float = ROTATE_S,
         retry_after_s: float = RETRY_AFTER_S,
         open_folder: Callable[[Path], WalFolder] = WalFolder,
     ) -> Self:
@@ -76,7 +77,9 @@ class AuditLog:
         try:
             folder = open_folder(directory / "wal" / writer)
             recovered = recover(folder)
-            segments = SegmentWriter(folder, recovered.end, segment_bytes=segment_bytes)
+            segments = SegmentWriter(
+                folder, recovered.end, segment_bytes=segment_bytes, rotate_s=rotate_s, clock=clock
+            )
         except OSError as error:
             _close(folder)
             raise AuditUnavailableError(

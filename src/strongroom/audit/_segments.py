@@ -3,6 +3,7 @@
 Nothing here knows threads or waiters. ``recover`` finds the end after a crash, ``SegmentWriter`` moves it.
 """
 
+import math
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import NamedTuple
@@ -14,6 +15,11 @@ from strongroom.audit._files import WalFile, WalFolder, list_hot_segments, list_
 from strongroom.audit._format import HEADER_BYTES, Header, encode_group, encode_header, first_chain
 from strongroom.audit._retention_record import pruned_end
 from strongroom.audit._torn import Cut, read_cut
+from strongroom.core import Clock, SystemClock
+
+ROTATE_S = 86_400.0
+"""An entry that comes so long after its segment was begun begins another one."""
+_SYSTEM_CLOCK = SystemClock()
 
 
 class End(NamedTuple):
@@ -134,9 +140,20 @@ class SegmentWriter:
     ``undo`` must succeed before the next ``write``.
     """
 
-    def __init__(self, folder: WalFolder, end: End, *, segment_bytes: int) -> None:
+    def __init__(
+        self,
+        folder: WalFolder,
+        end: End,
+        *,
+        segment_bytes: int,
+        rotate_s: float = math.inf,
+        clock: Clock = _SYSTEM_CLOCK,
+    ) -> None:
+        """A segment is followed by a new one at so many bytes, or with the first entry after so many seconds."""
         self._folder = folder
         self._segment_bytes = segment_bytes
+        self._rotate_s, self._clock = rotate_s, clock
+        self._started_at = clock.monotonic()
         self._boot = end.boot + 1
         self._segment = end.segment
         self._position = Position(0, end.seq + 1, end.chain)
@@ -160,7 +177,10 @@ class SegmentWriter:
         """Append entries as one group, in one write; they are durable on return."""
         position = self._position
         frames, chain = encode_group(payloads, group=position.seq, chain=position.chain)
-        if position.offset > HEADER_BYTES and position.offset + len(frames) > self._segment_bytes:
+        if position.offset > HEADER_BYTES and (
+            position.offset + len(frames) > self._segment_bytes
+            or self._clock.monotonic() - self._started_at >= self._rotate_s
+        ):
             self._segment_due = True
         file = self._start_segment() if self._segment_due or self._file is None else self._file
         offset = self._position.offset
@@ -223,6 +243,7 @@ class SegmentWriter:
         self._position = Position(HEADER_BYTES, seq, chain)
         self._reserved_to = 0
         self._segment_due = False
+        self._started_at = self._clock.monotonic()
         if before is not None:
             self._end_file(before, ended)
         return file

@@ -129,8 +129,24 @@ class AuditConfig(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults
     """``[audit]``."""
 
     sinks: Annotated[list[SinkConfig], Meta(max_length=16)] = []
+    rotate_hours: Annotated[float, Meta(ge=0.01, le=744)] = 24.0
+    """An entry that comes so long after its segment was begun begins another one."""
+    hot_days: Annotated[int, Meta(ge=1, le=3_650)] = 92
+    """Segments whose newest entry is older are archived."""
+    keep_days: Annotated[int, Meta(ge=1, le=36_500)] = 366
+    """Nothing younger can be pruned, whoever approves it."""
+    archive: Annotated[str, Meta(max_length=1000)] = ""
+    """Folder of archived segments, on another volume say; ``audit/archive`` of the home when empty. Relative to the home."""
     refusals: RefusalsConfig = RefusalsConfig()
     witnesses: Annotated[list[AuditWitnessConfig], Meta(max_length=16)] = []
+
+
+def check_retention(audit: AuditConfig, path: Path) -> None:
+    """Check what the types do not say. Raises ConfigError."""
+    if audit.keep_days < audit.hot_days:
+        raise ConfigError(
+            f"{path}: audit.keep_days is less than audit.hot_days, and what is not archived is not pruned"
+        )
 
 
 def check_sinks(sinks: Sequence[SinkConfig], path: Path) -> None:

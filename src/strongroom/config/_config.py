@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from strongroom.config._audit_config import AuditConfig, check_sinks, check_witnesses
+from strongroom.config._audit_config import AuditConfig, check_retention, check_sinks, check_witnesses
 from strongroom.config._backup_config import BackupsConfig
 from strongroom.config._custodian_config import CustodiansConfig
 from strongroom.config._oidc import OidcConfig, check_oidc
@@ -182,6 +182,7 @@ def check_config(config: Config, path: Path) -> None:
     check_policy(config.policy, path)
     check_sinks(config.audit.sinks, path)
     check_witnesses(config.audit.witnesses, path)
+    check_retention(config.audit, path)
     callers = [(client.principal, client.roles) for client in config.service.clients]
     if config.oidc is not None:
         check_oidc(config.oidc, path)

@@ -74,7 +74,7 @@ async def _serve(home: Home) -> int:
         renew_development_tls(home.tls, clock=clock)
         listeners = _listen(config)
         runtime_folder(home)  # empty: what a killed service left is removed
-        audit = AuditLog.open(home.audit, "main", clock=clock)
+        audit = AuditLog.open(home.audit, "main", clock=clock, rotate_s=config.audit.rotate_hours * 3600)
         events = AuditedEvents("main", audit)
         store = Store.open(home.database)
         shipping = Shipping(config.audit.sinks, home, events=events, clock=clock)

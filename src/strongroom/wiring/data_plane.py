@@ -71,7 +71,7 @@ def build_data_plane(
     """
     store = Store.open(home.database)
     try:
-        audit = AuditLog.open(home.audit, writer, clock=clock)
+        audit = AuditLog.open(home.audit, writer, clock=clock, rotate_s=config.audit.rotate_hours * 3600)
     except StrongroomError:
         store.close()
         raise

@@ -7,6 +7,7 @@ import threading
 import pytest
 
 from strongroom.audit import AuditLog, AuditWriterInUseError, read_entries, verify_log
+from strongroom.audit._format import decode_header
 from strongroom.core import AuditUnavailableError, SystemClock
 from unit.audit.audit_fakes import SettableClock
 
@@ -227,3 +228,26 @@ async def test_a_disk_that_does_not_answer_is_a_failure_that_refuses_what_comes_
     entries = {entry.event: entry for entry in read_entries(directory)}
     assert list(entries) == ["written", "waiting", "log.resumed", "after"]
     assert entries["log.resumed"].detail == {"failure": "the disk has not answered for 6 s", "refused": "3"}
+
+
+def test_no_segment_spans_more_than_its_hours(tmp_path):
+    """Under light load too; a day on, the next entry begins a segment, and a log without entries makes none."""
+    clock = SettableClock()
+    log = AuditLog.open(tmp_path, "main", clock=clock, rotate_s=86_400)
+
+    def write() -> None:
+        waiting = asyncio.run(_record(log))
+        assert waiting is None
+
+    for hours in (0, 23, 2, 1, 50):
+        clock.at += hours * 3600
+        write()
+    log.close()
+    firsts = [
+        decode_header(path.read_bytes()[:128]).first_seq for path in sorted(tmp_path.glob("wal/main/*.wal"))
+    ]
+    assert firsts == [1, 3, 5]
+
+
+async def _record(log) -> None:
+    await log.record("event", "e")
