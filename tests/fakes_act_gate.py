@@ -26,6 +26,7 @@ ACT_RULES = {
     "RotateRoot": QuorumRule(2, SO, 3_600, False),
     "AddMember": QuorumRule(2, SO, 3_600, False),
     "MakeAuditKey": QuorumRule(2, CO, 86_400, False),
+    "PruneAuditLog": QuorumRule(2, CO, 86_400, False),
     "MakeBackupSet": QuorumRule(2, SO, 86_400, False),
     "CreateBackup": QuorumRule(2, CO, 86_400, True),
     "RestoreBackup": QuorumRule(2, SO, 86_400, False),

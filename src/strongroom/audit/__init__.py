@@ -20,10 +20,13 @@ syncing is done by one thread per log, once for all that wait. Readers are for o
 ``TreeLog`` takes the entries of all writers into one Merkle tree and keeps its checkpoints; who signs them is told from
 outside.
 
-What it does not do: sign anything, ship entries anywhere, delete or compress old segments, decide what is
+``Archiver`` compresses old segments, ``Planner`` and ``Pruner`` remove what officers let go (docs/audit-retention.md).
+
+What it does not do: sign anything, ship entries anywhere, decide what is
 audited. A hash chain alone cannot show that its end was cut off (docs/audit-log.md).
 """
 
+from strongroom.audit._archive import Archived, Archiver
 from strongroom.audit._catalogue import CATALOGUE, DENIED, classes_of, find_event, unknown_details
 from strongroom.audit._chain_after import chain_after
 from strongroom.audit._checkpoint import Checkpoint, mldsa_cosigned, read_checkpoint
@@ -61,6 +64,10 @@ from strongroom.audit._log import AuditLog
 from strongroom.audit._note import Note, Signature, read_note, verify_note
 from strongroom.audit._once import append_once
 from strongroom.audit._read import follow_entries, last_entries, list_writers, read_entries
+from strongroom.audit._retention import Pruner
+from strongroom.audit._retention_plan import Planner, PrunePlan, RetentionError, require_old_enough
+from strongroom.audit._retention_record import PRUNED_EVENT, PrunedWriter, PruneRecord, read_pruned
+from strongroom.audit._retention_status import WriterRetention, retention_status
 from strongroom.audit._search import LogSearch
 from strongroom.audit._search_values import WriterCoverage
 from strongroom.audit._tickets import Decided
@@ -98,8 +105,11 @@ __all__ = [
     "MAX_PAYLOAD_BYTES",
     "MAX_TEXT_BYTES",
     "OK",
+    "PRUNED_EVENT",
     "SEED_BYTES",
     "SIZE_TYPE",
+    "Archived",
+    "Archiver",
     "AuditCorruptError",
     "AuditLog",
     "AuditStats",
@@ -132,8 +142,14 @@ __all__ = [
     "Note",
     "Pci",
     "Place",
+    "Planner",
     "ProofError",
+    "PrunePlan",
+    "PruneRecord",
+    "PrunedWriter",
+    "Pruner",
     "Refusal",
+    "RetentionError",
     "Signature",
     "TreeDamagedError",
     "TreeLog",
@@ -153,6 +169,7 @@ __all__ = [
     "WriterCoverage",
     "WriterPosition",
     "WriterReport",
+    "WriterRetention",
     "append_once",
     "chain_after",
     "classes_of",
@@ -175,7 +192,10 @@ __all__ = [
     "read_growth_proof",
     "read_log_key",
     "read_note",
+    "read_pruned",
     "read_size",
+    "require_old_enough",
+    "retention_status",
     "unknown_details",
     "verify_log",
     "verify_note",

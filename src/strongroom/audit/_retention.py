@@ -7,18 +7,26 @@ finish    the record gets its name, the files go, oldest first
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 from strongroom.audit._archive_disk import ArchiveDisk, SegmentMover
 from strongroom.audit._archive_names import list_archived
+from strongroom.audit._cursor import SegmentReader
+from strongroom.audit._errors import AuditCorruptError
+from strongroom.audit._files import list_segments
 from strongroom.audit._retention_plan import PrunePlan, RetentionError
 from strongroom.audit._retention_record import (
     BEGUN,
+    PRUNED_EVENT,
     PrunedWriter,
     PruneRecord,
     pruned_folder,
     read_pruned,
     record_name,
 )
+
+MAIN: Final = "main"
+"""The writer whose log tells of prunings."""
 
 
 class Pruner:
@@ -89,18 +97,38 @@ class Pruner:
         self._disk.sync(path.parent)
 
     def remove_rest(self) -> int:
-        """Remove the archived segments that are gone by the newest record; return how many were there still."""
+        """Remove the archived segments that are gone by the newest record; return how many were there still.
+
+        Raises AuditCorruptError, and removes nothing, where no entry of main's log tells of that record.
+        """
         history, n_removed = read_pruned(self._directory), 0
+        if any(self._left(writer, gone) for writer, gone in history.writers.items()):
+            self._require_told(history.sha256)
         for writer, gone in history.writers.items():
-            folder = self._directory / "wal" / writer
-            left = [number for number in list_archived(folder) if number <= gone.segment]
-            mover = SegmentMover(folder, self._disk, self._pace)
+            left = self._left(writer, gone)
+            mover = SegmentMover(self._directory / "wal" / writer, self._disk, self._pace)
             for number in left:
                 mover.remove_archived(number)
             if left:
                 mover.sync_archive()
             n_removed += len(left)
         return n_removed
+
+    def _left(self, writer: str, gone: PrunedWriter) -> list[int]:
+        folder = self._directory / "wal" / writer
+        return [number for number in list_archived(folder) if number <= gone.segment]
+
+    def _require_told(self, sha256: str) -> None:
+        folder = self._directory / "wal" / MAIN
+        for number in reversed(list_segments(folder)):
+            with SegmentReader(folder, number) as reader:
+                for located in reader:
+                    entry = located.entry
+                    if entry.event == PRUNED_EVENT and entry.detail.get("record") == sha256:
+                        return
+        raise AuditCorruptError(
+            "no entry tells of the newest record of a pruning, so nothing is removed by it"
+        )
 
     def _path(self, record: PruneRecord, *, is_begun: bool) -> Path:
         return pruned_folder(self._directory) / f"{record_name(record.number)}{BEGUN if is_begun else ''}"

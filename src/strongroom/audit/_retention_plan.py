@@ -10,7 +10,7 @@ import datetime as dt
 import itertools
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from strongroom.audit._archive import is_covered
 from strongroom.audit._archive_disk import archived_digest
@@ -49,7 +49,7 @@ class PrunePlan(NamedTuple):
     writers: Mapping[str, PrunedWriter]
     """Those of which something goes."""
 
-    def parameters(self) -> dict[str, object]:
+    def parameters(self) -> dict[str, Any]:
         """Return what officers sign: for each writer the last segment, its hash and the chain behind it."""
         return {
             "origin": self.origin,

@@ -15,6 +15,7 @@ from strongroom.audit import (
     inspect_log,
     verify_tree,
 )
+from strongroom.cli._audit_archive import archive, prune
 from strongroom.cli._audit_logs import log_below, own_log
 from strongroom.cli._audit_proofs import growth, keys, prove, trusted_keys
 from strongroom.cli._audit_search import search, tail
@@ -47,6 +48,8 @@ audit.add_command(growth)
 audit.add_command(keys)
 audit.add_command(sinks)
 audit.add_command(witness)
+audit.add_command(archive)
+audit.add_command(prune)
 
 
 @audit.command
@@ -182,6 +185,8 @@ def _show(output: Output, directory: Path, report: VerifyReport) -> None:
                 for writer in report.writers
             ],
         )
+    for writer in report.writers:
+        output.say(*(f"{writer.writer}: {visible(line)}" for line in writer.pruned))
     for label, findings in (("warning", report.warnings), ("PROBLEM", report.problems)):
         output.say(*(f"{label}: {visible(str(finding))}" for finding in findings[:_SHOWN_FINDINGS]))
         if len(findings) > _SHOWN_FINDINGS:

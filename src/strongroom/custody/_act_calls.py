@@ -25,7 +25,7 @@ A call "of that set" is one whose transport key is named after it (``core.is_bac
 key copies a key between members and is free.
 
 ``ResetMember`` is judged where C_InitToken is called, which no worker does that serves. Acts of the service alone
-(``ScheduleKeyDeletion``) and changes of officers and rules cover nothing here.
+(``ScheduleKeyDeletion``, ``PruneAuditLog``) and changes of officers and rules cover nothing here.
 """
 
 from collections.abc import Callable, Mapping

@@ -20,6 +20,7 @@ LATE_S: Final = 400 * 86_400
 """How long after it expired a member takes such an act."""
 
 HsmKeyHex = Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{32}\Z")]
+_Sha256 = Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{64}\Z")]
 MemberName = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 _HsmKeys = Annotated[tuple[HsmKeyHex, ...], msgspec.Meta(min_length=1, max_length=MAX_HSM_KEYS)]
 
@@ -120,6 +121,34 @@ class RetireBackupSet(_Act, frozen=True):
     set_id: HsmKeyHex
 
 
+class PrunedLog(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What goes of one writer's audit log: all up to the end of a segment."""
+
+    writer: Annotated[str, msgspec.Meta(pattern=r"\A[a-z0-9][a-z0-9-]{0,31}\Z")]
+    segment: Annotated[int, msgspec.Meta(ge=1)]
+    """The last one that goes."""
+    sha256: _Sha256
+    """Of that segment."""
+    entry: Annotated[int, msgspec.Meta(ge=0)]
+    """The last one that goes."""
+    chain: _Sha256
+    """Chain value after it."""
+
+
+class PruneAuditLog(_Act, frozen=True):
+    """Remove the oldest entries of a host's audit log for good."""
+
+    origin: Words
+    """What the log calls itself: it names the host."""
+    before: Annotated[str, msgspec.Meta(pattern=r"\A[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")]
+    """Nothing from this day (00:00 UTC) on goes."""
+    tree_size: Annotated[int, msgspec.Meta(ge=0)]
+    """Of the first checkpoint that covers all that goes."""
+    tree_root: _Sha256
+    writers: Annotated[tuple[PrunedLog, ...], msgspec.Meta(min_length=1, max_length=256)]
+    """Sorted by name, each once."""
+
+
 ACTS: Final[Mapping[str, type[_Act]]] = MappingProxyType(
     {
         act.__name__: act
@@ -137,6 +166,7 @@ ACTS: Final[Mapping[str, type[_Act]]] = MappingProxyType(
             CreateBackup,
             RestoreBackup,
             RetireBackupSet,
+            PruneAuditLog,
         )
     }
 )
@@ -161,6 +191,12 @@ def read_act(verb: str, parameters: Mapping[str, Json]) -> _Act | None:
         if list(names) != sorted(set(names)):
             raise ApprovalRefusedError(
                 Refusal.MALFORMED, f"{verb}: {field} are not sorted, or one stands twice"
+            )
+    if isinstance(act, PruneAuditLog):
+        logs = [one.writer for one in act.writers]
+        if logs != sorted(set(logs)):
+            raise ApprovalRefusedError(
+                Refusal.MALFORMED, f"{verb}: writers are not sorted, or one stands twice"
             )
     if isinstance(act, MakeBackupSet) and act.threshold > act.count:
         raise ApprovalRefusedError(Refusal.MALFORMED, f"{verb}: the threshold is more than the shares")

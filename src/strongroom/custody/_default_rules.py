@@ -30,6 +30,7 @@ DEFAULT_RULES: Final[Mapping[str, QuorumRule]] = MappingProxyType(
         "DestroyHsmKey": _keys(_LONGEST_S),
         "MakeAuditKey": _keys(7 * _DAY_S),
         "MakeBackupSet": _officers(7),
+        "PruneAuditLog": _officers(7),
         "RemoveQuorumRule": _officers(7),
         "ReplaceHsmKey": _keys(_DAY_S),
         "ResetMember": _officers(1),

@@ -25,6 +25,7 @@ VERB_WORDS: Final[Mapping[str, str]] = MappingProxyType(
         "DestroyHsmKey": "DESTROY keys inside the HSMs on every member. What only they can open is lost for good.",
         "MakeAuditKey": "Make the key inside the HSMs that signs the checkpoints of the audit log, and nothing else.",
         "MakeBackupSet": "Make a backup key and shares of it: as many custodians as the threshold says can then open every backup under it.",
+        "PruneAuditLog": "REMOVE the oldest entries of the audit log of the host below, for good, up to the entries that are named.",
         "RemoveQuorumRule": "Take away the rule of an act, so that nobody can have it done.",
         "ReplaceHsmKey": "DESTROY keys on one member that are not the same there as on the others, so that they are copied anew.",
         "ResetMember": "ERASE a member: all keys on its token are destroyed.",

@@ -22,6 +22,7 @@ from strongroom.hsm.wire import (
     peer_pid,
     peer_uid,
 )
+from strongroom.runtime._audit_retention import AuditRetention
 from strongroom.runtime._audit_tree import AuditTree
 from strongroom.runtime._backup_keeping import BackupKeeping
 from strongroom.runtime._custodian_keeping import CustodianKeeping
@@ -38,6 +39,7 @@ from strongroom.runtime._metrics import add_expositions
 from strongroom.runtime._pin_keeping import PinKeeping
 from strongroom.runtime._reminders import Reminders
 from strongroom.runtime._root_keeping import RootKeeping
+from strongroom.wiring.audit_door import RetentionAnswer, RetentionRequest
 from strongroom.wiring.backup_door import BackupAnswer, BackupRequest
 from strongroom.wiring.custodian_door import CustodianAnswer, CustodianRequest
 from strongroom.wiring.members_door import MembersAnswer, MembersRequest
@@ -69,8 +71,8 @@ class PublishedTable(msgspec.Struct, frozen=True, array_like=True, tag=True):
     table: ClusterTable
 
 
-_Asked = MembersRequest | RootRequest | PinRequest | BackupRequest | CustodianRequest
-_Answered = MembersAnswer | RootAnswer | PinAnswer | BackupAnswer | CustodianAnswer
+_Asked = MembersRequest | RootRequest | PinRequest | BackupRequest | CustodianRequest | RetentionRequest
+_Answered = MembersAnswer | RootAnswer | PinAnswer | BackupAnswer | CustodianAnswer | RetentionAnswer
 _FROM_API = ReportedSuspicion | ProcessMetrics | _Asked | MakeKey | DestroyKey
 _FROM_MAIN = PublishedTable | ProcessMetrics | KeyMade | KeyDestroyed
 _ANSWERS: Final[Mapping[type, Callable[..., _Answered]]] = MappingProxyType(
@@ -80,6 +82,7 @@ _ANSWERS: Final[Mapping[type, Callable[..., _Answered]]] = MappingProxyType(
         PinRequest: PinAnswer,
         BackupRequest: BackupAnswer,
         CustodianRequest: CustodianAnswer,
+        RetentionRequest: RetentionAnswer,
     }
 )
 
@@ -115,6 +118,8 @@ class ControlServer:
         """Who makes backups for the home's owner; None: nobody does."""
         self.custodians: CustodianKeeping | None = None
         """Who looks after custodians for the home's owner; None: nobody does."""
+        self.retention: AuditRetention | None = None
+        """Who archives and prunes the audit log for the home's owner; None: nobody does."""
         self.reminders: list[Reminders | AuditTree] = []
         """Who tells how old PINs, backups and proofs of custodians are, and how far the audit log's tree is."""
         self.more_metrics: list[Callable[[], str]] = []
@@ -184,6 +189,8 @@ class ControlServer:
                     answer = await self._answer_about_backups(connection, request)
                 case CustodianRequest():
                     answer = await self._answer_about_custodians(connection, request)
+                case RetentionRequest():
+                    answer = await self._answer_about_retention(connection, request)
         except Exception as error:  # noqa: BLE001  # whoever asks gets words
             answer = _ANSWERS[type(request)](failure=failure_from(error))
         connection.send(answer)
@@ -204,6 +211,13 @@ class ControlServer:
         if self.custodians is None:
             raise ControlError("this process looks after no custodians")
         return await self.custodians.answer(request, connection.pid)
+
+    async def _answer_about_retention(
+        self, connection: Connection, request: RetentionRequest
+    ) -> RetentionAnswer:
+        if self.retention is None:
+            raise ControlError("this process archives and prunes nothing")
+        return await self.retention.answer(request, connection.pid)
 
     async def _answer_about_members(self, request: MembersRequest) -> MembersAnswer:
         if self._members is None:
@@ -229,6 +243,8 @@ class ControlServer:
             self.roots.close()
         if self.pins is not None:
             self.pins.close()
+        if self.retention is not None:
+            self.retention.close()
         for reminders in self.reminders:
             reminders.close()
         if self._server is not None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from strongroom.audit import AuditLog
 from strongroom.config import Config, Home
 from strongroom.core import Clock, EventSink
+from strongroom.runtime._audit_retention import AuditRetention
 from strongroom.runtime._backup_keeping import BackupKeeping
 from strongroom.runtime._backup_reminders import BackupReminders
 from strongroom.runtime._custodian_keeping import CustodianKeeping
@@ -115,3 +116,17 @@ class ControlDesks:
             changed=reminders.look,
             clock=self.clock,
         )
+
+    def open_retention(self) -> None:
+        """Archive the audit log by itself, and prune it for the owner of the home."""
+        retention = AuditRetention(
+            self.home,
+            self.config.audit,
+            self.audit,
+            api_pids=self.api_pids,
+            custody=self.custody,
+            events=self.events,
+            clock=self.clock,
+        )
+        retention.start()
+        self.supervisor.control.retention = retention

@@ -128,6 +128,7 @@ async def _run(
     await desks.open_keys(keys)
     desks.open_pins(pins, OfficerPins(home, events=events, clock=clock, approved=approved))
     desks.open_custodians()
+    desks.open_retention()
     origin = origin_of_log("" if chain is None else chain.state.cluster)
     witnesses = AuditWitnesses(config.audit.witnesses, home, events=events, clock=clock)
     supervisor.control.more_metrics.append(witnesses.metrics)

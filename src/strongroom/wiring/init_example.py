@@ -91,6 +91,7 @@ ReplaceHsmKey = { m = 2, role = "crypto-officer" }     # a key on one member tha
 ScheduleKeyDeletion = { m = 1, role = "crypto-officer" }
 RetireKeyVersion = { m = 1, role = "crypto-officer" }
 MakeAuditKey = { m = 2, role = "crypto-officer" }          # the key that signs checkpoints of the audit log
+PruneAuditLog = { m = 2, role = "security-officer" }       # the oldest entries of the audit log go for good
 MakeBackupSet = { m = 2, role = "security-officer" }       # and of its custodians as many as its threshold to open a backup
 CreateBackup = { m = 1, role = "crypto-officer", standing = true }
 RestoreBackup = { m = 2, role = "security-officer" }
