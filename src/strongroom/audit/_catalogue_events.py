@@ -40,6 +40,7 @@ _TABLE: Final = (
     ("audit.witness_failed", "a witness does not cosign a checkpoint", _LOG, "witness", "cause"),
     ("audit.witness_behind", "a checkpoint waits for a witness for too long", _LOG, "witness", "entries", "seconds", "cause"),
     ("audit.witness_caught_up", "a witness has confirmed the newest checkpoint again", _LOG, "witness", "entries"),
+    ("audit.witness_went_back", "a witness that had confirmed so many entries knew fewer: its memory is an old copy", _LOG, "witness", "entries"),
     ("audit.witness_disagrees", "a witness confirmed another past of the log: it was rewritten, cut, or replaced", _LOG, "witness", "cause"),
     # The service and its processes
     ("service.started", "the service serves", _LOG, "version", "endpoint"),

@@ -54,6 +54,8 @@ class WitnessCaller:
         self._writer: WitnessedWriter | None = None
         self._last: Checkpoint | None = None
         self._n_kept = 0
+        self.went_back_from = 0
+        """The size that it had confirmed when it named a smaller one: it forgot. 0: it did not."""
 
     def open(self, kept: KeptCheckpoint) -> int:
         """Return the size of the newest checkpoint that the witness confirmed, which is of the tree of ``kept``.
@@ -76,7 +78,8 @@ class WitnessCaller:
         lookup = TreeLookup(self._audit)
         answer = self._ask(old_size, kept, lookup)
         if answer.status == _CONFLICT and old_size < kept.checkpoint.size:
-            old_size = _conflicting_size(answer, other_than=old_size)
+            before, old_size = old_size, _conflicting_size(answer, other_than=old_size)
+            self.went_back_from = before if old_size < before else self.went_back_from
             if old_size > kept.checkpoint.size:
                 raise WitnessDisagreesError(
                     f"it confirmed {old_size} entries, and this log has a checkpoint of {kept.checkpoint.size}"

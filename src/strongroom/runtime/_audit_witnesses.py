@@ -163,6 +163,9 @@ class WitnessFeeder:
             self._post.abort()
             await self._failed(error, disagrees=False)
             return False
+        if size := self._caller.went_back_from:
+            self._caller.went_back_from = 0
+            self._events.emit("audit.witness_went_back", witness=self.name, entries=size)
         self._confirmed, self._tries = newest.checkpoint.size, 0
         self._disagreed_at = None
         await self._keep_standing(WitnessStanding())

@@ -227,6 +227,20 @@ async def test_a_witness_that_is_larger_than_the_log_saw_another_one(home, serve
     assert "100 entries" in told.named("audit.witness_disagrees")[0]["cause"]
 
 
+async def test_a_witness_that_forgot_what_it_confirmed_is_told(home, told, tmp_path):
+    folder, old = tmp_path / "w1", tmp_path / "old"
+    with ServedWitness(folder, [KEY]).served() as served:
+        async with Running(home, told, config_of(served)):
+            await until(lambda: confirmed(home) == 9)
+    shutil.copytree(folder, old)
+    for place, size in ((folder, 14), (old, 19)):
+        grow(home)
+        with ServedWitness(place, [KEY]).served() as served:
+            async with Running(home, told, config_of(served)):
+                await until(lambda size=size: confirmed(home) == size)
+    assert told.events == [("audit.witness_went_back", {"witness": "w1", "entries": 14})]
+
+
 async def test_no_witness_is_nothing_to_do(home, told):
     async with Running(home, told) as witnesses:
         assert witnesses.metrics() == ""
