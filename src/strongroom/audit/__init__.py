@@ -64,6 +64,11 @@ from strongroom.audit._log import AuditLog
 from strongroom.audit._note import Note, Signature, read_note, verify_note
 from strongroom.audit._once import append_once
 from strongroom.audit._read import follow_entries, last_entries, list_writers, read_entries
+from strongroom.audit._report_access import AccessCount, AccessReport, KeyAccess
+from strongroom.audit._report_counts import Tally
+from strongroom.audit._report_failures import FailureCluster, FailureCount, FailureReport
+from strongroom.audit._report_pci import PciCount, PciReport
+from strongroom.audit._report_unused import KeyLife, UseCount
 from strongroom.audit._retention import Pruner
 from strongroom.audit._retention_plan import Planner, PrunePlan, RetentionError, require_old_enough
 from strongroom.audit._retention_record import PRUNED_EVENT, PrunedWriter, PruneRecord, read_pruned
@@ -108,6 +113,8 @@ __all__ = [
     "PRUNED_EVENT",
     "SEED_BYTES",
     "SIZE_TYPE",
+    "AccessCount",
+    "AccessReport",
     "Archived",
     "Archiver",
     "AuditCorruptError",
@@ -125,13 +132,18 @@ __all__ = [
     "EntryFilter",
     "EntryProof",
     "EventType",
+    "FailureCluster",
+    "FailureCount",
+    "FailureReport",
     "Finding",
     "FollowedBatch",
     "Gathered",
     "GrowthProof",
     "Head",
     "KeptCheckpoint",
+    "KeyAccess",
     "KeyKind",
+    "KeyLife",
     "Kind",
     "LogFollower",
     "LogGap",
@@ -141,6 +153,8 @@ __all__ = [
     "MalformedNoteError",
     "Note",
     "Pci",
+    "PciCount",
+    "PciReport",
     "Place",
     "Planner",
     "ProofError",
@@ -151,10 +165,12 @@ __all__ = [
     "Refusal",
     "RetentionError",
     "Signature",
+    "Tally",
     "TreeDamagedError",
     "TreeLog",
     "TreeLookup",
     "TreeReport",
+    "UseCount",
     "UseEntry",
     "VerifyReport",
     "WatchedLogs",

@@ -18,6 +18,7 @@ from strongroom.audit import (
 from strongroom.cli._audit_archive import archive, prune
 from strongroom.cli._audit_logs import log_below, own_log
 from strongroom.cli._audit_proofs import growth, keys, prove, trusted_keys
+from strongroom.cli._audit_report import report
 from strongroom.cli._audit_search import search, tail
 from strongroom.cli._audit_sinks import sinks
 from strongroom.cli._audit_witness import witness
@@ -43,6 +44,7 @@ def audit() -> None:
 
 audit.add_command(tail)
 audit.add_command(search)
+audit.add_command(report)
 audit.add_command(prove)
 audit.add_command(growth)
 audit.add_command(keys)

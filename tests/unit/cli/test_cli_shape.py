@@ -34,6 +34,7 @@ def test_the_commands_of_the_design_are_there():
     assert set(LEAVES) == {
         "init", "serve", "env", "status", "members list", "members test", "members reconcile", "members add", *(f"root {name}" for name in ("rotate", "status", "rate", "retire")), "keys list", "keys create", "keys show", "keys policy-check", "keys compromise", "keys outstanding", "keys cryptoperiod", "keys activate", "keys versions", "keys retire-version", "keys inventory", "keys move", *(f"domains {name}" for name in ("list", "create", "show", "rotate")), *(f"principals {name}" for name in ("list", "create", "rotate", "disable", "enable", "roles", "delete")), "encrypt", "decrypt", "demo", "rewrap lines", "rewrap table",
         "bench", "bench hsm", "doctor", *(f"audit {name}" for name in ("tail", "search", "verify", "prove", "growth", "keys", "sinks", "archive", "prune")), *(f"officers {name}" for name in ("keygen", "keys", "enrol", "enrolment", "list", "add", "revoke", "add-key", "revoke-key", "roles")), *(f"officers genesis {name}" for name in ("rules", "new", "show", "sign", "assemble", "verify")),
+        *(f"audit report {name}" for name in ("pci", "access", "unused", "failed-auth")),
         *(f"audit witness {name}" for name in ("init", "serve", "show", "status")),
         *(f"approvals {name}" for name in ("list", "request", "show", "sign", "reject", "evidence", "verify")), *(f"approvals rules {name}" for name in ("show", "set", "remove")),
         *(f"ceremony {name}" for name in ("new", "rehearse", "run", "sign", "verify", "show", "list", "print")),
