@@ -1,5 +1,6 @@
 """Verifying a ceremony: one byte of anything is changed, and the thing is named; signatures; what could not be checked."""
 
+import asyncio
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -39,10 +40,16 @@ from strongroom.ceremony._transcript import line_hash, write_entry
 from strongroom.custody import NAMESPACE_APPROVAL, OfficerPrivateKey, armour
 
 
-@pytest.fixture
-async def folder(tmp_path: Path) -> Path:
-    setting, _ = await rehearsed(tmp_path)
+@pytest.fixture(scope="module")
+def complete(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    setting, _ = asyncio.run(rehearsed(tmp_path_factory.mktemp("complete")))
     return setting.folder
+
+
+@pytest.fixture
+def folder(complete: Path, tmp_path: Path) -> Path:
+    """The folder of a ceremony that is complete; each test has its own."""
+    return Path(shutil.copytree(complete, tmp_path / "ceremony"))
 
 
 def _flip(path: Path, at: int) -> None:
