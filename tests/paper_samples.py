@@ -2,6 +2,8 @@
 
 import hashlib
 
+import msgspec
+
 from strongroom.custody import spoken
 from strongroom.paper import (
     AuditedFile,
@@ -15,7 +17,6 @@ from strongroom.paper import (
     PrintedHash,
     PrintedTranscript,
     ShareSheet,
-    read_view,
 )
 
 SET_ID = "5f0c2b9a7d3e4f6081a2b3c4d5e6f708"
@@ -185,7 +186,24 @@ def _step(at: int, action: str, people: list, confirmations: list, note: str) ->
 
 
 def transcript(**how: object) -> PrintedTranscript:
-    return read_view(view(**how), spoken)
+    return of_view(view(**how))
+
+
+def of_view(view: dict[str, object]) -> PrintedTranscript:
+    """Return the form of a transcript, with the words of the hashes among its facts."""
+    words = {value: spoken(value) for value in _hashes(view)}
+    return msgspec.convert({**view, "spoken": words}, PrintedTranscript)
+
+
+def _hashes(view: dict[str, object]) -> list[str]:
+    """Every hash among the facts, wherever they stand."""
+    found = []
+    for name, value in view.items():
+        if name in {"facts", "software", "audit_checkpoint"}:
+            found += [fact for _, fact in value if len(fact) == 64 and not fact.strip("0123456789abcdef")]
+        elif name in {"steps", "notes", "events"}:
+            found += [one for inner in value for one in _hashes(inner)]
+    return found
 
 
 def share_sheet(

@@ -2,7 +2,7 @@
 
 Effects do what steps say (``Effects``; the real ones are in ``wiring``), a console shows and asks (``Console``). The room
 itself knows no HSM. The command line opens the effects of a ``Setting`` by ``wiring.ceremony_effects.ceremony_effects``, an
-asynchronous context manager. What ``strongroom.paper`` prints is a ``TranscriptView``.
+asynchronous context manager. What ``strongroom.paper`` prints is made by ``wiring.ceremony_view``.
 """
 
 from strongroom.ceremony._console import SHARE_WORDS, Console, Page, Question, SharePage
@@ -52,6 +52,7 @@ from strongroom.ceremony._form import (
     Step,
 )
 from strongroom.ceremony._journal import TRANSCRIPT_NAME
+from strongroom.ceremony._pages import action_words
 from strongroom.ceremony._parameters import (
     ACCEPT_SOFTHSM,
     OWN_ACTIONS,
@@ -89,18 +90,9 @@ from strongroom.ceremony._signatures import (
     witness_of,
 )
 from strongroom.ceremony._software import installed_software, software_in
+from strongroom.ceremony._talk import initials_given, words_of_role
 from strongroom.ceremony._transcript import Transcript, read_transcript
 from strongroom.ceremony._verify import VerifiedCeremony, verify_ceremony
-from strongroom.ceremony._view import transcript_view
-from strongroom.ceremony._view_form import (
-    TranscriptView,
-    ViewConfirmation,
-    ViewHash,
-    ViewNote,
-    ViewParticipant,
-    ViewSignature,
-    ViewStep,
-)
 
 __all__ = [
     "ACCEPT_SOFTHSM",
@@ -173,18 +165,13 @@ __all__ = [
     "StepState",
     "Transcript",
     "TranscriptError",
-    "TranscriptView",
     "VerifiedCeremony",
-    "ViewConfirmation",
-    "ViewHash",
-    "ViewNote",
-    "ViewParticipant",
-    "ViewSignature",
-    "ViewStep",
     "WitnessError",
     "WitnessSignatures",
+    "action_words",
     "example_script",
     "fact_rows",
+    "initials_given",
     "installed_software",
     "open_setting",
     "read_script",
@@ -197,7 +184,7 @@ __all__ = [
     "sign_transcript",
     "signature_name",
     "software_in",
-    "transcript_view",
     "verify_ceremony",
     "witness_of",
+    "words_of_role",
 ]

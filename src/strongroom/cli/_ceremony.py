@@ -9,7 +9,7 @@ from strongroom.cli._audit_logs import log_below
 from strongroom.cli._ceremony_audit import check_audit
 from strongroom.cli._ceremony_print import PRINTED, check_prints, print_ceremony, print_if_possible
 from strongroom.cli._ceremony_run import rehearse, run
-from strongroom.cli._output import Output, visible
+from strongroom.cli._output import Output, plain, visible
 from strongroom.cli._reporting import reporting
 from strongroom.cli._signing_key import KeyChoice, key_options, opened_key
 
@@ -164,14 +164,16 @@ def show(output: Output, *, folder: Path) -> None:
         read_script,
         read_transcript,
         read_transcript_file,
-        transcript_view,
     )
     from strongroom.cli._ceremony_words import view_lines
     from strongroom.cli._officer_files import read_bounded
+    from strongroom.wiring.ceremony_view import transcript_view
 
     transcript = read_transcript(read_transcript_file(folder))
     view = transcript_view(transcript, read_script(read_bounded(folder / SCRIPT_NAME, 1 << 20)))
-    output.document(view)
+    document = plain(view)
+    del document["spoken"]  # for prints
+    output.document(document)
     output.say(*view_lines(view))
 
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Final
 from strongroom.core import StrongroomError
 
 if TYPE_CHECKING:  # the library behind it is slow to load
-    from strongroom.ceremony import TranscriptView, VerifiedCeremony
-    from strongroom.paper import AuditedFile
+    from strongroom.ceremony import VerifiedCeremony
+    from strongroom.paper import AuditedFile, PrintedTranscript
 
 PRINTED: Final = "printed"
 _WHAT: Final = {
@@ -48,12 +48,11 @@ def prints_of(folder: Path) -> dict[str, bytes]:
         read_signatures,
         read_transcript,
         read_transcript_file,
-        transcript_view,
         verify_ceremony,
     )
     from strongroom.cli._officer_files import read_bounded
-    from strongroom.custody import spoken
-    from strongroom.paper import read_view, transcript_html, transcript_pdf
+    from strongroom.paper import transcript_html, transcript_pdf
+    from strongroom.wiring.ceremony_view import transcript_view
     from strongroom.wiring.printing_fonts import printing_fonts
 
     data = read_transcript_file(folder)
@@ -64,10 +63,10 @@ def prints_of(folder: Path) -> dict[str, bytes]:
         )
     script = read_script(read_bounded(folder / SCRIPT_NAME, 1 << 20))
     view = transcript_view(transcript, script, read_signatures(folder, data, transcript))
-    printed, fonts = read_view(view, spoken), printing_fonts()
+    fonts = printing_fonts()
     made = {
-        "transcript.html": transcript_html(printed),
-        "transcript.pdf": transcript_pdf(printed, fonts),
+        "transcript.html": transcript_html(view),
+        "transcript.pdf": transcript_pdf(view, fonts),
     }
     try:
         return made | _auditor_pages(folder, verify_ceremony(folder), view, fonts)
@@ -105,22 +104,20 @@ def check_prints(folder: Path, *, is_same_software: bool) -> tuple[list[str], li
 
 
 def _auditor_pages(
-    folder: Path, verified: "VerifiedCeremony", view: "TranscriptView", fonts: tuple[bytes, ...]
+    folder: Path, verified: "VerifiedCeremony", view: "PrintedTranscript", fonts: tuple[bytes, ...]
 ) -> dict[str, bytes]:
     from strongroom.ceremony import NAMESPACE_CEREMONY
-    from strongroom.paper import AuditorPage, PrintedHash, auditor_html, auditor_pdf
+    from strongroom.paper import AuditorPage, auditor_html, auditor_pdf
 
     page = AuditorPage(
-        title=view["title"],
-        type=view["type"],
-        ceremony=view["ceremony"],
-        is_rehearsal=view["is_rehearsal"],
-        state=view["state"],
-        ended=view["ended"],
-        script_hash=PrintedHash(hex=view["script_hash"]["hex"], words=tuple(view["script_hash"]["words"])),
-        transcript_hash=PrintedHash(
-            hex=view["transcript_hash"]["hex"], words=tuple(view["transcript_hash"]["words"])
-        ),
+        title=view.title,
+        type=view.type,
+        ceremony=view.ceremony,
+        is_rehearsal=view.is_rehearsal,
+        state=view.state,
+        ended=view.ended,
+        script_hash=view.script_hash,
+        transcript_hash=view.transcript_hash,
         files=tuple(_files(folder, verified)),
         commands=(
             "strongroom ceremony verify FOLDER",

@@ -8,29 +8,29 @@ from strongroom.cli._errors import NotDoneError
 from strongroom.cli._output import shown_time, visible
 
 if TYPE_CHECKING:  # the library behind it is slow to load
-    from strongroom.ceremony import TranscriptView, ViewNote, ViewStep
+    from strongroom.paper import PrintedNote, PrintedStep, PrintedTranscript
 
 
-def view_lines(view: "TranscriptView") -> list[str]:
+def view_lines(view: "PrintedTranscript") -> list[str]:
     """Return a transcript as lines for people."""
     return [visible(line) for line in _view_lines(view)]
 
 
-def _view_lines(view: "TranscriptView") -> Iterator[str]:
-    if view["is_rehearsal"]:
+def _view_lines(view: "PrintedTranscript") -> Iterator[str]:
+    if view.is_rehearsal:
         yield "REHEARSAL: people, tokens and keys are made up."
-    yield f"{view['title']} ({view['type']}), {view['state']}, {view['begun']} to {view['ended'] or '...'} UTC"
-    yield f"  script      {view['script_hash']['hex']}"
-    yield f"  transcript  {view['transcript_hash']['hex']}"
-    if view["previous_hash"] is not None:
-        yield f"  follows     {view['previous_hash']['hex']}"
+    yield f"{view.title} ({view.type}), {view.state}, {view.begun} to {view.ended or '...'} UTC"
+    yield f"  script      {view.script_hash.hex}"
+    yield f"  transcript  {view.transcript_hash.hex}"
+    if view.previous_hash is not None:
+        yield f"  follows     {view.previous_hash.hex}"
     yield ""
-    for one in view["participants"]:
-        yield f"  {one['initials'] or '-':5} {one['name']}, {one['role']}, {one['organisation']}"
-    for step in view["steps"]:
+    for one in view.participants:
+        yield f"  {one.initials or '-':5} {one.name}, {one.role}, {one.organisation}"
+    for step in view.steps:
         yield ""
         yield from _step_lines(step)
-    between = [event for event in view["events"] if event["kind"] != "note"]
+    between = [event for event in view.events if event.kind != "note"]
     if between:
         yield ""
         yield "Deviations and interruptions:"
@@ -38,24 +38,24 @@ def _view_lines(view: "TranscriptView") -> Iterator[str]:
         yield _note_line(event)
 
 
-def _step_lines(step: "ViewStep") -> Iterator[str]:
-    found = ", found done" if step["is_found"] else ""
-    yield f"{step['number']:3}. {step['action']} ({step['id']}), by {step['who']}: {step['state']}{found} {step['done']}"
-    for label, value in step["facts"]:
+def _step_lines(step: "PrintedStep") -> Iterator[str]:
+    found = ", found done" if step.is_found else ""
+    yield f"{step.number:3}. {step.action} ({step.id}), by {step.who}: {step.state}{found} {step.done}"
+    for label, value in step.facts:
         yield f"       {label}: {value}"
-    for name, sha256, elsewhere in step["artefacts"]:
+    for name, sha256, elsewhere in step.artefacts:
         yield f"       file {name}: {sha256}{f', kept {elsewhere}' if elsewhere else ''}"
-    for deviation in step["deviations"]:
+    for deviation in step.deviations:
         yield f"       DEVIATION: {deviation}"
-    for note in step["notes"]:
+    for note in step.notes:
         yield f"     {_note_line(note)}"
-    if step["confirmations"]:
-        yield f"       confirmed: {', '.join(one['initials'] for one in step['confirmations'])}"
+    if step.confirmations:
+        yield f"       confirmed: {', '.join(one.initials for one in step.confirmations)}"
 
 
-def _note_line(note: "ViewNote") -> str:
-    who = f"{note['who']}: " if note["who"] else ""
-    return f"  {note['at']} {note['kind']}: {who}{note['text']}"
+def _note_line(note: "PrintedNote") -> str:
+    who = f"{note.who}: " if note.who else ""
+    return f"  {note.at} {note.kind}: {who}{note.text}"
 
 
 def ceremonies_in(parent: Path) -> list[dict[str, Any]]:

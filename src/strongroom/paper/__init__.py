@@ -44,7 +44,6 @@ from strongroom.paper._transcript_form import (
     PrintedSignature,
     PrintedStep,
     PrintedTranscript,
-    read_view,
 )
 
 __all__ = [
@@ -72,7 +71,6 @@ __all__ = [
     "loss_html",
     "loss_pdf",
     "made_with",
-    "read_view",
     "share_sheet_html",
     "share_sheet_pdf",
     "transcript_html",

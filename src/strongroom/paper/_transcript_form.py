@@ -1,12 +1,11 @@
 """The transcript of a ceremony as it is printed: frozen, every time and hash already in words.
 
-Field for field it is ``strongroom.ceremony.TranscriptView``, which ``read_view`` takes. Everything in it may be hostile: names
-and notes are what somebody typed. A fact is a label and a value; ``members / alpha / serial`` is printed as a row of the table
+``wiring.ceremony_view`` makes it. Everything in it may be hostile: names and notes are what somebody typed. Times are UTC,
+``2026-11-22 14:05:09``. A fact is a label and a value; ``members / alpha / serial`` is printed as a row of the table
 of ``members / alpha``.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
 
 import msgspec
 
@@ -36,10 +35,13 @@ class PrintedParticipant(_Form, frozen=True, kw_only=True):
     id: str
     name: str
     role: str
+    """``ceremony administrator``."""
     organisation: str
     location: str = ""
     key: str = ""
+    """Fingerprint (``SHA256:…``) of the key that they sign with; empty: none."""
     initials: str = ""
+    """As they gave them when they attended; empty: they were not there."""
 
 
 class PrintedConfirmation(_Form, frozen=True, kw_only=True):
@@ -56,6 +58,7 @@ class PrintedNote(_Form, frozen=True, kw_only=True):
 
     at: str
     kind: str
+    """``note``, ``deviation``, ``interruption`` or ``resumed``."""
     who: str
     text: str
     facts: tuple[Fact, ...] = ()
@@ -72,11 +75,15 @@ class PrintedStep(_Form, frozen=True, kw_only=True):
     say: str
     expect: str
     state: str
+    """``done``, ``begun``, ``not confirmed`` or ``not begun``."""
     begun: str
     done: str
+    """When it was confirmed; empty: never."""
     is_found: bool = False
+    """It had been done by a process that ended before it could say so."""
     facts: tuple[Fact, ...] = ()
     artefacts: tuple[tuple[str, str, str], ...] = ()
+    """Name, SHA-256, where it is kept if not in the folder."""
     deviations: tuple[str, ...] = ()
     notes: tuple[PrintedNote, ...] = ()
     confirmations: tuple[PrintedConfirmation, ...] = ()
@@ -89,7 +96,9 @@ class PrintedSignature(_Form, frozen=True, kw_only=True):
     role: str
     organisation: str
     key: str
+    """Fingerprint."""
     state: str
+    """``signed`` (the signature was verified), or ``not signed``."""
 
 
 class PrintedTranscript(_Form, frozen=True, kw_only=True):
@@ -97,13 +106,16 @@ class PrintedTranscript(_Form, frozen=True, kw_only=True):
 
     title: str
     type: str
+    """``root-key``."""
     ceremony: str
     script: str
     is_rehearsal: bool
     state: str
+    """``complete``, ``abandoned`` or ``unfinished``."""
     begun: str
     ended: str
     reason: str
+    """Why it was abandoned."""
     script_hash: PrintedHash
     transcript_hash: PrintedHash
     """Stands in the footer of each page."""
@@ -112,36 +124,9 @@ class PrintedTranscript(_Form, frozen=True, kw_only=True):
     participants: tuple[PrintedParticipant, ...]
     steps: tuple[PrintedStep, ...]
     events: tuple[PrintedNote, ...]
+    """Deviations and interruptions of the whole ceremony, in the order of time."""
     audit_checkpoint: tuple[Fact, ...]
     signatures: tuple[PrintedSignature, ...]
     witnesses_needed: int
     spoken: Mapping[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
     """Words of hashes: where a fact has such a hash as its value, its words are printed beneath."""
-
-
-def read_view(
-    view: Mapping[str, Any], spoken: Callable[[str], Sequence[str]] | None = None
-) -> PrintedTranscript:
-    """Make a transcript to print of ``strongroom.ceremony.TranscriptView``. Raises PaperError: it has another form.
-
-    ``spoken`` gives the words of a hash in hex (``strongroom.custody.spoken``); it is asked for each SHA-256 among the facts.
-    """
-    try:
-        transcript = msgspec.convert(dict(view), PrintedTranscript)
-    except msgspec.ValidationError as error:
-        raise PaperError(f"this is no transcript to print: {error}") from error
-    if spoken is None:
-        return transcript
-    words = {value: tuple(spoken(value)) for value in _hashes(transcript)}
-    return msgspec.structs.replace(transcript, spoken={**words, **transcript.spoken})
-
-
-def _hashes(transcript: PrintedTranscript) -> list[str]:
-    facts = [*transcript.software, *transcript.audit_checkpoint]
-    for step in transcript.steps:
-        facts.extend(step.facts)
-        for note in step.notes:
-            facts.extend(note.facts)
-    for event in transcript.events:
-        facts.extend(event.facts)
-    return [value for _, value in facts if len(value) == 64 and not value.strip("0123456789abcdef")]

@@ -1,9 +1,9 @@
 """Ceremonies from beginning to end: every type, interruptions between any two entries, failures, abandonment."""
 
-import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from fakes_ceremony import SOFTWARE, CeremonyClock, MemoryEffects, rehearsal_setting, rehearsed
@@ -21,10 +21,10 @@ from strongroom.ceremony import (
     example_script,
     open_setting,
     read_transcript,
-    transcript_view,
     verify_ceremony,
 )
 from strongroom.core import StrongroomError
+from strongroom.wiring.ceremony_view import transcript_view
 
 
 class Killed(BaseException):
@@ -41,8 +41,8 @@ async def test_a_rehearsal_of_each_type_runs_unattended_and_verifies(
     assert set(verified.signatures) == {"walter", "eva"}
     assert "REHEARSAL" in verified.checked[0]
     view = transcript_view(transcript, setting.script, verified.signatures)
-    assert all(step["state"] == "done" for step in view["steps"])
-    json.dumps(view)
+    assert all(step.state == "done" for step in view.steps)
+    msgspec.json.encode(view)
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ async def test_an_effect_that_was_done_before_its_process_ended_is_found_and_not
     setting = rehearsal_setting(tmp_path)
     transcript = await CeremonyRunner(setting, people, MemoryEffects(tmp_path), SOFTWARE).run()
     view = transcript_view(transcript, setting.script)
-    assert [step["is_found"] for step in view["steps"] if step["id"] == "create"] == [True]
+    assert [step.is_found for step in view.steps if step.id == "create"] == [True]
 
 
 async def test_a_line_that_was_half_written_is_cut_off_and_told(tmp_path: Path) -> None:
@@ -114,7 +114,7 @@ async def test_a_line_that_was_half_written_is_cut_off_and_told(tmp_path: Path) 
     path = setting.folder / "transcript.jsonl"
     path.write_bytes(path.read_bytes() + b'{"half":')
     setting, transcript = await rehearsed(tmp_path)
-    notes = [event["text"] for event in transcript_view(transcript, setting.script)["events"]]
+    notes = [event.text for event in transcript_view(transcript, setting.script).events]
     assert any("8 bytes" in note for note in notes)
 
 

@@ -20,17 +20,15 @@ from strongroom import ceremony
 from strongroom.custody import spoken
 from strongroom.paper import (
     PaperError,
-    PrintedTranscript,
     made_with,
-    read_view,
     transcript_html,
     transcript_pdf,
 )
 from strongroom.paper import _flow as flow
-from strongroom.paper import _transcript_form as form
 from strongroom.paper._letters import shown
 from strongroom.paper._transcript import fact_table
 from strongroom.paper._typeface import Typeface
+from strongroom.wiring.ceremony_view import transcript_view
 
 HOSTILE = paper_samples.HOSTILE
 DEJAVU = Path("/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf")
@@ -90,7 +88,7 @@ def test_everything_that_the_transcript_says_is_printed():
 async def test_everything_that_a_ceremony_put_into_its_transcript_is_printed(tmp_path):
     setting, run = await rehearsed(tmp_path, ceremony.CeremonyType.BACKUP)
     verified = ceremony.verify_ceremony(setting.folder)
-    transcript = read_view(ceremony.transcript_view(run, setting.script, verified.signatures), spoken)
+    transcript = transcript_view(run, setting.script, verified.signatures)
     letters = "".join(page.letters for page in read_pages(transcript_pdf(transcript)))
     parts = {
         part
@@ -117,13 +115,15 @@ def test_the_words_of_a_hash_that_follow_it_as_a_fact_stand_beneath_it():
 
 def test_a_deviation_within_a_step_is_told_again_at_the_end():
     view = {**paper_samples.view(), "events": []}
-    text = "\n".join(page.text for page in read_pages(transcript_pdf(read_view(view))))
+    text = "\n".join(page.text for page in read_pages(transcript_pdf(paper_samples.of_view(view))))
     closing = text[text.index("Deviations and interruptions") :]
     assert "Step 4: bag-in (bag-in-4)" in closing
     assert "The lamp failed" in closing
     assert "None was recorded." not in closing
     steps = [{**step, "deviations": []} for step in view["steps"]]
-    text = "\n".join(page.text for page in read_pages(transcript_pdf(read_view({**view, "steps": steps}))))
+    text = "\n".join(
+        page.text for page in read_pages(transcript_pdf(paper_samples.of_view({**view, "steps": steps})))
+    )
     assert "None was recorded." in text
 
 
@@ -193,7 +193,7 @@ def test_pages_are_a4():
 
 def test_an_unfinished_ceremony_says_so_first():
     view = {**paper_samples.view(), "state": "abandoned", "reason": "The HSM burnt."}
-    pages = read_pages(transcript_pdf(read_view(view)))
+    pages = read_pages(transcript_pdf(paper_samples.of_view(view)))
     assert "THIS CEREMONY IS NOT COMPLETE: abandoned. The HSM burnt." in pages[0].text
 
 
@@ -215,26 +215,6 @@ def test_the_lines_to_sign_stand_together_on_one_page():
         )
 
 
-def test_a_view_of_another_form_is_refused():
-    view = paper_samples.view()
-    with pytest.raises(PaperError, match="unknown field `more`"):
-        read_view({**view, "more": "than is known"})
-    with pytest.raises(PaperError, match="title"):
-        read_view({name: value for name, value in view.items() if name != "title"})
-    with pytest.raises(PaperError, match="audit_checkpoint"):
-        read_view({**view, "audit_checkpoint": [("size", 7)]})
-
-
-@pytest.mark.parametrize("name", ["Hash", "Participant", "Confirmation", "Note", "Step", "Signature"])
-def test_the_printed_form_has_the_fields_of_the_ceremony_rooms_view(name):
-    theirs = getattr(ceremony, f"View{name}").__annotations__
-    assert set(theirs) == set(getattr(form, f"Printed{name}").__struct_fields__)
-
-
-def test_the_printed_transcript_has_the_fields_of_the_view_and_the_words_of_hashes():
-    assert {*ceremony.TranscriptView.__annotations__, "spoken"} == set(PrintedTranscript.__struct_fields__)
-
-
 def test_a_print_of_too_many_pages_is_refused(monkeypatch):
     monkeypatch.setattr(flow, "MAX_PAGES", 3)
     with pytest.raises(PaperError, match="more than 3 pages"):
@@ -244,7 +224,7 @@ def test_a_print_of_too_many_pages_is_refused(monkeypatch):
 def test_a_large_ceremony_makes_a_print_of_bounded_size():
     view = paper_samples.view(note="x" * 4000)
     steps = [{**step, "number": at} for at, step in enumerate(view["steps"] * 5, 1)]
-    transcript = read_view({**view, "steps": steps, "participants": view["participants"] * 8}, spoken)
+    transcript = paper_samples.of_view({**view, "steps": steps, "participants": view["participants"] * 8})
     pdf, html = transcript_pdf(transcript), transcript_html(transcript)
     assert len(read_pages(pdf)) < 60
     assert len(pdf) < 500_000

@@ -1,9 +1,11 @@
-"""Making a ``TranscriptView`` of a transcript: everything in words, for whoever prints it."""
+"""Making a ``PrintedTranscript`` of a transcript: everything in words, for whoever shows or prints it."""
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
-from strongroom.ceremony._entries import (
+import msgspec
+
+from strongroom.ceremony import (
     NO_HASH,
     Begun,
     Confirmed,
@@ -12,25 +14,28 @@ from strongroom.ceremony._entries import (
     Entry,
     Interrupted,
     Noted,
+    Participant,
     Resumed,
+    Script,
     Software,
-)
-from strongroom.ceremony._facts import fact_rows
-from strongroom.ceremony._form import Participant, Script, Step
-from strongroom.ceremony._pages import action_words
-from strongroom.ceremony._progress import StepState
-from strongroom.ceremony._talk import initials_given, words_of_role
-from strongroom.ceremony._transcript import Transcript
-from strongroom.ceremony._view_form import (
-    TranscriptView,
-    ViewConfirmation,
-    ViewHash,
-    ViewNote,
-    ViewParticipant,
-    ViewSignature,
-    ViewStep,
+    Step,
+    StepState,
+    Transcript,
+    action_words,
+    fact_rows,
+    initials_given,
+    words_of_role,
 )
 from strongroom.custody import OfficerKey, neutral, spoken
+from strongroom.paper import (
+    PrintedConfirmation,
+    PrintedHash,
+    PrintedNote,
+    PrintedParticipant,
+    PrintedSignature,
+    PrintedStep,
+    PrintedTranscript,
+)
 
 _STATES: Mapping[StepState, str] = {
     StepState.NEW: "not begun",
@@ -42,11 +47,11 @@ _STATES: Mapping[StepState, str] = {
 
 def transcript_view(
     transcript: Transcript, script: Script, signatures: Mapping[str, OfficerKey] | None = None
-) -> TranscriptView:
-    """Return a transcript as plain data. ``signatures`` are verified ones, by witness (``read_signatures``)."""
+) -> PrintedTranscript:
+    """Return a transcript as it is printed. ``signatures`` are verified ones, by witness (``read_signatures``)."""
     header, end = transcript.header, transcript.end
     people = {one.id: one for one in header.participants}
-    return TranscriptView(
+    view = PrintedTranscript(
         title=neutral(header.title),
         type=header.ceremony_type,
         ceremony=header.ceremony,
@@ -61,22 +66,33 @@ def transcript_view(
         previous_hash=None if header.previous_transcript == NO_HASH else _hash(header.previous_transcript),
         software=_software(header.software),
         participants=_participants(transcript),
-        steps=[_step(transcript, step, number, people) for number, step in enumerate(script.steps, 1)],
-        events=[
-            note for entry in transcript.entries if (note := _note(entry, people)) and note["kind"] != "note"
-        ],
-        audit_checkpoint=[] if end is None else list(fact_rows(end.audit_checkpoint)),
-        signatures=[_signature(one, signatures or {}) for one in header.participants if one.is_witness],
+        steps=tuple(_step(transcript, step, number, people) for number, step in enumerate(script.steps, 1)),
+        events=tuple(
+            note for entry in transcript.entries if (note := _note(entry, people)) and note.kind != "note"
+        ),
+        audit_checkpoint=() if end is None else tuple(fact_rows(end.audit_checkpoint)),
+        signatures=tuple(_signature(one, signatures or {}) for one in header.participants if one.is_witness),
         witnesses_needed=2 if end is None else end.witnesses_needed,
     )
+    return msgspec.structs.replace(view, spoken={value: spoken(value) for value in _hashes(view)})
 
 
-def _step(transcript: Transcript, step: Step, number: int, people: Mapping[str, Participant]) -> ViewStep:
+def _hashes(view: PrintedTranscript) -> Iterator[str]:
+    """Every SHA-256 among the facts."""
+    notes = [*view.events, *(note for step in view.steps for note in step.notes)]
+    of_steps = [fact for step in view.steps for fact in step.facts]
+    of_notes = [fact for note in notes for fact in note.facts]
+    for _, value in (*view.software, *view.audit_checkpoint, *of_steps, *of_notes):
+        if len(value) == 64 and not value.strip("0123456789abcdef"):
+            yield value
+
+
+def _step(transcript: Transcript, step: Step, number: int, people: Mapping[str, Participant]) -> PrintedStep:
     own = [entry for entry in transcript.entries if getattr(entry, "step", None) == step.id]
     begun = next((entry for entry in own if isinstance(entry, Begun)), None)
     done = next((entry for entry in reversed(own) if isinstance(entry, Done)), None)
     confirmed = next((entry for entry in reversed(own) if isinstance(entry, Confirmed)), None)
-    return ViewStep(
+    return PrintedStep(
         number=number,
         id=step.id,
         action=action_words(step.do),
@@ -88,29 +104,31 @@ def _step(transcript: Transcript, step: Step, number: int, people: Mapping[str, 
         begun="" if begun is None else _time(begun.at),
         done="" if confirmed is None else _time(confirmed.at),
         is_found=done is not None and done.is_found,
-        facts=[] if done is None else list(fact_rows(done.facts)),
-        artefacts=[]
+        facts=() if done is None else tuple(fact_rows(done.facts)),
+        artefacts=()
         if done is None
-        else [(one.name, one.sha256, neutral(one.elsewhere)) for one in done.artefacts],
-        deviations=[] if done is None else [neutral(one) for one in done.deviations],
-        notes=[note for entry in own if (note := _note(entry, people))],
-        confirmations=[] if confirmed is None else _confirmations(confirmed, people),
+        else tuple((one.name, one.sha256, neutral(one.elsewhere)) for one in done.artefacts),
+        deviations=() if done is None else tuple(neutral(one) for one in done.deviations),
+        notes=tuple(note for entry in own if (note := _note(entry, people))),
+        confirmations=() if confirmed is None else _confirmations(confirmed, people),
     )
 
 
-def _note(entry: Entry, people: Mapping[str, Participant]) -> ViewNote | None:
+def _note(entry: Entry, people: Mapping[str, Participant]) -> PrintedNote | None:
     """What happened within a step, or between steps; None for the other entries."""
     at = _time(entry.at)
     if isinstance(entry, Noted):
-        return ViewNote(at=at, kind="note", who=_name(entry.who, people), text=neutral(entry.text), facts=list(fact_rows(entry.facts)))  # fmt: skip
+        return PrintedNote(at=at, kind="note", who=_name(entry.who, people), text=neutral(entry.text), facts=tuple(fact_rows(entry.facts)))  # fmt: skip
     if isinstance(entry, Deviation):
-        return ViewNote(
-            at=at, kind="deviation", who=_name(entry.who, people), text=neutral(entry.text), facts=[]
+        return PrintedNote(
+            at=at, kind="deviation", who=_name(entry.who, people), text=neutral(entry.text), facts=()
         )
     if isinstance(entry, Interrupted):
-        return ViewNote(at=at, kind="interruption", who="", text=neutral(entry.reason), facts=[])
+        return PrintedNote(at=at, kind="interruption", who="", text=neutral(entry.reason), facts=())
     if isinstance(entry, Resumed):
-        return ViewNote(at=at, kind="resumed", who="", text=_resumed(entry), facts=_software(entry.software))
+        return PrintedNote(
+            at=at, kind="resumed", who="", text=_resumed(entry), facts=_software(entry.software)
+        )
     return None
 
 
@@ -120,22 +138,22 @@ def _resumed(entry: Resumed) -> str:
     return f"The ceremony went on. {entry.lost_bytes} bytes of an entry that was being written were cut off."
 
 
-def _confirmations(entry: Confirmed, people: Mapping[str, Participant]) -> list[ViewConfirmation]:
-    return [
-        ViewConfirmation(
+def _confirmations(entry: Confirmed, people: Mapping[str, Participant]) -> tuple[PrintedConfirmation, ...]:
+    return tuple(
+        PrintedConfirmation(
             name=_name(one.who, people),
             role=words_of_role(people[one.who].role) if one.who in people else "",
             initials=one.initials,
             at=_time(one.at),
         )
         for one in entry.confirmations
-    ]
+    )
 
 
-def _participants(transcript: Transcript) -> list[ViewParticipant]:
+def _participants(transcript: Transcript) -> tuple[PrintedParticipant, ...]:
     initials = initials_given(transcript.entries)
-    return [
-        ViewParticipant(
+    return tuple(
+        PrintedParticipant(
             id=one.id,
             name=neutral(one.name),
             role=words_of_role(one.role),
@@ -145,11 +163,11 @@ def _participants(transcript: Transcript) -> list[ViewParticipant]:
             initials=initials.get(one.id, ""),
         )
         for one in transcript.header.participants
-    ]
+    )
 
 
-def _signature(one: Participant, signatures: Mapping[str, OfficerKey]) -> ViewSignature:
-    return ViewSignature(
+def _signature(one: Participant, signatures: Mapping[str, OfficerKey]) -> PrintedSignature:
+    return PrintedSignature(
         name=neutral(one.name),
         role=words_of_role(one.role),
         organisation=neutral(one.organisation),
@@ -158,21 +176,21 @@ def _signature(one: Participant, signatures: Mapping[str, OfficerKey]) -> ViewSi
     )
 
 
-def _software(software: Software) -> list[tuple[str, str]]:
-    return [
+def _software(software: Software) -> tuple[tuple[str, str], ...]:
+    return (
         ("version", software.version),
         ("SHA-256 of its files", software.sha256),
         ("files", str(software.files)),
         ("Python", software.python),
-    ]
+    )
 
 
 def _name(identifier: str, people: Mapping[str, Participant]) -> str:
     return neutral(people[identifier].name) if identifier in people else neutral(identifier)
 
 
-def _hash(hashed: str) -> ViewHash:
-    return ViewHash(hex=hashed, words=list(spoken(hashed)))
+def _hash(hashed: str) -> PrintedHash:
+    return PrintedHash(hex=hashed, words=spoken(hashed))
 
 
 def _paragraphs(text: str) -> str:
