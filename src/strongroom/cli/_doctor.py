@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import click
 
 from strongroom.cli._checks import Finding, findings_of
+from strongroom.cli._checks_archive import check_audit_archive
 from strongroom.cli._checks_backups import check_backups
 from strongroom.cli._checks_custodians import check_custodians
 from strongroom.cli._checks_custody import check_custody
@@ -91,6 +92,7 @@ def _examine_home(home: Home, config: Config, clock: Clock) -> Iterator[Finding]
     yield from findings_of("custody", lambda: check_custody(home, config))
     yield from findings_of("custodians", lambda: check_custodians(home, config, clock))
     yield from findings_of("audit log", lambda: check_audit_log(home))
+    yield from findings_of("audit archive", lambda: check_audit_archive(home, config.audit, clock))
     yield from findings_of("port", lambda: check_port(home, config, clock))
     yield from findings_of("labels", lambda: check_labels(config))
 
