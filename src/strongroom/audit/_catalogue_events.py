@@ -15,6 +15,7 @@ _WORKER: Final = ("generation", "cause")
 _TABLE: Final = (
     # The log itself
     ("log.recovered", "a write that was never finished was cut off", _LOG, "segment", "cut_bytes", "sha256", "kept_as"),
+    ("log.refusing", "the disk is full, and entries are refused", _LOG, "failure", "since", "refused", "events"),
     ("log.resumed", "the disk takes writes again", _LOG, "failure", "refused"),
     ("refusals.summed", "requests of strangers were refused that have no entries of their own", Pci.FAILED_ACCESS, "count",
      "since", "causes", "operations", "sources", "access_keys"),

@@ -10,6 +10,7 @@ System calls of a new segment (its name appears only once its header is whole an
 the same of a file that keeps what is cut off, NNNNNNNN.torn; and of a group of entries: ``pwrite fdatasync``.
 """
 
+import contextlib
 import fcntl
 import os
 from pathlib import Path
@@ -109,6 +110,8 @@ class WalFolder:
             self.sync_names()
         except BaseException:
             file.close()
+            with contextlib.suppress(OSError):  # on a full disk others need the room
+                draft.unlink(missing_ok=True)
             raise
         return file
 

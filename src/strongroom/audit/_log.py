@@ -7,6 +7,7 @@ Everything under ``_lock`` is memory; no system call is made while it is held.
 """
 
 import asyncio
+import errno
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -32,6 +33,9 @@ _MOST_TURNS = 32
 _ENOUGH = 256
 """After so many turns, or with so many entries, it begins anyway."""
 
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""What a disk without room says: the entry that tells of it is overwritten zeros, so there is room for that."""
+
 
 class AuditLog:
     """The write-ahead log of one process. ``append`` from any thread; ``commit`` and ``record`` from asyncio tasks.
@@ -44,6 +48,7 @@ class AuditLog:
     ) -> None:
         self._retry_after_s = retry_after_s
         self._segments = segments  # the log thread's own, once that has started
+        self._full = False  # whether the last write failed since there is no room; the log thread's own too
         self._bell: SimpleQueue[None] = SimpleQueue()
         self._lock = threading.Lock()
         # Guarded by the lock:
@@ -251,8 +256,9 @@ class AuditLog:
         try:
             self._segments.write(group)
         except OSError as error:
-            self._fail(error)
+            self._fail(error, group)
             return
+        self._full = False
         with self._lock:
             n_pending = self._queue.n_pending
             waiters = self._queue.succeed(len(group))
@@ -260,18 +266,33 @@ class AuditLog:
                 self._is_ready = True
         wake(waiters, has_failed=False)
 
-    def _fail(self, error: OSError) -> None:
+    def _fail(self, error: OSError, group: Sequence[bytes] = ()) -> None:
         """Undo the group, and fail it and all that was numbered behind it."""
+        self._full = error.errno in _FULL
         with self._lock:
-            waiters = self._queue.fail(error, next_seq=self._segments.position.seq)
+            waiters = self._queue.fail(error, group, next_seq=self._segments.position.seq)
         with suppress(OSError):  # tried again before the next write
             self._segments.undo()
         wake(waiters, has_failed=True)
+        self._tell_refusing(is_last=False)
+
+    def _tell_refusing(self, *, is_last: bool) -> None:
+        """Write into the room that is kept for it what is refused while the disk is full."""
+        if not self._full:
+            return
+        with suppress(OSError):
+            self._segments.undo()  # nothing to do, unless that failed before
+            with self._lock:
+                payload = self._queue.refusing_entry(is_last=is_last)
+            if payload is not None and self._segments.write_kept(payload):
+                with self._lock:
+                    self._queue.told_refusing()
 
     def _try_again(self) -> None:
         """Write an entry that says how long the log was away; the log is open again once that is durable."""
         try:
             self._segments.undo()
+            self._segments.require_room()
         except OSError as error:
             self._fail(error)
             return
@@ -283,6 +304,7 @@ class AuditLog:
         try:
             with suppress(OSError):
                 self._segments.undo()
+            self._tell_refusing(is_last=True)
         finally:
             with self._lock:
                 self._queue.is_closing = True

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from strongroom.audit._cursor import MAX_GROUP_BYTES
 from strongroom.audit._entry import ENTRY_VERSION, Entry, Kind, encode_entry
 from strongroom.audit._format import FRAME_EXTRA_BYTES
+from strongroom.audit._refusing import REFUSING_EVENT, Refusing
 from strongroom.audit._tickets import Tickets, Waiter
 from strongroom.audit._torn import RECOVERED_EVENT, Cut
 from strongroom.audit._use_entry import UseEncoder
@@ -38,6 +39,7 @@ class EntryQueue:
         self._busy_since: float | None = None
         self._slowness: str | None = None  # why appends were refused while the disk did not answer
         self._entries = self._groups = self._failed_groups = self._refused = 0
+        self._refusing = Refusing()  # since the disk failed
         self._add_untold()
 
     @property
@@ -82,15 +84,14 @@ class EntryQueue:
         """Number and encode an entry, and return its ticket. Raises AuditUnavailableError."""
         reason = self.why_not()
         if reason is not None or len(self._pending) >= MAX_PENDING_ENTRIES:
-            raise self._refusal(reason)
+            raise self._refusal(reason, [event])
         return self._add(kind, event, fields)
 
     def admit_all(self, entries: Sequence[UseEntry]) -> None:
         """Number and encode entries that were made in one turn, all or none. Raises AuditUnavailableError."""
         reason = self.why_not()
         if reason is not None or len(self._pending) + len(entries) > MAX_PENDING_ENTRIES:
-            self._refused += len(entries) - 1
-            raise self._refusal(reason)
+            raise self._refusal(reason, [entry.event for entry in entries])
         at = int(self._clock.now() * 1_000_000)
         at_part, encode = self._uses.at_part(at), self._uses.encode
         # One that cannot be encoded leaves none behind: entries without tickets would make others count as durable early.
@@ -113,6 +114,8 @@ class EntryQueue:
 
     def succeed(self, count: int) -> Waiters:
         """Take note that a group is durable; return who waited for it."""
+        if self._failure is not None:
+            self._refusing = Refusing()
         self._failure = self._busy_since = None
         self._untold = ()  # they went first
         self._entries += count
@@ -123,14 +126,29 @@ class EntryQueue:
             self._slowness = None
         return waiters
 
-    def fail(self, error: OSError, *, next_seq: int) -> Waiters:
+    def fail(self, error: OSError, group: Sequence[bytes], *, next_seq: int) -> Waiters:
         """Take note that a group, and so all that was numbered behind it, is not durable; return who waited."""
+        if self._failure is None:
+            self._refusing.begin(self._clock.now())
+        self._refusing.add_entries([*group, *self._pending])
         self._failure = error.strerror or type(error).__name__
         self._busy_since = self._slowness = None
         self._failed_groups += 1
         self._pending.clear()
         self._seq = next_seq
         return self.tickets.fail_all()
+
+    def refusing_entry(self, *, is_last: bool) -> bytes | None:
+        """Return the entry that says what is refused, to be stored next; None where nothing new is to be said yet."""
+        if not self._refusing.is_due(self._clock.monotonic(), is_last=is_last):
+            return None
+        return self._encode("event", REFUSING_EVENT, {"detail": self._refusing.detail(str(self._failure))})
+
+    def told_refusing(self) -> None:
+        """Take note that the entry that says what is refused is durable."""
+        self._refusing.told(self._clock.monotonic())
+        self._seq += 1
+        self._entries += 1
 
     def add_return(self) -> None:
         """Add the entries that are the first to be written when a disk that failed is tried again."""
@@ -142,7 +160,13 @@ class EntryQueue:
         self._death = reason
 
     def _add(self, kind: Kind, event: str, fields: EntryFields) -> int:
-        payload = encode_entry(
+        payload = self._encode(kind, event, fields)
+        self._seq += 1
+        self._pending.append(payload)
+        return self.tickets.issue()
+
+    def _encode(self, kind: Kind, event: str, fields: EntryFields) -> bytes:
+        return encode_entry(
             Entry(
                 version=ENTRY_VERSION,
                 writer=self._writer,
@@ -154,9 +178,6 @@ class EntryQueue:
                 **fields,
             )
         )
-        self._seq += 1
-        self._pending.append(payload)
-        return self.tickets.issue()
 
     def _add_untold(self) -> None:
         for cut in self._untold:
@@ -165,8 +186,10 @@ class EntryQueue:
     def _add_resumed(self, failure: str) -> None:
         self._add("event", "log.resumed", {"detail": {"failure": failure, "refused": str(self._refused)}})
 
-    def _refusal(self, reason: str | None) -> AuditUnavailableError:
-        self._refused += 1
+    def _refusal(self, reason: str | None, events: Sequence[str]) -> AuditUnavailableError:
+        self._refused += len(events)
+        if self._failure is not None:
+            self._refusing.events.update(events)
         if self._failure is None and self._busy_since is not None and not self.is_closing:
             self._slowness = reason
         heals = "it heals by itself within seconds once the disk takes writes again"

@@ -12,7 +12,14 @@ from strongroom.audit._archive_names import archive_folder, list_archived
 from strongroom.audit._cursor import RESERVE_BYTES, BrokenFrameError, Position, SegmentReader
 from strongroom.audit._errors import AuditCorruptError
 from strongroom.audit._files import WalFile, WalFolder, list_hot_segments, list_torn
-from strongroom.audit._format import HEADER_BYTES, Header, encode_group, encode_header, first_chain
+from strongroom.audit._format import (
+    HEADER_BYTES,
+    Header,
+    encode_group,
+    encode_header,
+    first_chain,
+    segment_name,
+)
 from strongroom.audit._retention_record import pruned_end
 from strongroom.audit._torn import Cut, read_cut
 from strongroom.core import Clock, SystemClock
@@ -20,6 +27,9 @@ from strongroom.core import Clock, SystemClock
 ROTATE_S = 86_400.0
 """An entry that comes so long after its segment was begun begins another one."""
 _SYSTEM_CLOCK = SystemClock()
+
+KEPT_BYTES = 64 * 1024
+"""Zeros behind the end that no group may use but what tells of a full disk: there is always as much room for that."""
 
 
 class End(NamedTuple):
@@ -158,8 +168,9 @@ class SegmentWriter:
         self._segment = end.segment
         self._position = Position(0, end.seq + 1, end.chain)
         self._file: WalFile | None = None
-        self._reserved_to = 0
+        self._reserved_to = 0  # up to here the file holds zeros that were written ahead
         self._segment_due = True
+        self._is_over = False  # nothing more may go into the present segment, not even what is kept room for
         self._synced = True
         self._start_segment()
 
@@ -174,7 +185,10 @@ class SegmentWriter:
         return self._position
 
     def write(self, payloads: Sequence[bytes]) -> None:
-        """Append entries as one group, in one write; they are durable on return."""
+        """Append entries as one group, in one write; they are durable on return.
+
+        Room for ``write_kept`` is left behind them. Where there is none any more, OSError is raised and nothing was written.
+        """
         position = self._position
         frames, chain = encode_group(payloads, group=position.seq, chain=position.chain)
         if position.offset > HEADER_BYTES and (
@@ -183,27 +197,57 @@ class SegmentWriter:
         ):
             self._segment_due = True
         file = self._start_segment() if self._segment_due or self._file is None else self._file
+        self._reserve(file, self._position.offset + len(frames))
+        self._append(file, frames, position.seq + len(payloads), chain)
+
+    def require_room(self) -> None:
+        """Return if there is room for more than an entry or two. Raises OSError; so a disk that is nearly full is not open by turns."""
+        if self._file is not None and not self._segment_due:
+            least = self._position.offset + 2 * KEPT_BYTES
+            if least > self._reserved_to:
+                self._fill(self._file, least)
+
+    def write_kept(self, payload: bytes) -> bool:
+        """Append an entry in the room that is kept behind the end; it is durable on return. Returns whether there was room.
+
+        It needs nothing of the disk but that bytes of a file can be overwritten.
+        """
+        position = self._position
+        frames, chain = encode_group([payload], group=position.seq, chain=position.chain)
+        if self._file is None or self._is_over or position.offset + len(frames) > self._reserved_to:
+            return False
+        self._append(self._file, frames, position.seq + 1, chain)
+        return True
+
+    def _append(self, file: WalFile, frames: bytes, next_seq: int, chain: bytes) -> None:
         offset = self._position.offset
         self._synced = False
         file.write_at(offset, frames)
-        self._reserve(file, offset + len(frames))
         try:
             file.sync()
         except OSError:
             # The kernel may have dropped the pages and call them clean: nothing more goes into this file.
-            self._segment_due = True
+            self._segment_due = self._is_over = True
             raise
         self._synced = True
         # Durable from here on.
-        self._position = Position(offset + len(frames), position.seq + len(payloads), chain)
+        self._position = Position(offset + len(frames), next_seq, chain)
 
     def undo(self) -> None:
-        """Cut a failed write off, so that no entry is in the log whose caller was told that it is not."""
-        if self._file is not None and not self._synced:
-            self._file.cut(self._position.offset)
-            self._reserved_to = self._position.offset
-            self._file.sync()
-            self._synced = True
+        """Take a failed write back, so that no entry is in the log whose caller was told that it is not.
+
+        It is overwritten with zeros, so that the room stays ours; where nothing more goes into this file it is cut off.
+        """
+        if self._file is None or self._synced:
+            return
+        offset = self._position.offset
+        if self._is_over or not offset < self._reserved_to <= offset + RESERVE_BYTES:
+            self._file.cut(offset)
+            self._reserved_to = offset
+        else:
+            self._file.write_at(offset, bytes(self._reserved_to - offset))
+        self._file.sync()
+        self._synced = True
 
     def close(self) -> None:
         """Close the segment and release the folder."""
@@ -213,19 +257,28 @@ class SegmentWriter:
         self._folder.close()
 
     def _reserve(self, file: WalFile, end: int) -> None:
-        """Fill what follows the frames, which end at ``end``, with zeros once they have come to the end of the file.
+        """Fill what follows the frames, which will end at ``end``, with zeros once they come to the end of the file.
 
-        A sync of bytes that overwrite others takes the data to the disk, one that makes the file longer the file
-        system's journal too: on ext4 that takes two to three times as long.
+        What no group may use stays behind them, so that an entry can still say that the disk is full. And a sync of bytes that
+        overwrite others takes the data to the disk, one that makes the file longer the file system's journal too: on ext4 that
+        takes two to three times as long.
         """
-        if end <= self._reserved_to:
+        least = end + KEPT_BYTES
+        if least <= self._reserved_to:
             return
-        to = max(end, min(end + RESERVE_BYTES, self._segment_bytes))
         try:
-            file.write_at(end, bytes(to - end))
-        except OSError:  # where there is no room for zeros there was some for the entries
-            file.cut(end)
-            to = end
+            self._fill(file, max(least, min(end + RESERVE_BYTES, self._segment_bytes)))
+        except OSError:
+            self._fill(file, least)
+
+    def _fill(self, file: WalFile, to: int) -> None:
+        start = self._reserved_to
+        try:
+            file.write_at(start, bytes(to - start))
+        except OSError:
+            with suppress(OSError):
+                file.cut(start)  # others may need the room, and zeros that stay say nothing
+            raise
         self._reserved_to = to
 
     def _start_segment(self) -> WalFile:
@@ -237,12 +290,16 @@ class SegmentWriter:
         ended = self._position
         _, seq, chain, _ = ended
         header = Header(self._segment + 1, self._boot, seq, chain, self._folder.path.name)
-        file = self._folder.create(self._segment + 1, encode_header(header))
+        try:
+            file = self._folder.create(self._segment + 1, encode_header(header) + bytes(KEPT_BYTES))
+        except OSError:
+            self._is_over |= (self._folder.path / segment_name(self._segment + 1)).exists()
+            raise
         before, self._file = self._file, file
         self._segment += 1
         self._position = Position(HEADER_BYTES, seq, chain)
-        self._reserved_to = 0
-        self._segment_due = False
+        self._reserved_to = HEADER_BYTES + KEPT_BYTES
+        self._segment_due = self._is_over = False
         self._started_at = self._clock.monotonic()
         if before is not None:
             self._end_file(before, ended)

@@ -6,12 +6,14 @@ import sys
 from pathlib import Path
 
 from strongroom.audit import AuditLog
+from strongroom.audit._format import HEADER_BYTES
+from strongroom.audit._segments import KEPT_BYTES
 from strongroom.core import AuditUnavailableError, SystemClock
 
 
 async def main(directory: Path) -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (HEADER_BYTES + KEPT_BYTES + 4096, hard))
     log = AuditLog.open(directory, "main", clock=SystemClock(), retry_after_s=0.02)
     for number in range(100):
         try:
