@@ -26,9 +26,9 @@ def test_four_times_the_entries_take_no_more_memory(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "fdatasync", lambda _fd: None)
     monkeypatch.setattr(os, "fsync", lambda _fd: None)
     peaks = []
-    for count in (3_000, 12_000):
+    for count in (1_500, 6_000):
         directory = tmp_path / str(count)
-        make_large_log(directory, count, segment_bytes=400_000)
+        make_large_log(directory, count, segment_bytes=200_000)
         tracemalloc.start()
         report = _verified(directory)
         peaks.append(tracemalloc.get_traced_memory()[1])
