@@ -82,6 +82,8 @@ class Archiver:
             if number not in archived and not self._may_go(folder, number, after, lookup, before_us):
                 break
             found.append(number)
+        while found and self._newest.get((writer, found[-1])) == 0:
+            found.pop()  # without entries it has no age: it goes with what follows it
         return found
 
     def _may_go(self, folder: Path, number: int, after: int, lookup: TreeLookup, before_us: int) -> bool:

@@ -64,6 +64,7 @@ def recover(folder: WalFolder) -> Recovered:
     folder.remove_drafts()
     numbers = list_hot_segments(folder.path)
     if not numbers:
+        _require_none_archived(folder)
         return Recovered(End(0, 0, 0, first_chain(folder.path.name)), ())
     headers = _read_headers(folder, numbers)
     last = numbers[-1]
@@ -94,6 +95,19 @@ def _read_headers(folder: WalFolder, numbers: list[int]) -> dict[int, Header]:
                 raise reader.corrupt("the header goes back behind that of the segment before")
             headers[number] = before = reader.header
     return headers
+
+
+def _require_none_archived(folder: WalFolder) -> None:
+    """Check that a log without segments is new: its numbers would come twice otherwise."""
+    archived = list_archived(folder.path)
+    pruned = None if archived else pruned_end(folder.path.parent.parent, folder.path.name)
+    if archived or pruned is not None:
+        last = archived[-1] if archived else pruned.segment if pruned is not None else 0
+        raise AuditCorruptError(
+            f"segments up to {last:08d} were archived or pruned, and what follows them is not there",
+            writer=folder.path.name,
+            segment=last + 1,
+        )
 
 
 def _first_due(folder: WalFolder, first: int) -> int:

@@ -14,6 +14,7 @@ from strongroom.audit import (
     AuditCorruptError,
     AuditLog,
     LogFollower,
+    TreeLog,
     TreeLookup,
     chain_after,
     inspect_log,
@@ -27,7 +28,7 @@ from strongroom.audit._archive_file import BLOCK_BYTES, ArchivedSegment, open_ar
 from strongroom.audit._files import list_hot_segments
 from unit.audit.archive_disks import FailingArchiveDisk, PowerArchiveDisk
 from unit.audit.audit_fakes import SettableClock
-from unit.audit.signed_logs import COSIGNER_KEY, KEY, make_signed_log
+from unit.audit.signed_logs import COSIGNER_KEY, KEY, ORIGIN, make_signed_log, sign, write_entries
 
 KEYS = (KEY, COSIGNER_KEY)
 LATER = 1_900_000_000_000_000
@@ -47,10 +48,17 @@ def entries_of(directory):
     return [(entry.writer, entry.seq, entry.at) for entry in read_entries(directory)]
 
 
-@pytest.fixture
-def log(directory):
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A log that no test changes: each takes a copy."""
+    directory = tmp_path_factory.mktemp("made") / "audit"
     make_signed_log(directory, ROUNDS)
     return directory
+
+
+@pytest.fixture
+def log(made, directory):
+    return shutil.copytree(made, directory)
 
 
 def test_an_archived_segment_is_the_same_bytes_by_stock_tools(log):
@@ -93,6 +101,24 @@ def test_a_writer_goes_on_behind_an_archived_beginning(log):
     opened.append("event", "again")
     opened.close()
     assert verify_log(log).writers[1].segments == 5
+
+
+def test_a_writer_whose_newest_segments_are_gone_does_not_begin_anew(log):
+    archive(log)
+    (log / "wal" / "main" / "00000004.wal").unlink()
+    with pytest.raises(AuditCorruptError, match="what follows them is not there"):
+        AuditLog.open(log, "main", clock=SettableClock())
+
+
+def test_a_segment_without_entries_goes_with_what_follows_it(directory):
+    for at in (0, 1, 0, 2, 0, 0, 0):
+        write_entries(directory, "main", at, at=1_700_000_000_000_000)
+    log = TreeLog(directory, ORIGIN)
+    log.gather(is_last=True)
+    sign(log)
+    log.close()
+    assert [number for _, number in archive(directory).moved] == [1, 2, 3, 4]
+    verify_log(directory)
 
 
 def test_a_writer_misses_a_segment_that_is_neither_hot_nor_archived(log):

@@ -35,10 +35,17 @@ from unit.audit.signed_logs import COSIGNER_KEY, KEY, write_entries
 KEYS = (KEY, COSIGNER_KEY)
 
 
-@pytest.fixture
-def log(directory):
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A log that no test changes: each takes a copy."""
+    directory = tmp_path_factory.mktemp("made") / "audit"
     make_old_log(directory)
     return directory
+
+
+@pytest.fixture
+def log(made, directory):
+    return shutil.copytree(made, directory)
 
 
 def is_sound(directory):

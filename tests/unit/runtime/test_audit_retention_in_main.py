@@ -40,11 +40,11 @@ RULES = OFFICERS_RULES | {"PruneAuditLog": QuorumRule(m=2, role=CO, expires_s=3_
 class Place:
     """A home with an old log, and what main has to keep it."""
 
-    def __init__(self, path, config=None):
+    def __init__(self, path, made, config=None):
         self.home = Home(path)
         self.config = config or AuditConfig()
         fresh_database(self.home.database)
-        make_old_log(self.home.audit)
+        shutil.copytree(made, self.home.audit)
         self.store = Store.open(self.home.database)
         self.audit = AuditLog.open(self.home.audit, "main", clock=SystemClock())
         self.told = ToldEvents()
@@ -93,9 +93,17 @@ class Place:
         return not list(self.home.audit.glob("archive/*/*.xz"))
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """An audit directory that no test changes: each takes a copy."""
+    directory = tmp_path_factory.mktemp("made") / "audit"
+    make_old_log(directory)
+    return directory
+
+
 @pytest.fixture
-def place(tmp_path):
-    place = Place(tmp_path)
+def place(tmp_path, made):
+    place = Place(tmp_path, made)
     yield place
     place.close()
 
@@ -202,8 +210,8 @@ async def test_a_record_that_no_entry_tells_of_removes_nothing(place):
     assert record.number == 1
 
 
-async def test_policy_and_sinks_are_heeded_whoever_asks(tmp_path):
-    place = Place(tmp_path, AuditConfig(sinks=[FileSinkConfig(name="lines", path="lines")]))
+async def test_policy_and_sinks_are_heeded_whoever_asks(tmp_path, made):
+    place = Place(tmp_path, made, AuditConfig(sinks=[FileSinkConfig(name="lines", path="lines")]))
     retention = place.retention()
     try:
         with pytest.raises(RetentionError, match="nothing"):  # the sink has read nothing
@@ -217,8 +225,8 @@ async def test_policy_and_sinks_are_heeded_whoever_asks(tmp_path):
         place.close()
 
 
-async def test_main_archives_and_says_what_could_be_pruned(tmp_path):
-    place = Place(tmp_path)
+async def test_main_archives_and_says_what_could_be_pruned(tmp_path, made):
+    place = Place(tmp_path, made)
     write_entries(place.home.audit, "api-1", 2)
     write_entries(place.home.audit, "api-1", 1)
     gather_and_sign(place.home.audit)
