@@ -118,6 +118,10 @@ async def test_an_officer_who_was_revoked_counts_as_custodian_only_after_another
     found = read_set_status(store, RULES, now=AT + 20)
     assert counted(found) == set(FIRST.shares) - {"emil"}
     assert any("emil (share 5) is no officer any more" in said for said in custodian_warnings(found))
+    await prove(
+        store, "emil", at=AT + 10
+    )  # in the very second of the revocation: which was first, nobody knows
+    assert "emil" not in counted(read_set_status(store, RULES, now=AT + 20))
     await prove(store, "emil", at=AT + 30)
     assert "emil" in counted(read_set_status(store, RULES, now=AT + 40))
 

@@ -13,6 +13,7 @@ from fresh_database import fresh_database
 from strongroom.backup import AlteredBundleError, MissingKeyError, UnusableBackupError, write_set
 from strongroom.config import Home
 from strongroom.core import HsmIntegrityError, RootId, TransportKind
+from strongroom.custody import ChainError
 from strongroom.storage import (
     BackupSetState,
     BackupState,
@@ -154,3 +155,16 @@ async def test_the_officers_of_the_bundle_are_those_of_the_database(bench, home,
                 await put_onto_members(store, with_custody(*documents), NEW, TRANSPORTS, None, now=9.0)
         await put_onto_members(store, with_custody(genesis), NEW, TRANSPORTS, None, now=9.0)
         assert store.list_members() == NEW
+
+
+async def test_changes_of_officers_that_came_while_the_backup_was_made_are_verified_too(bench, home, use):
+    genesis = signed_genesis()
+    for sequence, document in enumerate((genesis, b"a change that nobody approved")):
+        row = CustodyDocumentRecord(sequence, document)
+        await bench.store.write(lambda tx, row=row: tx.append_custody_document(row))
+    source = await backed_up(bench)
+    until_then = source._replace(manifest=msgspec.structs.replace(source.manifest, custody=(genesis,)))
+    async with restored(home, source, use) as store:
+        with pytest.raises(ChainError):
+            await put_onto_members(store, until_then, NEW, TRANSPORTS, None, now=9.0)
+        assert len(store.list_members()) == 3

@@ -6,6 +6,7 @@ import dataclasses
 import msgspec
 import pytest
 
+from backup_documents import a_manifest, a_set, a_snapshot
 from fakes_custody import RULES, approve
 from restorable_bundles import SCRIPT, a_genesis, restorable
 from strongroom.backup import (
@@ -16,8 +17,8 @@ from strongroom.backup import (
     WrongSetError,
 )
 from strongroom.config import Home
-from strongroom.core import ApprovalRequiredError, ConfigError, HomeError, Secret, SystemClock
-from strongroom.custody import MAX_REQUEST_BYTES, ApprovalRequest, read_document
+from strongroom.core import ApprovalRequiredError, ConfigError, HomeError, Secret, SystemClock, WrapAlgorithm
+from strongroom.custody import MAX_REQUEST_BYTES, ApprovalRequest, read_document, write_document
 from strongroom.shares import (
     DuplicateShareError,
     ForeignShareError,
@@ -117,6 +118,25 @@ def test_an_approval_is_for_one_bundle_and_ends(made, tmp_path):
     assert [one.officer for one in counted.approvers] == ["anna", "ben"]
     with pytest.raises(ApprovalRequiredError, match="expired"):
         require_approved(source_of(made), signed, now=1_800_003_600)
+
+
+def test_an_approval_of_another_act_with_the_same_parameters_restores_nothing(made):
+    document = restore_request(source_of(made), requester="local/0", clock=SystemClock())
+    request = read_document(document, ApprovalRequest, max_bytes=MAX_REQUEST_BYTES)
+    other = msgspec.structs.replace(request, verb="RotateRoot")
+    approval = RestoreApproval(write_document(other), approve(other, "anna", "ben"))
+    with pytest.raises(ApprovalRequiredError, match="not for restoring this very bundle"):
+        require_approved(source_of(made), approval, now=int(SystemClock().now()))
+
+
+def test_roots_that_leave_no_hsm_are_in_no_bundle(tmp_path):
+    (root,) = a_manifest(a_set(b"spki"), a_snapshot()[0]).roots
+    made = restorable(
+        tmp_path,
+        roots=(msgspec.structs.replace(root, wrap_algorithm=int(WrapAlgorithm.HSM_RSA_OAEP)),),
+    )
+    with pytest.raises(AlteredBundleError, match="whose roots leave no HSM"):
+        source_of(made)
 
 
 def test_who_may_not_approve_does_not(made):
