@@ -3,9 +3,15 @@
 import gc
 import signal
 
+from hypothesis import settings
+
 from fixtures_real_clients import client_service, clients
 from running_service import initialised_home
 from scripted_homes import made_by_script
+
+# How long an example takes is said by the machine that is busy, not by what is tested: a test of times has limits of its own.
+settings.register_profile("without deadlines", deadline=None)
+settings.load_profile("without deadlines")
 
 __all__ = ["client_service", "clients", "initialised_home", "made_by_script"]
 
