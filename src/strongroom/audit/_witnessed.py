@@ -72,10 +72,11 @@ def with_cosignatures(directory: Path, note: Note) -> Note:
 
 def newest_witnessed(directory: Path, n_witnesses: int) -> int | None:
     """Return the size of the newest checkpoint that so many witnesses confirmed; None where there is none of late."""
-    confirmed: dict[int, int] = {}
+    confirmed: dict[int, set[str]] = {}
     for name in witness_names(directory):
         files = WitnessedFiles(directory, name)
         newest = files.of_file(files.numbers()[-1]) if files.numbers() else []
-        for size in {kept.checkpoint.size for kept in newest}:
-            confirmed[size] = confirmed.get(size, 0) + 1
-    return max((size for size, n_confirmed in confirmed.items() if n_confirmed >= n_witnesses), default=None)
+        for kept in newest:
+            names = {one.name for one in kept.note.signatures}
+            confirmed.setdefault(kept.checkpoint.size, set()).update(names)
+    return max((size for size, names in confirmed.items() if len(names) >= n_witnesses), default=None)

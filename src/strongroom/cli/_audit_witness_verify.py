@@ -113,7 +113,8 @@ def show_confirmed(output: Output, asked: AskedWitnesses | None, tree: TreeRepor
         )
     size = confirmed_by(tree.confirmed, asked.needed)
     if size:
-        output.say(f"Confirmed by {asked.needed} witnesses: the first {size} of {tree.entries} entries")
+        of_all = f"{asked.needed} of {len(asked.witnesses.names)} witnesses"
+        output.say(f"Confirmed by {of_all}: the first {size} of {tree.entries} entries")
 
 
 def raise_unconfirmed(problem: str | None) -> None:

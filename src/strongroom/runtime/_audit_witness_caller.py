@@ -36,9 +36,7 @@ class WitnessDisagreesError(StrongroomError):
 
     def __init__(self, message: str) -> None:
         super().__init__(
-            message,
-            next_step="somebody rewrote or cut the log, or put an old copy in its place: keep a copy of the audit"
-            " directory, ask the witness's people for 'strongroom audit witness show --origin', and run 'audit verify --witnessed'",
+            f"{message}: the log here was rewritten or cut, or is an old copy (docs/audit-witness.md)"
         )
 
 

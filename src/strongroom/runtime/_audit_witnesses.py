@@ -25,7 +25,9 @@ _POLL_S: Final = 0.25
 _LOOK_EVERY_S: Final = 1.0
 _FIRST_PAUSE_S: Final = 1.0
 _DOUBLINGS: Final = 16
-_ALARM_EVERY_S: Final = 3_600.0
+_TELL_EVERY_S: Final = 3_600.0
+_TELL_ANEW_S: Final = 60.0
+"""How soon after a witness agreed again it is told that it disagrees."""
 _LAST_S: Final = 2.0
 """How long the end of the service waits for witnesses of the last checkpoint."""
 _DISK_S: Final = 30.0
@@ -50,9 +52,8 @@ class WitnessFeeder:
         self._tries = 0  # that failed, in a row
         self._failures = 0
         self._standing = WitnessStanding()
-        self._alarmed_at: float | None = None
-        self._disagreed_at: float | None = None
-        self._told_at: float | None = None
+        self._is_alarmed = False
+        self._may_tell: dict[str, float] = {}  # when an event may be told again
 
     def start(self) -> None:
         """Begin."""
@@ -104,19 +105,17 @@ class WitnessFeeder:
         now = self._clock.monotonic()
         if not self._is_due():
             self._behind_since = None
-            if self._alarmed_at is not None and self._newest is not None:
-                self._alarmed_at = None
+            if self._is_alarmed and self._newest is not None:
+                self._is_alarmed = False
+                self._may_tell.pop("audit.witness_behind", None)
                 self._events.emit("audit.witness_caught_up", witness=self.name, entries=self._confirmed)
             return
         if self._behind_since is None:
             self._behind_since = now
-        if self.behind_s >= self._config.alarm_s and (
-            self._alarmed_at is None or now - self._alarmed_at >= _ALARM_EVERY_S
-        ):
-            self._alarmed_at = now
-            self._events.emit(
+        if self.behind_s >= self._config.alarm_s:
+            self._is_alarmed = True
+            self._tell(
                 "audit.witness_behind",
-                witness=self.name,
                 entries=self.behind_entries,
                 seconds=round(self.behind_s, 1),
                 cause=self._standing.cause or "no answer yet",
@@ -163,29 +162,33 @@ class WitnessFeeder:
             self._post.abort()
             await self._failed(error, disagrees=False)
             return False
+        if self._standing.disagrees:
+            again = self._clock.monotonic() + _TELL_ANEW_S  # it may disagree anew
+            self._may_tell["audit.witness_disagrees"] = again
         if size := self._caller.went_back_from:
             self._caller.went_back_from = 0
-            self._events.emit("audit.witness_went_back", witness=self.name, entries=size)
+            self._tell("audit.witness_went_back", entries=size)
         self._confirmed, self._tries = newest.checkpoint.size, 0
-        self._disagreed_at = None
         await self._keep_standing(WitnessStanding())
         return True
 
     async def _failed(self, error: StrongroomError | OSError, *, disagrees: bool) -> None:
         self._tries += 1
         self._failures += 1
-        cause = str(error)[:_MAX_CAUSE] or type(error).__name__
-        now = self._clock.monotonic()
-        if disagrees and (self._disagreed_at is None or now - self._disagreed_at >= _ALARM_EVERY_S):
-            self._disagreed_at = now
-            self._events.emit("audit.witness_disagrees", witness=self.name, cause=cause)
-        elif not disagrees and (self._told_at is None or now - self._told_at >= _ALARM_EVERY_S):
-            self._told_at = now  # once an hour at most: what is told is an entry, and a checkpoint more
-            self._events.emit("audit.witness_failed", witness=self.name, cause=cause)
+        words = error.message if isinstance(error, StrongroomError) else str(error)
+        cause = words[:_MAX_CAUSE] or type(error).__name__
+        self._tell("audit.witness_disagrees" if disagrees else "audit.witness_failed", cause=cause)
         since = self._standing.failing_since or self._clock.now()
         await self._keep_standing(
             WitnessStanding(failing_since=since, cause=cause, disagrees=disagrees or self._standing.disagrees)
         )
+
+    def _tell(self, event: str, **fields: object) -> None:
+        """Emit an event, each once an hour at most: what is told is an entry, which makes a checkpoint more."""
+        now = self._clock.monotonic()
+        if now >= self._may_tell.get(event, now):
+            self._may_tell[event] = now + _TELL_EVERY_S
+            self._events.emit(event, witness=self.name, **fields)
 
     async def _keep_standing(self, standing: WitnessStanding) -> None:
         """Write how it stands where it has changed, for ``audit witness status``; a disk that refuses is told elsewhere."""
