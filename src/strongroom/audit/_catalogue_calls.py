@@ -9,6 +9,7 @@ _USE, _ADMIN, _GONE = (Pci.USE,), (Pci.ADMINISTRATION,), (Pci.ADMINISTRATION, Pc
 _RIGHTS: Final = (Pci.ADMINISTRATION, Pci.CREDENTIALS)
 _OF_EACH_CALL: Final = (
     *("alias", "context", "by_grant", "ciphertext_key", "named_key"),
+    *("context_values", "context_values_left"),
     *("token_subject", "token"),
 )
 _BATCH: Final = ("items", "failed")
@@ -19,7 +20,7 @@ _KMS: Final = (
     ("Encrypt", "encrypts data", *_USE, "algorithm", *_BATCH),
     ("Decrypt", "decrypts a ciphertext", *_USE, "algorithm", *_BATCH),
     ("ReEncrypt", "decrypts a ciphertext and encrypts it under another key", *_USE, "algorithm", "source_key",
-     "source_key_version", "source_alias", "source_context", "source_algorithm", *_BATCH),
+     "source_key_version", "source_alias", "source_context", "source_context_values", "source_context_values_left", "source_algorithm", *_BATCH),
     ("GenerateDataKey", "makes a data key", *_USE, *_BATCH),
     ("GenerateDataKeyWithoutPlaintext", "makes a data key and tells its ciphertext alone", *_USE, *_BATCH),
     ("GenerateDataKeyPair", "makes a pair of data keys", *_USE, "pair"),

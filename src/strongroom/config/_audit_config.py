@@ -138,6 +138,12 @@ class AuditConfig(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults
     archive: Annotated[str, Meta(max_length=1000)] = ""
     """Folder of archived segments, on another volume say; ``audit/archive`` of the home when empty. Relative to the home."""
     refusals: RefusalsConfig = RefusalsConfig()
+    context_values: Literal["omitted", "hashed", "clear"] = "omitted"
+    """What entries say of the values of encryption contexts; names they say always."""
+    context_clear: Annotated[
+        list[Annotated[str, Meta(min_length=1, max_length=128)]], Meta(max_length=64)
+    ] = []
+    """Names whose values are told in clear all the same."""
     witnesses: Annotated[list[AuditWitnessConfig], Meta(max_length=16)] = []
 
 

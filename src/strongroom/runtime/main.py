@@ -40,6 +40,7 @@ from strongroom.runtime._shipping import Shipping
 from strongroom.runtime._supervisor import Supervisor
 from strongroom.service import ApprovalDesk, CustodyBook
 from strongroom.storage import ReadOnlyStore, RootRecord, Store, upgrade_database
+from strongroom.wiring.context_values import make_context_key
 from strongroom.wiring.custody_home import chain_of_home
 from strongroom.wiring.development_tls import renew_development_tls
 from strongroom.wiring.events import AuditedEvents, configure_logging
@@ -70,6 +71,7 @@ async def _serve(home: Home) -> int:
     config = check_quotas(load_config(home.root))
     clock = SystemClock()
     with locked_home(home):
+        make_context_key(config.audit, home)
         roots = _roots(home)
         renew_development_tls(home.tls, clock=clock)
         listeners = _listen(config)
@@ -213,7 +215,7 @@ def _reload_on_hangup(api: ApiFleet, home: Home, events: EventSink) -> None:
             events.emit("service.reload_failed", cause="another reload is under way")
             return
         try:
-            check_quotas(load_config(home.root))
+            make_context_key(check_quotas(load_config(home.root)).audit, home)
         except StrongroomError as error:
             events.emit("service.reload_failed", cause=str(error))
             return

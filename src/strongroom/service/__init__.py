@@ -47,6 +47,8 @@ from strongroom.service._approval_values import (
 )
 from strongroom.service._approvals import ApprovalDesk
 from strongroom.service._authority import FOR_EVERYBODY, Decision, Ground
+from strongroom.service._context_values import KEY_BYTES as CONTEXT_KEY_BYTES
+from strongroom.service._context_values import ContextValues
 from strongroom.service._custody_book import ChainDocuments, CustodyBook
 from strongroom.service._custody_verbs import CustodyKeeping
 from strongroom.service._duties import OFFICERS_ALONE, Counted, Held, Officers, roles_that_count
@@ -75,6 +77,7 @@ from strongroom.service._service import Service
 from strongroom.service._values import Caller, Credential, KeyService, Refusal
 
 __all__ = [
+    "CONTEXT_KEY_BYTES",
     "FOR_EVERYBODY",
     "JOBS",
     "OFFICERS_ALONE",
@@ -97,6 +100,7 @@ __all__ = [
     "Asker",
     "Caller",
     "ChainDocuments",
+    "ContextValues",
     "Counted",
     "Credential",
     "CustodyBook",

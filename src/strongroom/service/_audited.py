@@ -26,6 +26,7 @@ from strongroom.keyring import (
 )
 from strongroom.service._access_writer import AccessWriter
 from strongroom.service._authority import NO_CONTEXT, NO_VALUES, Source
+from strongroom.service._context_values import ContextValues
 from strongroom.service._errors import PoliciesNotKeptError
 from strongroom.service._facts import (
     Facts,
@@ -107,6 +108,8 @@ class AuditedVerbs:
         self._audit = audit
         self._policy = policy
         self._quotas = quotas
+        self.context_values: ContextValues | None = None
+        """What entries say of the values of encryption contexts; nothing when None. To be set before the first call."""
 
     def authorise_now(
         self,
@@ -185,6 +188,10 @@ class AuditedVerbs:
         counts in quotas.
         """
         said, named = {} if detail is None else detail, Source(key, ciphertext, context)
+        if self.context_values is not None:
+            said |= self.context_values.detail(context)
+            if source is not None:
+                said |= self.context_values.detail(source.context, "source_")
 
         def admit() -> None:
             grant_id = (

@@ -94,7 +94,7 @@ class ImmediateVerbs(AuditedVerbs):
             return None
         if made is None or not self._is_within_quotas(caller, _ENCRYPT, made.key_id):
             return None
-        return Now(made, _entry(caller, _ENCRYPT, _detail(key, context, grant_id), made))
+        return Now(made, _entry(caller, _ENCRYPT, self._detail(key, context, grant_id), made))
 
     def generate_data_key_now(
         self, caller: Caller, key: KeyRef, *, n_bytes: int, context: Mapping[str, str]
@@ -109,7 +109,7 @@ class ImmediateVerbs(AuditedVerbs):
             return None
         if made is None or not self._is_within_quotas(caller, _GENERATE_DATA_KEY, made.key_id):
             return None
-        return Now(made, _entry(caller, _GENERATE_DATA_KEY, _detail(key, context, grant_id), made))
+        return Now(made, _entry(caller, _GENERATE_DATA_KEY, self._detail(key, context, grant_id), made))
 
     def decrypt_now(
         self, caller: Caller, ciphertext: bytes, *, key: KeyRef | None, context: Mapping[str, str]
@@ -126,7 +126,7 @@ class ImmediateVerbs(AuditedVerbs):
             return None
         if made is None or not self._is_within_quotas(caller, _DECRYPT, made.key_id):
             return None
-        return Now(made, _entry(caller, _DECRYPT, _detail(key, context, grant_id), made))
+        return Now(made, _entry(caller, _DECRYPT, self._detail(key, context, grant_id), made))
 
     def sign_now(
         self,
@@ -150,6 +150,11 @@ class ImmediateVerbs(AuditedVerbs):
         detail = _detail(key, NO_CONTEXT, grant_id)
         detail["algorithm"] = algorithm
         return Now(made, _entry(caller, _SIGN, detail, made))
+
+    def _detail(self, key: KeyRef | None, context: Mapping[str, str], grant_id: str) -> dict[str, str]:
+        detail = _detail(key, context, grant_id)
+        values = self.context_values
+        return detail if values is None or not context else {**detail, **values.detail(context)}
 
     def _have_room(
         self, caller: Caller, verb: str, key: KeyRef | None, ciphertext: bytes | None = None

@@ -22,6 +22,7 @@ from strongroom.service import (
 from strongroom.storage import Store
 from strongroom.wiring.access_keys import AccessKeys
 from strongroom.wiring.configured_callers import configured_callers, officers_of
+from strongroom.wiring.context_values import open_context_values
 from strongroom.wiring.events import LoggedEvents
 from strongroom.wiring.health import DataPlaneHealth
 from strongroom.wiring.quotas import open_quotas
@@ -96,6 +97,7 @@ def build_data_plane(
         rules = RefusalRules(counted.burst, counted.per_minute, counted.sum_every_s)
         refusals = Refusals(audit, clock=clock, rules=rules)
         service = Service(keyring, audit, policy=authority, quotas=quotas, refusals=refusals)
+        service.context_values = open_context_values(config.audit, home)
         service.rules = LifecycleRules(
             config.lifecycle.recent_use_days, config.lifecycle.deletion_needs_approval
         )
