@@ -1,16 +1,21 @@
 """The tree of a whole service: checkpoints signed inside an HSM, through kill -9 and restarts, checked by strangers."""
 
+import json
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
+from cli_support import run
 from running_service import RunningService, copy_home
 from strongroom.audit import (
     CheckpointFiles,
+    Entry,
     TreeLookup,
+    inspect_log,
     last_entries,
     read_checkpoint,
     verify_log,
@@ -62,6 +67,7 @@ def test_what_the_service_did_is_proved_to_strangers_after_kill_9_and_restarts(i
         _use(service, 20)
         _wait_covered(home, old_size + 44)
         assert "strongroom_audit_tree_entries" in service.get("/metrics")
+        _read_beside_it(home)
         assert service.stop() == 0
     keys = CheckpointFiles(home.audit).keys()
     assert len(keys) == 2
@@ -74,6 +80,25 @@ def test_what_the_service_did_is_proved_to_strangers_after_kill_9_and_restarts(i
         report.checkpointed == report.entries >= len(entries) - 5
     )  # what main tells of its own end comes next time
     _require_convinced(home, keys, told[7], old, tmp_path)
+    _require_reading_in_tree(home, entries)
+
+
+def _read_beside_it(home: Home) -> None:
+    """Read the log of the running service; the entries that this leaves are taken into its tree and under a checkpoint."""
+    environment = {"STRONGROOM_HOME": str(home.root)}
+    found = run("audit", "search", "--verb", "Encrypt", "--outcome", "ok", "--json", **environment)
+    assert (found.exit_code, len(found.stdout.splitlines())) == (0, 60)
+    report = run("audit", "report", "--pci", "--json", **environment)
+    assert json.loads(report.stdout)["requirements"][2]["tally"]["entries"] >= 2  # the search
+    _wait_covered(home, sum(writer.entries for writer in inspect_log(home.audit).writers) - 1)
+
+
+def _require_reading_in_tree(home: Home, entries: Sequence[Entry]) -> None:
+    readings = [entry for entry in entries if entry.writer == "reader"]
+    assert [entry.kind for entry in readings] == ["intent", "outcome"] * 2
+    assert {entry.detail["command"] for entry in readings} == {"search", "report pci"}
+    leaves = [TreeLookup(home.audit).leaf_of("reader", entry.seq) for entry in readings]
+    assert leaves == sorted(set(leaves))
 
 
 def _require_convinced(home, keys, entry, old, tmp_path):

@@ -2,7 +2,7 @@
 
 A process that runs for long holds its log open (``_log``). Commands that leave an entry now and then share a writer
 name instead and take turns. Each goes on in the last segment, so that many commands do not leave many files; a new
-segment, which is a new boot, begins when the last one is full or something was cut off it.
+segment, which is a new boot, begins when the last one is full or a day old, or something was cut off it.
 """
 
 import time
@@ -11,12 +11,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final, Unpack
 
+from strongroom.audit._cursor import SegmentReader
 from strongroom.audit._entry import Kind
 from strongroom.audit._errors import AuditWriterInUseError
 from strongroom.audit._files import WalFile, WalFolder
 from strongroom.audit._format import HEADER_BYTES, Header, encode_group, encode_header
 from strongroom.audit._queue import EntryQueue
-from strongroom.audit._segments import Recovered, recover
+from strongroom.audit._segments import End, Recovered, recover
 from strongroom.audit._values import EntryFields
 from strongroom.core import AuditUnavailableError, Clock
 
@@ -24,6 +25,7 @@ SMALL_SEGMENT_BYTES: Final = 256 * 1024
 """Each command reads the last segment through before it appends: so much takes about 20 ms."""
 _TURN_S: Final = 10.0
 _POLL_S: Final = 0.02
+_DAY_S: Final = 86_400.0
 
 
 def append_once(
@@ -72,7 +74,7 @@ def _append(
 ) -> None:
     recovered = recover(folder)
     end = recovered.end
-    goes_on = end.segment > 0 and end.offset < segment_bytes and not recovered.cuts
+    goes_on = not recovered.cuts and _has_room(folder.path, end, clock, segment_bytes)
     queue = EntryQueue(
         folder.path.name,
         boot=end.boot if goes_on else end.boot + 1,
@@ -87,6 +89,15 @@ def _append(
         _write(file, offset, frames)
     finally:
         file.close()
+
+
+def _has_room(folder: Path, end: End, clock: Clock, segment_bytes: int) -> bool:
+    """Whether the last segment may take another entry; one that holds entries of more than a day is not gone on with."""
+    if not end.segment or end.offset >= segment_bytes:
+        return False
+    with SegmentReader(folder, end.segment) as reader:
+        first = next(iter(reader), None)
+    return first is None or abs(clock.now() - first.entry.at / 1e6) < _DAY_S
 
 
 def _new_segment(folder: WalFolder, recovered: Recovered) -> tuple[WalFile, int]:

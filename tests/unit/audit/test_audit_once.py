@@ -49,6 +49,17 @@ def test_a_full_segment_is_followed_by_another(directory, leave):
     assert report.writers[0].boot == len(_segments(directory))
 
 
+def test_a_segment_is_not_gone_on_with_after_a_day(directory, leave):
+    clock = SettableClock()
+    for _ in range(4):
+        leave(clock=clock)
+        leave(clock=clock)
+        clock.at += 86_401
+    assert len(_segments(directory)) == 4
+    assert [entry.boot for entry in read_entries(directory)] == [1, 1, 2, 2, 3, 3, 4, 4]
+    assert verify_log(directory).warnings == ()
+
+
 @pytest.mark.parametrize("call", ["write", "sync", "create.write", "create.sync", "create.sync_names"])
 @pytest.mark.parametrize("fault", ["lost", "persisted", "half"])
 def test_what_the_disk_refused_is_not_in_the_log(directory, leave, disk, call, fault):
