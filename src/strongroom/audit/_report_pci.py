@@ -93,15 +93,21 @@ class PciCount:
 
     def _look_at_fields(self, entry: Entry) -> None:
         is_event = entry.kind == "event"
-        is_named = bool(entry.principal) or entry.access_key_id not in _NOBODY
+        told = entry.detail  # of sums it holds whose requests they are, and from where
+        is_named = bool(entry.principal) or entry.access_key_id not in _NOBODY or "access_keys" in told
         _count(self._user, entry, is_filled=is_named, is_by_itself=is_event)
         _count(self._type, entry, is_filled=bool(entry.event))
         _count(self._when, entry, is_filled=entry.at > 0)
         has_outcome = bool(entry.outcome) or entry.kind == "refusal"
         _count(self._outcome, entry, is_filled=has_outcome, is_by_itself=is_event or entry.kind == "intent")
         is_local = entry.principal.startswith(("local/", "strongroom"))
-        _count(self._origin, entry, is_filled=bool(entry.source_address) or is_local, is_by_itself=is_event)
-        is_told = bool(entry.key_id or entry.member or entry.detail)
+        _count(
+            self._origin,
+            entry,
+            is_filled=bool(entry.source_address) or is_local or "sources" in told,
+            is_by_itself=is_event,
+        )
+        is_told = bool(entry.key_id or entry.member or told)
         _count(self._affected, entry, is_filled=is_told or bool(entry.event.partition(".")[2].strip("-")))
 
     def report(self) -> PciReport:
