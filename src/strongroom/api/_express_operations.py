@@ -24,7 +24,7 @@ from strongroom.api._requests import (
 )
 from strongroom.audit import UseEntry
 from strongroom.core import SigningAlgorithm
-from strongroom.keyring import MessageType
+from strongroom.keyring import KeyById, KeyRef, MessageType
 from strongroom.service import Caller, ImmediateService
 
 Done: TypeAlias = tuple[bytes, UseEntry]
@@ -33,12 +33,13 @@ Do = Callable[[ImmediateService, Caller, bytes, Arns], Done | None]
 
 _ALGORITHM: Final = SYMMETRIC_DEFAULT.encode()
 # Nothing that is put in needs escaping: base64, hex digits, UUIDs, and the regions of signatures that verified.
-_ENCRYPTED: Final = b'{"CiphertextBlob":"%b","KeyId":"%b","EncryptionAlgorithm":"' + _ALGORITHM + b'"}'
-_DATA_KEY: Final = b'{"CiphertextBlob":"%b","Plaintext":"%b","KeyId":"%b","KeyMaterialId":"%b"}'
+_ENCRYPTED: Final = b'{"CiphertextBlob":"%b","KeyId":"%b%b","EncryptionAlgorithm":"' + _ALGORITHM + b'"}'
+_DATA_KEY: Final = b'{"CiphertextBlob":"%b","Plaintext":"%b","KeyId":"%b%b","KeyMaterialId":"%b"}'
 _DECRYPTED: Final = (
-    b'{"KeyId":"%b","Plaintext":"%b","EncryptionAlgorithm":"' + _ALGORITHM + b'","KeyMaterialId":"%b"}'
+    b'{"KeyId":"%b%b","Plaintext":"%b","EncryptionAlgorithm":"' + _ALGORITHM + b'","KeyMaterialId":"%b"}'
 )
-_SIGNED: Final = b'{"KeyId":"%b","Signature":"%b","SigningAlgorithm":"%b"}'
+_SIGNED: Final = b'{"KeyId":"%b%b","Signature":"%b","SigningAlgorithm":"%b"}'
+_KEY_ID_CHARS: Final = 36
 _NO_CONTEXT: Final[Mapping[str, str]] = MappingProxyType({})
 
 
@@ -82,12 +83,12 @@ def _encrypt(service: ImmediateService, caller: Caller, body: bytes, arns: Arns)
     plaintext = _from_base64(members.plaintext)
     if not 1 <= len(plaintext) <= MAX_PLAINTEXT_BYTES:
         return None
-    now = service.encrypt_now(caller, parse_key_ref(key_id, arns), plaintext, context=context or _NO_CONTEXT)
+    now = service.encrypt_now(caller, _key_ref(key_id, arns), plaintext, context=context or _NO_CONTEXT)
     if now is None:
         return None
     made, entry = now
     blob = binascii.b2a_base64(made.ciphertext, newline=False)
-    return _ENCRYPTED % (blob, _arn(arns, made.key_id)), entry
+    return _ENCRYPTED % (blob, _arn_start(arns), made.key_id.encode()), entry
 
 
 def _generate_data_key(service: ImmediateService, caller: Caller, body: bytes, arns: Arns) -> Done | None:
@@ -97,7 +98,7 @@ def _generate_data_key(service: ImmediateService, caller: Caller, body: bytes, a
     if n_bytes is None or not _says_no_more(body, 2, key_id, context) or len(key_id) > MAX_KEY_ID:
         return None
     now = service.generate_data_key_now(
-        caller, parse_key_ref(key_id, arns), n_bytes=n_bytes, context=context or _NO_CONTEXT
+        caller, _key_ref(key_id, arns), n_bytes=n_bytes, context=context or _NO_CONTEXT
     )
     if now is None:
         return None
@@ -105,7 +106,7 @@ def _generate_data_key(service: ImmediateService, caller: Caller, body: bytes, a
     blob = binascii.b2a_base64(made.ciphertext, newline=False)
     plaintext = binascii.b2a_base64(made.plaintext.reveal(), newline=False)
     made.plaintext.zeroize()
-    answer = _DATA_KEY % (blob, plaintext, _arn(arns, made.key_id), made.material_id.encode())
+    answer = _DATA_KEY % (blob, plaintext, _arn_start(arns), made.key_id.encode(), made.material_id.encode())
     return answer, entry
 
 
@@ -119,7 +120,7 @@ def _decrypt(service: ImmediateService, caller: Caller, body: bytes, arns: Arns)
     if key_id is not None:
         if len(key_id) > MAX_KEY_ID:
             return None
-        key = parse_key_ref(key_id, arns)
+        key = _key_ref(key_id, arns)
     ciphertext = _from_base64(members.ciphertext_blob)
     if not 1 <= len(ciphertext) <= MAX_CIPHERTEXT_BYTES:
         return None
@@ -129,7 +130,7 @@ def _decrypt(service: ImmediateService, caller: Caller, body: bytes, arns: Arns)
     made, entry = now
     plaintext = binascii.b2a_base64(made.plaintext.reveal(), newline=False)
     made.plaintext.zeroize()
-    return _DECRYPTED % (_arn(arns, made.key_id), plaintext, made.material_id.encode()), entry
+    return _DECRYPTED % (_arn_start(arns), made.key_id.encode(), plaintext, made.material_id.encode()), entry
 
 
 def _sign(service: ImmediateService, caller: Caller, body: bytes, arns: Arns) -> Done | None:
@@ -140,13 +141,13 @@ def _sign(service: ImmediateService, caller: Caller, body: bytes, arns: Arns) ->
         return None
     message = _from_base64(members.message)
     now = service.sign_now(
-        caller, parse_key_ref(key_id, arns), message, algorithm=algorithm, kind=kind or MessageType.RAW
+        caller, _key_ref(key_id, arns), message, algorithm=algorithm, kind=kind or MessageType.RAW
     )
     if now is None:
         return None
     made, entry = now
     signature = binascii.b2a_base64(made.signature, newline=False)
-    return _SIGNED % (_arn(arns, made.key_id), signature, algorithm.encode()), entry
+    return _SIGNED % (_arn_start(arns), made.key_id.encode(), signature, algorithm.encode()), entry
 
 
 def _says_no_more(body: bytes, members: int, text: str, context: Mapping[str, str] | None) -> bool:
@@ -164,6 +165,13 @@ def _says_no_more(body: bytes, members: int, text: str, context: Mapping[str, st
     return not more or more == text.count(":")
 
 
+def _key_ref(text: str, arns: Arns) -> KeyRef:
+    """Read the name of a key. What is as long as a key id and no ARN or alias is looked up as one, and if it is none not found."""
+    if len(text) == _KEY_ID_CHARS and "/" not in text:
+        return KeyById(text)
+    return parse_key_ref(text, arns)
+
+
 def _from_base64(text: str) -> bytes:
     """Read base64 that has one form only. Raises ValueError."""
     decoded = binascii.a2b_base64(text, strict_mode=True)
@@ -172,10 +180,10 @@ def _from_base64(text: str) -> bytes:
     return decoded
 
 
-@lru_cache(maxsize=16_384)
-def _arn(arns: Arns, key_id: str) -> bytes:
-    """Return the ARN of a key that was found, as it stands in an answer."""
-    return arns.key(key_id).encode()
+@lru_cache(maxsize=256)
+def _arn_start(arns: Arns) -> bytes:
+    """Return what stands before a key's id in its ARN, for answers."""
+    return arns.key("").encode()
 
 
 EXPRESS: Mapping[str, tuple[str, Do]] = MappingProxyType(

@@ -5,6 +5,7 @@ or one key version has the same in all its entries is encoded once and kept.
 """
 
 from collections.abc import Hashable
+from itertools import islice
 from typing import Final, TypeVar
 
 import msgspec
@@ -112,7 +113,8 @@ def _is_plain(texts: tuple[str, ...]) -> bool:
 
 
 def _kept(parts: dict[_K, bytes | None], key: _K, part: bytes | None, most: int) -> bytes | None:
-    if len(parts) >= most:
-        parts.clear()
+    if len(parts) >= most:  # the oldest go, some at a time; all at once would make all of them anew
+        for old in list(islice(parts, most // 16)):
+            del parts[old]
     parts[key] = part
     return part

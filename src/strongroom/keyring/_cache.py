@@ -4,7 +4,9 @@ import heapq
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Hashable
 from itertools import count
-from typing import Generic, NamedTuple, Protocol, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
+
+from msgspec import Struct
 
 from strongroom.core import Clock, NoMemberError
 from strongroom.envelope import Xaes256Gcm
@@ -15,8 +17,15 @@ KeyT = TypeVar("KeyT", bound=Hashable)
 EntryT = TypeVar("EntryT", bound="Expiring")
 
 
+_SECOND_CHANCES: Final = 16
+"""Entries that are spared at most, when one has to go, since they were used without being moved."""
+
+
 class Expiring(Protocol):
     """What the cache asks of its entries."""
+
+    is_touched: bool
+    """Whether it was used without being moved, since it was last looked at for eviction."""
 
     @property
     def fresh_until(self) -> float:
@@ -24,12 +33,13 @@ class Expiring(Protocol):
         ...
 
 
-class CachedCipher(NamedTuple):
-    """A key ready for use, and until when it may serve."""
+class CachedCipher(Struct, eq=False, weakref=True):
+    """A key ready for use, and until when it may serve. Only the cache may hold on to it; others look weakly at it."""
 
     cipher: Xaes256Gcm
     fresh_until: float
     """Monotonic seconds. A key that was unwrapped by another cached key ends with that one, never later."""
+    is_touched: bool = False
 
 
 class CipherCache(Generic[KeyT, EntryT]):
@@ -73,6 +83,14 @@ class CipherCache(Generic[KeyT, EntryT]):
         if entry is not None:
             self.hits += 1
         return entry
+
+    def now(self) -> float:
+        """Return the monotonic time that entries' lives are measured by.
+
+        For who looks weakly at entries: one that is still there serves until its end without a search. Who uses it sets
+        ``is_touched``, in the place of being moved, and counts the hit.
+        """
+        return self._clock.monotonic()
 
     async def filled(self, key: KeyT, fill: Callable[[], Coroutine[object, object, EntryT]]) -> EntryT:
         """Return a fresh entry, else the result of ``fill``; callers that come meanwhile share one fill.
@@ -130,10 +148,20 @@ class CipherCache(Generic[KeyT, EntryT]):
         if self._clock.monotonic() < entry.fresh_until:
             self._entries[key] = entry
             self._entries.move_to_end(key)
-            while len(self._entries) > self._max_entries:
-                self._entries.popitem(last=False)
+            self._make_room()
             self._note_end(key, entry)
         return entry
+
+    def _make_room(self) -> None:
+        chances = _SECOND_CHANCES
+        while len(self._entries) > self._max_entries:
+            key, entry = next(iter(self._entries.items()))
+            if entry.is_touched and chances:
+                chances -= 1
+                entry.is_touched = False
+                self._entries.move_to_end(key)
+            else:
+                del self._entries[key]
 
     def _note_end(self, key: KeyT, entry: EntryT) -> None:
         heapq.heappush(self._ends, (entry.fresh_until, next(self._numbers), key))

@@ -88,10 +88,9 @@ class KekCiphers:
         entry = self.keks.fresh((key.key_id, version))
         return None if entry is None else entry.cipher
 
-    def ready_kek(self, key: KeyRecord) -> Xaes256Gcm | None:
+    def ready_kek(self, key: KeyRecord) -> CachedCipher | None:
         """As ``cached_kek`` for the current version; what is not there is no miss, for whoever asks comes again."""
-        entry = self.keks.ready((key.key_id, key.current_version))
-        return None if entry is None else entry.cipher
+        return self.keks.ready((key.key_id, key.current_version))
 
     async def kek(self, key: KeyRecord, version: int) -> Xaes256Gcm:
         """Return the KEK's cipher, unwrapping it when needed.

@@ -3,6 +3,8 @@
 import uuid
 from typing import NamedTuple
 
+from msgspec import Struct
+
 from strongroom.core import Clock, HsmIntegrityError, KeyUsage, ManagedKeySpec
 from strongroom.envelope import Purpose, key_material_binding
 from strongroom.keyring._cache import CipherCache
@@ -31,12 +33,13 @@ class MaterialPlace(NamedTuple):
         return key_material_binding(uuid.UUID(self.key_id).bytes, self.version, self.spec, self.usage)
 
 
-class CachedWork(NamedTuple):
+class CachedWork(Struct, eq=False):
     """A key that is put to work, and until when it may serve."""
 
     work: KeyWork
     fresh_until: float
     """Monotonic seconds: the end of the domain KEK that opened it."""
+    is_touched: bool = False
 
 
 class EnvelopeWorks:

@@ -12,6 +12,9 @@ from functools import partial
 from itertools import islice
 from typing import Final, NamedTuple
 
+from msgspec import Struct
+from msgspec.structs import astuple
+
 from strongroom.core import Clock, KeyState, StorageError
 from strongroom.keyring._key_state import at_time, read_key
 from strongroom.keyring._version_samples import Outstanding, Sample, VersionSamples
@@ -71,6 +74,24 @@ class KeyVersionUses(NamedTuple):
     state: KeyState = KeyState.ACTIVE
 
 
+class _Noted(Struct, gc=False):
+    """The uses of one version since the last flush; like ``KeyUseRecord``, but it changes with each of them."""
+
+    key_id: str
+    material_id: str
+    n_uses: int
+    used_at: float
+    operation: str
+    request_id: str
+    n_protected: int
+    protected_at: float | None
+    processed_at: float | None
+
+    def record(self) -> KeyUseRecord:
+        """Return it as the database has it."""
+        return KeyUseRecord(*astuple(self))
+
+
 class LastUses:
     """Notes uses of keys; belongs to one event loop. Between two flushes it knows 200,000 versions at most, 80 MB of them."""
 
@@ -79,8 +100,8 @@ class LastUses:
         self._samples = samples
         self._store = store
         self._clock = clock
-        self._held: dict[tuple[str, str], KeyUseRecord] = {}
-        self._writing: dict[tuple[str, str], KeyUseRecord] = {}
+        self._held: dict[tuple[str, str], _Noted] = {}
+        self._writing: dict[tuple[str, str], _Noted] = {}
         self._turn = asyncio.Lock()
         self._n_hurried = 0  # flushes under way that are not gentle
         self.n_forgotten = 0
@@ -106,24 +127,22 @@ class LastUses:
         Whether it protected something follows from the operation, but for ``is_processing``: of ReEncrypt the source.
         """
         place = (key_id, material_id)
-        found = self._held.get(place)
-        if found is None and len(self._held) >= _MAX_HELD:
-            self.n_forgotten += 1
-            return
-        now = self._clock.now()
-        protected_at = processed_at = None
-        n_protected = 0
-        if found is not None:
-            n_uses += found.n_uses
-            n_protected, protected_at, processed_at = found[6:]
+        noted = self._held.get(place)
+        if noted is None:
+            if len(self._held) >= _MAX_HELD:
+                self.n_forgotten += 1
+                return
+            noted = self._held[place] = _Noted(
+                key_id, material_id, 0, 0.0, operation, request_id, 0, None, None
+            )
+        noted.n_uses += n_uses
+        noted.used_at = now = self._clock.now()
+        noted.operation, noted.request_id = operation, request_id
         if is_processing or operation in _PROCESSING:
-            processed_at = now
+            noted.processed_at = now
         else:
-            protected_at = now
-            n_protected = n_uses if found is None else n_protected + n_uses - found.n_uses
-        self._held[place] = KeyUseRecord(
-            key_id, material_id, n_uses, now, operation, request_id, n_protected, protected_at, processed_at
-        )
+            noted.protected_at = now
+            noted.n_protected += n_uses
 
     def last_use(self, key_id: str) -> LastUse:
         """Tell the last use of a key in any state: by all processes as of their last flush, by this one as of now.
@@ -184,7 +203,7 @@ class LastUses:
         try:
             while part := list(islice(waiting, _ROWS_A_WRITE)):
                 began = self._clock.monotonic()
-                await self._store.note(partial(_note, uses=part))
+                await self._store.note(partial(_note, uses=[noted.record() for noted in part]))
                 for use in part:
                     del self._writing[use.key_id, use.material_id]
                 n_written += len(part)
@@ -192,7 +211,8 @@ class LastUses:
         finally:  # nothing is left but after an error
             for place, use in self._writing.items():
                 newer = self._held.get(place)
-                self._held[place] = use if newer is None else use.joined(newer)
+                both = use if newer is None else _Noted(*use.record().joined(newer.record()))
+                self._held[place] = both
             self._writing = {}
         return n_written
 
@@ -203,7 +223,9 @@ class LastUses:
     def _unwritten(self, key_id: str, versions: Sequence[KeyVersionRecord]) -> list[KeyUseRecord]:
         """Return what is noted of a key's versions and not written yet."""
         places = [(key_id, version.material_id) for version in versions]
-        return [held[place] for held in (self._writing, self._held) for place in places if place in held]
+        return [
+            held[place].record() for held in (self._writing, self._held) for place in places if place in held
+        ]
 
     def _outstanding(self, key_id: str, versions: Sequence[KeyVersionRecord]) -> dict[str, Outstanding]:
         """Return what is known of the ciphertexts of a key's versions, by material id."""

@@ -1,7 +1,9 @@
 """Envelope encryption with keys that are in memory: plain functions that never wait and ask no HSM."""
 
 import asyncio
-from collections.abc import Mapping
+import contextlib
+import weakref
+from collections.abc import Callable, Mapping
 
 from msgspec import Struct
 
@@ -14,18 +16,20 @@ from strongroom.envelope import (
     parse_data,
     seal_data,
 )
+from strongroom.keyring._cache import CachedCipher
 from strongroom.keyring._ciphers import KekCiphers
-from strongroom.keyring._cryptoperiods import Cryptoperiods, UseLease
+from strongroom.keyring._cryptoperiods import Cryptoperiods
 from strongroom.keyring._key_state import require_active
 from strongroom.keyring._records import HeldKey, KeyRecords
 from strongroom.keyring._values import DataKey, Decrypted, Encrypted, KeyByAlias, KeyRef
 from strongroom.keyring._version_samples import MARK, VersionSample, VersionSamples
+from strongroom.storage import KeyRecord
 
 _NO_CONTEXT = data_binding({})
 
 
-class _Ready(Struct, frozen=True):
-    """An active key with the cipher of its current version."""
+class _Ready(Struct, frozen=True, eq=False):
+    """An active key, and where the cipher of its current version is."""
 
     key_id: str
     material_id: str
@@ -33,9 +37,10 @@ class _Ready(Struct, frozen=True):
     version: int
     header: bytes
     """The authenticated bytes of what is encrypted under it."""
-    cipher: Xaes256Gcm
-    lease: UseLease | None
-    """How often it may encrypt; None: no limit."""
+    cached: Callable[[], CachedCipher | None]
+    """A weak look at the cipher: what the cache drops is gone."""
+    limited: KeyRecord | None
+    """The record, where it limits how often the key may encrypt."""
     sample: VersionSample
     """Where some of its ciphertexts are noted."""
 
@@ -47,7 +52,8 @@ class ReadyKeys:
     ours, of an older version or does not authenticate, or no more uses are at hand of a key whose
     uses are counted. Whoever gets None asks the keyring, which waits for an HSM or words the refusal; nothing has happened by then. Belongs to the keyring's event loop.
 
-    What was found is good for one turn of the event loop, as in ``KeyRecords``: whoever is handled in a turn has sent its
+    What was found of a key is good for as long as its record is, and its cipher for as long as the cache has it, which alone holds
+    it. Both are looked at once in each turn of the event loop, as in ``KeyRecords``: whoever is handled in a turn has sent its
     request before that turn began, and so before a change that is answered in it or later.
     """
 
@@ -58,34 +64,40 @@ class ReadyKeys:
         self._periods = periods
         self._records = records
         self._ciphers = ciphers
-        self._of_turn: dict[str | bytes, _Ready] = {}
-        self._forget_turn = self._of_turn.clear
+        self._keks = ciphers.keks
+        self._epoch = -1
+        self._now = 0.0
+        self._is_compared = False  # in this turn
+        self._ready: dict[str | bytes, _Ready] = {}
+        samples.on_forgetting = self._ready.clear
 
     def encrypt(self, key: KeyRef, plaintext: bytes, context: Mapping[str, str]) -> Encrypted | None:
         """Encrypt 1 to 4,096 bytes under the current version.
 
         Raises KeyStateError, KeyNotFoundError, AliasNotFoundError.
         """
-        ready = self._find(key)
-        if ready is None or (ready.lease is not None and not ready.lease.take()):
+        found = self._find(key)
+        if found is None:
+            return None
+        ready, cipher = found
+        if ready.limited is not None and not self._may_protect(ready.limited):
             return None
         binding = data_binding(context) if context else _NO_CONTEXT
-        sealed = seal_data(ready.cipher, ready.header, plaintext, binding)
-        if sealed[MARK] < ready.sample.below:
-            ready.sample.issued(sealed[MARK])
+        sealed = seal_data(cipher, ready.header, plaintext, binding)
+        mark, sample = sealed[MARK], ready.sample
+        if mark < sample.below:
+            sample.issued(mark)
         return Encrypted(ready.key_id, ready.material_id, sealed)
 
     def generate_data_key(self, key: KeyRef, n_bytes: int, context: Mapping[str, str]) -> DataKey | None:
         """Make a data key of ``n_bytes`` and encrypt it. Raises as ``encrypt``."""
-        ready = self._find(key)
-        if ready is None or (ready.lease is not None and not ready.lease.take()):
-            return None
         plaintext = random_bytes(n_bytes)
-        binding = data_binding(context) if context else _NO_CONTEXT
-        sealed = seal_data(ready.cipher, ready.header, plaintext, binding)
-        if sealed[MARK] < ready.sample.below:
-            ready.sample.issued(sealed[MARK])
-        return DataKey(ready.key_id, ready.material_id, Secret(plaintext), sealed)
+        made = self.encrypt(key, plaintext, context)
+        return (
+            None
+            if made is None
+            else DataKey(made.key_id, made.material_id, Secret(plaintext), made.ciphertext)
+        )
 
     def decrypt(
         self, ciphertext: bytes, context: Mapping[str, str], *, key: KeyRef | None
@@ -94,54 +106,78 @@ class ReadyKeys:
         blob = parse_data(ciphertext)
         if blob is None:
             return None
-        ready = self._find_in_blob(blob.key_id) if key is None else self._find(key)
-        if ready is None or ready.id_bytes != blob.key_id or ready.version != blob.key_version:
+        found = self._find_in_blob(blob.key_id) if key is None else self._find(key)
+        if found is None:
+            return None
+        ready, cipher = found
+        if ready.id_bytes != blob.key_id or ready.version != blob.key_version:
             return None
         try:
-            plaintext = open_data(ready.cipher, blob, data_binding(context) if context else _NO_CONTEXT)
+            plaintext = open_data(cipher, blob, data_binding(context) if context else _NO_CONTEXT)
         except EnvelopeIntegrityError:
             return None
-        if ciphertext[MARK] < ready.sample.below:
-            ready.sample.seen(ciphertext[MARK])
+        mark, sample = ciphertext[MARK], ready.sample
+        if mark < sample.below:
+            sample.seen(mark)
         return Decrypted(ready.key_id, ready.material_id, Secret(plaintext))
 
-    def _find(self, key: KeyRef) -> _Ready | None:
+    def _find(self, key: KeyRef) -> tuple[_Ready, Xaes256Gcm] | None:
         # No alias is named like a key id.
         name = key.alias_name if isinstance(key, KeyByAlias) else key.key_id
-        ready = self._of_turn.get(name)
-        if ready is None:
-            return self._keep(name, self._records.find(key))
-        self._ciphers.keks.hits += 1
-        return ready
+        return self._serving(name) or self._keep(name, self._records.find(key))
 
-    def _find_in_blob(self, id_bytes: bytes) -> _Ready | None:
-        ready = self._of_turn.get(id_bytes)
-        if ready is None:
-            return self._keep(id_bytes, self._records.find_in_blob(id_bytes))
-        self._ciphers.keks.hits += 1
-        return ready
+    def _find_in_blob(self, id_bytes: bytes) -> tuple[_Ready, Xaes256Gcm] | None:
+        return self._serving(id_bytes) or self._keep(id_bytes, self._records.find_in_blob(id_bytes))
 
-    def _keep(self, name: str | bytes, held: HeldKey) -> _Ready | None:
-        """Make a key ready, if it is active and its KEK in memory, for the rest of this turn. Raises KeyStateError."""
+    def _serving(self, name: str | bytes) -> tuple[_Ready, Xaes256Gcm] | None:
+        """Return a key that was made ready, if that still holds."""
+        if not self._is_compared:
+            self._forget_what_changed()
+        ready = self._ready.get(name)
+        if ready is not None:
+            cached = ready.cached()
+            if cached is not None and self._now < cached.fresh_until:
+                cached.is_touched = True
+                self._keks.hits += 1
+                return ready, cached.cipher
+        return None
+
+    def _forget_what_changed(self) -> None:
+        epoch = self._records.epoch()
+        if epoch != self._epoch:
+            self._epoch = epoch
+            self._ready.clear()
+        self._now = self._keks.now()
+        with contextlib.suppress(RuntimeError):  # without a running loop every look counts for itself
+            asyncio.get_running_loop().call_soon(self._turn_ended)
+            self._is_compared = True
+
+    def _turn_ended(self) -> None:
+        self._is_compared = False
+
+    def _keep(self, name: str | bytes, held: HeldKey) -> tuple[_Ready, Xaes256Gcm] | None:
+        """Make a key ready, if it is active and its KEK in memory. Raises KeyStateError."""
         record = held.record
         require_active(record, record.material_id)
-        cipher = self._ciphers.ready_kek(record)
-        if cipher is None:
+        cached = self._ciphers.ready_kek(record)
+        if cached is None:
             return None
+        sample = self._samples.of(record.key_id, record.material_id)
         ready = _Ready(
             record.key_id,
             record.material_id,
             held.id_bytes,
             record.current_version,
             held.data_header,
-            cipher,
-            self._periods.lease(record),
-            self._samples.of(record.key_id, record.material_id),
+            weakref.ref(cached),
+            record if record.is_limited else None,
+            sample,
         )
-        if not self._of_turn:
-            try:
-                asyncio.get_running_loop().call_soon(self._forget_turn)
-            except RuntimeError:  # without a loop every look counts for itself
-                return ready
-        self._of_turn[name] = ready
-        return ready
+        if self._samples.has_room_for(sample):
+            self._ready[name] = ready
+        return ready, cached.cipher
+
+    def _may_protect(self, record: KeyRecord) -> bool:
+        """Whether one more use is at hand; then it counts as made."""
+        lease = self._periods.lease(record)
+        return lease is None or lease.take()

@@ -37,6 +37,7 @@ class KeyRecords:
         self._max_names = max_names
         self._generation = store.generation()
         self._is_compared = False
+        self._epoch = 0
         self._by_id: dict[str, HeldKey] = {}
         self._by_alias: dict[str, HeldKey] = {}
         self._by_blob: dict[bytes, HeldKey] = {}
@@ -48,6 +49,12 @@ class KeyRecords:
         """Return the database's generation, as all that is handled in this turn of the event loop sees it."""
         self._forget_what_changed()
         return self._generation
+
+    def epoch(self) -> int:
+        """Return a number that is another one once anything that was found may not be so any more."""
+        if not self._is_compared:
+            self._forget_what_changed()
+        return self._epoch
 
     def find(self, key: KeyRef) -> HeldKey:
         """Return the key of an id or alias, as it is now. Raises KeyNotFoundError, AliasNotFoundError."""
@@ -114,6 +121,7 @@ class KeyRecords:
 
     def _clear(self) -> None:
         self._until = NEVER
+        self._epoch += 1
         self._by_id.clear()
         self._by_alias.clear()
         self._by_blob.clear()

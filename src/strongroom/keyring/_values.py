@@ -1,21 +1,20 @@
 """What the keyring tells about keys and aliases."""
 
-from dataclasses import dataclass
 from typing import NamedTuple
+
+from msgspec import Struct
 
 from strongroom.core import KeyOrigin, KeyState, KeyUsage, ManagedKeySpec, Secret
 
 
 # Not NamedTuples: as tuples of the same text the two would be equal, and one could stand for the other in a dict.
-@dataclass(frozen=True, slots=True)
-class KeyById:
+class KeyById(Struct, frozen=True, gc=False):
     """Names a key by its id, a UUID in lower-case text form."""
 
     key_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class KeyByAlias:
+class KeyByAlias(Struct, frozen=True, gc=False):
     """Names the key that an alias points to; the name starts with ``alias/``."""
 
     alias_name: str

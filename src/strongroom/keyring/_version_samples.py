@@ -11,7 +11,7 @@ A ciphertext that is not sampled costs one comparison of 8 bytes.
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
@@ -138,20 +138,30 @@ class Outstanding(NamedTuple):
 
 
 class _Room:
-    """How much all samples of a process may note before it is written."""
+    """How much all samples of a process may note before it is written, and what is noted in this second."""
 
-    def __init__(self, n_free: int) -> None:
+    def __init__(self, clock: Clock, n_free: int) -> None:
         self.n_free = n_free
         self.n_forgotten = 0
+        self._clock = clock
+        self._second = 0
+        self.made = self.opened = Traced()
+
+    def now(self) -> int:
+        """Return the second; ``made`` and ``opened`` are what all that were made or opened in it have in common."""
+        second = min(max(int(self._clock.now()), 1), _LATEST)
+        if second != self._second:
+            self._second = second
+            self.made, self.opened = Traced(second), Traced(0, second)
+        return second
 
 
 class VersionSample:
     """What one process notes of one version between two flushes. Belongs to one event loop."""
 
-    __slots__ = ("_clock", "_room", "_traced", "below")
+    __slots__ = ("_room", "_traced", "below")
 
-    def __init__(self, clock: Clock, room: _Room) -> None:
-        self._clock = clock
+    def __init__(self, room: _Room) -> None:
         self._room = room
         self._traced: dict[bytes, Traced] = {}
         self.below = _EVERY
@@ -162,19 +172,20 @@ class VersionSample:
 
     def issued(self, mark: bytes) -> None:
         """Note that a ciphertext was made whose mark is below ``below``."""
-        self._note(mark, Traced(self._now()))
+        self._room.now()
+        self._note(mark, self._room.made)
 
     def seen(self, mark: bytes) -> None:
         """Note that one was opened."""
-        known, now = self._traced.get(mark), self._now()
+        known, now = self._traced.get(mark), self._room.now()
         if known is None:
-            self._note(mark, Traced(0, now))
+            self._note(mark, self._room.opened)
         elif known.seen_at < now:  # most are opened more than once in a second, or by nobody
             self._traced[mark] = Traced(known.issued_at, now, known.moved_at)
 
     def moved(self, mark: bytes) -> None:
         """Note that one was opened and made anew under another version or key."""
-        now = self._now()
+        now = self._room.now()
         self._note(mark, Traced(seen_at=now, moved_at=now))
 
     def discarded(self, mark: bytes) -> None:
@@ -217,19 +228,17 @@ class VersionSample:
         else:
             self._room.n_free -= 1
 
-    def _now(self) -> int:
-        return min(max(int(self._clock.now()), 1), _LATEST)
-
 
 class VersionSamples:
     """The samples of the versions that one process used lately; belongs to one event loop."""
 
     def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._room = _Room(_MAX_ENTRIES)
+        self._room = _Room(clock, _MAX_ENTRIES)
         self._held: dict[tuple[str, str], VersionSample] = {}
-        self._spare = VersionSample(clock, self._room)
+        self._spare = VersionSample(self._room)
         self._spare.below = b""  # no mark is below it
+        self.on_forgetting: Callable[[], None] = lambda: None
+        """Called when samples that ``of`` returned are not these any more."""
 
     def of(self, key_id: str, material_id: str) -> VersionSample:
         """Return where to note ciphertexts of a version; where there is no room, one that notes nothing."""
@@ -238,8 +247,12 @@ class VersionSamples:
         if found is None:
             if len(self._held) >= _MAX_HELD:
                 return self._spare
-            found = self._held[place] = VersionSample(self._clock, self._room)
+            found = self._held[place] = VersionSample(self._room)
         return found
+
+    def has_room_for(self, sample: VersionSample) -> bool:
+        """Whether ``of`` returned a sample of the version's own."""
+        return sample is not self._spare
 
     def issued(self, key_id: str, material_id: str, ciphertext: bytes) -> None:
         """Note that a ciphertext was made under a version."""
@@ -278,6 +291,7 @@ class VersionSamples:
         noted = {place: held for place, held in self._held.items() if len(held)}
         if len(self._held) > _MAX_HELD // 2:
             self._held = dict(noted)
+            self.on_forgetting()
         return list(noted)
 
 

@@ -272,3 +272,40 @@ async def test_what_a_policy_denies_for_an_encryption_context_is_refused_and_the
             answer = await client.ask(lane.request(operation, {**members, "EncryptionContext": context}))
             assert (answer[0], lane.rides) == (status, rides), tenant
         assert answer[2]["__type"] == "AccessDeniedException"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "x" * 36,
+        "A0000000-0000-4000-8000-000000000000",
+        "alias/" + "a" * 30,
+        "00000000-0000-4000-8000-000000000000",
+    ],
+)
+async def test_a_name_as_long_as_a_key_id_that_is_none_is_refused_as_any_other(lane, bench, key_id, name):
+    async with lane.serving() as connect:
+        client = await connect()
+        await warm(client, lane, key_id)
+        fast = await client.ask(lane.encrypt(name))
+        slow = await client.ask(
+            lane.request(
+                "Encrypt", {"KeyId": name, "Plaintext": "QUJD"}, extra=[("X-Amz-User-Agent", "a  b")]
+            )
+        )
+        assert lane.rides == 1
+    assert (fast[0], fast[2]) == (slow[0], slow[2])
+    assert fast[0] == 400
+    one, other = bench.entries()[-2:]
+    assert (one.kind, one.event, one.outcome) == (other.kind, other.event, other.outcome)
+
+
+async def test_an_alias_as_long_as_a_key_id_is_found_and_told_as_an_alias(lane, bench, key_id):
+    name = "alias/" + "a" * 30
+    await bench.service.create_alias(bench.caller(), alias_name=name, target_key_id=key_id)
+    async with lane.serving() as connect:
+        client = await connect()
+        await warm(client, lane, key_id)
+        status, _, _ = await client.ask(lane.encrypt(name))
+        assert (status, lane.rides) == (200, 2)
+    assert bench.entries()[-1].detail["alias"] == name

@@ -1,6 +1,7 @@
 """Keys that are in memory: the same results as the keyring's, no HSM asked, and None for whatever needs more."""
 
 import asyncio
+import weakref
 
 import pytest
 
@@ -86,3 +87,42 @@ async def test_a_kek_does_not_outlive_its_time_and_an_unknown_key_is_told(bench,
     assert keyring.ready.encrypt(key, b"data", {}) is None
     with pytest.raises(KeyNotFoundError):
         keyring.ready.encrypt(KeyById("00000000-0000-4000-8000-000000000000"), b"data", {})
+
+
+async def test_what_was_made_ready_holds_no_cipher_that_the_cache_dropped(bench, keyring, key):
+    """Only the cache holds KEKs, so its limits and lives are those of all that is in memory."""
+    sealed = keyring.ready.encrypt(key, b"data", {}).ciphertext
+    keyring.ready.decrypt(sealed, {}, key=None)
+    cached = weakref.ref(keyring.ciphers.keks.fresh((key.key_id, 1)))
+    assert cached() is not None
+    keyring.ciphers.keks.clear()
+    assert cached() is None
+    assert keyring.ready.encrypt(key, b"data", {}) is None
+    assert keyring.ready.decrypt(sealed, {}, key=None) is None
+
+
+async def test_a_key_that_is_used_at_once_again_and_again_is_not_the_next_to_leave_the_cache(bench):
+    keyring = bench.open_keyring(max_keks=3)
+    keys = [KeyById((await keyring.create_key("")).key_id) for _ in range(5)]
+    for key in keys[:3]:
+        await keyring.encrypt(key, Secret(b"x"), {})
+    await next_turn()
+    assert keyring.ready.encrypt(keys[0], b"data", {}) is not None  # looks for it, and moves it
+    assert keyring.ready.encrypt(keys[1], b"data", {}) is not None
+    for key in keys[3:]:
+        assert keyring.ready.encrypt(keys[0], b"data", {}) is not None
+        await keyring.encrypt(key, Secret(b"x"), {})
+    assert keyring.ready.encrypt(keys[0], b"data", {}) is not None
+    assert keyring.ready.encrypt(keys[2], b"data", {}) is None
+
+
+async def test_a_rotated_key_encrypts_under_its_new_version_in_the_next_turn(bench, keyring, key):
+    before = keyring.ready.encrypt(key, b"data", {})
+    await bench.open_keyring().rotations.rotate_on_demand(key.key_id)
+    await next_turn()
+    assert keyring.ready.encrypt(key, b"data", {}) is None  # the new KEK is not in memory
+    await keyring.encrypt(key, Secret(b"x"), {})
+    after = keyring.ready.encrypt(key, b"data", {})
+    assert after.material_id != before.material_id
+    assert keyring.ready.decrypt(before.ciphertext, {}, key=None) is None
+    assert (await keyring.decrypt(before.ciphertext, {}, key=None)).plaintext.reveal() == b"data"
