@@ -74,6 +74,16 @@ _TABLE: Final = (
     ("reconcile.drift", "a member differs from the records", _OBJECTS, "found", "what", "object", "cause"),
     ("reconcile.repaired", "a member was made as the records say", _OBJECTS, "what", "object", "found", "done"),
     ("reconcile.failed", "a member could not be compared with the records", "cause"),
+    # The HSMs' own logs
+    ("hsm.log_imported", "a log of an HSM's own was taken in", _LOG, "format", "sha256", "added", "repeated", "unknown",
+     "missing", "gaps", "first_at", "last_at", "first_sequence", "last_sequence", "unlogged"),
+    ("hsm.log_compared", "a log of an HSM's own was compared with ours", _LOG, "matched", "unknown", "ours_only",
+     "not_covered", "offset_s"),
+    ("hsm.unknown_use", "an HSM saw uses that we did not make", Pci.USE, "unknown", "first"),
+    ("hsm.audit_logging_off", "an HSM keeps no log, or it goes nowhere", _LOG, "cause"),
+    ("hsm.audit_logging_unknown", "whether an HSM keeps a log cannot be known from here", _LOG, "said", "cause"),
+    ("hsm.log_silent", "an HSM is used and nothing of its log comes", _LOG, "seconds", "limit_s"),
+    ("hsm.log_comes_again", "records of an HSM's log come again", _LOG),
     # Keys inside HSMs
     ("key.created", "a key was made inside HSMs", _OBJECTS, "key", "spec", "members"),
     ("key.made", "main made a key for a process", _OBJECTS, "key", "made_for"),

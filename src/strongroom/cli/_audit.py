@@ -16,6 +16,7 @@ from strongroom.audit import (
     verify_tree,
 )
 from strongroom.cli._audit_archive import archive, prune
+from strongroom.cli._audit_hsm import hsm
 from strongroom.cli._audit_logs import log_below, own_log
 from strongroom.cli._audit_proofs import growth, keys, prove, trusted_keys
 from strongroom.cli._audit_report import report
@@ -52,6 +53,7 @@ audit.add_command(sinks)
 audit.add_command(witness)
 audit.add_command(archive)
 audit.add_command(prune)
+audit.add_command(hsm)
 
 
 @audit.command

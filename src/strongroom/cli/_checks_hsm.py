@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from strongroom.cli._checks import Finding
 from strongroom.cli._checks_duties import check_duties
+from strongroom.cli._checks_hsm_log import check_hsm_log
 from strongroom.cli._token_probe import ProbeAnswer, ProbeQuestion
 from strongroom.config import Home, MemberConfig, softhsm_module, worker_environment
 from strongroom.wiring.asked_process import AskedProcessError, ask_process
@@ -34,6 +35,7 @@ def check_member(
     wanted = member.token_serial or member.token_label
     fitting = [token for token in answer.tokens if wanted in {token.serial, token.label}]
     yield from _said_of_profile(name, member, answer)
+    yield from check_hsm_log(home, member)
     if len(fitting) == 1:
         token = fitting[0]
         yield Finding(name, "ok", f"{answer.module} shows token {token.label!r} (serial {token.serial})")

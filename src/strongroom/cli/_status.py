@@ -64,6 +64,7 @@ def _warnings(home: Home) -> list[str]:
 
     Nothing where this home has no readable configuration.
     """
+    from strongroom.wiring.hsm_log_status import hsm_log_warnings
     from strongroom.wiring.pin_status import pin_warnings, read_pin_status
     from strongroom.wiring.profile_warnings import profile_warnings
 
@@ -71,7 +72,7 @@ def _warnings(home: Home) -> list[str]:
         config = load_config(home.root)
         members = config.cluster.members
         pins = read_pin_status(home, members, config.pins, now=SystemClock().now())
-        said = [*profile_warnings(members), *pin_warnings(pins)]
+        said = [*profile_warnings(members), *pin_warnings(pins), *hsm_log_warnings(home, members)]
     except ConfigError:
         return []
     return [*said, *_about_backups(home, config), *_about_custodians(home, config)]

@@ -51,6 +51,8 @@ class MemberConfig(_Section, frozen=True):
     hsm_log: Literal["", "none", "syslog", "cloudwatch", "polled", "other"] = ""
     """The operator's word on how the HSM's own log leaves it, which nothing here measures: by syslog, to CloudWatch, read out now and then, otherwise,
     or not at all. With any of the first four the member's workers count what they ask of the HSM, to be compared with its log."""
+    hsm_log_silent_s: Annotated[float, msgspec.Meta(ge=60, le=31_536_000)] = 86_400.0
+    """For how long the HSM may be used without any record of its log having been taken in; then that is an alarm."""
 
     @property
     def has_hsm_log(self) -> bool:

@@ -12,7 +12,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import TypeVar
 
 from strongroom import __version__
@@ -33,6 +33,7 @@ from strongroom.runtime._audit_tree import AuditTree, origin_of_log
 from strongroom.runtime._audit_witnesses import AuditWitnesses
 from strongroom.runtime._control_desks import ControlDesks
 from strongroom.runtime._custody_keeping import CustodyKeeping
+from strongroom.runtime._hsm_logs import HsmLogs
 from strongroom.runtime._pin_approvals import approved_by
 from strongroom.runtime._pin_changing import PinChanging
 from strongroom.runtime._pin_officers import OfficerPins
@@ -80,8 +81,10 @@ async def _serve(home: Home) -> int:
         events = AuditedEvents("main", audit)
         store = Store.open(home.database)
         shipping = Shipping(config.audit.sinks, home, events=events, clock=clock)
+        hsm_logs = HsmLogs(config.cluster.members, home, events=events)
         try:
             shipping.start()
+            hsm_logs.start()
             return await _run(
                 config,
                 home,
@@ -90,9 +93,10 @@ async def _serve(home: Home) -> int:
                 audit=audit,
                 listeners=listeners,
                 events=events,
-                shipping=shipping,
+                more_metrics=[shipping.metrics, hsm_logs.metrics],
             )
         finally:
+            hsm_logs.close()
             await events.settle()
             await shipping.finish()
             await events.settle()  # it may have had something to tell
@@ -112,7 +116,7 @@ async def _run(
     audit: AuditLog,
     listeners: list[socket.socket],
     events: EventSink,
-    shipping: Shipping,
+    more_metrics: list[Callable[[], str]],
 ) -> int:
     stopping = _stop_signals()
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to reload
@@ -123,7 +127,7 @@ async def _run(
     approved, clock = approved_by(custody), SystemClock()
     pins = PinChanging(home, config.pins, events=events, clock=clock, audit=audit, approved=approved)
     supervisor = Supervisor(config, home, roots, events=events, clock=clock, pins=pins)
-    supervisor.control.more_metrics.append(shipping.metrics)
+    supervisor.control.more_metrics.extend(more_metrics)
     api = ApiFleet(home, listeners, control=supervisor.restore_sockets, events=events, clock=clock)
     keys = await supervisor.reconcile_by(store, replication_rules(config.cluster), custody)
     desks = ControlDesks(config, home, store, audit, events, clock, supervisor, custody, api.pids)

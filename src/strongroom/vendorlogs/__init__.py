@@ -14,7 +14,7 @@ from strongroom.vendorlogs._cloudhsm import read_cloudhsm
 from strongroom.vendorlogs._compare import Comparison, KeyCount, Limits, compare_logs, measure_offset
 from strongroom.vendorlogs._errors import BrokenChainError, UnknownRecordError, VendorLogError
 from strongroom.vendorlogs._imports import FORMATS, Gap, Import, ImportReport, LogFormat
-from strongroom.vendorlogs._journal import UseJournal, UseRow, covered_since, read_uses, uses_folder
+from strongroom.vendorlogs._journal import UseJournal, UseRow, covered_since, last_use, read_uses, uses_folder
 from strongroom.vendorlogs._luna import DateOrder, LunaReader
 from strongroom.vendorlogs._record import COMPARED, Use, VendorRecord
 from strongroom.vendorlogs._store import MemberState, RecordStore, SourceState
@@ -46,6 +46,7 @@ __all__ = [
     "YubiHsmLog",
     "compare_logs",
     "covered_since",
+    "last_use",
     "measure_offset",
     "read_cloudhsm",
     "read_uses",

@@ -119,7 +119,7 @@ class Pairing:
             return
         if record.at - self._offset < self._limits.since:
             return
-        if record.since - self._offset < self._limits.covered_since:
+        if record.at - self._offset + self._tolerance < self._limits.covered_since:
             self.not_covered += 1
             return
         key = self._name_of(record)
@@ -153,6 +153,9 @@ class Pairing:
         return None
 
     def _miss(self, record: VendorRecord) -> None:
+        if record.since - self._offset - self._tolerance < self._limits.covered_since:
+            self.not_covered += 1  # it may be of the moment before our workers began to count
+            return
         self.unknown += 1
         if len(self.first_unknown) < SHOWN:
             self.first_unknown.append(record)

@@ -138,6 +138,12 @@ def covered_since(audit: Path, member: str) -> int | None:
     return _start_of(files[0]) if files else None
 
 
+def last_use(audit: Path, member: str) -> int | None:
+    """Return about when a worker of a member last asked something of the HSM, in microseconds; None: it never counted."""
+    times = [path.stat().st_mtime for path in _files(uses_folder(audit, member))]
+    return int(max(times) * 1e6) if times else None
+
+
 def read_uses(audit: Path, member: str) -> Iterator[UseRow]:
     """Yield all rows of a member, sorted by second. Raises VendorLogError for a file that is no journal, and OSError."""
     return heapq.merge(*(_read(path) for path in _files(uses_folder(audit, member))))

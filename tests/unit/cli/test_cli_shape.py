@@ -36,6 +36,7 @@ def test_the_commands_of_the_design_are_there():
         "bench", "bench hsm", "doctor", *(f"audit {name}" for name in ("tail", "search", "verify", "prove", "growth", "keys", "sinks", "archive", "prune")), *(f"officers {name}" for name in ("keygen", "keys", "enrol", "enrolment", "list", "add", "revoke", "add-key", "revoke-key", "roles")), *(f"officers genesis {name}" for name in ("rules", "new", "show", "sign", "assemble", "verify")),
         *(f"audit report {name}" for name in ("pci", "access", "unused", "failed-auth")),
         *(f"audit witness {name}" for name in ("init", "serve", "show", "status")),
+        *(f"audit hsm {name}" for name in ("import", "compare", "list")),
         *(f"approvals {name}" for name in ("list", "request", "show", "sign", "reject", "evidence", "verify")), *(f"approvals rules {name}" for name in ("show", "set", "remove")),
         *(f"ceremony {name}" for name in ("new", "rehearse", "run", "sign", "verify", "show", "list", "print")),
         *(f"pin {name}" for name in ("rotate", "status", "seal", "retry", "open")),

@@ -39,12 +39,14 @@ def row(second: int, calls: int = 1, *, use: Use = "sign", key: str = KEY) -> Us
     return UseRow(second, use, key, 5, calls, 0)
 
 
-def compared(records: list[VendorRecord], rows: list[UseRow], *, offset_s: float | None = 0.0) -> Comparison:
+def compared(
+    records: list[VendorRecord], rows: list[UseRow], *, offset_s: float | None = 0.0, covered_since: int = 0
+) -> Comparison:
     ordered = sorted(records, key=lambda each: each.since)
     return compare_logs(
         lambda: iter(ordered),
         lambda: iter(sorted(rows)),
-        limits=Limits(),
+        limits=Limits(covered_since=covered_since * 1_000_000),
         names={"7": KEY, "8": OTHER},
         offset_s=offset_s,
     )
@@ -110,6 +112,14 @@ def test_a_device_without_a_clock_is_compared_between_its_readings() -> None:
 
     assert compared([*early, *late], [row(START + 5, 3), row(START + 4000, 2)]).unknown == 0
     assert compared([*early, *late], [row(START + 5, 4), row(START + 4000, 1)]).unknown == 1
+
+
+def test_records_from_before_we_counted_alarm_nobody_and_those_at_its_beginning_are_paired() -> None:
+    records = [record(START - 60), record(START - 2), record(START - 1), record(START + 60)]
+
+    found = compared(records, [row(START)], covered_since=START)
+
+    assert (found.matched, found.not_covered, found.unknown) == (1, 2, 1)
 
 
 def test_what_is_no_use_is_counted_by_name_and_alarms_nobody() -> None:

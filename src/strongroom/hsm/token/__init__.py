@@ -20,6 +20,7 @@ heal marks the token as broken: the process is to exit and be started again. Thi
 for approvals or interrupt a call that hangs.
 """
 
+from strongroom.hsm.token._audit_logging import AuditLogging, known_audit_logging, load_audit_logging
 from strongroom.hsm.token._batch import TokenBatch
 from strongroom.hsm.token._card import MAX_CARD_VALUE_BYTES, Card, CardKey, CardSelector, CardValue
 from strongroom.hsm.token._counters import RecoveryCounters
@@ -52,6 +53,7 @@ from strongroom.hsm.token._vendor_duties import VendorDuties, known_duties, load
 __all__ = [
     "MAX_CARD_VALUE_BYTES",
     "WRAP_PREFERENCE",
+    "AuditLogging",
     "Card",
     "CardKey",
     "CardSelector",
@@ -81,8 +83,10 @@ __all__ = [
     "WrapAbility",
     "change_pin",
     "initialise_token",
+    "known_audit_logging",
     "known_duties",
     "known_profiles",
+    "load_audit_logging",
     "load_duties",
     "load_profile",
     "make_token",

@@ -1,6 +1,6 @@
 """A module that tells of each use of a key before it makes it: the worker's own count of what it asks an HSM for."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -55,9 +55,47 @@ class NotedModule(Module):
         with self._noted("decrypt", self._id_of(session, key), key):
             return super().decrypt(session, mechanism, key, data)
 
+    def decrypt_gcm(  # noqa: PLR0917  # as ``Module.decrypt_gcm``
+        self, session: int, key: int, iv: bytes, aad: bytes, data: bytes, vendor_number: int | None = None
+    ) -> bytes:
+        with self._noted("decrypt", self._id_of(session, key), key):
+            return super().decrypt_gcm(session, key, iv, aad, data, vendor_number)
+
+    def decrypt_gcm_each(
+        self,
+        session: int,
+        key: int,
+        sealed: Iterable[tuple[bytes, bytes, bytes]],
+        opened: Callable[[bytes], object],
+        *,
+        vendor_number: int | None = None,
+    ) -> None:
+        notes = self._notes
+        if notes is None:
+            super().decrypt_gcm_each(session, key, sealed, opened, vendor_number=vendor_number)
+            return
+        key_id = self._id_of(session, key)
+
+        def noted() -> Iterator[tuple[bytes, bytes, bytes]]:
+            for each in sealed:
+                notes.note("decrypt", key_id, key)
+                yield each
+
+        try:
+            super().decrypt_gcm_each(session, key, noted(), opened, vendor_number=vendor_number)
+        except CryptokiError:
+            notes.note_failure("decrypt", key_id, key)
+            raise
+
     def sign(self, session: int, mechanism: Mechanism, key: int, data: bytes) -> bytes:
         with self._noted("sign", self._id_of(session, key), key):
             return super().sign(session, mechanism, key, data)
+
+    def sign_authenticated(
+        self, session: int, mechanism: Mechanism, key: int, data: bytes, authenticate: Callable[[], None]
+    ) -> bytes:
+        with self._noted("sign", self._id_of(session, key), key):
+            return super().sign_authenticated(session, mechanism, key, data, authenticate)
 
     def verify(self, session: int, mechanism: Mechanism, key: int, data: bytes, signature: bytes) -> None:
         with self._noted("verify", self._id_of(session, key), key):
@@ -78,6 +116,20 @@ class NotedModule(Module):
     def derive_key(self, session: int, mechanism: Mechanism, *, base_key: int, template: Template) -> int:
         with self._noted("derive", self._id_of(session, base_key), base_key):
             return super().derive_key(session, mechanism, base_key=base_key, template=template)
+
+    def encapsulate_key(
+        self, session: int, mechanism: Mechanism, *, public_key: int, template: Template
+    ) -> tuple[bytes, int]:
+        with self._noted("derive", self._id_of(session, public_key), public_key):
+            return super().encapsulate_key(session, mechanism, public_key=public_key, template=template)
+
+    def decapsulate_key(
+        self, session: int, mechanism: Mechanism, *, private_key: int, ciphertext: bytes, template: Template
+    ) -> int:
+        with self._noted("derive", self._id_of(session, private_key), private_key):
+            return super().decapsulate_key(
+                session, mechanism, private_key=private_key, ciphertext=ciphertext, template=template
+            )
 
     def generate_key(self, session: int, mechanism: Mechanism, template: Template) -> int:
         with self._noted("make", _id_in(template)):
