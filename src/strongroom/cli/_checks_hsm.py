@@ -34,8 +34,8 @@ def check_member(
         return
     wanted = member.token_serial or member.token_label
     fitting = [token for token in answer.tokens if wanted in {token.serial, token.label}]
-    yield from _said_of_profile(name, member, answer)
     yield from check_hsm_log(home, member)
+    yield from _said_of_profile(name, member, answer)
     if len(fitting) == 1:
         token = fitting[0]
         yield Finding(name, "ok", f"{answer.module} shows token {token.label!r} (serial {token.serial})")
