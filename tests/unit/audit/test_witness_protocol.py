@@ -202,7 +202,7 @@ def test_no_bytes_do_more_than_be_refused(data):
             continue
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=50)
 @given(place=st.integers(0, 10_000), value=st.integers(0, 255))
 def test_a_request_in_which_any_byte_was_changed_is_never_another_good_one(place, value):
     data = request_of(TRUE, 0, 3)
@@ -244,7 +244,7 @@ class OneHead:
         return 200
 
 
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=15)
 @given(steps=st.lists(st.tuples(st.booleans(), st.integers(0, 12), st.integers(0, 12)), max_size=12))
 def test_any_requests_are_answered_as_the_specification_says(tmp_path_factory, steps):
     folder = tmp_path_factory.mktemp("w")

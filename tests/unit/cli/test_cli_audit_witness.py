@@ -38,12 +38,19 @@ def confirm(directory, name: str, signer: WitnessSigner, *sizes: int, at: int = 
             writer.confirm(kept.note, signer.cosign(kept.checkpoint, at), signer.keys)
 
 
+@pytest.fixture(scope="module")
+def template(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("log") / "audit"
+    make_signed_log(directory)
+    confirm(directory, "w1", W1, 5, 9, 310)
+    confirm(directory, "w2", W2, 9)
+    return directory
+
+
 @pytest.fixture
-def log(home):
+def log(home, template):
     """The audit directory of a home, with checkpoints of 5, 9 and 310 entries; two witnesses confirmed some of them."""
-    make_signed_log(home.audit)
-    confirm(home.audit, "w1", W1, 5, 9, 310)
-    confirm(home.audit, "w2", W2, 9)
+    shutil.copytree(template, home.audit, dirs_exist_ok=True)
     return home.audit
 
 
@@ -218,7 +225,7 @@ def test_the_checker_refuses_a_cosignature_in_which_a_byte_was_changed(log, tmp_
     (tmp_path / "keys").write_text("\n".join([W1.keys[0].text(), KEY.text()]))
     proof = run("audit", "prove", "main/1").stdout
     line = next(one for one in proof.splitlines() if one.startswith("— witness.example/w1 "))
-    for place in (40, 60, 100):
+    for place in (40, 100):
         changed = line[:place] + ("A" if line[place] != "A" else "B") + line[place + 1 :]
         (tmp_path / "proof").write_text(proof.replace(line, changed))
         assert check(tmp_path / "keys", tmp_path / "proof").returncode == 1
@@ -258,8 +265,11 @@ def _add(directory, count: int, **fields) -> None:
     log.close()
 
 
-@pytest.mark.parametrize("rounds", [(9,), (9, 7), (4,), (4, 20)], ids=["same", "more", "shorter", "longer"])
-@pytest.mark.parametrize("kept", ["kept", "removed"])
+@pytest.mark.parametrize(
+    ("rounds", "kept"),
+    [((9,), "kept"), ((9, 7), "removed"), ((4,), "removed"), ((4, 20), "kept"), ((4, 20), "removed")],
+    ids=["same", "more", "shorter", "longer", "longer-removed"],
+)
 def test_a_history_that_the_real_keys_wrote_anew_is_refused_by_the_witness_and_named_by_verify(
     home, remote, tmp_path, rounds, kept
 ):

@@ -18,7 +18,10 @@ from strongroom.audit import (
 from strongroom.config import AuditWitnessConfig, Home
 from strongroom.core import ConfigError, SystemClock
 from strongroom.runtime import _audit_witnesses
+from strongroom.runtime._audit_witness_caller import WitnessCaller
+from strongroom.runtime._audit_witness_post import WitnessFailedError, WitnessPost
 from strongroom.runtime._audit_witnesses import AuditWitnesses
+from strongroom.shipping import TlsFiles
 from strongroom.wiring.audit_witnesses import read_standing
 from unit.audit.signed_logs import KEY, ORIGIN, make_signed_log, sign, write_entries
 from witness_server import ServedWitness, ToldEvents, silent_port
@@ -32,10 +35,18 @@ def quick(monkeypatch):
     monkeypatch.setattr(_audit_witnesses, "_LAST_S", 60.0)
 
 
+@pytest.fixture(scope="module")
+def template(tmp_path_factory):
+    """An audit directory with checkpoints of 5 and 9 entries."""
+    directory = tmp_path_factory.mktemp("log") / "audit"
+    make_signed_log(directory, rounds=((2, 3), (4, 0)))
+    return directory
+
+
 @pytest.fixture
-def home(tmp_path):
+def home(tmp_path, template):
     home = Home(tmp_path / "home")
-    make_signed_log(home.audit, rounds=((2, 3), (4, 0)))
+    shutil.copytree(template, home.audit)
     return home
 
 
@@ -199,12 +210,14 @@ async def test_a_rewritten_past_is_told_aloud(home, served, told, tmp_path, roun
         (Response(409, b"content-type: text/x.tlog.size\r\n", b"0\n"), "does not take a proof"),
     ],
 )
-async def test_an_answer_that_is_no_cosignature_is_told_and_tried_again(home, served, told, response, words):
+def test_an_answer_that_is_no_cosignature_is_a_failure_that_says_why(home, served, response, words):
     served.instead.append(response)
-    async with Running(home, told, config_of(served)):
-        await until(lambda: confirmed(home) == 9)
-    (failed,) = told.named("audit.witness_failed")
-    assert words in failed["cause"]
+    post = WitnessPost(served.url, TlsFiles(None), 60.0, clock=SystemClock())
+    caller = WitnessCaller("w1", home.audit, served.signer.keys, post, clock=SystemClock())
+    with pytest.raises(WitnessFailedError, match=words):
+        caller.confirm(newest(home))
+    caller.confirm(newest(home))
+    assert confirmed(home) == 9
 
 
 async def test_cosignatures_of_other_keys_are_not_kept(home, served, told):
