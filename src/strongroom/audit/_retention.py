@@ -7,7 +7,6 @@ finish    the record gets its name, the files go, oldest first
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
 
 from strongroom.audit._archive_disk import ArchiveDisk, SegmentMover
 from strongroom.audit._archive_names import list_archived
@@ -18,15 +17,13 @@ from strongroom.audit._retention_plan import PrunePlan, RetentionError
 from strongroom.audit._retention_record import (
     BEGUN,
     PRUNED_EVENT,
+    PRUNED_WRITER,
     PrunedWriter,
     PruneRecord,
     pruned_folder,
     read_pruned,
     record_name,
 )
-
-MAIN: Final = "main"
-"""The writer whose log tells of prunings."""
 
 
 class Pruner:
@@ -119,7 +116,7 @@ class Pruner:
         return [number for number in list_archived(folder) if number <= gone.segment]
 
     def _require_told(self, sha256: str) -> None:
-        folder = self._directory / "wal" / MAIN
+        folder = self._directory / "wal" / PRUNED_WRITER
         for number in reversed(list_segments(folder)):
             with SegmentReader(folder, number) as reader:
                 for located in reader:

@@ -26,6 +26,8 @@ from strongroom.audit._format import first_chain, is_writer_name
 PRUNED: Final = "pruned"
 PRUNED_EVENT: Final = "audit.pruned"
 """The event of the entry that tells of a record; ``record`` in its detail is the SHA-256 of it."""
+PRUNED_WRITER: Final = "main"
+"""The writer whose log tells of records; no other's entries count."""
 BEGUN: Final = ".begun"
 MAX_RECORD_BYTES: Final = 16 * 1024 * 1024
 _NAME = re.compile(r"(\d{8})\.json(\.begun)?", re.ASCII)

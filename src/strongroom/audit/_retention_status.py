@@ -53,9 +53,9 @@ def retention_status(directory: Path, *, hot_from_us: int, keep_from_us: int) ->
             WriterRetention(
                 writer,
                 len(hot),
-                sum((folder / segment_name(number)).stat().st_size for number in hot),
+                sum(_size(folder / segment_name(number)) for number in hot),
                 len(archived),
-                sum((archive_folder(folder) / archived_name(number)).stat().st_size for number in archived),
+                sum(_size(archive_folder(folder) / archived_name(number)) for number in archived),
                 0 if gone is None else gone.segment,
                 0 if gone is None else gone.seq,
                 _first_at(folder, [*archived, *hot]),
@@ -65,6 +65,13 @@ def retention_status(directory: Path, *, hot_from_us: int, keep_from_us: int) ->
             )
         )
     return found
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:  # it moves just now
+        return 0
 
 
 def _first_at(folder: Path, numbers: Sequence[int]) -> int:

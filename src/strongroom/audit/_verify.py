@@ -12,7 +12,12 @@ from strongroom.audit._errors import AuditCorruptError
 from strongroom.audit._files import DRAFT_ENDING, LOCK_NAME, list_segments, list_torn
 from strongroom.audit._format import is_writer_name, segment_number, torn_number
 from strongroom.audit._read import list_writers
-from strongroom.audit._retention_record import PRUNED_EVENT, PrunedHistory, read_pruned
+from strongroom.audit._retention_record import (
+    PRUNED_EVENT,
+    PRUNED_WRITER,
+    PrunedHistory,
+    read_pruned,
+)
 from strongroom.audit._torn import Cut, describe_cut, read_cut, told_cut
 
 PROGRESS_EVERY = 10_000
@@ -245,7 +250,7 @@ class _Inspection:
                     )
                 if cut := told_cut(entry):
                     self._cuts[cut.segment] = (cut, entry.seq)
-                if entry.event == PRUNED_EVENT:
+                if entry.event == PRUNED_EVENT and entry.writer == PRUNED_WRITER:
                     self._told_pruned.add(entry.detail.get("record", ""))
                 self._last_at = entry.at
                 self._count()

@@ -110,6 +110,7 @@ class AuditRetention:
             self._is_linked = True
 
     async def _look(self) -> None:
+        await self._resume()
         await self._archive()
         due, oldest_at = await self._on_disk(self._work.prune_due)
         if due:
@@ -125,13 +126,15 @@ class AuditRetention:
         return archived
 
     async def _prune(self, day: str, approval: str) -> RetentionAnswer:
+        await self._resume()
         plan = await self._on_disk(lambda: self._work.plan(day))
         act = None
         if self._custody is not None:
             act = await self._custody.claimed(approval, _VERB, plan.parameters(), _owner())
-        await self._audit.record("intent", "audit.Prune", principal=_owner(), detail=self._detail(plan, act))
         under = "" if act is None else act.approval
         try:
+            detail = self._detail(plan, act)
+            await self._audit.record("intent", "audit.Prune", principal=_owner(), detail=detail)
             record = await self._on_disk(
                 lambda: self._work.pruner.begin(plan, approval=under, at=self._clock.now())
             )
@@ -171,7 +174,7 @@ class AuditRetention:
         )
 
     async def _resume(self) -> None:
-        """Go on with a pruning that was killed."""
+        """Go on with a pruning that was killed, or failed on its way."""
         record = await self._on_disk(self._work.pruner.begun)
         if record is None:
             await self._on_disk(self._work.pruner.remove_rest)

@@ -193,8 +193,17 @@ def _writers(record, **change):
     return {"writers": {**record.writers, "main": main.__class__(**{**fields, **change})}}
 
 
+def _told_by_another(log):
+    record = Pruner(log).begin(Planner(log).plan(BEFORE, needed=None), approval="", at=NEW)
+    write_entries(log, "api-0", 1, at=NEW * 1_000_000, event="audit.pruned", detail={"record": record.hash()})
+    (log / "pruned" / "00000001.json.begun").rename(log / "pruned" / "00000001.json")
+    shutil.rmtree(log / "archive")
+    gather_and_sign(log)
+
+
 TAMPERING = {
     "a record that no entry tells of": _without_entry,
+    "a record that another writer tells of": _told_by_another,
     "no record": lambda log: (prune(log), shutil.rmtree(log / "pruned")),
     "files removed without a record": lambda log: shutil.rmtree(log / "archive" / "main"),
     "one more segment removed": lambda log: (prune(log), (log / "wal" / "main" / "00000004.wal").unlink()),

@@ -158,11 +158,13 @@ async def test_a_pruning_that_was_killed_is_gone_on_with(place, killed, monkeypa
     with pytest.raises(ApprovalPendingError) as waits:
         await retention.answer(PRUNE, 1)
     await sign(place.service, waits.value.approval, "dora", "finn")
-    mover = Pruner.finish if killed == "after the entry" else Pruner.remove_rest
     if killed == "before the entry":
         monkeypatch.setattr(retention, "_finish", _die)
+    elif killed == "after the entry":
+        monkeypatch.setattr(Pruner, "finish", _die_at_once)
     else:
-        monkeypatch.setattr(Pruner, mover.__name__, lambda *_: (_ for _ in ()).throw(OSError("killed")))
+        acts = iter([lambda: 0, _die_at_once])  # before there is anything to remove it finds nothing
+        monkeypatch.setattr(Pruner, "remove_rest", lambda _: next(acts)())
     with pytest.raises(OSError, match="killed"):
         await retention.answer(PRUNE, 1)
     retention.close()
@@ -175,7 +177,23 @@ async def test_a_pruning_that_was_killed_is_gone_on_with(place, killed, monkeypa
     assert place.told.named("audit.prune_given_up") == []
 
 
+async def test_a_pruning_that_failed_on_its_way_is_gone_on_with_by_the_same_process(place, monkeypatch):
+    retention = place.retention()
+    monkeypatch.setattr(Pruner, "finish", lambda *_: (_ for _ in ()).throw(OSError("no space")))
+    with pytest.raises(OSError, match="no space"):
+        await retention.answer(PRUNE, 1)
+    monkeypatch.undo()
+    with pytest.raises(RetentionError, match="nothing"):  # what was asked for is done by then
+        await retention.answer(PRUNE, 1)
+    retention.close()
+    assert place.is_pruned()
+
+
 async def _die(_record):
+    raise OSError("killed")
+
+
+def _die_at_once(*_):
     raise OSError("killed")
 
 
