@@ -95,12 +95,11 @@ def confirmed_problem(asked: AskedWitnesses | None, tree: TreeReport | None) -> 
         return None
     if tree is not None and tree.origin in asked.witnesses.names:
         return f"{tree.origin} is the log itself, and no witness of it"
-    found = 0 if tree is None else len(tree.confirmed)
-    if found >= asked.needed:
+    there = [] if tree is None else [one.witness for one in tree.confirmed if one.size]
+    if len(there) >= asked.needed:
         return None
-    there = {one.witness for one in tree.confirmed} if tree is not None else set()
     missing = ", ".join(name for name in asked.witnesses.names if name not in there)
-    return f"{found} of the witnesses that were named confirmed it, {asked.needed} are needed: nothing of {missing}"
+    return f"{len(there)} of the witnesses that were named confirmed it, {asked.needed} are needed: nothing of {missing}"
 
 
 def show_confirmed(output: Output, asked: AskedWitnesses | None, tree: TreeReport | None) -> None:
@@ -112,9 +111,15 @@ def show_confirmed(output: Output, asked: AskedWitnesses | None, tree: TreeRepor
             f"Witness {visible(one.witness)}: {one.checkpoints} checkpoints, the newest of {one.size} entries, at {shown_time(one.at)}"
         )
     size = confirmed_by(tree.confirmed, asked.needed)
-    if size:
-        of_all = f"{asked.needed} of {len(asked.witnesses.names)} witnesses"
-        output.say(f"Confirmed by {of_all}: the first {size} of {tree.entries} entries")
+    if not size:
+        return
+    of_all = f"{asked.needed} of {len(asked.witnesses.names)} witnesses"
+    output.say(f"Confirmed by {of_all}: the first {size} of {tree.entries} entries")
+    if size < tree.entries:
+        output.say(
+            f"warning: nothing that they confirmed covers the last {tree.entries - size} entries: who holds the log's keys can"
+            " have written those anew"
+        )
 
 
 def raise_unconfirmed(problem: str | None) -> None:

@@ -160,6 +160,8 @@ def test_verify_says_how_far_which_witnesses_confirmed_the_log(log):
     assert "witness.example/w1: 3 checkpoints, the newest of 310 entries" in result.stdout
     assert "witness.example/w2: 1 checkpoints, the newest of 9 entries" in result.stdout
     assert "Confirmed by 2 of 2 witnesses: the first 9 of 310 entries" in result.stdout
+    assert "covers the last 301 entries" in result.stdout
+    assert "covers the last" not in run("audit", "verify", *keys_of(W1)).stdout
     shown = json.loads(run("audit", "verify", "--json", *keys_of(W1, W2), "--witnesses", "1").stdout)
     assert (shown["sound"], shown["unconfirmed"]) == (True, None)
     assert [one["size"] for one in shown["tree"]["confirmed"]] == [310, 9]
