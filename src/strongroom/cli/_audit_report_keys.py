@@ -9,9 +9,8 @@ from msgspec import Struct
 from strongroom.audit import Entry, KeyLife, UseCount
 from strongroom.cli._audit_report_words import Sheet, shown_moment
 from strongroom.cli._errors import CliError
-from strongroom.config import Home
 from strongroom.storage import ReadOnlyStore
-from strongroom.wiring.audit_reading import is_own_log
+from strongroom.wiring.audit_reading import home_of
 
 _PAGE: Final = 500
 _ALIAS: Final = "alias/"
@@ -145,5 +144,5 @@ def _take_database(store: ReadOnlyStore, uses: UseCount) -> dict[str, str]:
 
 def _database_of(directory: Path) -> Path | None:
     """Return the database of the home whose own log this is; None for a copy."""
-    database = Home(directory.resolve().parent).database
-    return database if is_own_log(directory) and database.exists() else None
+    home = home_of(directory)
+    return home.database if home is not None and home.database.exists() else None

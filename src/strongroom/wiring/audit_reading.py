@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from strongroom.audit import AuditCorruptError, Entry, Kind, append_once
-from strongroom.config import Home
+from strongroom.config import Home, home_from_environment
 from strongroom.core import AuditUnavailableError, Clock, StrongroomError, random_bytes
 
 READER: Final = "reader"
@@ -37,11 +37,14 @@ class Reading:
         return entry.request_id != self.request_id or entry.writer != READER
 
 
-def is_own_log(directory: Path) -> bool:
-    """Whether an audit directory is a home's own, not a copy that stands by itself."""
-    real = directory.resolve()
-    home = Home(real.parent)
-    return home.audit == real and home.config_file.exists()
+def home_of(directory: Path) -> Home | None:
+    """Return the home whose own log an audit directory is, also one that it has as a link; None for a copy that stands by itself."""
+    roots = (directory.absolute().parent, directory.resolve().parent, home_from_environment())
+    return next((Home(root) for root in roots if _is_of(Home(root), directory)), None)
+
+
+def _is_of(home: Home, directory: Path) -> bool:
+    return home.config_file.exists() and home.audit.exists() and home.audit.samefile(directory)
 
 
 @contextmanager
@@ -54,7 +57,7 @@ def recorded_reading(
     reading cannot be recorded; the log is not to be read then.
     """
     reading = Reading(str(uuid.UUID(bytes=random_bytes(16), version=4)))
-    if not is_own_log(directory):
+    if home_of(directory) is None:
         yield reading
         return
     _require_owner(directory)

@@ -173,6 +173,14 @@ def test_a_home_is_read_as_its_own_by_whatever_path(log, home, tmp_path, monkeyp
     assert len(_readings(log)) == 6
 
 
+def test_a_log_on_another_volume_that_its_home_has_as_a_link_is_its_own(log, home, tmp_path):
+    shutil.move(log, tmp_path / "volume")
+    log.symlink_to(tmp_path / "volume")
+    for path in ([], ["--path", home.root], ["--path", tmp_path / "volume"]):
+        assert run("audit", "tail", *path).exit_code == 0
+    assert len(_readings(log)) == 6
+
+
 def test_what_cannot_be_recorded_is_not_read_and_a_copy_is_the_way_out(log, tmp_path):
     run("audit", "tail")
     [segment] = (log / "wal" / "reader").glob("*.wal")
