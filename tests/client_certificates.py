@@ -1,14 +1,24 @@
 """Certificates of a client CA, for tests of callers who are known by one."""
 
 import datetime as dt
+from collections.abc import Sequence
+from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+Issued = tuple[x509.Certificate, ec.EllipticCurvePrivateKey]
 
-def make_certificate(folder, name, common_name, issuer=None, san=()):
+
+def make_certificate(
+    folder: Path,
+    name: str,
+    common_name: str,
+    issuer: Issued | None = None,
+    san: Sequence[x509.GeneralName] = (),
+) -> Issued:
     """Write certificate and key to NAME.pem; without an issuer it is a CA. Returns both."""
     now = dt.datetime.now(dt.UTC)
     key = ec.generate_private_key(ec.SECP256R1())

@@ -29,7 +29,7 @@ input(type="imtcp" address="127.0.0.1" port="{port}" ruleset="received")
 """
 
 
-def missing(driver="ossl"):
+def missing(driver: str = "ossl") -> str:
     """Say what a machine lacks for it; empty when nothing is."""
     daemon = shutil.which("rsyslogd", path="/usr/sbin:/usr/local/sbin:" + os.environ["PATH"])
     if daemon is None:
@@ -41,22 +41,23 @@ def missing(driver="ossl"):
     return "" if found else f"the driver {driver} of rsyslog (package {package})"
 
 
-def free_port():
+def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]
+        return int(server.getsockname()[1])
 
 
 class Rsyslog:
     """``folder`` has ca.pem and server.pem (certificate and key)."""
 
-    def __init__(self, folder, driver="ossl"):
+    def __init__(self, folder: Path, driver: str = "ossl") -> None:
         self.folder, self.port = folder, free_port()
         (folder / "rsyslog.conf").write_text(CONFIG.format(folder=folder, port=self.port, driver=driver))
-        self._process = None
+        self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self):
+    def start(self) -> None:
         daemon = shutil.which("rsyslogd", path="/usr/sbin:/usr/local/sbin:" + os.environ["PATH"])
-        command = [daemon, "-n", "-f", self.folder / "rsyslog.conf", "-iNONE", "-C"]
+        assert daemon is not None, missing()
+        command = [daemon, "-n", "-f", str(self.folder / "rsyslog.conf"), "-iNONE", "-C"]
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         deadline = time.monotonic() + 60
@@ -68,29 +69,32 @@ class Rsyslog:
             assert time.monotonic() < deadline, "rsyslog does not listen"
             time.sleep(0.02)
 
-    def stop(self):
+    def stop(self) -> None:
         """Have it end in order."""
         self._end(signal.SIGTERM)
 
-    def kill(self):
+    def kill(self) -> None:
         self._end(signal.SIGKILL)
 
-    def freeze(self):
+    def freeze(self) -> None:
+        assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
 
-    def thaw(self):
+    def thaw(self) -> None:
+        assert self._process is not None
         self._process.send_signal(signal.SIGCONT)
 
-    def received(self):
+    def received(self) -> list[bytes]:
         with contextlib.suppress(FileNotFoundError):
             return (self.folder / "received").read_bytes().splitlines()
         return []
 
-    def close(self):
+    def close(self) -> None:
         if self._process is not None and self._process.poll() is None:
             self._process.send_signal(signal.SIGCONT)
             self.kill()
 
-    def _end(self, number):
+    def _end(self, number: signal.Signals) -> None:
+        assert self._process is not None
         self._process.send_signal(number)
         self._process.wait(60)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from bench.audit import main as measure_audit
 from bench.comparison import Settings, compare
 from bench.findings import Results
 from bench.hsm import main as compare_with_c
@@ -24,6 +25,8 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(143))  # so that what was started is ended
     if sys.argv[1:2] == ["hsm"]:
         return compare_with_c(sys.argv[2:])
+    if sys.argv[1:2] == ["audit"]:
+        return measure_audit(sys.argv[2:])
     if sys.argv[1:2] == ["keys"]:
         return measure_many_keys(sys.argv[2:])
     options = _options()
