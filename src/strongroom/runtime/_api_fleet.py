@@ -59,15 +59,19 @@ class ApiFleet:
             for task in waiting:
                 task.cancel()
 
-    async def reload(self) -> None:
-        """Replace every process by one that reads the configuration anew; a new one that fails changes nothing."""
+    async def reload(self, changed: str, config_sha256: str) -> bool:
+        """Replace every process by one that reads the configuration anew; a new one that fails changes nothing.
+
+        What changed, and what is read, is for the audit log. Returns whether all were replaced.
+        """
         for keeper in self._keepers:
             try:
                 await keeper.renew()
             except StrongroomError as error:
-                self._events.emit("service.reload_failed", cause=str(error))
-                return
-        self._events.emit("service.reloaded")
+                self._events.emit("service.reload_failed", cause=str(error), changed=changed)
+                return False
+        self._events.emit("service.reloaded", changed=changed, config_sha256=config_sha256)
+        return True
 
     async def stop(self) -> None:
         """Ask every process to finish what it is at."""

@@ -41,6 +41,7 @@ from strongroom.runtime._shipping import Shipping
 from strongroom.runtime._supervisor import Supervisor
 from strongroom.service import ApprovalDesk, CustodyBook
 from strongroom.storage import ReadOnlyStore, RootRecord, Store, upgrade_database
+from strongroom.wiring.config_changes import changed_settings, config_sha256
 from strongroom.wiring.context_values import make_context_key
 from strongroom.wiring.custody_home import chain_of_home
 from strongroom.wiring.development_tls import renew_development_tls
@@ -169,8 +170,10 @@ async def _serve_until_stopped(
                 _complain(failure)
             return EX_CONFIG
         serving = asyncio.ensure_future(api.run())
-        await _unless(stopping, _tell_start(api, events, _endpoint(config, listeners[0])))
-        _reload_on_hangup(api, home, events)
+        await _unless(
+            stopping, _tell_start(api, events, _endpoint(config, listeners[0]), config_sha256(home))
+        )
+        _reload_on_hangup(api, home, config, events)
         await stopping.wait()
         return 0
     finally:
@@ -196,13 +199,13 @@ def _keep_custody(
     return CustodyKeeping(store, chain, begun=begun, desk=desk, events=events, clock=SystemClock())
 
 
-async def _tell_start(api: ApiFleet, events: EventSink, endpoint: str) -> None:
+async def _tell_start(api: ApiFleet, events: EventSink, endpoint: str, config_hash: str = "") -> None:
     """Say that the service has started once it has; complain at the first failure, which may be all there is."""
     await api.first_outcomes()
     if api.failure is not None:
         _complain(api.failure)
     await api.first_success()
-    events.emit("service.started", version=__version__, endpoint=endpoint)
+    events.emit("service.started", version=__version__, endpoint=endpoint, config_sha256=config_hash)
 
 
 def _endpoint(config: Config, listener: socket.socket) -> str:
@@ -210,20 +213,27 @@ def _endpoint(config: Config, listener: socket.socket) -> str:
     return f"{scheme}://{config.service.host}:{listener.getsockname()[1]}"
 
 
-def _reload_on_hangup(api: ApiFleet, home: Home, events: EventSink) -> None:
+def _reload_on_hangup(api: ApiFleet, home: Home, config: Config, events: EventSink) -> None:
     """Have SIGHUP renew the API processes with the configuration as it is then. One reload at a time."""
     reloading: set[asyncio.Task[None]] = set()
+    current = config
+
+    async def renew(wanted: Config) -> None:
+        nonlocal current
+        if await api.reload(changed_settings(current, wanted), config_sha256(home)):
+            current = wanted
 
     def reload() -> None:
         if reloading:
             events.emit("service.reload_failed", cause="another reload is under way")
             return
         try:
-            make_context_key(check_quotas(load_config(home.root)).audit, home)
+            wanted = check_quotas(load_config(home.root))
+            make_context_key(wanted.audit, home)
         except StrongroomError as error:
             events.emit("service.reload_failed", cause=str(error))
             return
-        task = asyncio.ensure_future(api.reload())
+        task = asyncio.ensure_future(renew(wanted))
         reloading.add(task)
         task.add_done_callback(reloading.discard)
 
