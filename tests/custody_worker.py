@@ -24,6 +24,7 @@ WORKER_RULES = {
     "RetireRoot": QuorumRule(m=2, role=SO, expires_s=3_600, standing=False),
     "AddMember": QuorumRule(m=2, role=SO, expires_s=3_600, standing=False),
     "MakeAuditKey": QuorumRule(m=2, role=CO, expires_s=3_600, standing=False),
+    "PruneAuditLog": QuorumRule(m=2, role=SO, expires_s=3_600, standing=False),
     "MakeBackupSet": QuorumRule(m=2, role=SO, expires_s=3_600, standing=False),
     "CreateBackup": QuorumRule(m=2, role=CO, expires_s=3_600, standing=True),
     "RestoreBackup": QuorumRule(m=2, role=SO, expires_s=3_600, standing=False),

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import os
 import re
 import subprocess
@@ -36,6 +37,7 @@ from strongroom.storage import (
 from strongroom.wiring.home import locked_home
 from strongroom.wiring.pin_changes import read_change
 from strongroom.wiring.pin_upkeep import seal_pins
+from unit.audit.pruned_logs import BEFORE, make_old_log
 
 CLUSTER = "cluster-strongroomhsms"
 pytestmark = [
@@ -87,8 +89,22 @@ def asked(service, verb, parameters):
 
 @pytest.fixture
 def service(initialised_home, tmp_path):
+    with running_with_officers(initialised_home, tmp_path) as running:
+        yield running
+
+
+@pytest.fixture
+def aged_service(initialised_home, tmp_path):
+    """The same, with an audit log of years ago."""
+    with running_with_officers(initialised_home, tmp_path, age=make_old_log) as running:
+        yield running
+
+
+@contextlib.contextmanager
+def running_with_officers(initialised_home, tmp_path, age=lambda _audit: None):
     custody = CustodyHome(initialised_home, tmp_path)
     try:
+        age(custody.home.audit)
         asyncio.run(pin_all(custody))
         home = custody.home
         with locked_home(home):
@@ -233,3 +249,24 @@ def test_backups_wait_for_officers_or_are_made_under_a_standing_approval(service
         manifest = verify_bundle(file, read_set(record.document)).manifest
     assert (manifest.approval, manifest.custody) == (standing, (genesis(),))
     assert manifest.genesis_sha256 == document_hash(genesis())
+
+
+def test_old_entries_of_the_audit_log_go_when_officers_approved_it_and_the_rest_verifies(aged_service):
+    service, audit = aged_service, aged_service.home.audit
+    prune = ("audit", "prune", "--before", BEFORE, "--yes")
+    refused = command(service, *prune)
+    assert refused.returncode == 1
+    (approval,) = set(re.findall("[0-9a-f]{12,64}", refused.stderr))
+    sign(service.home, approval, "anna")
+    assert command(service, *prune).returncode == 1
+    assert list(audit.glob("archive/main/*.xz"))
+    sign(service.home, approval, "ben")
+    done = command(service, *prune, "--json")
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    assert answer["approval"].startswith(approval)
+    assert not list(audit.glob("archive/*/*.xz"))
+    assert command(service, *prune).returncode == 1  # nothing is left of that time
+    said = command(service, "audit", "verify")
+    assert said.returncode == 0, said.stderr
+    assert f"under approval {answer['approval']}" in said.stdout
