@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from strongroom.audit import AccessCount, FailureCount, PciCount, UseCount, classes_of, decode_entry
@@ -11,6 +11,7 @@ from strongroom.audit._report_failures import SUMMED
 from unit.audit.audit_fakes import payload_of
 
 MINUTE = 60_000_000
+ON_A_BUSY_MACHINE = settings(max_examples=50, suppress_health_check=[HealthCheck.too_slow])
 
 
 def entry(at=1, seq=1, kind="outcome", event="kms.Decrypt", **fields):
@@ -34,6 +35,7 @@ ENTRIES = st.lists(
 )
 
 
+@ON_A_BUSY_MACHINE
 @given(entries=ENTRIES)
 def test_entries_are_counted_under_each_requirement_of_theirs(entries):
     count = PciCount()
@@ -69,6 +71,7 @@ def test_fields_that_are_missing_are_named_by_their_first_entry():
     assert fields["type of event"].missing == 0
 
 
+@ON_A_BUSY_MACHINE
 @given(entries=ENTRIES)
 def test_a_key_is_told_with_everybody_who_used_it(entries):
     count = AccessCount()
@@ -195,7 +198,7 @@ def test_sums_are_counted_in_by_address():
     assert report.clusters[0].first_at == 5
 
 
-@settings(max_examples=50)
+@ON_A_BUSY_MACHINE
 @given(
     texts=st.fixed_dictionaries(
         {}, optional={name: st.text(max_size=40) for name in ("count", "since", "sources", "causes")}

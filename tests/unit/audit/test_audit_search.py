@@ -4,7 +4,7 @@ import re
 from fnmatch import fnmatchcase
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from strongroom.audit import AuditCorruptError, Criteria, EntryFilter, LogSearch, decode_entry, last_entries
@@ -96,7 +96,7 @@ def naively(entry, wanted):
     return all(answers[name](asked) for name, asked in wanted.items())
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(logs=LOGS, wanted=CRITERIA)
 def test_a_search_finds_what_a_look_at_every_entry_finds(tmp_path_factory, logs, wanted):
     directory = tmp_path_factory.mktemp("log")
@@ -124,7 +124,7 @@ def steady(times):
     return times == sorted(times)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow])
 @given(logs=LOGS, wanted=CRITERIA, count=st.integers(1, 6))
 def test_the_last_wanted_entries_are_the_last_of_all_wanted(tmp_path_factory, logs, wanted, count):
     for log in logs.values():  # by steady clocks: else "the last" has no one meaning
@@ -191,7 +191,7 @@ def test_a_missing_segment_and_a_bad_header_are_named_once_each(tmp_path):
     assert [error.segment for error in search.damage] == [3, 5]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_skimming_says_what_reading_finds_or_nothing(tmp_path_factory, data):
     """Of a segment with any byte changed too: whatever is skimmed ends where reading would, or is left to reading."""
