@@ -13,7 +13,7 @@ from msgspec import structs, to_builtins
 from strongroom.cli._errors import CliError, NotDoneError
 from strongroom.cli._output import Output, shown_time, visible
 from strongroom.cli._reporting import reporting
-from strongroom.config import Home, home_from_environment, load_config
+from strongroom.config import Home, MemberConfig, home_from_environment, load_config
 from strongroom.core import SystemClock
 from strongroom.vendorlogs import (
     FORMATS,
@@ -30,6 +30,7 @@ from strongroom.vendorlogs import (
 from strongroom.wiring.hsm_logs import (
     counts_since,
     hsm_log_writer,
+    logged_uses,
     member_named,
     read_names,
     record_comparison,
@@ -158,9 +159,9 @@ def compare(
     home, clock = Home(home_from_environment()), SystemClock()
     config = load_config(home.root)
     if member_name is not None:
-        members = [member_named(config, member_name).name]
+        members = [member_named(config, member_name)]
     else:
-        members = [one.name for one in config.cluster.members if RecordStore(home.audit, one.name).files()]
+        members = [one for one in config.cluster.members if RecordStore(home.audit, one.name).files()]
     if not members:
         raise CliError("no log of an HSM was taken in", next_step="strongroom audit hsm import")
     names = {} if names_path is None else read_names(names_path)
@@ -179,15 +180,18 @@ def compare(
 
 
 async def _compare(
-    home: Home, members: list[str], *, limits: Limits, names: dict[str, str], offset_s: float | None
+    home: Home, members: list[MemberConfig], *, limits: Limits, names: dict[str, str], offset_s: float | None
 ) -> dict[str, Comparison]:
     clock = SystemClock()
     found = {}
     async with hsm_log_writer(home, clock=clock) as log:
         for member in members:
-            found[member] = one = _compared(home, member, limits, names, offset_s)
-            await record_comparison(log, member, one)
-            store = RecordStore(home.audit, member)
+            uses = logged_uses(member)
+            found[member.name] = one = _compared(
+                home, member.name, limits._replace(uses=uses), names, offset_s
+            )
+            await record_comparison(log, member.name, one)
+            store = RecordStore(home.audit, member.name)
             told = structs.replace(
                 store.state(),
                 unknown_uses=one.unknown,

@@ -12,7 +12,7 @@ from itertools import chain, islice
 from typing import Final, NamedTuple
 
 from strongroom.vendorlogs._journal import UseRow
-from strongroom.vendorlogs._record import VendorRecord
+from strongroom.vendorlogs._record import COMPARED, Use, VendorRecord
 
 SHOWN: Final = 100
 _SAMPLE: Final = 500
@@ -33,6 +33,8 @@ class Limits(NamedTuple):
     """Microseconds since the Unix epoch, as all below."""
     covered_since: int = 0
     """From when on our workers counted."""
+    uses: tuple[Use, ...] = COMPARED
+    """What the HSM can log at all; calls of ours of another use are left out."""
 
 
 class KeyCount(NamedTuple):
@@ -129,7 +131,7 @@ class Pairing:
         heapq.heappush(self._open.setdefault((record.use, key), []), (until, self._n, record))
 
     def _pair(self, row: UseRow, moment: int, *, is_due: bool, is_last: bool, last: int) -> None:
-        if row.use == "login" or moment + _SECOND <= self._limits.since:
+        if row.use not in self._limits.uses or moment + _SECOND <= self._limits.since:
             return
         self.ours_failed += row.failed
         self._count(row.use, row.key, 2, row.calls)

@@ -24,6 +24,7 @@ from typing import Final, NamedTuple
 from strongroom.core import Clock, MemberFailedError
 from strongroom.vendorlogs._errors import VendorLogError
 from strongroom.vendorlogs._record import COMPARED, Use
+from strongroom.vendorlogs._store import make_private
 
 ROW_BYTES: Final = 32
 MAX_FILE_BYTES: Final = 16 * 1024 * 1024
@@ -102,7 +103,7 @@ class UseJournal:
             os.pwrite(self._fd, packed, row[0])
 
     def _begin_file(self) -> None:
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private(self._folder)
         _make_room(self._folder)
         start = int(self._clock.now() * 1e6)
         while True:

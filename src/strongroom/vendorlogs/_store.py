@@ -174,12 +174,21 @@ def read_records(path: Path) -> Iterator[VendorRecord]:
                 ) from error
 
 
+def make_private(folder: Path) -> None:
+    """Make a folder, and what is missing above it, for its owner alone. Raises OSError."""
+    missing = [folder]
+    while not missing[-1].parent.is_dir():
+        missing.append(missing[-1].parent)
+    for each in reversed(missing):
+        each.mkdir(mode=0o700, exist_ok=True)
+
+
 def _by_time(record: VendorRecord) -> tuple[int, int, str, int]:
     return record.since, record.at, record.source, record.sequence or 0
 
 
 def _place(folder: Path, name: str, parts: list[bytes]) -> None:
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private(folder)
     draft = folder / f"{name}.new"
     fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     with os.fdopen(fd, "wb") as file:

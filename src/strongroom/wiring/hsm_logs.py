@@ -9,11 +9,14 @@ from typing import Final
 from strongroom.audit import AuditLog
 from strongroom.config import Config, Home, MemberConfig
 from strongroom.core import Clock, ConfigError
+from strongroom.hsm.token import load_audit_logging
 from strongroom.vendorlogs import (
+    COMPARED,
     Comparison,
     ImportReport,
     MemberState,
     RecordStore,
+    Use,
     VendorLogError,
     covered_since,
     last_use,
@@ -125,6 +128,13 @@ def silence_of(home: Home, member: str, state: MemberState) -> float:
     if since is None or used is None:
         return 0.0
     return max((used - max(since, state.newest_at)) / 1e6, 0.0)
+
+
+def logged_uses(member: MemberConfig) -> tuple[Use, ...]:
+    """Return which uses the HSM of a member can log. Raises ConfigError."""
+    if load_audit_logging(member.profile).records == "management":
+        return ("make", "destroy", "modify", "wrap", "unwrap", "derive")
+    return COMPARED
 
 
 def state_of(home: Home, member: str) -> MemberState:

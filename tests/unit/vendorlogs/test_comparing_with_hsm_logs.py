@@ -122,6 +122,21 @@ def test_records_from_before_we_counted_alarm_nobody_and_those_at_its_beginning_
     assert (found.matched, found.not_covered, found.unknown) == (1, 2, 1)
 
 
+def test_uses_that_an_hsm_cannot_log_are_not_missing_from_its_log() -> None:
+    records = [record(START, use="make"), record(START + 60, use="make")]
+    rows = [row(START, use="make"), row(START + 30), row(START + 60, use="make")]
+
+    found = compare_logs(
+        lambda: iter(records),
+        lambda: iter(rows),
+        limits=Limits(uses=("make",)),
+        names={"7": KEY},
+        offset_s=0.0,
+    )
+
+    assert (found.matched, found.unknown, found.ours_only) == (2, 0, 0)
+
+
 def test_what_is_no_use_is_counted_by_name_and_alarms_nobody() -> None:
     records = [record(START, use="login"), record(START, use="other"), record(START, use="unknown")]
 
