@@ -10,8 +10,15 @@ from typing import BinaryIO, cast
 import click
 from msgspec import structs, to_builtins
 
+from strongroom.cli._audit_hsm_shown import (
+    comparison_document,
+    import_document,
+    show_comparison,
+    show_import,
+    shown_micros,
+)
 from strongroom.cli._errors import CliError, NotDoneError
-from strongroom.cli._output import Output, shown_time, visible
+from strongroom.cli._output import Output
 from strongroom.cli._reporting import reporting
 from strongroom.config import Home, MemberConfig, home_from_environment, load_config
 from strongroom.core import SystemClock
@@ -38,7 +45,6 @@ from strongroom.wiring.hsm_logs import (
     state_of,
 )
 
-_SHOWN = 10
 _AGE = re.compile(r"^(\d{1,5})([smhd])\Z")
 _UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 _MEMBER = click.option("--member", "member_name", required=True, help="Whose log it is.")
@@ -85,10 +91,10 @@ def import_(
     )
     named = list(zip(map(str, files), reports, strict=True))
     output.document(
-        {"member": member.name, "imports": [{"file": name, **_import_document(one)} for name, one in named]}
+        {"member": member.name, "imports": [{"file": name, **import_document(one)} for name, one in named]}
     )
     for name, report in named:
-        _show_import(output, name, report)
+        show_import(output, name, report)
 
 
 async def _import(
@@ -167,9 +173,9 @@ def compare(
     names = {} if names_path is None else read_names(names_path)
     limits = Limits(tolerance_s=tolerance_s, since=0 if since is None else _moment(since, clock.now()))
     found = asyncio.run(_compare(home, members, limits=limits, names=names, offset_s=offset_s))
-    output.document({"members": {name: _comparison_document(one) for name, one in found.items()}})
+    output.document({"members": {name: comparison_document(one) for name, one in found.items()}})
     for name, one in found.items():
-        _show_comparison(output, name, one)
+        show_comparison(output, name, one)
     unknown = {name: one.unknown for name, one in found.items() if one.unknown}
     if unknown:
         told = ", ".join(f"{name} {count}" for name, count in unknown.items())
@@ -261,9 +267,9 @@ def list_(output: Output) -> None:
                 member.name,
                 member.hsm_log or "not said",
                 str(state.records),
-                _at(state.newest_at or None),
-                _at(since),
-                _at(state.compared_at or None),
+                shown_micros(state.newest_at or None),
+                shown_micros(since),
+                shown_micros(state.compared_at or None),
                 str(state.unknown_uses) if state.compared_at else "-",
                 str(state.unmatched_ours) if state.compared_at else "-",
             ]
@@ -285,67 +291,3 @@ def _moment(text: str, now: float) -> int:
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=dt.UTC)
     return max(int(moment.timestamp() * 1e6), 0)
-
-
-def _import_document(report: ImportReport) -> dict[str, object]:
-    return {**report._asdict(), "gaps": [gap._asdict() for gap in report.gaps]}
-
-
-def _comparison_document(found: Comparison) -> dict[str, object]:
-    return {**found._asdict(), "keys": [key._asdict() for key in found.keys]}
-
-
-def _show_import(output: Output, name: str, report: ImportReport) -> None:
-    span = f", {_at(report.first_at)} to {_at(report.last_at)}" if report.first_at is not None else ""
-    output.say(
-        f"{visible(name)}: {report.added} records taken in{span}; {report.repeated} were there already"
-    )
-    if report.unknown:
-        output.say(f"warning: {report.unknown} lines were not understood; their hashes are kept")
-    for gap in report.gaps[:_SHOWN]:
-        output.say(
-            f"warning: {visible(gap.source)}: {gap.missing} records missing, {gap.first} to {gap.last}"
-        )
-    if report.missing:
-        output.say(f"warning: {report.missing} records are missing in all")
-    if report.unlogged_boots or report.unlogged_authentications:
-        output.say(
-            f"warning: the device's log was full: {report.unlogged_boots} boots and"
-            f" {report.unlogged_authentications} authentications are not in it"
-        )
-
-
-def _show_comparison(output: Output, name: str, found: Comparison) -> None:
-    output.say(
-        f"{name}: {found.matched} uses are in both logs; the HSM's clock is {found.offset_s:+.0f} s from ours"
-    )
-    output.table(
-        ["USE", "KEY", "HSM'S LOG", "OURS", "IN BOTH"],
-        [
-            [one.use, one.key or "-", str(one.hsm), str(one.ours), str(one.matched)]
-            for one in found.keys[:100]
-        ],
-    )
-    if found.ours_only:
-        output.say(
-            f"warning: {found.ours_only} calls of ours are not in the HSM's log ({found.ours_failed} calls failed and need not"
-            " be there): its logging is off for some, or records are missing"
-        )
-    if found.not_covered:
-        output.say(
-            f"warning: {found.not_covered} records are from before our workers counted, and were not compared"
-        )
-    if found.not_understood:
-        output.say(f"warning: {found.not_understood} lines were not understood when they were taken in")
-    for operation, count in sorted(found.not_compared.items()):
-        output.say(f"not compared: {count} {visible(operation)}")
-    for record in found.first_unknown[:_SHOWN]:
-        output.say(
-            f"UNKNOWN USE: {_at(record.at)} by the HSM's clock: {visible(record.operation)} key {visible(record.key) or '-'}"
-            f" session {visible(record.session) or '-'} user {visible(record.user) or '-'}"
-            f" ({visible(record.source)}/{record.sequence})"
-        )
-
-
-def _at(micros: int | None) -> str:
-    return shown_time(None if micros is None else micros / 1e6)

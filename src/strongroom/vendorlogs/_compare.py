@@ -91,7 +91,8 @@ class Pairing:
         """Compare; records are sorted by ``since``, rows by second."""
         waiting = filter(self._is_understood, records)
         record = next(waiting, None)
-        first = last = None if record is None else record.at - self._offset
+        first = None if record is None else record.since - self._offset
+        last = None if record is None else record.at - self._offset
         for row in rows:
             moment = row.second * _SECOND
             while record is not None and self._from(record) <= moment + _SECOND:
