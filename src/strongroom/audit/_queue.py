@@ -139,7 +139,12 @@ class EntryQueue:
         return self.tickets.fail_all()
 
     def refusing_entry(self, *, is_last: bool) -> bytes | None:
-        """Return the entry that says what is refused, to be stored next; None where nothing new is to be said yet."""
+        """Return the entry that says what is refused, to be stored next; None where nothing new is to be said yet.
+
+        And None while a cut is untold, since the first entry behind it tells of that; and once entries were numbered for good.
+        """
+        if self._untold or self._pending or self._death is not None:
+            return None
         if not self._refusing.is_due(self._clock.monotonic(), is_last=is_last):
             return None
         return self._encode("event", REFUSING_EVENT, {"detail": self._refusing.detail(str(self._failure))})

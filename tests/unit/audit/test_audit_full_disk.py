@@ -225,6 +225,33 @@ async def test_a_crash_at_any_moment_of_a_full_disk_leaves_a_log_that_opens(open
         assert ids_in(copy) == kept
 
 
+async def test_behind_a_cut_the_first_entry_is_the_one_that_tells_of_it(opened, tmp_path, clock):
+    """Were it another one, and the process killed then, nothing would ever tell of the cut."""
+    whole = opened(SmallDisk(tmp_path, room=1_000_000))
+    await whole.record("event", "service.started")
+    whole.close()
+    segment = tmp_path / "wal" / "api-0" / "00000001.wal"
+    segment.write_bytes(segment.read_bytes() + b"\0\0\0\x20 half of an entry")
+    disk = SmallDisk(tmp_path, room=0)
+    disk.room = disk.used() + KEPT_BYTES + 300  # for the copy of what is cut and a new segment, and no entry
+    log = opened(disk)
+    for _ in range(1_000):
+        if not log.is_writable:
+            break
+        with contextlib.suppress(AuditUnavailableError):
+            log.append("event", "service.started")
+        await asyncio.sleep(0.01)
+    refuse(log, "kms.Sign", 3)
+    clock.advance(60)
+    await asyncio.sleep(0.2)
+    assert [entry.event for entry in read_entries(tmp_path)] == ["service.started"]
+    disk.room += 1_000_000
+    await writable(log)
+    assert [entry.event for entry in read_entries(tmp_path)][1] == "log.recovered"
+    log.close()
+    verify_log(tmp_path)
+
+
 @settings(max_examples=15, deadline=None)
 @given(
     room=st.integers(0, 60_000),
