@@ -58,7 +58,7 @@ from strongroom.envelope._file_header import (
     encode_context,
     header_bytes,
 )
-from strongroom.envelope._many_data import open_many_data, seal_many_data
+from strongroom.envelope._many_data import cut_data, open_cut_data, open_many_data, seal_many_data
 from strongroom.envelope._sealing import open_blob, seal_blob
 from strongroom.envelope._xaes import Sealed, Xaes256Gcm
 
@@ -88,6 +88,7 @@ __all__ = [
     "aad_for",
     "backup_snapshot_binding",
     "credential_binding",
+    "cut_data",
     "data_binding",
     "data_header",
     "domain_kek_binding",
@@ -99,6 +100,7 @@ __all__ = [
     "kek_binding",
     "key_material_binding",
     "open_blob",
+    "open_cut_data",
     "open_data",
     "open_many_data",
     "parse_data",

@@ -14,12 +14,13 @@ from strongroom.envelope._xaes import NONCE_LEN_BYTES, TAG_LEN_BYTES, Xaes256Gcm
 
 _FIXED: Final = bytes((FORMAT_VERSION, Purpose.DATA, WrapAlgorithm.XAES_256_GCM))
 _START: Final = struct.Struct(f">3s16sIB{NONCE_LEN_BYTES}sI")
-_HEADER_BYTES: Final = 23
-_OVERHEAD_BYTES: Final = _START.size + 1 + TAG_LEN_BYTES
-_MAX_BYTES: Final = MAX_BLOB_BYTES - _OVERHEAD_BYTES
+HEADER_BYTES: Final = 23
+OVERHEAD_BYTES: Final = _START.size + 1 + TAG_LEN_BYTES
+MAX_DATA_BLOB_BYTES: Final = MAX_BLOB_BYTES
+_MAX_BYTES: Final = MAX_BLOB_BYTES - OVERHEAD_BYTES
 _NONCE_LEN: Final = bytes((NONCE_LEN_BYTES,))
 _TAG_LEN: Final = bytes((TAG_LEN_BYTES,))
-_pack_length: Final = struct.Struct(">I").pack
+pack_length: Final = struct.Struct(">I").pack
 
 
 class DataBlob(NamedTuple):
@@ -45,12 +46,12 @@ def seal_data(cipher: Xaes256Gcm, header: bytes, plaintext: bytes, binding: byte
     size = len(sealed) - TAG_LEN_BYTES
     if not 1 <= size <= _MAX_BYTES:
         raise MalformedBlobError("the ciphertext length is out of range")
-    return b"".join((header, _NONCE_LEN, nonce, _pack_length(size), sealed[:size], _TAG_LEN, sealed[size:]))
+    return b"".join((header, _NONCE_LEN, nonce, pack_length(size), sealed[:size], _TAG_LEN, sealed[size:]))
 
 
 def parse_data(data: bytes) -> DataBlob | None:
     """Take a blob of data apart; None for all that is not one, which ``Blob.parse`` may know or refuse."""
-    if not _OVERHEAD_BYTES < len(data) <= MAX_BLOB_BYTES:
+    if not OVERHEAD_BYTES < len(data) <= MAX_BLOB_BYTES:
         return None
     fixed, key_id, key_version, nonce_len, nonce, length = _START.unpack_from(data)
     tag_at = len(data) - TAG_LEN_BYTES
@@ -58,12 +59,12 @@ def parse_data(data: bytes) -> DataBlob | None:
         fixed != _FIXED
         or key_version < 1
         or nonce_len != NONCE_LEN_BYTES
-        or length != len(data) - _OVERHEAD_BYTES
+        or length != len(data) - OVERHEAD_BYTES
         or data[tag_at - 1] != TAG_LEN_BYTES
     ):
         return None
     sealed = data[_START.size : tag_at - 1] + data[tag_at:]
-    return DataBlob(key_id, key_version, data[:_HEADER_BYTES], nonce, sealed)
+    return DataBlob(key_id, key_version, data[:HEADER_BYTES], nonce, sealed)
 
 
 def open_data(cipher: Xaes256Gcm, blob: DataBlob, binding: bytes) -> bytes:

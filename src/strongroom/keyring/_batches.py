@@ -14,7 +14,9 @@ from strongroom.core import KeyOrigin, random_bytes
 from strongroom.envelope import (
     DataBlob,
     Xaes256Gcm,
+    cut_data,
     data_binding,
+    open_cut_data,
     open_many_data,
     parse_data,
     seal_many_data,
@@ -171,7 +173,22 @@ class Batches:
         *,
         is_moving: bool = False,
     ) -> list[bytes | KeyringError]:
-        """Decrypt items of several versions, those of one version together, and count them by material id."""
+        """Decrypt items, and count them by material id of the version that they are of."""
+        opened = await self._open_current(held, part, bindings, versions, is_moving=is_moving)
+        if opened is not None:
+            return opened
+        return await self._open_any(held, part, bindings, versions, is_moving=is_moving)
+
+    async def _open_any(
+        self,
+        held: HeldKey,
+        part: Sequence[SealedItem],
+        bindings: "_Bindings",
+        versions: Counter[str],
+        *,
+        is_moving: bool,
+    ) -> list[bytes | KeyringError]:
+        """Decrypt items of several versions, those of one version together."""
         results: list[bytes | KeyringError] = [InvalidCiphertextError(key_id=held.record.key_id)] * len(part)
         by_version: dict[int, list[tuple[int, DataBlob]]] = {}
         for at, item in enumerate(part):
@@ -202,6 +219,37 @@ class Batches:
                     if mark < sample.below:
                         note(mark)
         return results
+
+    async def _open_current(
+        self,
+        held: HeldKey,
+        part: Sequence[SealedItem],
+        bindings: "_Bindings",
+        versions: Counter[str],
+        *,
+        is_moving: bool,
+    ) -> list[bytes | KeyringError] | None:
+        """As ``_open`` where all items are of the key's current version, which is usual; None where one is not."""
+        blobs = [cut_data(held.data_header, item.ciphertext) for item in part]
+        cut = [blob for blob in blobs if blob is not None]
+        if len(cut) < len(blobs):
+            return None
+        found = await self._cipher_of(held.record, held.record.current_version)
+        if isinstance(found, KeyringError):
+            return None
+        cipher, material_id = found
+        bound = [bindings.of(item.context) for item in part]
+        opened = open_cut_data(cipher, held.data_header, cut, bound)
+        sample = self._samples.of(held.record.key_id, material_id)
+        note = sample.moved if is_moving else sample.seen
+        for (half, _, _), text in zip(cut, opened, strict=True):
+            if half[:MARK_BYTES] < sample.below and text is not None:
+                note(half[:MARK_BYTES])
+        n_failed = opened.count(None)
+        if n_failed < len(opened):
+            versions[material_id] += len(opened) - n_failed
+        failed = InvalidCiphertextError(key_id=held.record.key_id)
+        return [failed if text is None else text for text in opened]
 
     async def _cipher_of(self, record: KeyRecord, version: int) -> tuple[Xaes256Gcm, str] | KeyringError:
         """Return cipher and material id of a version, if the key may open still; or what is wrong with its ciphertexts."""

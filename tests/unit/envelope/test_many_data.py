@@ -9,7 +9,9 @@ from strongroom.envelope import (
     EnvelopeIntegrityError,
     MalformedBlobError,
     Xaes256Gcm,
+    cut_data,
     data_header,
+    open_cut_data,
     open_data,
     open_many_data,
     parse_data,
@@ -17,6 +19,7 @@ from strongroom.envelope import (
     seal_many_data,
 )
 
+CIPHER_OF_CUTS = Xaes256Gcm(bytes(32))
 KEY_ID = bytes(range(16))
 HEADER = data_header(KEY_ID, 3)
 messages = st.lists(st.tuples(st.binary(min_size=1, max_size=80), st.binary(max_size=40)), max_size=40)
@@ -85,3 +88,40 @@ def test_bindings_and_messages_go_in_pairs():
 def test_nothing_at_all_is_nothing():
     cipher = Xaes256Gcm(bytes(32))
     assert (seal_many_data(cipher, HEADER, [], []), open_many_data(cipher, [], [])) == ([], [])
+
+
+@given(data=st.data())
+def test_a_blob_is_cut_just_where_reading_it_finds_that_header_and_opens_alike(data):
+    key_id, other_id = bytes(range(16)), bytes(16)
+    header = data_header(key_id, 3)
+    sealed = seal_data(CIPHER_OF_CUTS, header, data.draw(st.binary(min_size=1, max_size=80)), b"bound")
+    change = data.draw(st.sampled_from(["none", "byte", "cut", "longer", "version", "key"]))
+    at = data.draw(st.integers(0, len(sealed) - 1))
+    if change == "byte":
+        sealed = sealed[:at] + bytes([sealed[at] ^ data.draw(st.integers(1, 255))]) + sealed[at + 1 :]
+    elif change == "cut":
+        sealed = sealed[:at]
+    elif change == "longer":
+        sealed += data.draw(st.binary(min_size=1, max_size=5))
+    elif change == "version":
+        header = data_header(key_id, 4)
+    elif change == "key":
+        header = data_header(other_id, 3)
+    parsed = parse_data(sealed)
+    cut = cut_data(header, sealed)
+    assert (cut is not None) == (parsed is not None and parsed.header == header)
+    if cut is not None:
+        assert open_cut_data(CIPHER_OF_CUTS, header, [cut], [b"bound"]) == open_many_data(
+            CIPHER_OF_CUTS, [parsed], [b"bound"]
+        )
+
+
+def test_blobs_that_were_cut_open_each_with_its_own_binding():
+    header, texts, bindings = data_header(bytes(16), 1), [b"a", b"bb", b"c", b"d"], [b"x", b"y", b"y", b"x"]
+    sealed = seal_many_data(CIPHER_OF_CUTS, header, texts, bindings)
+    cut = [cut_data(header, one) for one in sealed]
+    assert open_cut_data(CIPHER_OF_CUTS, header, cut, bindings) == texts
+    assert open_cut_data(CIPHER_OF_CUTS, header, cut, bindings[::-1]) == [b"a", b"bb", b"c", b"d"]
+    assert open_cut_data(CIPHER_OF_CUTS, header, cut, [b"y", b"x", b"y", b""]) == [None, None, b"c", None]
+    with pytest.raises(ValueError, match="zip"):
+        open_cut_data(CIPHER_OF_CUTS, header, cut, bindings[:2])
