@@ -252,7 +252,7 @@ async def test_behind_a_cut_the_first_entry_is_the_one_that_tells_of_it(opened, 
     verify_log(tmp_path)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(
     room=st.integers(0, 60_000),
     segment_bytes=st.sampled_from([1_500, 9_000, 1 << 26]),
