@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from strongroom.audit import AuditCorruptError, Criteria, EntryFilter, LogSearch, decode_entry, last_entries
+from strongroom.audit._archive_disk import ArchiveDisk, SegmentMover
 from strongroom.audit._cursor import SegmentReader
 from strongroom.audit._format import Header, encode_group, encode_header, first_chain, segment_name
 from unit.audit.audit_fakes import payload_of
@@ -157,6 +158,24 @@ def test_an_entry_of_a_clock_that_went_astray_in_the_middle_of_a_segment_is_foun
     write_log(tmp_path, {"main": segments})
     assert [entry.seq for entry in LogSearch(tmp_path, Criteria(since=4_000))] == [15]
     assert [entry.seq for entry in LogSearch(tmp_path, Criteria(since=3, until=4))] == [4, 46]
+
+
+def test_archived_segments_are_searched_and_left_out_alike_and_damage_in_them_is_named(tmp_path):
+    write_log(tmp_path, {"main": HOURS})
+    times = [Criteria(), Criteria(since=205, until=304), Criteria(until=5)]
+    before = [(list(search), search.coverage) for search in (LogSearch(tmp_path, one) for one in times)]
+    mover = SegmentMover(tmp_path / "wal" / "main", ArchiveDisk(), lambda _n: None)
+    for number in range(1, 5):
+        mover.move(number)
+    after = [(list(search), search.coverage) for search in (LogSearch(tmp_path, one) for one in times)]
+    assert after == before
+    archived = tmp_path / "archive" / "main" / "00000003.wal.xz"
+    content = bytearray(archived.read_bytes())
+    content[len(content) // 2] ^= 1
+    archived.write_bytes(content)
+    search = LogSearch(tmp_path)
+    assert {entry.seq for entry in search} >= {*range(1, 21), *range(31, 61)}
+    assert [error.segment for error in search.damage] == [3]
 
 
 @pytest.mark.parametrize("position", [150, 600, 900])
