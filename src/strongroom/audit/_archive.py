@@ -7,6 +7,7 @@ oldest goes first; one that may not go holds up those behind it, so what is arch
 
 import itertools
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -61,12 +62,20 @@ class Archiver:
                 for number in self.due(writer, before_us=before_us, needed=needed):
                     if len(moved) >= most:
                         break
-                    mover.move(number)
+                    self._move(mover, number)
                     self._newest.pop((writer, number), None)
                     moved.append((writer, number))
             except AuditCorruptError as error:
                 failed[writer] = str(error)
         return Archived(tuple(moved), failed)
+
+    def _move(self, mover: SegmentMover, number: int) -> None:
+        try:
+            mover.move(number)
+        except OSError:
+            with suppress(OSError):
+                mover.remove_drafts()  # a full disk needs the room
+            raise
 
     def due(self, writer: str, *, before_us: int, needed: Mapping[str, int] | None) -> list[int]:
         """Return the segments of a writer that ``run`` would archive now. Raises AuditCorruptError and OSError."""

@@ -1,6 +1,7 @@
 """Archived segments: the same bytes, readable by everything, never lost on the way, bounded against bombs."""
 
 import contextlib
+import errno
 import lzma
 import random
 import shutil
@@ -24,6 +25,7 @@ from strongroom.audit import (
     verify_tree,
 )
 from strongroom.audit._archive import Archiver
+from strongroom.audit._archive_disk import ArchiveDisk
 from strongroom.audit._archive_file import BLOCK_BYTES, ArchivedSegment, open_archived, pack
 from strongroom.audit._files import list_hot_segments
 from unit.audit.archive_disks import FailingArchiveDisk, PowerArchiveDisk
@@ -194,6 +196,19 @@ def test_a_failure_at_any_step_loses_nothing_and_is_made_up_for(tmp_path, is_don
         if disk.n_calls < number:
             break
     assert number > 10
+
+
+def test_a_disk_that_is_full_keeps_no_draft(log):
+    class FullDisk(ArchiveDisk):
+        def write(self, path, offset, data):
+            super().write(path, offset, data[: len(data) // 2])
+            if data:
+                raise OSError(errno.ENOSPC, "full")
+
+    with pytest.raises(OSError, match="full"):
+        archive(log, disk=FullDisk())
+    assert not list(log.rglob("*.tmp"))
+    verify_log(log)
 
 
 @pytest.mark.parametrize("seed", range(5))
