@@ -28,7 +28,7 @@ _KMS: Final = (
     ("GenerateRandom", "makes random bytes", *_USE, "store"),
     ("Sign", "signs a message", *_USE, "algorithm", *_BATCH),
     ("Verify", "verifies a signature", *_USE, "algorithm"),
-    ("GenerateMac", "makes a MAC", *_USE, "algorithm"),
+    ("GenerateMac", "makes a MAC", *_USE, "algorithm", *_BATCH),
     ("VerifyMac", "verifies a MAC", *_USE, "algorithm"),
     ("DeriveSharedSecret", "derives a shared secret", *_USE, "algorithm"),
     ("GetPublicKey", "hands out (exports) a public key", *_USE),
