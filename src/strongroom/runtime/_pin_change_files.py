@@ -28,13 +28,7 @@ class PinChangeFiles:
 
     def write(self, member: MemberConfig, change: PinChange) -> None:
         """Note durably how a change stands. Raises MemberFailedError."""
-        try:
-            write_change(self._path(member), change)
-        except OSError as error:
-            raise MemberFailedError(
-                f"the change of the PIN of member {member.name} cannot be noted: {error.strerror}",
-                next_step="look at the disk of the home: free space, owner and mode of the folder",
-            ) from error
+        note_change(self._path(member), member, change)
 
     def stored(self, member: MemberConfig) -> Path:
         """Return where the sealed PIN is that the member serves with. Raises ConfigError when it is not sealed any more."""
@@ -94,3 +88,14 @@ class PinChangeFiles:
 
     def _path(self, member: MemberConfig) -> Path:
         return self._home.pin_changes / record_name(member.name, "user")
+
+
+def note_change(path: Path, member: MemberConfig, change: PinChange) -> None:
+    """Write the record of a change, durably. Raises MemberFailedError."""
+    try:
+        write_change(path, change)
+    except OSError as error:
+        raise MemberFailedError(
+            f"the change of the PIN of member {member.name} cannot be noted: {error.strerror}",
+            next_step="look at the disk of the home: free space, owner and mode of the folder",
+        ) from error

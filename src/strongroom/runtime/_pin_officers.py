@@ -25,6 +25,7 @@ from strongroom.core import (
 )
 from strongroom.custody import CustodyState, Role
 from strongroom.hsm.token import load_profile
+from strongroom.runtime._pin_change_files import note_change
 from strongroom.runtime._pin_changing import Approved, PinRotationError, RunWorker, run_once
 from strongroom.wiring.bootstrap import MemberBootstrap
 from strongroom.wiring.durable_files import overwrite_and_remove
@@ -36,7 +37,6 @@ from strongroom.wiring.pin_changes import (
     made_at,
     read_change,
     record_name,
-    write_change,
 )
 from strongroom.wiring.pin_delivery import deliver, pin_letter
 from strongroom.wiring.pin_making import generate_pin
@@ -281,13 +281,7 @@ class OfficerPins:
         return change
 
     def _write(self, member: MemberConfig, change: PinChange) -> None:
-        try:
-            write_change(self._path(member), change)
-        except OSError as error:
-            raise MemberFailedError(
-                f"the change of the PIN of member {member.name} cannot be noted: {error.strerror}",
-                next_step="look at the disk of the home: free space, owner and mode of the folder",
-            ) from error
+        note_change(self._path(member), member, change)
 
     def _path(self, member: MemberConfig) -> Path:
         return self._home.pin_changes / record_name(member.name, "so")

@@ -18,7 +18,6 @@ from strongroom.core import Clock, ConfigError, HomeError, WrapAlgorithm
 from strongroom.custody import Chain, document_hash
 from strongroom.wiring.cluster_setup import (
     Doors,
-    PinAccess,
     Progress,
     SetUpMember,
     choose_algorithm,
@@ -45,12 +44,12 @@ from strongroom.wiring.init_finish import (
     hand_out_access_keys,
     scripted_config,
 )
-from strongroom.wiring.init_journal import Journal, JournalFile, MemberJournal, MemberStep
-from strongroom.wiring.init_members import NewMember, delivery_path
+from strongroom.wiring.init_journal import Journal, JournalFile, MemberJournal
+from strongroom.wiring.init_members import delivery_path
 from strongroom.wiring.init_script import receivers_of, require_same_custody
 from strongroom.wiring.init_script_form import InitScript
-from strongroom.wiring.pin_sealing import SealingKey, make_sealing_key, read_pin, sealing_key
 from strongroom.wiring.process_protection import protect_process
+from strongroom.wiring.scripted_members import ScriptedMembers
 
 _VERSION: Final = 1
 
@@ -120,7 +119,7 @@ class _ScriptedInit:
         self._file = journal_file
         self._clock = clock
         self._progress = progress
-        self._members: dict[str, NewMember] = {}
+        self._members: ScriptedMembers | None = None
         self._pins = PinsConfig()
         self._journal = Journal(_VERSION, "", "")
 
@@ -143,17 +142,24 @@ class _ScriptedInit:
         for folder in ("pins", "tokens", "tls", "audit", "custody", "access_keys"):
             getattr(self._home, folder).mkdir(mode=0o700, exist_ok=True)
         sync_tree(self._home.custody)
-        key = self._sealing_key()
-        for member in self._script.members:
-            self._members[member.name] = NewMember(
-                self._home, member, key, clock=self._clock, progress=self._progress
-            )
+        self._members = ScriptedMembers(
+            self._home,
+            self._script.members,
+            self._pins,
+            self._journal.members,
+            note=self._note,
+            clock=self._clock,
+            progress=self._progress,
+        )
 
     async def run(self) -> None:
         """Take every step that is not behind us."""
         if not self._journal.is_configured:
             runtime_folder(self._home)
-            members = [await self._make_member(member.name) for member in self._script.members]
+            members = await self._of_script().make(
+                self._journal.members,
+                lambda one: tuple(officer.recipient for officer in receivers_of(self._script, one)),
+            )
             write_durably(self._home.genesis_file, self._genesis, mode=0o400)
             if not self._journal.is_pinned:
                 await self._make_cluster(members)
@@ -166,7 +172,7 @@ class _ScriptedInit:
             await self._tell(members)
             self._save(msgspec.structs.replace(self._journal, is_configured=True))
         self._progress("removing what only init needed: the security officers' PINs are no longer here")
-        for member in self._members.values():
+        for member in self._of_script():
             member.forget()
         self._home.unfinished_mark.unlink(missing_ok=True)
         sync_tree(self._home.root)
@@ -184,28 +190,9 @@ class _ScriptedInit:
             clock=self._clock,
         )
 
-    async def _make_member(self, name: str) -> SetUpMember:
-        member = self._members[name]
-        step = self._journal.members.get(name)
-        if step is None:
-            step = self._took(name, member.make_pins())
-        if step.step in {MemberStep.PINS_SEALED, MemberStep.TOKEN_BEGUN}:
-            is_again = step.step is MemberStep.TOKEN_BEGUN
-            self._took(name, msgspec.structs.replace(step, step=MemberStep.TOKEN_BEGUN))
-            step = self._took(name, await member.make_token(is_again=is_again))
-        if step.step is MemberStep.TOKEN_MADE:
-            (described,) = (one for one in self._script.members if one.name == name)
-            recipients = tuple(officer.recipient for officer in receivers_of(self._script, described))
-            member.deliver_so_pin(step, recipients)
-            step = self._took(name, await member.set_user_pin(step))
-        return member.set_up(step)
-
     async def _make_cluster(self, members: list[SetUpMember]) -> None:
         """Everything that needs the tokens of all members."""
-        pins = PinAccess(
-            lambda member: read_pin(member, self._home, self._pins),
-            lambda member: self._members[member.name].so_pin(),
-        )
+        pins = self._of_script().pins()
         if self._journal.root is None:
             algorithm = await choose_algorithm(self._home, members, self._progress, pins)
         else:
@@ -245,18 +232,13 @@ class _ScriptedInit:
         sync_tree(self._home.root)
         self._save(msgspec.structs.replace(self._journal, is_recorded=True))
 
-    def _sealing_key(self) -> SealingKey:
-        source = self._pins.sealing_key
-        if source is not None and source.file is not None and not self._journal.members:
-            path = self._home.root / source.file
-            if not path.exists():
-                self._progress(f"making the key that PINs are sealed under: {path}")
-                return make_sealing_key(path)
-        return sealing_key(self._pins, self._home)
+    def _of_script(self) -> ScriptedMembers:
+        if self._members is None:
+            raise RuntimeError("begin() comes before run()")
+        return self._members
 
-    def _took(self, name: str, member: MemberJournal) -> MemberJournal:
+    def _note(self, name: str, member: MemberJournal) -> None:
         self._save(self._journal.with_member(name, member))
-        return member
 
     def _save(self, journal: Journal) -> None:
         self._file.save(journal)

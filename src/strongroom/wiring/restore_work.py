@@ -11,7 +11,6 @@ from strongroom.custody import document_hash
 from strongroom.storage import ReadOnlyStore, Store
 from strongroom.wiring.cluster_setup import (
     Doors,
-    PinAccess,
     Progress,
     SetUpMember,
     choose_algorithm,
@@ -24,11 +23,10 @@ from strongroom.wiring.first_records import member_record
 from strongroom.wiring.home import refuse_scripted, runtime_folder, sync_tree
 from strongroom.wiring.init_audit import record_restored
 from strongroom.wiring.init_finish import finish_home, scripted_config
-from strongroom.wiring.init_journal import MemberJournal, MemberStep
+from strongroom.wiring.init_journal import MemberJournal
 from strongroom.wiring.init_members import NewMember
-from strongroom.wiring.init_script_form import RestoreScript
+from strongroom.wiring.init_script_form import RestoreScript, ScriptMember
 from strongroom.wiring.new_member import receivers_in_force
-from strongroom.wiring.pin_sealing import SealingKey, make_sealing_key, read_pin, sealing_key
 from strongroom.wiring.restore_database import custody_of, prove_ciphertexts, put_onto_members, write_database
 from strongroom.wiring.restore_journal import (
     RestoredFrom,
@@ -38,6 +36,7 @@ from strongroom.wiring.restore_journal import (
 )
 from strongroom.wiring.restore_keys import clear_restored, copy_to_all, take_in
 from strongroom.wiring.restore_source import ApprovedRestore, RestoreSource
+from strongroom.wiring.scripted_members import ScriptedMembers
 
 _NOTE_VERSION: Final = 1
 
@@ -64,7 +63,7 @@ class RestoreWork:
         self._clock = clock
         self._progress = progress
         self._pins: PinsConfig = scripted_config(script, [], genesis_sha256="").pins
-        self._members: dict[str, NewMember] = {}
+        self._members: ScriptedMembers | None = None
         self._journal = RestoreJournal(0, "", "", "")
 
     def begin(self, begun: RestoreJournal | None, new: RestoreJournal) -> None:
@@ -91,24 +90,28 @@ class RestoreWork:
         for folder in ("pins", "tokens", "tls", "audit", "custody"):
             getattr(self._home, folder).mkdir(mode=0o700, exist_ok=True)
         sync_tree(self._home.custody)
-        key = self._sealing_key()
-        for member in self._script.members:
-            self._members[member.name] = NewMember(
-                self._home, member, key, clock=self._clock, progress=self._progress
-            )
+        self._members = ScriptedMembers(
+            self._home,
+            self._script.members,
+            self._pins,
+            self._journal.members,
+            note=self._note,
+            clock=self._clock,
+            progress=self._progress,
+        )
 
     async def run(self, share_key: Secret | None) -> None:
         """Take every step that is not behind us."""
         if not self._journal.is_configured:
             runtime_folder(self._home)
-            members = [await self._make_member(member.name) for member in self._script.members]
+            members = await self._of_script().make(self._journal.members, self._recipients)
             if self._source.chain is not None:
                 write_durably(self._home.genesis_file, self._source.manifest.custody[0], mode=0o400)
             if not self._journal.is_pinned:
                 await self._fill(members, share_key)
             await self._finish(members)
         self._progress("removing what only the restore needed")
-        for member in self._members.values():
+        for member in self._of_script():
             if self._source.chain is None:
                 self._keep_so_pin(member)
             member.forget()
@@ -116,28 +119,13 @@ class RestoreWork:
         sync_tree(self._home.root)
         self._file.remove()
 
-    async def _make_member(self, name: str) -> SetUpMember:
-        member = self._members[name]
-        step = self._journal.members.get(name)
-        if step is None:
-            step = self._took(name, member.make_pins())
-        if step.step in {MemberStep.PINS_SEALED, MemberStep.TOKEN_BEGUN}:
-            is_again = step.step is MemberStep.TOKEN_BEGUN
-            self._took(name, msgspec.structs.replace(step, step=MemberStep.TOKEN_BEGUN))
-            step = self._took(name, await member.make_token(is_again=is_again))
-        if step.step is MemberStep.TOKEN_MADE:
-            if self._source.chain is not None:
-                (described,) = (one for one in self._script.members if one.name == name)
-                member.deliver_so_pin(step, receivers_in_force(self._source.chain.state, described))
-            step = self._took(name, await member.set_user_pin(step))
-        return member.set_up(step)
+    def _recipients(self, member: ScriptMember) -> tuple[str, ...] | None:
+        chain = self._source.chain
+        return None if chain is None else receivers_in_force(chain.state, member)
 
     async def _fill(self, members: list[SetUpMember], share_key: Secret | None) -> None:
         """Everything that needs the tokens of all members."""
-        pins = PinAccess(
-            lambda member: read_pin(member, self._home, self._pins),
-            lambda member: self._members[member.name].so_pin(),
-        )
+        pins = self._of_script().pins()
         if not self._journal.is_keyed:
             algorithm = await choose_algorithm(self._home, members, self._progress, pins)
             if algorithm is not WrapAlgorithm.HSM_AES_GCM:
@@ -242,18 +230,13 @@ class RestoreWork:
         finally:
             pin.zeroize()
 
-    def _sealing_key(self) -> SealingKey:
-        source = self._pins.sealing_key
-        if source is not None and source.file is not None and not self._journal.members:
-            path = self._home.root / source.file
-            if not path.exists():
-                self._progress(f"making the key that PINs are sealed under: {path}")
-                return make_sealing_key(path)
-        return sealing_key(self._pins, self._home)
+    def _of_script(self) -> ScriptedMembers:
+        if self._members is None:
+            raise RuntimeError("begin() comes before run()")
+        return self._members
 
-    def _took(self, name: str, member: MemberJournal) -> MemberJournal:
+    def _note(self, name: str, member: MemberJournal) -> None:
         self._save(self._journal.with_member(name, member))
-        return member
 
     def _save(self, journal: RestoreJournal) -> None:
         self._file.save(journal)
