@@ -7,7 +7,7 @@ from fakes_runtime import ChildInProcess, until
 from strongroom.config import ClusterConfig, Config, MemberConfig, PinSource
 from strongroom.core import Deadline, SystemClock, WrapAlgorithm
 from strongroom.hsm.cluster import make_canary
-from strongroom.runtime._control import ControlClient
+from strongroom.runtime._control_client import ControlClient
 from strongroom.runtime._supervisor import Supervisor
 from strongroom.storage import RootRecord
 from strongroom.testing import FakeHsm, FakeMember, RecordingEvents

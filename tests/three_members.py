@@ -17,7 +17,7 @@ from strongroom.config import Home, load_config
 from strongroom.core import Deadline, HsmKey, Secret, SigningAlgorithm, SystemClock
 from strongroom.hsm.cluster import HsmCluster
 from strongroom.hsm.token import load_profile
-from strongroom.runtime._control import ControlClient
+from strongroom.runtime._control_client import ControlClient
 from strongroom.storage import ReadOnlyStore
 from strongroom.testing import RecordingEvents
 from strongroom.wiring.home import restore_runtime_folder

@@ -20,7 +20,7 @@ from strongroom.api import Handler, HttpConnections
 from strongroom.config import Home, load_config
 from strongroom.core import AuditUnavailableError, StrongroomError, SystemClock
 from strongroom.hsm.cluster import HsmCluster
-from strongroom.runtime._control import ControlClient
+from strongroom.runtime._control_client import ControlClient
 from strongroom.runtime._domain_rotations import finish_domain_rotations
 from strongroom.runtime._keys_at_main import KeysAtMain
 from strongroom.runtime._metrics import MetricsOfAll

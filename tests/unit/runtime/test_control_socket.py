@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from fakes_runtime import until
 from strongroom.hsm.cluster import ClusterTable, MemberState, Suspicion, WorkerEntry
 from strongroom.hsm.wire import MAX_FRAME_BYTES, frame
-from strongroom.runtime import _control
-from strongroom.runtime._control import ControlClient, ControlError, ControlServer
+from strongroom.runtime import _control_client
+from strongroom.runtime._control import ControlServer
+from strongroom.runtime._control_client import ControlClient, ControlError
 
 SUSPICION = Suspicion("hsm-a", 0, 3, "no answer within 1 s", "timeout")
 
@@ -191,7 +192,7 @@ async def test_a_socket_that_cannot_be_opened_is_an_error_of_ours(short_folder):
 
 
 async def test_a_socket_of_another_user_is_not_believed(server, short_folder, monkeypatch):
-    monkeypatch.setattr(_control, "peer_uid", lambda _socket: os.geteuid() + 1)
+    monkeypatch.setattr(_control_client, "peer_uid", lambda _socket: os.geteuid() + 1)
     with pytest.raises(ControlError, match="another user"):
         await ControlClient.connect(str(short_folder / "control"))
     await until(lambda: not server._connections)

@@ -11,7 +11,8 @@ from fakes_runtime import until
 from fresh_database import fresh_database
 from strongroom.core import Deadline, KeySpec, KeyUsage, MemberFailedError, NoMemberError, SystemClock
 from strongroom.hsm.cluster import MemberState, RemoteKeys, RemoteMember, Rules, WorkerEntry
-from strongroom.runtime._control import ControlClient, ControlError, ControlServer
+from strongroom.runtime._control import ControlServer
+from strongroom.runtime._control_client import ControlClient, ControlError
 from strongroom.runtime._reconciling import Reconciling
 from strongroom.storage import HsmKeyState, Store
 from strongroom.testing import FakeHsm, RecordingEvents

@@ -23,7 +23,8 @@ from strongroom.core import (
     TooFewMembersError,
 )
 from strongroom.runtime import _key_door, _key_making
-from strongroom.runtime._control import ControlClient, ControlServer
+from strongroom.runtime._control import ControlServer
+from strongroom.runtime._control_client import ControlClient
 from strongroom.runtime._key_door import KeyDoor
 from strongroom.runtime._key_making import KeyMaking
 from strongroom.runtime._key_requests import DestroyKey, MakeKey

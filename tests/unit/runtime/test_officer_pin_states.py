@@ -19,7 +19,6 @@ class Changes(PinMachine):
     def a_token_is_there(self, tries):
         self.begin(
             lambda root: OfficersHome(root, tries=tries),
-            (_pin_officers, "write_change"),
             (_pin_officers, "deliver"),
         )
 

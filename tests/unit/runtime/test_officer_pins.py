@@ -15,7 +15,7 @@ from officers_home import WRONG, OfficersHome
 from strongroom.audit import AuditLog
 from strongroom.core import ApprovalRequiredError, HsmError, StrongroomError, SystemClock
 from strongroom.custody import Chain
-from strongroom.runtime import _pin_officers
+from strongroom.runtime import _pin_change_files
 from strongroom.runtime._pin_changing import PinRotationError
 from strongroom.runtime._pin_keeping import PinKeeping
 from strongroom.runtime._pin_officers import OfficerPins, receivers
@@ -182,7 +182,7 @@ def test_on_a_full_disk_nothing_is_sent_and_no_delivery_is_left_of_a_pin_that_wa
     def full(path, change):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(_pin_officers, "write_change", full)
+    monkeypatch.setattr(_pin_change_files, "write_change", full)
     with pytest.raises(HsmError, match="cannot be noted"):
         it.rotate(FIRST_PIN)
     assert it.token.sent == []
