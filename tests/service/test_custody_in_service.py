@@ -20,6 +20,8 @@ from custody_worker import Asking, CustodyHome, chain, genesis
 from fakes_custody import approve
 from fixtures_sealed_pins import pins_of
 from running_service import RunningService
+from strongroom.audit import CheckpointFiles, KeyKind, read_entries
+from strongroom.audit._tree_files import TreeFiles
 from strongroom.backup import read_set, verify_bundle
 from strongroom.config import CustodyConfig, load_config, render_config
 from strongroom.core import ApprovalRequiredError, SystemClock
@@ -178,6 +180,33 @@ def test_a_key_inside_the_hsms_and_a_new_root_wait_for_officers(service):
     assert "still to be destroyed" not in done.stdout
     again = command(service, "members", "reconcile")
     assert [line for line in again.stdout.splitlines() if "holds what it should" not in line] == []
+
+
+@pytest.mark.timeout(300)
+def test_checkpoints_of_the_audit_log_begin_when_officers_approved_their_key(service):
+    files, kms = CheckpointFiles(service.home.audit), service.client()
+    for _ in range(5):
+        kms.describe_key(KeyId=kms.create_key()["KeyMetadata"]["KeyId"])
+    wait_until(lambda: TreeFiles(service.home.audit).state().size >= 10)
+    wait_until(lambda: service.events("audit.tree_failed"))
+    assert "MakeAuditKey" in str(service.events("audit.tree_failed")[0])
+    assert (files.last(), files.keys()) == (None, ())
+    assert command(service, "audit", "verify").returncode == 0
+
+    name = asked(service, "MakeAuditKey", {"spec": "ECC_NIST_P256"})
+    sign(service.home, name, "dora", "emil")
+    wait_until(lambda: files.last() is not None)  # main looks twice a minute
+    covered = files.last().checkpoint.size
+    assert covered >= 10, "what was gathered before is under the first checkpoint"
+    kms.create_key()
+    wait_until(lambda: files.last().checkpoint.size > covered)
+    keys = files.keys()
+    assert {key.kind for key in keys} == {KeyKind.ECDSA_P256, KeyKind.MLDSA44_COSIGNER}
+    named = [word for key in keys for word in ("--key", key.text())]
+    verified = command(service, "audit", "verify", *named)
+    assert verified.returncode == 0, verified.stderr
+    executed = [entry for entry in read_entries(service.home.audit) if entry.event == "approval.executed"]
+    assert [(one.detail["verb"], one.detail["approval"]) for one in executed] == [("MakeAuditKey", name)]
 
 
 def test_a_pin_changes_once_officers_approved_it_and_a_member_that_was_killed_meanwhile_gets_it_late(service):

@@ -13,7 +13,14 @@ from pathlib import Path
 
 import msgspec
 
-from strongroom.core import ApprovalRequiredError, Clock, EventSink, HsmKeyId, is_backup_transport
+from strongroom.core import (
+    ApprovalRequiredError,
+    AuditUnavailableError,
+    Clock,
+    EventSink,
+    HsmKeyId,
+    is_backup_transport,
+)
 from strongroom.custody import (
     UNDO_S,
     ApprovalRefusedError,
@@ -157,8 +164,18 @@ class CustodyKeeping:
                 lambda tx: tx.claim_approval(act.approval, executed_at=now, by=by)
             ):
                 raise ApprovalRequiredError(f"{verb}: {Refusal.ALREADY_USED.value}")
+            await self._tell_claimed(act, by)
         self.begin(act)
         return act
+
+    async def _tell_claimed(self, act: ApprovedAct, by: str) -> None:
+        """Have it in the audit log that the act begins; where that cannot be, the request can be used again."""
+        if self._desk is not None:
+            try:
+                await self._desk.tell_claimed(act.approval, Asker(by))
+            except AuditUnavailableError:
+                await self._store.write(lambda tx: tx.release_approval(act.approval))
+                raise
 
     def begin(self, act: ApprovedAct) -> None:
         """Note durably, before it is done, that an act is begun (``BegunActs``). Raises ApprovalRequiredError, UsedRecordError."""

@@ -203,6 +203,15 @@ class ApprovalDesk:
             raise
         return ticket
 
+    async def tell_claimed(self, approval: str, asker: Asker) -> None:
+        """Write down that an act begins under a request that was named and claimed by main itself.
+
+        Raises AuditUnavailableError, and StorageError; then nothing may begin, and the request is to be released.
+        """
+        chain, record = self.book.chain(), self._store.get_approval(approval)
+        if chain is not None and record is not None:
+            await self.tell_executed(chain, opened(self._store, record), asker)
+
     async def tell_executed(self, chain: Chain, one: Opened, asker: Asker, *, use: int = 0) -> None:
         """Write down that an act begins under an approval, and which evidence proves that it may."""
         evidence = evidence_of(self._store, chain, one, use=use)
