@@ -5,9 +5,21 @@ import shutil
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from strongroom.audit import (
+    AuditCorruptError,
+    CheckpointFiles,
+    KeyKind,
+    LogKey,
+    Note,
+    Signature,
+    Witnesses,
+    verify_tree,
+)
+from strongroom.audit._checkpoint import ed25519_cosigned
 from unit.audit.signed_logs import COSIGNER_KEY, KEY, make_signed_log
 from unit.audit.tampered_logs import CASES, FORGER, ROUNDS, flip, found_in
 
@@ -44,7 +56,32 @@ def test_it_is_found_and_its_place_named(templates, tmp_path, name):
 
 def test_the_page_has_all_of_it():
     rows = set(re.findall(r"^\| ([^|]+?) +\| (?:problem|warning) ", PAGE.read_text(), re.MULTILINE))
-    assert rows == set(CASES)
+    assert rows == {*CASES, FORK, CUT_BACK}
+
+
+WITNESS = Ed25519PrivateKey.from_private_bytes(bytes([9]) * 32)
+WITNESS_KEY = LogKey("w.example", KeyKind.ED25519_COSIGNER, WITNESS.public_key().public_bytes_raw())
+FORK = "everything written anew and signed by the real keys, a witness named"
+CUT_BACK = "everything cut back together, a witness named"
+
+
+@pytest.mark.parametrize(
+    ("rounds", "fields", "said"),
+    [
+        pytest.param(ROUNDS, {"request_id": "another story"}, "310 entries", id=FORK),
+        pytest.param(ROUNDS[:2], {}, "310", id=CUT_BACK),
+    ],
+)
+def test_what_a_witness_confirmed_shows_what_the_real_keys_did(templates, tmp_path, rounds, fields, said):
+    seen = CheckpointFiles(templates / "ours").last().note
+    data = (1_700_000_001).to_bytes(8, "big") + WITNESS.sign(ed25519_cosigned(seen.text, 1_700_000_001))
+    confirmed = Note(seen.text, (Signature(WITNESS_KEY.name, WITNESS_KEY.key_id, data),))
+    keys = [KEY, COSIGNER_KEY]
+    assert not verify_tree(templates / "ours", keys, witnesses=Witnesses([WITNESS_KEY], [confirmed])).warnings
+    make_signed_log(tmp_path / "audit", rounds, **fields)
+    assert found_in(tmp_path / "audit") == ([], [])
+    with pytest.raises(AuditCorruptError, match=said):
+        verify_tree(tmp_path / "audit", keys, witnesses=Witnesses([WITNESS_KEY], [confirmed]))
 
 
 def test_what_no_log_can_show(templates, tmp_path):
