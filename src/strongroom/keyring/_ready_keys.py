@@ -28,7 +28,7 @@ from strongroom.storage import KeyRecord
 _NO_CONTEXT = data_binding({})
 
 
-class _Ready(Struct, frozen=True, eq=False):
+class _Ready(Struct, frozen=True, eq=False, gc=False):
     """An active key, and where the cipher of its current version is."""
 
     key_id: str
