@@ -69,12 +69,16 @@ def read_checkpoint(data, keys):
     for line in lines.decode().rstrip("\n").split("\n"):
         _, name, encoded = line.split(" ")
         signature = unbase64(encoded)
-        if (name, signature[:4]) in keys:
-            verify(keys[name, signature[:4]], name.encode(), text + b"\n", tree, signature[4:])
-            names.add(name)
+        if key := keys.get((name, signature[:4])):
+            verify(key, name.encode(), text + b"\n", tree, signature[4:])
+            names.add((name, key[0] > 2))
     origin = origin.decode()
-    need(origin in names, "none of the keys of the log signed this checkpoint")
-    return origin, size, root, sorted(names - {origin})
+    known = {(name, key[0] > 2) for (name, _), key in keys.items() if name == origin}
+    # a log's cosigner is a key in a file: where the key in the HSMs is known, it must have signed
+    need(
+        (origin, (origin, False) not in known) in names, "none of the keys of the log signed this checkpoint"
+    )
+    return origin, size, root, sorted(name for name, is_cosigner in names if is_cosigner and name != origin)
 
 
 def climb(path, first, last, old, new):

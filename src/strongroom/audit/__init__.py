@@ -31,7 +31,7 @@ from strongroom.audit._catalogue import CATALOGUE, DENIED, classes_of, find_even
 from strongroom.audit._chain_after import chain_after
 from strongroom.audit._checkpoint import Checkpoint, mldsa_cosigned, read_checkpoint
 from strongroom.audit._checkpoint_files import CheckpointFiles, KeptCheckpoint
-from strongroom.audit._checkpoint_keys import KeyKind, LogKey, read_log_key
+from strongroom.audit._checkpoint_keys import KeyKind, LogKey, read_log_key, verify_checkpoint
 from strongroom.audit._checkpoint_log import TreeLog
 from strongroom.audit._checkpoint_proof import (
     EntryProof,
@@ -213,6 +213,7 @@ __all__ = [
     "require_old_enough",
     "retention_status",
     "unknown_details",
+    "verify_checkpoint",
     "verify_log",
     "verify_note",
     "verify_tree",

@@ -11,6 +11,7 @@ A key is written as ``name+key id in hex+base64(kind || key)``, which names and 
 
 import base64
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import cached_property
@@ -21,7 +22,14 @@ from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PublicKey
 
 from strongroom.audit._checkpoint import ed25519_cosigned, mldsa_cosigned, read_checkpoint
 from strongroom.audit._errors import MalformedNoteError
-from strongroom.audit._note import KEY_ID_BYTES, decode_base64, require_key_name
+from strongroom.audit._note import (
+    KEY_ID_BYTES,
+    Note,
+    Signature,
+    decode_base64,
+    require_key_name,
+    verify_note,
+)
 from strongroom.core import HsmRequestError, KeySpec, SigningAlgorithm, VerificationFailedError
 from strongroom.hsm.public_keys import load_public_key, verify_signature
 
@@ -103,6 +111,23 @@ class LogKey:
             case KeyKind.MLDSA44_COSIGNER:
                 signed = mldsa_cosigned(self.name, read_checkpoint(text), cosigned_at(data))
                 MLDSA44PublicKey.from_public_bytes(self.public_key).verify(data[TIME_BYTES:], signed)
+
+
+def verify_checkpoint(note: Note, keys: Sequence[LogKey]) -> tuple[Signature, ...]:
+    """Return the signatures of ``keys``, as ``verify_note`` does, of a checkpoint that its log signed.
+
+    A log's cosigner is a key in a file of its host. Where another key of the log is known, that one must have signed:
+    a checkpoint that only the cosigner signed is one that the HSMs never saw. Raises VerificationFailedError and MalformedNoteError.
+    """
+    origin = read_checkpoint(note.text).origin
+    good = verify_note(note, keys)
+    own = {key.key_id: key for key in keys if key.name == origin}
+    signed = [own[one.key_id] for one in good if one.name == origin]
+    if not signed:
+        raise VerificationFailedError("none of the log's keys that are trusted signed this checkpoint")
+    if all(key.kind.is_cosigner for key in signed) and not all(key.kind.is_cosigner for key in own.values()):
+        raise VerificationFailedError("only the cosigner signed it, and not the key of the log")
+    return good
 
 
 def cosigned_at(data: bytes) -> int:

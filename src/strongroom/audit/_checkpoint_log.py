@@ -5,11 +5,11 @@ from pathlib import Path
 
 from strongroom.audit._checkpoint import Checkpoint
 from strongroom.audit._checkpoint_files import CheckpointWriter, KeptCheckpoint
-from strongroom.audit._checkpoint_keys import LogKey
+from strongroom.audit._checkpoint_keys import LogKey, verify_checkpoint
 from strongroom.audit._checkpoint_thinning import thin_files
 from strongroom.audit._errors import TreeDamagedError
 from strongroom.audit._gather import Gathered, Gatherer
-from strongroom.audit._note import Note, Signature, verify_note
+from strongroom.audit._note import Note, Signature
 from strongroom.audit._tree import tree_root
 from strongroom.audit._tree_files import TreeWriter
 
@@ -58,7 +58,7 @@ class TreeLog:
     def add(self, checkpoint: Checkpoint, signatures: Sequence[Signature], keys: Sequence[LogKey]) -> Note:
         """Keep a checkpoint; each of ``keys`` signed it, which is checked. Raises VerificationFailedError."""
         note = Note(checkpoint.text(), tuple(signatures))
-        verify_note(note, keys)
+        verify_checkpoint(note, keys)
         self._checkpoints.trust(*keys)
         self._checkpoints.append(note)
         self.last = KeptCheckpoint(checkpoint, note, 0, 0)

@@ -17,16 +17,15 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from strongroom.audit._checkpoint import Checkpoint, read_checkpoint
+from strongroom.audit._checkpoint_keys import LogKey, verify_checkpoint
 from strongroom.audit._entry import leaf_hash
 from strongroom.audit._errors import MalformedNoteError, ProofError
 from strongroom.audit._note import (
     MAX_NOTE_BYTES,
     Note,
-    NoteKey,
     decode_base64,
     decode_number,
     read_note,
-    verify_note,
 )
 from strongroom.audit._tree import HASH_BYTES, MAX_PATH, MAX_SIZE, check_consistency, check_inclusion
 
@@ -51,12 +50,12 @@ class EntryProof(NamedTuple):
         lines += [f"index {self.number}", *_encoded(self.path), ""]
         return "".join(f"{line}\n" for line in lines).encode() + self.checkpoint.encode()
 
-    def check(self, keys: Sequence[NoteKey], entry: bytes | None = None) -> Checkpoint:
+    def check(self, keys: Sequence[LogKey], entry: bytes | None = None) -> Checkpoint:
         """Return the checkpoint that one of ``keys`` signed and whose tree holds the entry: that of the proof, or ``entry``.
 
         Raises VerificationFailedError, ProofError and MalformedNoteError.
         """
-        verify_note(self.checkpoint, keys)
+        verify_checkpoint(self.checkpoint, keys)
         checkpoint = read_checkpoint(self.checkpoint.text)
         leaf = leaf_hash(self.entry if entry is None else entry)
         check_inclusion(leaf, self.number, checkpoint.size, checkpoint.root, self.path)
@@ -75,12 +74,12 @@ class GrowthProof(NamedTuple):
         lines = [f"old {self.old_size}", *_encoded(self.path), ""]
         return "".join(f"{line}\n" for line in lines).encode() + self.checkpoint.encode()
 
-    def check(self, keys: Sequence[NoteKey], old: Checkpoint) -> Checkpoint:
+    def check(self, keys: Sequence[LogKey], old: Checkpoint) -> Checkpoint:
         """Return the checkpoint that one of ``keys`` signed and that goes on from ``old``, which the caller trusts.
 
         Raises VerificationFailedError, ProofError and MalformedNoteError.
         """
-        verify_note(self.checkpoint, keys)
+        verify_checkpoint(self.checkpoint, keys)
         checkpoint = read_checkpoint(self.checkpoint.text)
         if (checkpoint.origin, self.old_size) != (old.origin, old.size):
             raise ProofError("the proof is of another log, or begins at another tree")

@@ -12,11 +12,11 @@ from typing import NamedTuple
 
 from strongroom.audit._archive_readers import PrunedLeaves, SegmentReaders
 from strongroom.audit._checkpoint_files import CheckpointFiles, KeptCheckpoint
-from strongroom.audit._checkpoint_keys import LogKey, cosigned_at
+from strongroom.audit._checkpoint_keys import LogKey, cosigned_at, verify_checkpoint
 from strongroom.audit._cursor import SegmentReader
 from strongroom.audit._entry import Entry, leaf_hash
 from strongroom.audit._errors import AuditCorruptError, TreeDamagedError
-from strongroom.audit._note import Signature, verify_note
+from strongroom.audit._note import Signature
 from strongroom.audit._read import list_writers
 from strongroom.audit._retention_record import read_pruned
 from strongroom.audit._tiles import TILE_WIDTH, TileRows, split_hashes, tile_path
@@ -196,7 +196,7 @@ class _TreeCheck:
         if checkpoint.root != self._rows.root():
             raise _bad(kept, f"the first {checkpoint.size} entries make another tree")
         try:
-            signatures = verify_note(kept.note, self._keys)
+            signatures = verify_checkpoint(kept.note, self._keys)
             at = self._signed_at(kept, signatures)
         except StrongroomError as error:
             raise _bad(kept, error.message) from error
@@ -205,16 +205,9 @@ class _TreeCheck:
         self._checkpointed = checkpoint.size
 
     def _signed_at(self, kept: KeptCheckpoint, signatures: Sequence[Signature]) -> int:
-        """Return when the log's cosigner says that a checkpoint was made, or 0; the log's own key must have signed it too.
-
-        The cosigner's key lies in a file. A checkpoint that only it signed is one that the HSMs never saw.
-        """
+        """Return when the log's cosigner says that a checkpoint was made, or 0."""
         own = {key.key_id: key for key in self._keys if key.name == self._origin}
         signed = [(own[one.key_id], one) for one in signatures if one.name == self._origin]
-        if any(not key.kind.is_cosigner for key in own.values()) and all(
-            key.kind.is_cosigner for key, _ in signed
-        ):
-            raise _bad(kept, "only the cosigner signed it, and not the key of the log")
         times = [cosigned_at(one.data) for key, one in signed if key.kind.is_cosigner]
         if not times and any(key.kind.is_cosigner for key in own.values()):
             self._warn(f"{_place(kept)} has no cosignature, which tells when it was made")

@@ -13,7 +13,7 @@ from strongroom.audit import (
     read_checkpoint,
     read_log_key,
     read_note,
-    verify_note,
+    verify_checkpoint,
 )
 from strongroom.cli._audit_logs import opened_log
 from strongroom.cli._audit_witness_verify import witnessed_proof
@@ -91,7 +91,7 @@ def growth(output: Output, *, old: Path, size: int | None, path: Path | None) ->
     note = read_note(data)
     lookup = TreeLookup(_audit())
     if keys := CheckpointFiles(_audit()).keys():
-        verify_note(note, keys)
+        verify_checkpoint(note, keys)
     _give(output, lookup.prove_growth(read_checkpoint(note.text), size=size).encode(), path)
 
 

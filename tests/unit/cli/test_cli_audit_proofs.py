@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from cli_support import run
-from strongroom.audit import decode_entry
+from strongroom.audit import decode_entry, read_entry_proof
+from strongroom.core import VerificationFailedError
 from unit.audit.signed_logs import COSIGNER_KEY, KEY, ORIGIN, make_signed_log
 
 CHECKER = Path(__file__).parents[3] / "tools" / "check_audit_proof.py"
@@ -165,3 +166,25 @@ def test_verify_with_a_key_refuses_a_log_whose_checkpoints_were_all_removed(log,
         result = run("audit", "verify", "--key", str(key_file))
         assert result.exit_code == 1
         assert "there is no checkpoint that it could have signed" in result.stderr
+
+
+def test_a_checkpoint_that_the_cosigner_alone_signed_convinces_nobody_who_knows_the_key_of_the_log(
+    log, key_file, tmp_path
+):
+    sound = run("audit", "prove", "main/5").stdout
+    lines = sound.splitlines(keepends=True)
+    without_log_key = [
+        line
+        for line in lines
+        if not line.startswith(f"— {ORIGIN} ") or base64.b64decode(line.split()[2])[:4] != KEY.key_id
+    ]
+    assert len(without_log_key) == len(lines) - 1
+    forged = tmp_path / "proof"
+    forged.write_text("".join(without_log_key))
+    checked = check(key_file, forged)
+    assert (checked.returncode, checked.stdout) == (1, "")
+    assert "none of the keys of the log" in checked.stderr
+    proof = read_entry_proof(forged.read_bytes())
+    with pytest.raises(VerificationFailedError, match="only the cosigner"):
+        proof.check([KEY, COSIGNER_KEY])
+    proof.check([COSIGNER_KEY])
