@@ -36,7 +36,7 @@ class DiskCost(msgspec.Struct, frozen=True):
     p99_ms: float
 
 
-def injected(mode: Literal["count", "skip"], folder: Path, python_path: str) -> Mapping[str, str]:
+def injected(mode: Literal["count", "skip", "none"], folder: Path, python_path: str) -> Mapping[str, str]:
     """Return the environment that puts ``inject/sitecustomize.py`` into the Python processes of a service."""
     folder.mkdir(mode=0o700)
     path = os.pathsep.join(filter(None, (str(_INJECTED), python_path)))

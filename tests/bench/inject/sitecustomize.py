@@ -3,7 +3,8 @@
 Python imports a module of this name at its start, if it finds one. The benchmark puts this folder in
 PYTHONPATH of the services that it starts; nothing of it is in the package, and an operator has no such
 switch. STRONGROOM_BENCH_FDATASYNC is ``count:FOLDER`` or ``skip:FOLDER``; each process keeps a file
-FOLDER/PID of two unsigned 64-bit numbers: calls, and nanoseconds spent in them.
+FOLDER/PID of two unsigned 64-bit numbers: calls, and nanoseconds spent in them. With ``none:FOLDER`` the uses of keys
+leave no entries at all: what a service without an audit log would do.
 """
 
 import mmap
@@ -36,6 +37,19 @@ def _install(mode: str, folder: str) -> None:
     os.fdatasync = fdatasync  # type: ignore[assignment]  # it takes descriptors only
 
 
+def _install_none() -> None:
+    from asyncio import get_running_loop
+
+    from strongroom.audit import AuditLog, Decided, UseEntry
+
+    def record_uses(_log: AuditLog, entries: list[UseEntry], decided: Decided) -> None:
+        get_running_loop().call_soon(decided, len(entries), None)
+
+    AuditLog.record_uses = record_uses  # type: ignore[method-assign,assignment]
+
+
 _mode, _, _folder = os.environ.get("STRONGROOM_BENCH_FDATASYNC", "").partition(":")
 if _mode in {"count", "skip"}:
     _install(_mode, _folder)
+elif _mode == "none":
+    _install_none()
