@@ -11,7 +11,7 @@ from strongroom.vendorlogs._cloudhsm import read_record as read_cloudhsm_record
 from strongroom.vendorlogs._errors import BrokenChainError, UnknownRecordError, VendorLogError
 from strongroom.vendorlogs._luna import DateOrder, LunaReader
 from strongroom.vendorlogs._record import MAX_LINE_BYTES, VendorRecord, digest_of
-from strongroom.vendorlogs._store import MAX_RECORDS, RECORDS_IN_FILE, RecordStore, SourceState
+from strongroom.vendorlogs._store import MAX_RECORDS, MAX_SOURCES, RECORDS_IN_FILE, RecordStore, SourceState
 from strongroom.vendorlogs._yubihsm import COMMANDS, MAX_BYTES, NO_KEY, LogItem, read_yubihsm
 
 LogFormat = Literal["luna-syslog", "cloudhsm-cloudwatch", "yubihsm"]
@@ -179,6 +179,11 @@ class Import:
     def _follow(self, record: VendorRecord) -> None:
         """Note how far a source is, and what it left out."""
         before = self._sources.get(record.source, SourceState())
+        if record.source not in self._sources and len(self._sources) >= MAX_SOURCES:
+            raise VendorLogError(
+                f"the log names more than {MAX_SOURCES} sources",
+                next_step="is it the log of one member's HSM?",
+            )
         sequence = before.sequence if record.epoch == before.epoch else None
         if record.epoch < before.epoch:
             sequence = before.sequence  # an older log, imported later
@@ -189,7 +194,12 @@ class Import:
                     self._gaps.append(Gap(record.source, sequence + 1, record.sequence - 1))
             sequence = record.sequence if sequence is None else max(record.sequence, sequence)
         self._sources[record.source] = SourceState(
-            max(record.epoch, before.epoch), sequence, before.digest, max(record.at, before.at)
+            max(record.epoch, before.epoch),
+            sequence,
+            before.digest,
+            max(
+                min(record.at, self._now), before.at
+            ),  # one of tomorrow does not say that the log comes tomorrow
         )
 
     def _take_unknown(self, line: bytes) -> None:

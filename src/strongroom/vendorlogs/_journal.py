@@ -30,6 +30,7 @@ ROW_BYTES: Final = 32
 MAX_FILE_BYTES: Final = 16 * 1024 * 1024
 MAX_BYTES: Final = 1024 * 1024 * 1024
 """Of a member; then its oldest files are removed, and what they covered is not compared any more."""
+_BLOCK_BYTES: Final = 512 * ROW_BYTES
 _HEAD: Final = struct.Struct(">7sBQI12x")
 _ROW: Final = struct.Struct(">IBxIHI16s")
 _MAGIC: Final = b"SR-USES"
@@ -80,7 +81,8 @@ class UseJournal:
     def close(self) -> None:
         """Give the descriptor back."""
         with self._lock:
-            os.close(self._fd)
+            before, self._fd = self._fd, -1
+            os.close(before)
 
     def _count(self, use: str, key_id: bytes, handle: int, *, calls: int, failed: int) -> None:
         number = _USES.index(use) + 1  # another word raises ValueError
@@ -88,10 +90,9 @@ class UseJournal:
         with self._lock, _failing():
             second = int(self._clock.now())
             if second != self._second:
-                self._second, self._places = second, {}
                 if self._end >= MAX_FILE_BYTES:
-                    os.close(self._fd)
                     self._begin_file()
+                self._second, self._places = second, {}
             where = (number, key, handle)
             row = self._places.get(where)
             if row is None:
@@ -109,12 +110,20 @@ class UseJournal:
         while True:
             path = self._folder / f"{start:017d}-{os.getpid()}.uses"
             try:
-                self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+                fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
                 break
             except FileExistsError:
                 start += 1
-        os.pwrite(self._fd, _HEAD.pack(_MAGIC, _VERSION, start, os.getpid()), 0)
-        self._end = ROW_BYTES
+        try:
+            os.pwrite(fd, _HEAD.pack(_MAGIC, _VERSION, start, os.getpid()), 0)
+        except OSError:
+            os.close(fd)
+            path.unlink(missing_ok=True)
+            raise
+        # Not before the new one is there: the number of a closed descriptor may be another file's by the next note.
+        before, self._fd, self._end = self._fd, fd, ROW_BYTES
+        if before >= 0:
+            os.close(before)
 
 
 @contextmanager
@@ -151,15 +160,14 @@ def read_uses(audit: Path, member: str) -> Iterator[UseRow]:
 
 
 def _read(path: Path) -> Iterator[UseRow]:
-    with path.open("rb") as file:
-        head = file.read(ROW_BYTES)
-        if len(head) < ROW_BYTES:
-            return  # it was just made
-        magic, version, _, _ = _HEAD.unpack(head)
-        if magic != _MAGIC or version != _VERSION:
-            raise VendorLogError(f"{path} is no journal of uses", next_step="move it away")
-        last = 0
-        while len(row := file.read(ROW_BYTES)) == ROW_BYTES:
+    last = -1
+    for row in _rows(path):
+        if last < 0:
+            magic, version, _, _ = _HEAD.unpack(row)
+            if magic != _MAGIC or version != _VERSION:
+                raise VendorLogError(f"{path} is no journal of uses", next_step="move it away")
+            last = 0
+        else:
             second, number, calls, failed, handle, key = _ROW.unpack(row)
             if not number:
                 continue  # a row of which a power loss left only the room
@@ -167,6 +175,21 @@ def _read(path: Path) -> Iterator[UseRow]:
                 raise VendorLogError(f"{path} holds a row that is none", next_step="move it away")
             last = max(last, second)  # a clock that went back: the order stays that of the calls
             yield UseRow(last, _USES[number - 1], key.hex(), handle, calls, failed)
+
+
+def _rows(path: Path) -> Iterator[bytes]:
+    """Yield what stands in rows, a block at a time: all files of a member are read side by side, and may be more than can be open at once."""
+    offset = 0
+    while True:
+        with path.open("rb") as file:
+            file.seek(offset)
+            block = file.read(_BLOCK_BYTES)
+        n_rows = len(block) // ROW_BYTES
+        for place in range(n_rows):
+            yield block[place * ROW_BYTES : (place + 1) * ROW_BYTES]
+        if len(block) < _BLOCK_BYTES:
+            return
+        offset += n_rows * ROW_BYTES
 
 
 def _make_room(folder: Path) -> None:

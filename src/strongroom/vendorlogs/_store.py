@@ -21,10 +21,13 @@ from strongroom.vendorlogs._errors import VendorLogError
 from strongroom.vendorlogs._record import VendorRecord
 
 RECORDS_IN_FILE: Final = 65_536
+MAX_SOURCES: Final = 4_096
+"""Of one member: what a log calls its sources is bytes from outside, and all of them stand in ``state.json``."""
 MAX_RECORDS: Final = 4_000_000
 """Of one member; more are refused until somebody moved old files away."""
 _MAX_STATE_BYTES: Final = 4 * 1024 * 1024
 _MAX_LINE_BYTES: Final = 16 * 1024
+_BLOCK_BYTES: Final = 16 * 1024
 _NAME: Final = re.compile(r"^\d{8}\.records\Z")
 _PREFIX: Final = 16
 _Number = Annotated[int, Meta(ge=0, lt=1 << 62)]
@@ -160,10 +163,21 @@ def _holds(block: bytes, prefix: bytes) -> bool:
 
 
 def read_records(path: Path) -> Iterator[VendorRecord]:
-    """Yield the records of a file. Raises VendorLogError at a line that was not written there."""
-    with path.open("rb") as file:
-        number = 0
-        while line := file.readline(_MAX_LINE_BYTES):
+    """Yield the records of a file. Raises VendorLogError at a line that was not written there.
+
+    A block at a time: all files of a member are read side by side, and may be more than can be open at once.
+    """
+    number = offset = 0
+    while True:
+        lines: list[bytes] = []
+        with path.open("rb") as file:
+            file.seek(offset)
+            while file.tell() < offset + _BLOCK_BYTES and (line := file.readline(_MAX_LINE_BYTES)):
+                lines.append(line)
+            offset = file.tell()
+        if not lines:
+            return
+        for line in lines:
             number += 1
             try:
                 yield _decoder.decode(line)

@@ -1,6 +1,7 @@
 """Each use that an HSM tells is one of ours or told; clocks that differ, and keys without a name, change nothing about it."""
 
 import os
+import resource
 from collections import Counter
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from strongroom.testing import FakeClock
 from strongroom.vendorlogs import (
     Comparison,
     Limits,
+    RecordStore,
     Use,
     UseJournal,
     UseRow,
@@ -209,6 +211,48 @@ def test_a_use_that_cannot_be_noted_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(MemberFailedError, match="cannot be noted"):
         journal.note("sign", bytes(16), 1)
+
+
+def test_a_journal_that_cannot_go_on_in_a_new_file_writes_into_nobody_elses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("strongroom.vendorlogs._journal.MAX_FILE_BYTES", 64)
+    clock = FakeClock()
+    journal = UseJournal(tmp_path, "hsm-a", clock=clock)
+    journal.note("sign", bytes(16), 1)
+    clock.advance(1)
+    folder = uses_folder(tmp_path, "hsm-a")
+    folder.rename(tmp_path / "away")
+    folder.write_bytes(b"")  # no file can be made there
+    with pytest.raises(MemberFailedError, match="cannot be noted"):
+        journal.note("sign", bytes(16), 1)
+    with (tmp_path / "other").open("wb") as other:  # gets the lowest number that is free
+        with pytest.raises(MemberFailedError, match="cannot be noted"):
+            journal.note("sign", bytes(16), 1)
+        assert os.fstat(other.fileno()).st_size == 0
+    folder.unlink()
+    (tmp_path / "away").rename(folder)
+    journal.note("sign", bytes(16), 1)
+    journal.close()
+    assert sum(row.calls for row in read_uses(tmp_path, "hsm-a")) == 2
+
+
+def test_more_journals_and_imports_than_files_can_be_open_are_read(tmp_path: Path) -> None:
+    clock, store, count = FakeClock(), RecordStore(tmp_path, "hsm-a"), 150
+    for number in range(count):
+        journal = UseJournal(tmp_path, "hsm-a", clock=clock)
+        journal.note("sign", bytes.fromhex(KEY), 1)
+        journal.close()
+        store.add([record(number)])
+        clock.advance(1)
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    free = os.open(tmp_path, os.O_RDONLY)
+    os.close(free)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free + 20, limits[1]))
+    try:
+        assert (len(list(read_uses(tmp_path, "hsm-a"))), len(list(store.read()))) == (count, count)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
 
 
 @given(st.binary(max_size=200))

@@ -135,6 +135,24 @@ def test_a_reset_yubihsm_begins_a_new_count(tmp_path: Path) -> None:
     assert max(record.epoch for record in RecordStore(tmp_path, "hsm-a").read()) == 1
 
 
+def test_a_record_of_tomorrow_does_not_say_that_the_log_still_comes(tmp_path: Path) -> None:
+    take(tmp_path, luna(range(1, 3)).replace(b"26/11/22", b"99/11/22"))
+    assert RecordStore(tmp_path, "hsm-a").state().newest_at == NOW
+    take(tmp_path, luna(range(1, 3)), now=NOW + 10**12)
+    assert RecordStore(tmp_path, "hsm-a").state().newest_at == NOW
+
+
+def test_a_log_of_more_sources_than_can_be_kept_is_refused_and_leaves_the_others_readable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("strongroom.vendorlogs._imports.MAX_SOURCES", 3)
+    take(tmp_path, luna(range(1, 3)))
+    many = b"".join(luna(range(5, 6)).replace(b"S/N 1", b"S/N %d" % number) for number in range(9))
+    with pytest.raises(VendorLogError, match="more than 3 sources"):
+        take(tmp_path, many)
+    assert take(tmp_path, luna(range(3, 5))).added == 2
+
+
 def test_a_line_without_end_is_one_unknown_record(tmp_path: Path) -> None:
     report = take(tmp_path, b"x" * 200_000 + b"\n" + luna(range(1, 2)))
 
