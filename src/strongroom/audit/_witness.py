@@ -103,7 +103,8 @@ def judge(request: GrowthProof, checkpoint: Checkpoint, head: Head) -> None:
             f"it does not go on from the {head.size} entries that were cosigned: {error.message}",
             Refusal.NOT_CONSISTENT,
             origin=origin,
-            is_fork=True,
+            # Anybody can put a wrong proof before a checkpoint that the log showed: of the tree that was cosigned it shows nothing.
+            is_fork=0 < head.size < checkpoint.size,
         ) from error
 
 
@@ -128,7 +129,7 @@ class Witness:
                 judge(request, checkpoint, self._store.head(checkpoint.origin))
             except WitnessRefusalError as error:
                 if error.is_fork:
-                    self._store.keep_evidence(data)
+                    self._store.keep_evidence(request.checkpoint.text, data)
                 raise
             signatures = self._signer.cosign(checkpoint, int(self._clock.now()))
             self._store.keep(checkpoint, request.checkpoint.with_signatures(signatures))

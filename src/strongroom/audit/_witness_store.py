@@ -3,7 +3,7 @@
     lock
     known                        the origins that have a head, a line each; only ever added to
     heads/<SHA-256(origin)>      what was cosigned last of a log: the signed note, with the cosignatures
-    refused/<SHA-256(request)>   requests that a log signed and that do not go on from it, 100 at most: evidence
+    refused/<SHA-256(text)>      requests whose checkpoint a log signed and that do not go on from it, by the checkpoint's text, 100 at most: evidence
 
 A head counts as kept once file and names are on disk. A head that is missing although its log is known, or that cannot
 be read, is an error and never a beginning: a witness that forgot would cosign another past. A folder that was brought back
@@ -127,9 +127,12 @@ class WitnessStore(WitnessFiles):
         else:
             self._heads[origin] = head
 
-    def keep_evidence(self, request: bytes) -> None:
-        """Keep a request that shows what a log did, while there is room. A disk that refuses is no reason to answer otherwise."""
-        path = self.folder / "refused" / hashlib.sha256(request).hexdigest()
+    def keep_evidence(self, text: str, request: bytes) -> None:
+        """Keep a request that shows what a log did, while there is room. A disk that refuses is no reason to answer otherwise.
+
+        One for each checkpoint, whose text the log signed: what stands around it strangers can make without end.
+        """
+        path = self.folder / "refused" / hashlib.sha256(text.encode()).hexdigest()
         with self._turn, suppress(OSError):
             path.parent.mkdir(mode=_FOLDER_MODE, exist_ok=True)
             if not path.exists() and sum(1 for _ in path.parent.iterdir()) < MAX_EVIDENCE:

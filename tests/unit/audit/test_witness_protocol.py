@@ -131,6 +131,19 @@ def test_a_proof_that_does_not_fit_is_not_consistent(witness, change):
     assert refusal_of(witness, request._replace(path=path).encode()).refusal is Refusal.NOT_CONSISTENT
 
 
+def test_strangers_make_neither_forks_nor_evidence_of_a_checkpoint_that_the_log_showed(witness, tmp_path):
+    witness.add_checkpoint(request_of(TRUE, 0, 8))
+    shown = read_add_checkpoint(request_of(TRUE, 8, 8))
+    error = refusal_of(witness, shown._replace(path=(bytes(32),)).encode())
+    assert (error.refusal, error.is_fork) == (Refusal.NOT_CONSISTENT, False)
+    assert not (tmp_path / "w" / "refused").exists()
+    newer = read_add_checkpoint(request_of(TRUE, 8, 9))
+    for number in range(5):  # whether the log or a stranger made the proof cannot be told: once is enough
+        refusal_of(witness, newer._replace(path=(bytes([number]) * 32,)).encode())
+    assert len(list((tmp_path / "w" / "refused").iterdir())) == 1
+    assert witness.add_checkpoint(newer.encode()).checkpoint.size == 9
+
+
 def test_a_first_checkpoint_takes_no_proof(witness):
     data = GrowthProof(0, (bytes(32),), signed(checkpoint_of(TRUE, 3))).encode()
     assert refusal_of(witness, data).refusal is Refusal.NOT_CONSISTENT
