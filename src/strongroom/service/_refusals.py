@@ -3,9 +3,11 @@
 Whoever reaches the socket can have requests refused as fast as they can send them. So strangers get one entry each out of a bucket that
 refills slowly; the rest are counted, and the counts written down at intervals and at the end. A count says how many, from which
 causes, and who was loudest; it holds nothing that a request said but claimed access key ids and addresses. Memory and log are
-bounded, whatever strangers send.
+bounded, whatever strangers send. Half of the bucket is for sources that had no entry of late, so that the noise of one stranger does not
+take the entries of another's attempts.
 """
 
+import ipaddress
 import json
 from collections import Counter
 from typing import Final, NamedTuple
@@ -17,6 +19,8 @@ from strongroom.service._values import Refusal
 
 SUM_EVENT: Final = "refusals.summed"
 _KEPT: Final = 64
+_MAX_SOURCES: Final = 1_024
+_FORGOTTEN_AFTER_S: Final = 60.0
 _TOLD: Final = 5
 
 
@@ -24,7 +28,7 @@ class RefusalRules(NamedTuple):
     """How many refusals of strangers are entries of their own, in each process."""
 
     burst: int = 60
-    """So many at once."""
+    """So many at once; of one source (an IPv4 address, or 64 bits of IPv6) half of it."""
     per_minute: float = 10.0
     """So many in the long run."""
     sum_every_s: float = 60.0
@@ -113,14 +117,15 @@ class Refusals:
         self._clock = clock
         self.rules = rules
         self._tokens = float(self.rules.burst)
-        self._refilled_at = clock.monotonic()
+        self._refilled_at = self._forgot_at = clock.monotonic()
+        self._sources: set[str] = set()  # that had an entry of late
         self._sum: _Sum | None = None
         self.summed = 0
         """Refusals without entries of their own, since the process started."""
 
     async def record(self, refusal: Refusal) -> None:
         """Return once a refusal is durable, or counted where there were too many. Raises AuditUnavailableError."""
-        if not refusal.principal and not self._take():
+        if not refusal.principal and not self._take(_network(refusal.source_address)):
             self._count(refusal)
             return
         await write_refusal(self._audit, refusal)
@@ -143,14 +148,19 @@ class Refusals:
         summed, self._sum = self._sum, None
         return summed
 
-    def _take(self) -> bool:
+    def _take(self, source: str) -> bool:
         now = self._clock.monotonic()
+        if now - self._forgot_at >= _FORGOTTEN_AFTER_S:
+            self._forgot_at = now
+            self._sources.clear()
         more = (now - self._refilled_at) * self.rules.per_minute / 60
         self._tokens = min(self._tokens + more, float(self.rules.burst))
         self._refilled_at = now
-        if self._tokens < 1:
+        is_new = source not in self._sources and len(self._sources) < _MAX_SOURCES
+        if self._tokens < 1 + (0 if is_new else self.rules.burst // 2):
             return False
         self._tokens -= 1
+        self._sources.add(source)
         return True
 
     def _count(self, refusal: Refusal) -> None:
@@ -162,6 +172,16 @@ class Refusals:
             self._sum = _Sum(self._clock.now())
         self._sum.add(refusal)
         self.summed += 1
+
+
+def _network(address: str) -> str:
+    """Return what counts as one source: an address, of IPv6 its first 64 bits, of which anybody has all the others."""
+    if ":" not in address:
+        return address
+    try:
+        return f"{int(ipaddress.IPv6Address(address)) >> 64:x}"
+    except ValueError:
+        return address
 
 
 async def write_refusal(audit: AuditLog, refusal: Refusal) -> None:

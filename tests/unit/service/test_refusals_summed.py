@@ -64,6 +64,20 @@ async def test_later_there_are_entries_of_their_own_again(log, clock, tmp_path):
     assert [entry.request_id for entry in told(tmp_path)[0]] == ["request-1", "request-3"]
 
 
+@pytest.mark.parametrize("flood", ["192.0.2.1", "2001:db8::{:x}"])
+async def test_the_noise_of_one_stranger_does_not_take_the_entries_of_another(log, clock, tmp_path, flood):
+    refusals = Refusals(log, clock=clock)
+    for minute in range(3):
+        for number in range(200):
+            await refusals.record(stranger(number, source=flood.format(number)))
+        await refusals.record(stranger(9_000 + minute, source="198.51.100.7"))
+        clock.advance(60)
+    singles, _ = told(tmp_path)
+    others = [entry for entry in singles if entry.source_address == "198.51.100.7"]
+    assert [entry.request_id for entry in others] == ["request-9000", "request-9001", "request-9002"]
+    assert len(singles) < 70
+
+
 async def test_nothing_is_told_where_nothing_was_counted(log, clock, tmp_path):
     refusals = Refusals(log, clock=clock)
     await refusals.tell()
