@@ -158,7 +158,7 @@ class WitnessFeeder:
         except WitnessDisagreesError as error:
             await self._failed(error, disagrees=True)
             return False
-        except (StrongroomError, OSError) as error:
+        except Exception as error:  # noqa: BLE001  # whatever a witness's bytes or our files bring about: told, and tried again
             self._post.abort()
             await self._failed(error, disagrees=False)
             return False
@@ -172,7 +172,7 @@ class WitnessFeeder:
         await self._keep_standing(WitnessStanding())
         return True
 
-    async def _failed(self, error: StrongroomError | OSError, *, disagrees: bool) -> None:
+    async def _failed(self, error: Exception, *, disagrees: bool) -> None:
         self._tries += 1
         self._failures += 1
         words = error.message if isinstance(error, StrongroomError) else str(error)

@@ -160,6 +160,22 @@ async def test_a_witness_that_comes_back_is_told(home, served, told):
     assert read_standing(home.audit, "w1").failing_since is None
 
 
+async def test_whatever_an_answer_breaks_the_next_checkpoint_is_confirmed_all_the_same(
+    home, served, told, monkeypatch
+):
+    send, broken = WitnessPost.send, [RecursionError("too deep"), KeyError("nobody foresaw it")]
+
+    def sometimes(self, body):
+        if broken:
+            raise broken.pop()
+        return send(self, body)
+
+    monkeypatch.setattr(WitnessPost, "send", sometimes)
+    async with Running(home, told, config_of(served)):
+        await until(lambda: confirmed(home) == 9)
+    assert "nobody foresaw it" in told.named("audit.witness_failed")[0]["cause"]
+
+
 def rewrite(home, rounds, **fields):
     """What an operator does who has the host and can sign: entries, tree and checkpoints anew, with the real key."""
     shutil.rmtree(home.audit)
