@@ -17,6 +17,7 @@ from strongroom.audit._cursor import SegmentReader
 from strongroom.audit._errors import AuditCorruptError, ProofError
 from strongroom.audit._files import list_hot_segments
 from strongroom.audit._read import list_writers
+from strongroom.audit._retention_record import pruned_end
 from strongroom.audit._tree_lookup import TreeLookup
 
 DAY_US: Final = 86_400 * 1_000_000
@@ -81,19 +82,33 @@ class Archiver:
         """Return the segments of a writer that ``run`` would archive now. Raises AuditCorruptError and OSError."""
         folder = self._directory / "wal" / writer
         hot = list_hot_segments(folder)
-        archived = set(list_archived(folder))
         unread = None if needed is None else needed.get(writer, 0)
         lookup = TreeLookup(self._directory)
         found: list[int] = []
-        for number, after in itertools.pairwise(hot):
+        for number, after in itertools.pairwise(sorted({*hot, *list_archived(folder)})):
+            if number not in hot:
+                continue
             if unread is not None and number >= unread:
                 break
-            if number not in archived and not self._may_go(folder, number, after, lookup, before_us):
+            if not self._may_go(folder, number, after, lookup, before_us):
                 break
             found.append(number)
+        if found:
+            self._require_beginning(folder, found[0])
         while found and self._newest.get((writer, found[-1])) == 0:
             found.pop()  # without entries it has no age: it goes with what follows it
         return found
+
+    def _require_beginning(self, folder: Path, number: int) -> None:
+        """Check that what stands before a segment is archived already, or pruned: on a volume that is away it is not."""
+        pruned = pruned_end(self._directory, folder.name)
+        is_gone = pruned is not None and number - 1 <= pruned.segment
+        if number > 1 and not is_gone and number - 1 not in list_archived(folder):
+            raise AuditCorruptError(
+                "the segment before it is neither archived nor pruned, so nothing is archived: is the volume of the archive away?",
+                writer=folder.name,
+                segment=number,
+            )
 
     def _may_go(self, folder: Path, number: int, after: int, lookup: TreeLookup, before_us: int) -> bool:
         newest = self._newest.get((folder.name, number))

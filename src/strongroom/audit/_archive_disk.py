@@ -68,8 +68,8 @@ class SegmentMover:
 
     def remove_archived(self, number: int) -> None:
         """Remove an archived segment for good; durable after ``sync_archive``."""
-        self._disk.remove(self._archive / archived_name(number))
         self._disk.remove(self._archive / torn_name(number))
+        self._disk.remove(self._archive / archived_name(number))  # last: by it a crash is made up for
 
     def sync_archive(self) -> None:
         """Make removals durable."""

@@ -8,8 +8,8 @@ finish    the record gets its name, the files go, oldest first
 from collections.abc import Callable
 from pathlib import Path
 
-from strongroom.audit._archive_disk import ArchiveDisk, SegmentMover
-from strongroom.audit._archive_names import list_archived
+from strongroom.audit._archive_disk import ArchiveDisk, SegmentMover, archived_digest
+from strongroom.audit._archive_names import archive_folder, archived_name, list_archived
 from strongroom.audit._cursor import SegmentReader
 from strongroom.audit._errors import AuditCorruptError
 from strongroom.audit._files import list_segments
@@ -20,9 +20,11 @@ from strongroom.audit._retention_record import (
     PRUNED_WRITER,
     PrunedWriter,
     PruneRecord,
+    RemovedSegment,
     pruned_folder,
     read_pruned,
     record_name,
+    removed_segments,
 )
 
 
@@ -36,7 +38,7 @@ class Pruner:
         disk: ArchiveDisk | None = None,
         pace: Callable[[int], None] = lambda _n: None,
     ) -> None:
-        """``pace`` is called with the bytes that were worked on, and may sleep."""
+        """``pace`` is called with the bytes that were worked on, and may sleep, or raise to end the work between two steps."""
         self._directory = directory
         self._disk = disk or ArchiveDisk()
         self._pace = pace
@@ -96,20 +98,38 @@ class Pruner:
     def remove_rest(self) -> int:
         """Remove the archived segments that are gone by the newest record; return how many were there still.
 
-        Raises AuditCorruptError, and removes nothing, where no entry of main's log tells of that record.
+        Raises AuditCorruptError, and removes nothing, where no entry of main's log tells of that record. A file that is not what
+        a record names, such as of a log that was begun anew under the same name, stays, and is named when the others are gone.
         """
         history, n_removed = read_pruned(self._directory), 0
-        if any(self._left(writer, gone) for writer, gone in history.writers.items()):
-            self._require_told(history.sha256)
-        for writer, gone in history.writers.items():
-            left = self._left(writer, gone)
+        lefts = {writer: self._left(writer, gone) for writer, gone in history.writers.items()}
+        if not any(lefts.values()):
+            return 0
+        self._require_told(history.sha256)
+        removed = removed_segments(self._directory)
+        strange: AuditCorruptError | None = None
+        for writer, left in lefts.items():
             mover = SegmentMover(self._directory / "wal" / writer, self._disk, self._pace)
             for number in left:
-                mover.remove_archived(number)
+                if self._is_named(writer, number, removed.get((writer, number))):
+                    mover.remove_archived(number)
+                    n_removed += 1
+                elif strange is None:
+                    what = "an archived segment is not what was pruned under its number, and stays"
+                    strange = AuditCorruptError(what, writer=writer, segment=number)
             if left:
                 mover.sync_archive()
-            n_removed += len(left)
+        if strange is not None:
+            raise strange
         return n_removed
+
+    def _is_named(self, writer: str, number: int, named: RemovedSegment | None) -> bool:
+        path = archive_folder(self._directory / "wal" / writer) / archived_name(number)
+        try:
+            digest, _ = archived_digest(path, writer=writer, segment=number, pace=self._pace)
+        except AuditCorruptError:
+            return False
+        return named is not None and digest == named.sha256
 
     def _left(self, writer: str, gone: PrunedWriter) -> list[int]:
         folder = self._directory / "wal" / writer

@@ -27,7 +27,7 @@ from strongroom.audit._retention_record import (
     read_pruned,
 )
 from strongroom.audit._torn import read_cut
-from strongroom.audit._tree_lookup import TreeLookup
+from strongroom.audit._tree_lookup import LeafCheck, TreeLookup
 from strongroom.core import StrongroomError
 
 DAY_S: Final = 86_400
@@ -142,7 +142,7 @@ class Planner:
         """Return what may go of one writer, and the first checkpoint that covers it."""
         folder, before_s = self._directory / "wal" / writer, day_start(day)
         end, start = history.end(writer), history.writers.get(writer)
-        newest = 0 if start is None else start.newest_at
+        newest, leaves = 0 if start is None else start.newest_at, LeafCheck(self._directory, writer)
         removed: list[RemovedSegment] = []
         gone: PrunedWriter | None = None
         checkpoint: KeptCheckpoint | None = None
@@ -152,7 +152,7 @@ class Planner:
                 break
             if not (archive_folder(folder) / archived_name(number)).exists():
                 break
-            segment, at, end = self._read(folder, number, end)
+            segment, at, end = self._read(folder, number, end, leaves)
             newest = max(newest, at)
             covering = self._covering(lookup, writer, end.seq - 1)
             if (
@@ -174,13 +174,14 @@ class Planner:
         return gone, checkpoint
 
     def _read(
-        self, folder: Path, number: int, before: SegmentEnd | None
+        self, folder: Path, number: int, before: SegmentEnd | None, leaves: LeafCheck
     ) -> tuple[RemovedSegment, int, SegmentEnd]:
         """Read a segment through; return what is to be written down of it, its newest time, and where it ended."""
         newest = 0
         with SegmentReader(folder, number) as reader:
             reader.check_joint(before)
             for located in reader:
+                leaves.check(located)  # its leaf is all that stays
                 newest = max(newest, located.entry.at)
                 self._pace(len(located.payload))
             if reader.rest():

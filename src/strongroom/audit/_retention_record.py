@@ -188,6 +188,17 @@ def pruned_end(directory: Path, writer: str) -> SegmentEnd | None:
     return None if pruned is None else pruned.end()
 
 
+def removed_segments(directory: Path) -> dict[tuple[str, int], RemovedSegment]:
+    """Return what was removed by all prunings that were told of, by writer and number. Raises AuditCorruptError and OSError."""
+    records = [read_prune_record(path) for _, path, is_begun in _files(directory) if not is_begun]
+    return {
+        (writer, one.segment): one
+        for record in records
+        for writer, pruned in record.writers.items()
+        for one in pruned.removed
+    }
+
+
 def _files(directory: Path) -> Iterator[tuple[int, Path, bool]]:
     """Yield the records in order. One that is there both ways was told of: its old name outlived a crash."""
     found: dict[int, tuple[Path, bool]] = {}

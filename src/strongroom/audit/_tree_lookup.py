@@ -12,6 +12,7 @@ from strongroom.audit._entry import leaf_hash
 from strongroom.audit._errors import AuditCorruptError, ProofError
 from strongroom.audit._format import is_writer_name
 from strongroom.audit._retention_record import pruned_end, read_pruned
+from strongroom.audit._tiles import TILE_WIDTH, split_hashes
 from strongroom.audit._tree import (
     check_consistency,
     check_inclusion,
@@ -65,8 +66,12 @@ class TreeLookup:
 
     def leaf_of(self, writer: str, seq: int) -> int:
         """Return which leaf an entry is, counted from 0, by the tree alone. Raises ProofError when it does not hold it (yet)."""
-        run = self._run_of(writer, seq, self._place(writer, seq).runs)
+        run = self.run_of(writer, seq)
         return run.first_leaf + seq - run.first_seq
+
+    def run_of(self, writer: str, seq: int) -> Run:
+        """Return the run that holds an entry. Raises ProofError when the tree does not hold it (yet)."""
+        return self._run_of(writer, seq, self._place(writer, seq).runs)
 
     def prove(self, writer: str, seq: int, *, size: int | None = None) -> EntryProof:
         """Return the proof of an entry under a checkpoint: that of ``size`` entries, or the newest.
@@ -143,6 +148,33 @@ class TreeLookup:
             else:
                 end = middle
         return self._files.run(writer, first)
+
+
+class LeafCheck:
+    """Compares entries of one writer, in their order, with the leaves that the tree has of them."""
+
+    def __init__(self, directory: Path, writer: str) -> None:
+        """``directory`` is that of the audit log."""
+        self._lookup, self._files, self._writer = TreeLookup(directory), TreeFiles(directory), writer
+        self._run: Run | None = None
+        self._tile, self._hashes = -1, list[bytes]()
+
+    def check(self, located: Located) -> None:
+        """Raise AuditCorruptError where the tree holds another entry, ProofError where it holds none, TreeDamagedError and OSError."""
+        seq, run = located.entry.seq, self._run
+        if run is None or not run.first_seq <= seq < run.first_seq + run.n_entries:
+            run = self._run = self._lookup.run_of(self._writer, seq)
+        tile, index = divmod(run.first_leaf + seq - run.first_seq, TILE_WIDTH)
+        if tile != self._tile:
+            self._tile, self._hashes = tile, split_hashes(self._files.tile(0, tile))
+        if self._hashes[index : index + 1] != [leaf_hash(located.payload)]:
+            raise AuditCorruptError(
+                "the tree holds another entry under this number",
+                writer=self._writer,
+                segment=located.segment,
+                offset=located.offset,
+                seq=seq,
+            )
 
 
 def entries_of_run(directory: Path, writer: str, run: Run) -> Iterator[Located]:

@@ -125,7 +125,7 @@ def _show_tree(output: Output, tree: TreeReport | None, *, has_named_keys: bool)
     if tree is None:
         return
     output.say(
-        f"Tree {tree.origin}: {tree.entries} entries, {tree.checkpoints} checkpoints over the first {tree.checkpointed}"
+        f"Tree {visible(tree.origin)}: {tree.entries} entries, {tree.checkpoints} checkpoints over the first {tree.checkpointed}"
     )
     if not has_named_keys:
         output.say("warning: the keys of the checkpoints were taken from beside them; name yours with --key")

@@ -18,7 +18,7 @@ from strongroom.audit import (
 from strongroom.cli._audit_logs import opened_log
 from strongroom.cli._audit_witness_verify import witnessed_proof
 from strongroom.cli._errors import CliError
-from strongroom.cli._output import Output
+from strongroom.cli._output import Output, visible
 from strongroom.cli._reporting import reporting
 from strongroom.config import Home, home_from_environment
 from strongroom.wiring.durable_files import write_new_durably
@@ -102,7 +102,7 @@ def keys(output: Output) -> None:
     files = CheckpointFiles(_audit())
     found = files.keys()
     output.document({"origin": files.origin(), "keys": [key.text() for key in found]})
-    output.say(*(key.text() for key in found))
+    output.say(*(visible(key.text()) for key in found))
     if not found:
         raise CliError("no checkpoint was signed yet", next_step="start the service: strongroom serve")
 

@@ -14,7 +14,7 @@ from strongroom.cli._audit_report_keys import key_id_of, unused_keys, unused_wor
 from strongroom.cli._audit_report_pci import PciPage, pci_document, pci_words, show_pci, verified
 from strongroom.cli._audit_report_words import Sheet, access_sheet, change_lines, failure_sheet
 from strongroom.cli._errors import NotDoneError
-from strongroom.cli._output import Output
+from strongroom.cli._output import Output, visible
 from strongroom.cli._reporting import reporting
 from strongroom.core import SystemClock
 
@@ -197,6 +197,6 @@ def failed_auth(
                 f"{made.failures} failed authentications, {made.in_sums} of them in sums; {made.n_clusters} clusters"
                 + (f", the largest {top} of them:" if made.n_clusters > top else ":")
             )
-            output.say(*(f"  {cause}: {n_failures}" for cause, n_failures in made.causes.items()))
+            output.say(*(visible(f"  {cause}: {n_failures}") for cause, n_failures in made.causes.items()))
         _give(output, failure_sheet(made), is_csv=is_csv)
         reading.end(output, is_csv=is_csv)

@@ -74,6 +74,11 @@ class Archiving:
                     next_step="name that folder, or move it to where the link is",
                 )
             return
+        if link.is_symlink() and not link.is_dir():
+            raise ConfigError(
+                f"{link} leads to {link.readlink()}, which is not there: what is archived is out of reach",
+                next_step="mount its volume; or, if it is gone for good, remove that link",
+            )
         target = self._home.root / wanted
         target.mkdir(mode=0o700, parents=True, exist_ok=True)
         if link.is_symlink() and link.readlink() == target:

@@ -18,7 +18,7 @@ from strongroom.config import AuditConfig, Home
 from strongroom.core import ApprovalRequiredError, Clock, EventSink, StrongroomError
 from strongroom.custody import ApprovalRequest, Json, canonical_json, read_document, require_quorum
 from strongroom.runtime._approved_acts import ApprovedAct
-from strongroom.runtime._audit_archiving import Archiving
+from strongroom.runtime._audit_archiving import Archiving, EndedError
 from strongroom.runtime._custody_keeping import CustodyKeeping
 from strongroom.shipping import OwnThread
 from strongroom.wiring.audit_door import ArchivedSegments, PrunedEntries, RetentionAnswer, RetentionRequest
@@ -110,7 +110,10 @@ class AuditRetention:
             self._is_linked = True
 
     async def _look(self) -> None:
-        await self._resume()
+        try:
+            await self._resume()
+        except (StrongroomError, OSError) as error:  # the archive does not wait for it
+            self._tell("audit.archive_failed", cause=str(error))
         await self._archive()
         due, oldest_at = await self._on_disk(self._work.prune_due)
         if due:
@@ -182,6 +185,8 @@ class AuditRetention:
         try:
             plan = await self._on_disk(lambda: self._work.plan_again(record))
             self._require_signed(record, plan)
+        except EndedError:
+            raise
         except StrongroomError as error:
             await self._on_disk(lambda: self._work.pruner.give_up(record))
             self._events.emit("audit.prune_given_up", approval=record.approval, cause=error.message)

@@ -284,3 +284,31 @@ def test_any_place_of_an_archive_reads_as_in_the_segment(tmp_path):
             assert pread(n, offset) == data[offset : offset + n]
             file.seek(offset)
             assert file.read(n) == data[offset : offset + n]
+
+
+def test_nothing_goes_to_an_empty_place_where_the_archive_should_be(log, tmp_path):
+    assert Archiver(log).run(before_us=LATER, needed=None, most=1).moved
+    shutil.move(log / "archive", tmp_path / "volume")
+    (log / "archive").mkdir()  # as an empty mount point is
+    before = segments_of(log)
+    archived = archive(log)
+    assert "is the volume" in archived.failed["api-0"]
+    assert {path for path in before if "api-0" in str(path)} <= segments_of(log).keys()
+    shutil.copytree(tmp_path / "volume", log / "archive", dirs_exist_ok=True)
+    assert not archive(log).failed
+    verify_log(log)
+
+
+def test_a_hot_copy_that_is_damaged_does_not_replace_the_archived_one(log):
+    hot = log / "wal" / "api-0" / "00000001.wal"
+    data = hot.read_bytes()
+    archive(log)
+    kept = log / "archive" / "api-0" / "00000001.wal.xz"
+    packed = kept.read_bytes()
+    hot.write_bytes(data[:-40] + bytes([data[-40] ^ 1]) + data[-39:])  # a crash left both copies
+    assert "api-0" in archive(log).failed
+    assert kept.read_bytes() == packed
+    assert hot.exists()
+    hot.write_bytes(data)
+    assert ("api-0", 1) in archive(log).moved
+    verify_log(log)

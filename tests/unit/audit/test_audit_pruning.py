@@ -24,6 +24,7 @@ from strongroom.audit import (
     verify_tree,
 )
 from strongroom.audit._archive import Archiver
+from strongroom.audit._archive_file import pack
 from strongroom.audit._retention import Pruner
 from strongroom.audit._retention_plan import Planner, RetentionError, day_start, require_old_enough
 from strongroom.audit._retention_record import read_prune_record, read_pruned
@@ -321,3 +322,30 @@ def test_any_order_of_writing_archiving_and_pruning_leaves_a_sound_log(directory
 
 def _day(at):
     return dt.datetime.fromtimestamp(at, dt.UTC).strftime("%Y-%m-%d")
+
+
+def test_only_files_that_a_record_names_are_removed_by_it(log):
+    kept = {path.name: path.read_bytes() for path in (log / "archive" / "api-0").glob("*.xz")}
+    prune(log)
+    folder = log / "archive" / "api-0"
+    (folder / "00000001.wal.xz").write_bytes(kept["00000002.wal.xz"])
+    (folder / "00000002.wal.xz").write_bytes(kept["00000002.wal.xz"])
+    (folder / "00000003.wal.xz").write_bytes(kept["00000003.wal.xz"][:-9])
+    with pytest.raises(AuditCorruptError, match="not what was pruned under its number"):
+        Pruner(log).remove_rest()
+    assert sorted(path.name for path in folder.iterdir()) == ["00000001.wal.xz", "00000003.wal.xz"]
+
+
+def test_what_was_written_anew_under_the_tree_is_not_pruned(log):
+    """A chain has no key: whoever has the files makes one that fits. The tree's leaves are older."""
+    shutil.rmtree(log / "wal" / "api-0")
+    shutil.rmtree(log / "archive" / "api-0")
+    for count in (2, 4, 1, 2):
+        write_entries(log, "api-0", count, at=OLD * 1_000_000, principal="user/other")
+    (log / "archive" / "api-0").mkdir()
+    for path in sorted((log / "wal" / "api-0").glob("*.wal"))[:3]:
+        packed = log / "archive" / "api-0" / f"{path.name}.xz"
+        packed.write_bytes(b"".join(pack(iter([path.read_bytes()]))))
+        path.unlink()
+    with pytest.raises(AuditCorruptError, match="another entry under this number"):
+        Planner(log).plan(BEFORE, needed=None)

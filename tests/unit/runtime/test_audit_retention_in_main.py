@@ -20,9 +20,9 @@ from strongroom.audit import (
     verify_tree,
 )
 from strongroom.config import AuditConfig, FileSinkConfig, Home
-from strongroom.core import ApprovalRequiredError, SystemClock
+from strongroom.core import ApprovalRequiredError, ConfigError, SystemClock
 from strongroom.custody import QuorumRule
-from strongroom.runtime._audit_archiving import Archiving
+from strongroom.runtime._audit_archiving import Archiving, EndedError
 from strongroom.runtime._audit_retention import AuditRetention
 from strongroom.runtime._custody_keeping import CustodyKeeping
 from strongroom.service import ApprovalDesk, ApprovalPendingError, CustodyBook
@@ -294,3 +294,31 @@ def test_a_damaged_record_is_named(place):
     with pytest.raises(AuditCorruptError, match="pruned/00000001"):
         read_pruned(place.home.audit)
     assert os.path.exists(path)
+
+
+def test_an_archive_whose_volume_is_away_is_neither_made_anew_nor_left_behind(tmp_path):
+    home, volume = Home(tmp_path / "home"), tmp_path / "mounts" / "volume"
+    make_signed_log(home.audit, ((1, 1), (1, 1)))
+    work = Archiving(home, AuditConfig(archive=str(volume)), clock=SystemClock())
+    work.link()
+    work.archive()
+    shutil.move(volume, tmp_path / "away")
+    for wanted in (volume, tmp_path / "other"):
+        with pytest.raises(ConfigError, match="is not there"):
+            Archiving(home, AuditConfig(archive=str(wanted)), clock=SystemClock()).link()
+    assert not volume.exists()
+    shutil.move(tmp_path / "away", volume)
+    work.link()
+    verify_log(home.audit)
+
+
+async def test_a_service_that_ends_does_not_give_a_begun_pruning_up(place):
+    plan = Planner(place.home.audit).plan(BEFORE, needed=None)
+    Pruner(place.home.audit).begin(plan, approval="", at=NEW)
+    retention = place.retention()
+    retention._work.pace._bytes = 1 << 30
+    retention._work.pace.end()
+    with pytest.raises(EndedError):
+        await retention._resume()
+    retention.close()
+    assert read_pruned(place.home.audit).begun is not None
