@@ -131,7 +131,8 @@ class ReadyKeys:
 
     def _serving(self, name: str | bytes) -> tuple[_Ready, Xaes256Gcm] | None:
         """Return a key that was made ready, if that still holds."""
-        if not self._is_compared:
+        # The records' turn may end before this one: an alias must name here what it named when its use was authorised.
+        if not self._is_compared or self._records.epoch() != self._epoch:
             self._forget_what_changed()
         ready = self._ready.get(name)
         if ready is not None:

@@ -42,6 +42,7 @@ class ReadyUses:
         self._records = records
         self._envelope = envelope
         self._of_turn: dict[str, _Ready] = {}
+        self._epoch = -1
         self._forget_turn = self._of_turn.clear
 
     def sign(
@@ -101,6 +102,10 @@ class ReadyUses:
     def _find(self, key: KeyRef) -> _Ready | None:
         # No alias is named like a key id.
         name = key.alias_name if isinstance(key, KeyByAlias) else key.key_id
+        epoch = self._records.epoch()
+        if epoch != self._epoch:  # the records' turn may end before this one
+            self._epoch = epoch
+            self._of_turn.clear()
         return self._of_turn.get(name) or self._keep(name, key)
 
     def _keep(self, name: str, key: KeyRef) -> _Ready | None:

@@ -126,3 +126,16 @@ async def test_a_rotated_key_encrypts_under_its_new_version_in_the_next_turn(ben
     assert after.material_id != before.material_id
     assert keyring.ready.decrypt(before.ciphertext, {}, key=None) is None
     assert (await keyring.decrypt(before.ciphertext, {}, key=None)).plaintext.reveal() == b"data"
+
+
+async def test_an_alias_names_the_key_that_it_names_for_whoever_authorises_its_use(bench, keyring, key):
+    alias, other = KeyByAlias("alias/old"), KeyById((await keyring.create_key("")).key_id)
+    await keyring.encrypt(other, Secret(b"x"), {})
+    assert keyring.ready.encrypt(alias, b"data", {}).key_id == key.key_id
+    await bench.open_keyring().aliases.move("alias/old", other.key_id)
+    await next_turn()
+    keyring.ready._is_compared = True  # its turn ends behind that of the records, which were looked at before
+    assert keyring.ready._records.find(alias).record.key_id == other.key_id
+    made = keyring.ready.encrypt(alias, b"data", {})
+    assert made is not None
+    assert made.key_id == other.key_id
