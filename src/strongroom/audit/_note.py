@@ -52,6 +52,11 @@ class Note(NamedTuple):
         return f"{self.text}\n{''.join(one.line() for one in self.signatures)}".encode()
 
 
+def one_of_each_key(signatures: Iterable[Signature]) -> tuple[Signature, ...]:
+    """Return the last signature of each key: how often a key signed is for whoever sent the note to choose."""
+    return tuple({(one.name, one.key_id): one for one in signatures}.values())
+
+
 class NoteKey(Protocol):
     """A public key that notes are verified by."""
 

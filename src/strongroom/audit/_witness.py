@@ -13,7 +13,7 @@ from strongroom.audit._checkpoint import Checkpoint, read_checkpoint
 from strongroom.audit._checkpoint_keys import LogKey
 from strongroom.audit._checkpoint_proof import GrowthProof
 from strongroom.audit._errors import MalformedNoteError, ProofError
-from strongroom.audit._note import Signature, verify_note
+from strongroom.audit._note import Note, Signature, one_of_each_key, verify_note
 from strongroom.audit._tree import check_consistency
 from strongroom.audit._witness_keys import WitnessSigner
 from strongroom.audit._witness_request import read_add_checkpoint
@@ -66,17 +66,17 @@ WatchedLogs = Mapping[str, Sequence[LogKey]]
 """The keys of the logs that a witness watches, by their origin."""
 
 
-def known_checkpoint(request: GrowthProof, logs: WatchedLogs) -> Checkpoint:
-    """Return the checkpoint of a request, which a key of its log signed. Raises WitnessRefusalError."""
+def known_checkpoint(request: GrowthProof, logs: WatchedLogs) -> tuple[Checkpoint, Note]:
+    """Return the checkpoint of a request, and with it what the keys of its log signed and nothing else. Raises WitnessRefusalError."""
     checkpoint = read_checkpoint(request.checkpoint.text)
     keys = logs.get(checkpoint.origin)
     if keys is None:
         raise WitnessRefusalError("this log is not watched", Refusal.UNKNOWN_LOG)
     try:
-        verify_note(request.checkpoint, keys)
+        good = verify_note(request.checkpoint, keys)
     except VerificationFailedError as error:
         raise WitnessRefusalError(error.message, Refusal.NOT_SIGNED, origin=checkpoint.origin) from error
-    return checkpoint
+    return checkpoint, Note(request.checkpoint.text, one_of_each_key(good))
 
 
 def judge(request: GrowthProof, checkpoint: Checkpoint, head: Head) -> None:
@@ -123,7 +123,7 @@ class Witness:
             request = read_add_checkpoint(data)
         except MalformedNoteError as error:
             raise WitnessRefusalError(error.message, Refusal.MALFORMED) from error
-        checkpoint = known_checkpoint(request, self._logs)
+        checkpoint, note = known_checkpoint(request, self._logs)
         with self._turns[checkpoint.origin]:
             try:
                 judge(request, checkpoint, self._store.head(checkpoint.origin))
@@ -132,5 +132,5 @@ class Witness:
                     self._store.keep_evidence(request.checkpoint.text, data)
                 raise
             signatures = self._signer.cosign(checkpoint, int(self._clock.now()))
-            self._store.keep(checkpoint, request.checkpoint.with_signatures(signatures))
+            self._store.keep(checkpoint, note.with_signatures(signatures))
         return Cosigned(checkpoint, signatures)

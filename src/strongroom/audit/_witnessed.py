@@ -10,7 +10,7 @@ from strongroom.audit._checkpoint import read_checkpoint
 from strongroom.audit._checkpoint_files import CheckpointFiles, CheckpointWriter, KeptCheckpoint
 from strongroom.audit._checkpoint_keys import LogKey
 from strongroom.audit._checkpoint_thinning import thin_files
-from strongroom.audit._note import Note, Signature, verify_note
+from strongroom.audit._note import Note, Signature, one_of_each_key, verify_note
 from strongroom.audit._tree_files import TreeDisk
 
 _BELOW = "witnessed"
@@ -42,11 +42,11 @@ class WitnessedWriter(CheckpointWriter):
         self._thinned: set[int] = set()
 
     def confirm(self, note: Note, signatures: Sequence[Signature], keys: Sequence[LogKey]) -> Note:
-        """Keep those of the signatures that ``keys`` made of the checkpoint in ``note``; durable on return.
+        """Keep those of the signatures that ``keys`` made of the checkpoint in ``note``, one of each key; durable on return.
 
         Raises VerificationFailedError when there is none, or a bad one.
         """
-        good = verify_note(Note(note.text, tuple(signatures)), keys)
+        good = one_of_each_key(verify_note(Note(note.text, tuple(signatures)), keys))
         confirmed = Note(note.text, good)
         self.append(confirmed)
         return confirmed
@@ -67,7 +67,7 @@ def with_cosignatures(directory: Path, note: Note) -> Note:
             added += [one for kept in found if kept.note.text == note.text for one in kept.note.signatures]
             if found and found[0].checkpoint.size <= size:
                 break
-    return note.with_signatures(added)
+    return note.with_signatures(one_of_each_key(added))
 
 
 def newest_witnessed(directory: Path, n_witnesses: int) -> int | None:

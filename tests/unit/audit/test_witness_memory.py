@@ -18,6 +18,7 @@ from strongroom.audit import (
     WitnessRefusalError,
     WitnessStore,
 )
+from strongroom.audit._witness_request import read_add_checkpoint
 from unit.audit.tree_disks import FailingDisk, PowerDisk
 from unit.audit.witness_logs import (
     LOGS,
@@ -165,6 +166,24 @@ def test_evidence_has_a_limit(folder, monkeypatch):
             ask(store, FALSE, 8, new)
     assert len(list((folder / "refused").iterdir())) == 3
     store.close()
+
+
+@pytest.mark.parametrize("own", [False, True], ids=["of-strangers", "of-the-log"])
+def test_no_lines_of_signatures_make_a_head_that_cannot_be_read_again(folder, own):
+    """Whoever fills the note of a request would make the witness forget, and so be able to begin anew with another past."""
+    request = read_add_checkpoint(request_of(TRUE, 0, 8))
+    (signature,) = request.checkpoint.signatures
+    others = [signature if own else signature._replace(name=f"key-{number}") for number in range(63)]
+    note = request.checkpoint._replace(signatures=(signature, *others))
+    store = WitnessStore(folder)
+    Witness(LOGS, WITNESS, store, clock=StandingClock()).add_checkpoint(
+        request._replace(checkpoint=note).encode()
+    )
+    store.close()
+    again = WitnessStore(folder)
+    assert again.head(ORIGIN).size == 8
+    assert len(again.note(ORIGIN).signatures) == 3
+    again.close()
 
 
 def test_what_was_cosigned_can_be_read_beside_the_witness(folder):
