@@ -99,6 +99,11 @@ class _WriterSearch:
                         reader.check_joint(before)
                     yield from self._segment(reader, is_last=number == numbers[-1])
                     before, is_joined = reader.end(), True
+            except FileNotFoundError:
+                gone = pruned_end(self._folder.parent.parent, self._folder.name)
+                if gone is None or number > gone.segment:
+                    raise
+                before, is_joined = gone, True  # pruned meanwhile
             except AuditCorruptError as error:
                 self._search.take_damage(error)
                 self.coverage.is_damaged = True

@@ -43,7 +43,11 @@ class CutFinding(NamedTuple):
 
 def read_cut(folder: Path, segment: int) -> Cut:
     """Measure the bytes that were cut off a segment, from the file that keeps them. Raises OSError."""
-    with torn_path(folder, segment).open("rb") as file:
+    try:
+        opened = (folder / torn_name(segment)).open("rb")
+    except FileNotFoundError:  # archived, or just now on its way there
+        opened = torn_path(folder, segment).open("rb")
+    with opened as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
         return Cut(segment, file.tell(), digest)
 

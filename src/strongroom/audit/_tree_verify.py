@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from strongroom.audit._archive_readers import PrunedLeaves, SegmentReaders
+from strongroom.audit._beside_pruning import read_beside_pruning
 from strongroom.audit._checkpoint_files import CheckpointFiles, KeptCheckpoint
 from strongroom.audit._checkpoint_keys import LogKey, cosigned_at, verify_checkpoint
 from strongroom.audit._cursor import SegmentReader
@@ -61,11 +62,15 @@ def verify_tree(
     Every checkpoint must be signed by one of ``keys``; what ``witnesses`` cosigned must be of this tree too. Raises AuditCorruptError, which names the first entry or file that is
     bad, and OSError. ``progress`` is called with the number of leaves, now and then.
     """
-    check = _TreeCheck(directory, keys, witnesses or Witnesses(()), progress)
-    try:
-        return check.run()
-    finally:
-        check.close()
+
+    def verify() -> TreeReport:
+        check = _TreeCheck(directory, keys, witnesses or Witnesses(()), progress)
+        try:
+            return check.run()
+        finally:
+            check.close()
+
+    return read_beside_pruning(directory, verify)
 
 
 class _Leaf(NamedTuple):

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from strongroom.audit._archive_names import list_archived_torn, list_archives
 from strongroom.audit._archive_readers import require_told
+from strongroom.audit._beside_pruning import read_beside_pruning
 from strongroom.audit._cursor import SETTLE_S, BrokenFrameError, Position, SegmentEnd, SegmentReader
 from strongroom.audit._errors import AuditCorruptError
 from strongroom.audit._files import DRAFT_ENDING, LOCK_NAME, list_segments, list_torn
@@ -105,6 +106,16 @@ def inspect_log(
 
     Raises AuditCorruptError only when there is no log at all.
     """
+
+    def inspect() -> VerifyReport:
+        return _inspect(directory, expected_writers, progress)
+
+    return read_beside_pruning(directory, inspect, is_sound=lambda report: not report.problems)
+
+
+def _inspect(
+    directory: Path, expected_writers: frozenset[str], progress: Callable[[int], None] | None
+) -> VerifyReport:
     inspection = _Inspection(progress)
     inspection.read_pruned(directory)
     names = list_writers(directory)

@@ -49,6 +49,7 @@ class Witnesses:
 
     def read(self, directory: Path) -> Iterator[WitnessedCheckpoint]:
         """Yield what the witnesses cosigned, smaller trees first: what is kept beside the log, and what was given."""
+        self._confirmed = {}
         kept = [self._kept(directory, name) for name in witness_names(directory)]
         given = sorted(self._given, key=_size)
         return heapq.merge(*kept, given, key=_size)

@@ -44,12 +44,16 @@ def verified(directory: Path) -> Verified:
     if report.problems:
         return Verified(False, f"the log is bad, first at {report.problems[0]}")
     files = CheckpointFiles(directory)
-    if files.last() is None:
+    if not (directory / "tree").is_dir() and files.last() is None:
         return Verified(True, f"{report.entries} entries fit their hash chains; there is no checkpoint")
     try:
         tree = verify_tree(directory, files.keys())
     except AuditCorruptError as error:
         return Verified(False, f"the tree is bad: {error}")
+    except FileNotFoundError as error:
+        return Verified(
+            False, f"the tree is bad: {error.filename} is not there, though the tree goes over it"
+        )
     return Verified(
         True,
         f"{report.entries} entries fit their hash chains; {tree.checkpoints} checkpoints cover the first {tree.checkpointed}"
@@ -141,7 +145,7 @@ def _say_coverage(output: Output, page: PciPage) -> None:
         output.say("Checkpoints: none")
     else:
         output.say(
-            f"Checkpoints: the newest covers {checkpoint['entries']} entries of {checkpoint['origin']}"
+            f"Checkpoints: the newest covers {checkpoint['entries']} entries of {visible(str(checkpoint['origin']))}"
         )
     if page.state is None:
         output.say(

@@ -38,13 +38,26 @@ class Reading:
 
 
 def home_of(directory: Path) -> Home | None:
-    """Return the home whose own log an audit directory is, also one that it has as a link; None for a copy that stands by itself."""
-    roots = (directory.absolute().parent, directory.resolve().parent, home_from_environment())
+    """Return the home whose own log an audit directory is, also one that it has as a link; None for a copy that stands by itself.
+
+    A folder of links to the folders of a home's log is that log too.
+    """
+    roots = [directory.absolute().parent, directory.resolve().parent, home_from_environment()]
+    wal = directory / "wal"
+    folders = [wal, *wal.iterdir()] if wal.is_dir() else []
+    for folder in filter(Path.is_symlink, folders):
+        roots += folder.resolve().parents[1:3]
     return next((Home(root) for root in roots if _is_of(Home(root), directory)), None)
 
 
 def _is_of(home: Home, directory: Path) -> bool:
-    return home.config_file.exists() and home.audit.exists() and home.audit.samefile(directory)
+    if not home.config_file.exists() or not home.audit.exists():
+        return False
+    pairs = [(home.audit, directory), (home.audit / "wal", directory / "wal")]
+    pairs += [
+        (home.audit / "wal" / path.name, path) for path in (directory / "wal").glob("*") if path.is_symlink()
+    ]
+    return any(ours.exists() and path.exists() and ours.samefile(path) for ours, path in pairs)
 
 
 @contextmanager
@@ -57,14 +70,15 @@ def recorded_reading(
     reading cannot be recorded; the log is not to be read then.
     """
     reading = Reading(str(uuid.UUID(bytes=random_bytes(16), version=4)))
-    if home_of(directory) is None:
+    home = home_of(directory)
+    if home is None:
         yield reading
         return
-    _require_owner(directory)
+    _require_owner(home.audit)
     detail = {"command": command, **_who()}
     if asked:
         detail["asked"] = "; ".join(f"{name}={value}" for name, value in asked.items())
-    said = _Said(directory, reading, detail, clock)
+    said = _Said(home.audit, reading, detail, clock)
     said.leave("intent")
     outcome = _CANCELLED
     try:

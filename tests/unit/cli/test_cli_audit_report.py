@@ -9,7 +9,7 @@ import shutil
 import pytest
 
 from cli_support import run
-from strongroom.audit import AuditLog, append_once
+from strongroom.audit import AuditLog, TreeLog, append_once
 from strongroom.cli._audit_report_words import Sheet
 from strongroom.core import SystemClock
 from strongroom.storage import KeyUseRecord, Store
@@ -117,6 +117,34 @@ def test_a_damaged_log_is_reported_as_far_as_it_goes_and_named(log):
     assert "DAMAGED" in result.stdout
     assert "Verified: NO" in result.stdout
     assert "first at writer api-0" in result.stderr
+
+
+def test_a_log_cut_back_under_a_tree_without_checkpoints_is_not_called_verified(log):
+    tree = TreeLog(log, "strongroom/test/host")
+    tree.gather(is_last=True)
+    tree.close()
+    assert run("audit", "report", "pci", "--verify").exit_code == 0
+    max((log / "wal" / "api-0").glob("*.wal")).unlink()
+    result = run("audit", "report", "pci", "--verify")
+    assert result.exit_code == 1
+    assert "Verified: NO, the tree is bad" in result.stdout
+
+
+def test_what_a_log_holds_does_not_drive_the_terminal(log):
+    leave(
+        log, 1, "refusal", "kms.Decrypt", **{**REFUSAL, "outcome": "\x1b]0;x\x07", "access_key_id": "\x9b2J"}
+    )
+    leave(log, 1, "refusal", "kms.\x1bc", **CALL, detail={"a\x1b": "\u202e"})
+    for arguments in (
+        ["report", "failed-auth"],
+        ["report", "pci"],
+        ["report", "access", "--all"],
+        ["tail"],
+        ["search"],
+    ):
+        for more in ([], ["--csv"] if arguments[0] == "report" else []):
+            shown = run("audit", *arguments, *more).stdout
+            assert not set(shown) & set("\x1b\x07\x9b\u202e")
 
 
 def test_who_used_a_key_and_who_was_refused(log):

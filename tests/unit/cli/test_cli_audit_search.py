@@ -173,6 +173,18 @@ def test_a_home_is_read_as_its_own_by_whatever_path(log, home, tmp_path, monkeyp
     assert len(_readings(log)) == 6
 
 
+def test_links_to_the_folders_of_a_home_are_no_copy(log, tmp_path, monkeypatch):
+    monkeypatch.setenv("STRONGROOM_HOME", str(tmp_path / "elsewhere"))
+    (tmp_path / "one").mkdir()
+    (tmp_path / "one" / "wal").symlink_to(log / "wal")
+    (tmp_path / "two" / "wal").mkdir(parents=True)
+    (tmp_path / "two" / "wal" / "api-0").symlink_to(log / "wal" / "api-0")
+    for name in ("one", "two"):
+        assert run("audit", "tail", "--path", tmp_path / name).exit_code == 0
+    assert len(_readings(log)) == 4
+    assert not (tmp_path / "two" / "wal" / "reader").exists()
+
+
 def test_a_log_on_another_volume_that_its_home_has_as_a_link_is_its_own(log, home, tmp_path):
     shutil.move(log, tmp_path / "volume")
     log.symlink_to(tmp_path / "volume")
