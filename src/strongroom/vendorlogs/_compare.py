@@ -6,6 +6,7 @@ key we do not know by name are compared by use and time alone. A record that is 
 """
 
 import heapq
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain, islice
@@ -246,6 +247,8 @@ def _votes(
     wanted: dict[_Group, list[int]], rows: Iterable[UseRow], first: int, last: int, widest: int
 ) -> Counter[int]:
     """Count, for each difference in seconds, the pairs of a record and a call that it explains."""
+    for seconds in wanted.values():
+        seconds.sort()
     votes: Counter[int] = Counter()
     for row in rows:
         if row.second < first:
@@ -253,7 +256,9 @@ def _votes(
         if row.second > last:
             break
         for group in ((row.use, row.key), (row.use, "")):
-            for second in wanted.get(group, ()):
-                if abs(second - row.second) <= widest:
-                    votes[second - row.second] += 1
+            seconds = wanted.get(group, [])
+            for second in seconds[bisect_left(seconds, row.second - widest) :]:
+                if second > row.second + widest:
+                    break
+                votes[second - row.second] += 1
     return votes

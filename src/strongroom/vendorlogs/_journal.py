@@ -30,6 +30,8 @@ ROW_BYTES: Final = 32
 MAX_FILE_BYTES: Final = 16 * 1024 * 1024
 MAX_BYTES: Final = 1024 * 1024 * 1024
 """Of a member; then its oldest files are removed, and what they covered is not compared any more."""
+MAX_FILES: Final = 4_096
+"""Likewise: workers that are started again and again make a file each time."""
 _BLOCK_BYTES: Final = 512 * ROW_BYTES
 _HEAD: Final = struct.Struct(">7sBQI12x")
 _ROW: Final = struct.Struct(">IBxIHI16s")
@@ -193,13 +195,20 @@ def _rows(path: Path) -> Iterator[bytes]:
 
 
 def _make_room(folder: Path) -> None:
-    sized = [(path, path.stat().st_size) for path in _files(folder)]
+    sized = [(path, _size_of(path)) for path in _files(folder)]
     total = sum(size for _, size in sized)
-    for path, size in sized:
-        if total + MAX_FILE_BYTES <= MAX_BYTES:
+    for n_before, (path, size) in enumerate(sized):
+        if total + MAX_FILE_BYTES <= MAX_BYTES and len(sized) - n_before < MAX_FILES:
             return
         path.unlink(missing_ok=True)
         total -= size
+
+
+def _size_of(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:  # another worker has just made room
+        return 0
 
 
 def _files(folder: Path) -> list[Path]:

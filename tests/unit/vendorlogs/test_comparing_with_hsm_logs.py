@@ -237,6 +237,22 @@ def test_a_journal_that_cannot_go_on_in_a_new_file_writes_into_nobody_elses(
     assert sum(row.calls for row in read_uses(tmp_path, "hsm-a")) == 2
 
 
+def test_workers_that_start_again_and_again_leave_so_many_journals_and_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("strongroom.vendorlogs._journal.MAX_FILES", 5)
+    clock = FakeClock()
+    for _ in range(12):
+        clock.advance(1)
+        journal = UseJournal(tmp_path, "hsm-a", clock=clock)
+        journal.note("sign", bytes(16), 1)
+        journal.close()
+    assert [row.second for row in read_uses(tmp_path, "hsm-a")] == [
+        int(clock.now()) - ago for ago in range(4, -1, -1)
+    ]
+    assert covered_since(tmp_path, "hsm-a") == int((clock.now() - 4) * 1e6)
+
+
 def test_more_journals_and_imports_than_files_can_be_open_are_read(tmp_path: Path) -> None:
     clock, store, count = FakeClock(), RecordStore(tmp_path, "hsm-a"), 150
     for number in range(count):
