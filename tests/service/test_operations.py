@@ -291,8 +291,9 @@ def test_every_change_left_an_intent_and_the_log_verifies(service, kms, key):
     answer = kms.schedule_key_deletion(KeyId=key["KeyId"], PendingWindowInDays=7)
     request_id = answer["ResponseMetadata"]["RequestId"]
     entries = [entry for entry in read_entries(service.home.audit) if entry.request_id == request_id]
+    detail = {"days": "7", "allowed_by": "role:crypto-officer"}
     assert [(entry.kind, entry.key_id, entry.detail) for entry in entries] == [
-        ("intent", key["KeyId"], {"days": "7"}),
-        ("outcome", key["KeyId"], {"days": "7"}),
+        ("intent", key["KeyId"], detail),
+        ("outcome", key["KeyId"], detail),
     ]
     verify_log(service.home.audit)

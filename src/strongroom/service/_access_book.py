@@ -71,7 +71,7 @@ class AccessBook:
         """Whether any key has a policy of its own."""
         self.used: set[str] = set()
         """Credentials of callers that were decided about; see ``take_used``."""
-        self._verbs: dict[str, frozenset[str]] = {}
+        self._verbs: dict[str, Mapping[str, str]] = {}
         self._policies: dict[str, PolicyDocument | None] = {}
         self._documents: dict[str, PolicyDocument] = {}
         self._grants: dict[tuple[str, str], GrantIndex] = {}
@@ -137,8 +137,11 @@ class AccessBook:
         """Whether any credential of a principal has the role of an auditor: then the principal only reads."""
         return principal in self._auditors
 
-    def verbs_of(self, access_key_id: str) -> frozenset[str] | None:
-        """Return the verbs that an access key's roles allow; None when there is no such access key that is active."""
+    def verbs_of(self, access_key_id: str) -> Mapping[str, str] | None:
+        """Return the verbs that an access key's roles allow, each with what the audit log says of why (``verbs_of_roles``).
+
+        None when there is no such access key that is active.
+        """
         return self._verbs.get(access_key_id)
 
     def find(self, key: KeyRef) -> KeyRecord:

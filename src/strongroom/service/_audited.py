@@ -124,7 +124,8 @@ class AuditedVerbs:
     ) -> str:
         """Return if the caller may do this: the one decision of all verbs, taken in memory, without waiting.
 
-        The id of the grant that allows it is returned, an empty text when it needs none. ``key`` is what the request
+        What allows it is returned, as the entry says it: a role, a statement of the key's policy, a grant; of a ReEncrypt
+        both where they differ, with a space between. ``key`` is what the request
         names; ``ciphertext`` names its key where the request does not; ``source`` is what a ReEncrypt comes from. Raises
         as ``KeyAuthority.authorise_now``.
         """
@@ -135,7 +136,7 @@ class AuditedVerbs:
             caller, f"{verb}From", source.key, ciphertext=source.ciphertext, context=source.context
         )
         sealing = authorise(caller, f"{verb}To", key, context=context)
-        return " ".join(filter(None, (opening, sealing)))
+        return opening if opening == sealing else f"{opening} {sealing}"
 
     def _writer(self) -> AccessWriter:
         """Return who changes policies and grants. Raises PoliciesNotKeptError."""
@@ -156,7 +157,8 @@ class AuditedVerbs:
         authorise: Callable[[], str] | None = None,
     ) -> T:
         key = KeyById(key_id) if key_id else None
-        facts = facts_of_request(key, detail or {})
+        detail = {} if detail is None else detail  # what allows it is added before the intent is written
+        facts = facts_of_request(key, detail)
 
         async def act_with_intent() -> T:
             await self._record("intent", caller, verb, "", facts)
@@ -194,15 +196,14 @@ class AuditedVerbs:
                 said |= self.context_values.detail(source.context, "source_")
 
         def admit() -> None:
-            grant_id = (
+            allowed_by = (
                 authorise()
                 if authorise is not None
                 else self.authorise_now(
                     caller, verb, key, ciphertext=ciphertext, context=context, further=further, source=source
                 )
             )
-            if grant_id:
-                said["by_grant"] = grant_id
+            said["allowed_by"] = allowed_by
             self._count(caller, verb, named, source, weight)
 
         facts, result = await self._recorded(caller, verb, work, named=named, detail=said, admit=admit)

@@ -15,6 +15,12 @@ FOR_EVERYBODY: Final = frozenset({"GetCallerIdentity", "ReadApiDescription", "Re
 """Verbs that whoever is known may use, with any roles or none."""
 
 
+EVERYBODY: Final = "everybody"
+"""What the audit log says of a call that needs no permission."""
+BY_GRANT: Final = "grant:"
+"""What the audit log says before the id of a grant that allowed a call."""
+
+
 class Source(NamedTuple):
     """What a ReEncrypt opens."""
 

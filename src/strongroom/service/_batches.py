@@ -132,22 +132,22 @@ class BatchVerbs(AuditedVerbs):
     ) -> _B:
         """Authorise for every encryption context, act, and say in one entry how much was done."""
         different = _different(contexts)
-        names, grants = dict[str, str](), dict[str, None]()  # grants in the order in which they were needed
+        names, allowing = dict[str, str](), dict[str, None]()  # in the order in which they were needed
         detail = {"items": str(count)} | ({"algorithm": algorithm} if algorithm else {})
 
         def authorise_for(context: Mapping[str, str]) -> None:
             if len(names) < _NAMES_TOLD:
                 names.update(dict.fromkeys(context, ""))
             for action in verb.actions:
-                grants[self.authorise_now(caller, action, key, context=context, further=further)] = None
+                allowing[self.authorise_now(caller, action, key, context=context, further=further)] = None
 
         def authorise() -> str:
-            with _telling(detail, key, names, grants):
+            with _telling(detail, key, names, allowing):
                 authorise_for(next(different, NO_CONTEXT))
-            return detail.get("by_grant", "")
+            return detail["allowed_by"]
 
         async def act() -> _B:
-            with _telling(detail, key, names, grants):
+            with _telling(detail, key, names, allowing):
                 await _in_turns(authorise_for, different)
             batch = await work
             if failed := sum(isinstance(result, KeyringError) for result in batch.results):
@@ -177,16 +177,15 @@ async def _in_turns(
 
 @contextlib.contextmanager
 def _telling(
-    detail: dict[str, str], key: KeyRef, names: Mapping[str, str], grants: Iterable[str]
+    detail: dict[str, str], key: KeyRef, names: Mapping[str, str], allowing: Iterable[str]
 ) -> Iterator[None]:
-    """Say in the entry which names the encryption contexts have and which grants were needed, so far as was found out."""
+    """Say in the entry which names the encryption contexts have and what allowed it, so far as was found out."""
     try:
         yield
     finally:
         detail.update(detail_of_request(key, names))
-        by_grants = " ".join(filter(None, grants))
-        if by_grants:
-            detail["by_grant"] = by_grants
+        if allowed_by := " ".join(allowing):
+            detail["allowed_by"] = allowed_by
 
 
 def _contexts(items: Iterable[PlainItem] | Iterable[SealedItem]) -> Iterator[Mapping[str, str]]:

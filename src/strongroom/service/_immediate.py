@@ -86,7 +86,7 @@ class ImmediateVerbs(AuditedVerbs):
     ) -> Now[Encrypted] | None:
         """Encrypt at once."""
         try:
-            grant_id = self._policy.authorise_now(caller, _ENCRYPT, key, context=context)
+            allowed_by = self._policy.authorise_now(caller, _ENCRYPT, key, context=context)
             if not self._have_room(caller, _ENCRYPT, key):
                 return None
             made = self._keyring.ready.encrypt(key, plaintext, context)
@@ -94,14 +94,14 @@ class ImmediateVerbs(AuditedVerbs):
             return None
         if made is None or not self._is_within_quotas(caller, _ENCRYPT, made.key_id):
             return None
-        return Now(made, _entry(caller, _ENCRYPT, self._detail(key, context, grant_id), made))
+        return Now(made, _entry(caller, _ENCRYPT, self._detail(key, context, allowed_by), made))
 
     def generate_data_key_now(
         self, caller: Caller, key: KeyRef, *, n_bytes: int, context: Mapping[str, str]
     ) -> Now[DataKey] | None:
         """Make a data key at once."""
         try:
-            grant_id = self._policy.authorise_now(caller, _GENERATE_DATA_KEY, key, context=context)
+            allowed_by = self._policy.authorise_now(caller, _GENERATE_DATA_KEY, key, context=context)
             if not self._have_room(caller, _GENERATE_DATA_KEY, key):
                 return None
             made = self._keyring.ready.generate_data_key(key, n_bytes, context)
@@ -109,14 +109,14 @@ class ImmediateVerbs(AuditedVerbs):
             return None
         if made is None or not self._is_within_quotas(caller, _GENERATE_DATA_KEY, made.key_id):
             return None
-        return Now(made, _entry(caller, _GENERATE_DATA_KEY, self._detail(key, context, grant_id), made))
+        return Now(made, _entry(caller, _GENERATE_DATA_KEY, self._detail(key, context, allowed_by), made))
 
     def decrypt_now(
         self, caller: Caller, ciphertext: bytes, *, key: KeyRef | None, context: Mapping[str, str]
     ) -> Now[Decrypted] | None:
         """Decrypt at once."""
         try:
-            grant_id = self._policy.authorise_now(
+            allowed_by = self._policy.authorise_now(
                 caller, _DECRYPT, key, ciphertext=ciphertext, context=context
             )
             if not self._have_room(caller, _DECRYPT, key, ciphertext):
@@ -126,7 +126,7 @@ class ImmediateVerbs(AuditedVerbs):
             return None
         if made is None or not self._is_within_quotas(caller, _DECRYPT, made.key_id):
             return None
-        return Now(made, _entry(caller, _DECRYPT, self._detail(key, context, grant_id), made))
+        return Now(made, _entry(caller, _DECRYPT, self._detail(key, context, allowed_by), made))
 
     def sign_now(
         self,
@@ -139,7 +139,9 @@ class ImmediateVerbs(AuditedVerbs):
     ) -> Now[Signed] | None:
         """Sign at once."""
         try:
-            grant_id = self._policy.authorise_now(caller, _SIGN, key, further=signing_values(algorithm, kind))
+            allowed_by = self._policy.authorise_now(
+                caller, _SIGN, key, further=signing_values(algorithm, kind)
+            )
             if not self._have_room(caller, _SIGN, key):
                 return None
             made = self._keyring.ready_uses.sign(key, algorithm, message, kind)
@@ -147,12 +149,12 @@ class ImmediateVerbs(AuditedVerbs):
             return None
         if made is None or not self._is_within_quotas(caller, _SIGN, made.key_id):
             return None
-        detail = _detail(key, NO_CONTEXT, grant_id)
+        detail = _detail(key, NO_CONTEXT, allowed_by)
         detail["algorithm"] = algorithm
         return Now(made, _entry(caller, _SIGN, detail, made))
 
-    def _detail(self, key: KeyRef | None, context: Mapping[str, str], grant_id: str) -> dict[str, str]:
-        detail = _detail(key, context, grant_id)
+    def _detail(self, key: KeyRef | None, context: Mapping[str, str], allowed_by: str) -> dict[str, str]:
+        detail = _detail(key, context, allowed_by)
         values = self.context_values
         return detail if values is None or not context else {**detail, **values.detail(context)}
 
@@ -176,9 +178,10 @@ class ImmediateVerbs(AuditedVerbs):
             note(entry.key_id, entry.key_version, _VERBS[entry.event], entry.request_id)
 
 
-def _detail(key: KeyRef | None, context: Mapping[str, str], grant_id: str) -> dict[str, str]:
+def _detail(key: KeyRef | None, context: Mapping[str, str], allowed_by: str) -> dict[str, str]:
     detail = detail_of_request(key, context)
-    return {**detail, "by_grant": grant_id} if grant_id else detail
+    detail["allowed_by"] = allowed_by
+    return detail
 
 
 def _entry(

@@ -9,6 +9,7 @@
 Before all of it: a principal that is an auditor does nothing but read, whatever policies and grants say. Whether a key exists is told only to those whose roles allow the verb at all.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
@@ -26,7 +27,15 @@ from strongroom.policy import (
 )
 from strongroom.service._access_book import AccessBook
 from strongroom.service._access_writer import AccessWriter
-from strongroom.service._authority import FOR_EVERYBODY, NO_CONTEXT, NO_VALUES, Decision, Ground
+from strongroom.service._authority import (
+    BY_GRANT,
+    EVERYBODY,
+    FOR_EVERYBODY,
+    NO_CONTEXT,
+    NO_VALUES,
+    Decision,
+    Ground,
+)
 from strongroom.service._caller import Caller
 from strongroom.service._errors import AccessDeniedError, InactiveAccessKeyError, InvalidGrantTokenError
 from strongroom.service._grant_tokens import grant_of_token
@@ -44,6 +53,8 @@ ABOUT_NO_KEY: Final = FOR_EVERYBODY | frozenset(
 ALSO_BY_ROLES: Final = frozenset({"CreateAlias", "UpdateAlias", "DeleteAlias"})
 """Verbs that roles must allow too: an alias belongs to no key's policy alone."""
 
+_SID: Final = re.compile(r"[A-Za-z][0-9A-Za-z_.-]{0,63}")
+"""Names of statements that the audit log tells; of others it tells the number."""
 _BY_ROLES: Final = Decision(True, Ground.ROLES)
 _BY_NOTHING: Final = Decision(False, Ground.NOTHING)
 _EVERYBODY: Final = Decision(True, Ground.EVERYBODY)
@@ -102,7 +113,7 @@ class KeyAuthority:
         context: Mapping[str, str] = NO_CONTEXT,
         further: Mapping[str, tuple[str, ...]] = NO_VALUES,
     ) -> str:
-        """Return if the caller may: the id of the grant that allows it, or an empty text when it needs none.
+        """Return if the caller may: what allows it, as the audit log says that (``allowed_by``).
 
         ``key`` is what the request names; ``ciphertext`` names its key where the request does not. ``further``: values of
         condition keys that this verb alone has. Raises AccessDeniedError, InvalidGrantTokenError, InactiveAccessKeyError,
@@ -114,10 +125,11 @@ class KeyAuthority:
         if not book.has_policies and not caller.grant_tokens:
             # The usual case, decided without a look at the key: no key has a policy that says more than the default one.
             verbs = book.verbs_of(caller.access_key_id)
-            if verbs is not None and verb in verbs:
+            allowed_by = None if verbs is None else verbs.get(verb)
+            if allowed_by is not None:
                 if self.partition is not None:
                     self._require_approved(verb, key, ciphertext, further)
-                return ""
+                return allowed_by
         for token in caller.grant_tokens:
             grant_id = grant_of_token(token)
             if grant_id is None or not book.has_grant(grant_id):
@@ -126,10 +138,20 @@ class KeyAuthority:
         if decision.is_allowed:
             if self.partition is not None:
                 self._require_approved(verb, key, ciphertext, further)
-            return decision.grant_id
+            return self._allowed_by(decision, caller, verb)
         if decision.ground is Ground.INACTIVE:
             raise InactiveAccessKeyError(caller.principal, verb)
         raise AccessDeniedError(caller.principal, verb)
+
+    def _allowed_by(self, decision: Decision, caller: Caller, verb: str) -> str:
+        """Say what a decision that allows rests on, as the audit log does."""
+        if decision.ground is Ground.GRANT:
+            return BY_GRANT + decision.grant_id
+        if decision.ground is Ground.POLICY and decision.answer is not None:
+            _, number, sid, _ = decision.answer
+            return f"policy:{sid if _SID.fullmatch(sid) else number}"
+        verbs = self.book.verbs_of(caller.access_key_id)
+        return EVERYBODY if verbs is None else verbs.get(verb, EVERYBODY)
 
     def _require_approved(
         self,
@@ -199,11 +221,11 @@ class KeyAuthority:
         """
         decision = self.decide(caller, "RetireGrant", KeyById(grant.key_id))
         if decision.is_allowed and decision.ground is not Ground.GRANT:
-            return ""
+            return self._allowed_by(decision, caller, "RetireGrant")
         arn = self.arn_of(caller)
         is_in_grant = arn == grant.retiring or (arn == grant.grantee and "RetireGrant" in grant.actions)
         if is_in_grant and decision.ground in {Ground.GRANT, Ground.NOTHING, Ground.NO_SUCH_KEY}:
-            return grant.grant_id
+            return BY_GRANT + grant.grant_id
         raise AccessDeniedError(caller.principal, "RetireGrant")
 
     def has_grant_that_includes(self, key_id: str, caller: Caller, terms: GrantTerms) -> bool:
@@ -214,7 +236,7 @@ class KeyAuthority:
     def would_allow(self, document: PolicyDocument, caller: Caller, verb: str, key: KeyFacts) -> bool:
         """Whether, with this policy on a key, the caller may do this without a grant."""
         says = document.answer(self._request(key, caller, verb, NO_CONTEXT, NO_VALUES)).says
-        verbs = self.book.verbs_of(caller.access_key_id) or frozenset()
+        verbs = self.book.verbs_of(caller.access_key_id) or {}
         return says is Says.ALLOW or (says is Says.DELEGATE and verb in verbs)
 
     def arn_of(self, caller: Caller) -> str:

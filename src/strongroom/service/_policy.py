@@ -6,11 +6,12 @@ other keys. What policies and grants allow is the principal's, by whichever of i
 What no principal may be at once is in ``core.conflict_of``, and which recorded roles count in ``_duties``.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Final
 
-from strongroom.service._authority import FOR_EVERYBODY
+from strongroom.service._authority import EVERYBODY, FOR_EVERYBODY
 
 
 class Role(StrEnum):
@@ -122,11 +123,21 @@ ROLES_FOR: Final = {
 """Verb to the roles that allow it. A verb that stands neither here nor in FOR_EVERYBODY is allowed to nobody."""
 
 
-def verbs_of_roles(roles: Iterable[str]) -> frozenset[str]:
-    """Return the verbs that roles allow, with those for everybody; a role that is none allows nothing."""
-    held = frozenset(roles)
-    return FOR_EVERYBODY | {verb for verb, allowing in ROLES_FOR.items() if allowing & held}
+def verbs_of_roles(roles: Iterable[str]) -> Mapping[str, str]:
+    """Return the verbs that roles allow, with those for everybody, and what the audit log says of why (``allowed_by``).
+
+    Where several roles allow a verb, the first in the order of ``Role`` is told. A role that is none allows nothing.
+    """
+    given = frozenset(roles)
+    held = [role for role in Role if role in given]
+    verbs = dict.fromkeys(FOR_EVERYBODY, EVERYBODY)
+    for verb, allowing in ROLES_FOR.items():
+        for role in held:
+            if role in allowing:
+                verbs[verb] = f"role:{role}"
+                break
+    return MappingProxyType(verbs)
 
 
-READING: Final = verbs_of_roles({Role.AUDITOR})
+READING: Final = frozenset(verbs_of_roles({Role.AUDITOR}))
 """All that an auditor may do, by roles, policies and grants together."""

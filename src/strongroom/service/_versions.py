@@ -35,12 +35,12 @@ class VersionVerbs(CustodyVerbs):
             self.rules.require_approval(RETIRE_KEY_VERSION, dict(parameters), finding)
 
         def authorise() -> str:
-            grant_id = self.authorise_now(caller, RETIRE_KEY_VERSION, KeyById(key_id))
+            allowed_by = self.authorise_now(caller, RETIRE_KEY_VERSION, KeyById(key_id))
             allow = in_use.append if self.has_officers else refuse
             self._keyring.retirement.require_retirable(
                 key_id, version, window_s=self.rules.window_s, allow=allow
             )
-            return grant_id
+            return allowed_by
 
         async def retire(allow: Callable[[Standing], None]) -> Retired:
             retired = await self._keyring.retirement.retire(
@@ -107,13 +107,13 @@ class VersionVerbs(CustodyVerbs):
 
         def authorise() -> str:
             nonlocal needs_approval
-            grant_id = self.authorise_now(caller, SCHEDULE_KEY_DELETION, KeyById(key_id))
+            allowed_by = self.authorise_now(caller, SCHEDULE_KEY_DELETION, KeyById(key_id))
             is_in_use = self._keyring.retirement.is_key_in_use
             if self.rules.deletion_needs_approval and is_in_use(key_id, self.rules.window_s):
                 if not self.has_officers:
                     self.rules.require_approval(SCHEDULE_KEY_DELETION, dict(parameters), "the key was in use")
                 needs_approval = self.has_officers
-            return grant_id
+            return allowed_by
 
         async def schedule(_approval: str) -> KeyInfo:
             return await self._keyring.lifecycle.schedule_destruction(key_id, days=days)

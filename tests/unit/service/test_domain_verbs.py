@@ -21,7 +21,7 @@ async def test_the_log_says_what_was_made_where(bench, service):
     made, created, moved = [entry for entry in bench.entries() if entry.kind == "outcome"]
     assert (made.event, made.detail) == (
         "strongroom.CreateDomain",
-        {"domain": "tenant-7", "domain_id": domain.domain_id},
+        {"domain": "tenant-7", "domain_id": domain.domain_id, "allowed_by": "role:crypto-officer"},
     )
     assert (created.event, created.detail["domain"], created.key_id) == ("kms.CreateKey", "tenant-7", key_id)
     assert (moved.event, moved.key_id) == ("strongroom.MoveKey", key_id)

@@ -46,7 +46,7 @@ async def test_a_grant_allows_its_operations_to_its_grantee_and_stands_in_the_lo
     made = await make(bench, key_id)
     assert len(made.grant_id) == 64
     await encrypt(bench, key_id)
-    assert bench.entries()[-1].detail["by_grant"] == made.grant_id
+    assert bench.entries()[-1].detail["allowed_by"] == f"grant:{made.grant_id}"
     with pytest.raises(AccessDeniedError):
         await service.describe_key(bench.caller("user/stranger"), KeyById(key_id))
     with pytest.raises(AccessDeniedError):
@@ -58,7 +58,7 @@ async def test_the_express_lane_takes_grants_and_names_them(bench, service, key_
     await encrypt(bench, key_id)
     stranger = bench.caller("user/stranger")
     now = service.encrypt_now(stranger, KeyById(key_id), b"x", context=CONTEXT)
-    assert now.entry.detail["by_grant"] == made.grant_id
+    assert now.entry.detail["allowed_by"] == f"grant:{made.grant_id}"
     assert service.encrypt_now(stranger, KeyById(key_id), b"x", context={}) is None
 
 

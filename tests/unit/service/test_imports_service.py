@@ -48,7 +48,8 @@ async def test_the_entry_of_an_import_names_the_material_and_nothing_of_its_byte
     brought = await brought_for(bench, key_id)
     made = await bench.service.import_key_material(caller, key_id, brought=brought)
     outcome = entries_of(bench, request_id=caller.request_id)[-1]
-    assert (outcome.key_version, outcome.detail) == (made.material_id, {"expires": "never"})
+    assert outcome.key_version == made.material_id
+    assert outcome.detail == {"expires": "never", "allowed_by": "role:crypto-officer"}
     logged = bench.logged_bytes()
     assert bytes(range(32)) not in logged
     assert brought.token not in logged

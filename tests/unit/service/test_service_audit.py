@@ -154,14 +154,14 @@ async def test_no_entry_holds_plaintext_keys_or_values_of_a_context(bench, servi
 async def test_an_entry_names_the_parts_of_a_context_sorted(bench, service, key_id):
     caller = bench.caller()
     await service.encrypt(caller, KeyById(key_id), Secret(b"x"), context={"b": "1", "a": "2"})
-    assert of_request(bench, caller)[0].detail == {"context": '["a","b"]'}
+    assert of_request(bench, caller)[0].detail == {"context": '["a","b"]', "allowed_by": "role:crypto-user"}
 
 
 async def test_a_call_by_alias_records_alias_and_key(bench, service, key_id):
     caller = bench.caller()
     await service.encrypt(caller, KeyByAlias("alias/old"), Secret(b"x"), context={})
     (entry,) = of_request(bench, caller)
-    assert (entry.key_id, entry.detail) == (key_id, {"alias": "alias/old"})
+    assert (entry.key_id, entry.detail) == (key_id, {"alias": "alias/old", "allowed_by": "role:crypto-user"})
 
 
 async def test_a_created_key_is_named_by_the_outcome(bench, service):

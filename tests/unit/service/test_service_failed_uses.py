@@ -73,7 +73,7 @@ async def test_a_suspended_key_is_recorded_by_its_id_when_it_was_named_by_alias(
         caller = bench.caller()
         entry = await outcome_of(bench, caller, call(caller), KeyStateError)
         assert (entry.key_id, entry.key_version) == (key_id, material_id)
-        assert entry.detail == {"alias": "alias/old"}
+        assert entry.detail == {"alias": "alias/old", "allowed_by": "role:crypto-user"}
 
 
 async def test_a_ciphertext_of_another_key_is_recorded_with_both_keys(bench, service, key_id, sealed):
@@ -81,7 +81,10 @@ async def test_a_ciphertext_of_another_key_is_recorded_with_both_keys(bench, ser
     caller = bench.caller()
     call = service.decrypt(caller, sealed, key=KeyById(other.key_id), context={})
     entry = await outcome_of(bench, caller, call, IncorrectKeyError)
-    assert (entry.key_id, entry.detail) == (other.key_id, {"ciphertext_key": key_id})
+    assert (entry.key_id, entry.detail) == (
+        other.key_id,
+        {"ciphertext_key": key_id, "allowed_by": "role:crypto-user"},
+    )
 
 
 async def test_an_outage_is_recorded_with_the_key_that_could_not_be_used(bench, service, key_id, sealed):
@@ -144,7 +147,7 @@ async def test_a_name_that_is_no_unicode_is_recorded_too(bench, service, key_id)
     caller = bench.caller()
     call = service.encrypt(caller, KeyById(key_id), Secret(b"x"), context={"\ud800": "v"})
     entry = await outcome_of(bench, caller, call, UnicodeEncodeError)
-    assert entry.detail == {"context": '["\\ud800"]'}
+    assert entry.detail == {"context": '["\\ud800"]', "allowed_by": "role:crypto-user"}
 
 
 # Callers that go away.

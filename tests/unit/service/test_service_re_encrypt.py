@@ -36,6 +36,7 @@ async def test_the_entry_names_both_keys_and_versions(bench, service, key_id, se
     entry = entry_of(bench, caller)
     assert (entry.key_id, entry.key_version) == (other.key_id, other.material_id)
     assert entry.detail == {
+        "allowed_by": "role:crypto-user",
         "context": '["new"]',
         "source_alias": "alias/old",
         "source_context": '["purpose","tenant"]',
@@ -103,8 +104,9 @@ async def test_an_alias_that_moves_or_goes_leaves_its_former_key_in_the_log(benc
     caller = bench.caller()
     await service.update_alias(caller, alias_name="alias/old", target_key_id=other.key_id)
     entry = [entry for entry in bench.entries() if entry.request_id == caller.request_id][-1]
-    assert (entry.key_id, entry.detail) == (other.key_id, {"alias": "alias/old", "former_key": key_id})
+    allowed = {"alias": "alias/old", "allowed_by": "role:crypto-officer"}
+    assert (entry.key_id, entry.detail) == (other.key_id, {**allowed, "former_key": key_id})
     caller = bench.caller()
     await service.delete_alias(caller, alias_name="alias/old")
     entries = [entry for entry in bench.entries() if entry.request_id == caller.request_id]
-    assert [(entry.key_id, entry.detail) for entry in entries] == [(other.key_id, {"alias": "alias/old"})] * 2
+    assert [(entry.key_id, entry.detail) for entry in entries] == [(other.key_id, allowed)] * 2

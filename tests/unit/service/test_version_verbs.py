@@ -58,7 +58,11 @@ async def test_evidence_lets_it_go_and_is_named_in_the_entry(bench, service, rot
     caller = bench.caller()
     await service.retire_key_version(caller, rotated_id, version=1)
     *_, outcome = [entry for entry in bench.entries() if entry.request_id == caller.request_id]
-    assert outcome.detail == {"version": "1", "inventory": inventory.digest}
+    assert outcome.detail == {
+        "version": "1",
+        "inventory": inventory.digest,
+        "allowed_by": "role:crypto-officer",
+    }
     (first, _) = (await service.list_key_uses(bench.caller(), rotated_id)).versions
     assert (first.retired_at, first.is_in_use) == (bench.clock.now(), False)
 
