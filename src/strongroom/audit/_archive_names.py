@@ -43,6 +43,12 @@ def list_archived_torn(folder: Path) -> list[int]:
     return _numbers(archive_folder(folder), torn_number)
 
 
+def is_away(folder: Path) -> bool:
+    """Whether the archive is a link to a place that is not there, such as a volume that is not mounted."""
+    archive = archive_folder(folder).parent
+    return archive.is_symlink() and not archive.is_dir()
+
+
 def list_archives(directory: Path) -> list[str]:
     """Return the names of the writers that have archived segments. ``directory`` is that of the audit log."""
     try:

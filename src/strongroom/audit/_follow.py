@@ -11,6 +11,7 @@ from typing import Annotated, NamedTuple
 
 from msgspec import Meta, Struct
 
+from strongroom.audit._archive_names import is_away
 from strongroom.audit._cursor import Position, SegmentEnd, SegmentReader
 from strongroom.audit._entry import Entry
 from strongroom.audit._errors import AuditCorruptError
@@ -195,6 +196,10 @@ class _WriterFollower:
         if before is not None:
             reader.check_joint(before)
         elif reader.header.first_seq > at.seq:
+            if is_away(self._folder):
+                raise reader.corrupt(
+                    "what stands before it is archived, and the volume of the archive is away"
+                )
             gaps.append(LogGap(self._folder.name, at.seq, reader.header.first_seq - 1))
         elif (reader.header.first_seq, reader.header.chain) != (at.seq, at.chain):
             raise reader.corrupt("the segment does not go on from what was read before")

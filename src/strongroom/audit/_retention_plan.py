@@ -31,6 +31,8 @@ from strongroom.audit._tree_lookup import LeafCheck, TreeLookup
 from strongroom.core import StrongroomError
 
 DAY_S: Final = 86_400
+MOST_SEGMENTS: Final = 20_000
+"""That go at once: a record names them all, and has at most 16 MiB."""
 
 
 class RetentionError(StrongroomError):
@@ -102,9 +104,11 @@ def require_old_enough(day: str, *, now: float, keep_days: int, newest_checkpoin
 class Planner:
     """Makes plans. For one thread. Raises AuditCorruptError and OSError everywhere."""
 
-    def __init__(self, directory: Path, *, pace: Callable[[int], None] = lambda _n: None) -> None:
-        """``pace`` is called with the bytes that were worked on, and may sleep."""
-        self._directory = directory
+    def __init__(
+        self, directory: Path, *, pace: Callable[[int], None] = lambda _n: None, most: int = MOST_SEGMENTS
+    ) -> None:
+        """``pace`` is called with the bytes that were worked on, and may sleep. ``most`` segments are in a plan."""
+        self._directory, self._most = directory, most
         self._pace = pace
         self._checkpoints = CheckpointFiles(directory)
 
@@ -121,12 +125,14 @@ class Planner:
         history = read_pruned(self._directory)
         lookup = TreeLookup(self._directory)
         found: dict[str, PrunedWriter] = {}
+        left = self._most
         size, root = (history.last.tree_size, history.last.tree_root) if history.last else (0, "")
         for writer in list_writers(self._directory):
             unread = None if needed is None else needed.get(writer, 0)
-            gone, checkpoint = self._plan_writer(writer, day, lookup, history, unread)
+            gone, checkpoint = self._plan_writer(writer, day, lookup, history, unread, most=left)
             if gone is not None and checkpoint is not None:
                 found[writer] = gone
+                left -= len(gone.removed)
                 if checkpoint.checkpoint.size > size:
                     size, root = checkpoint.checkpoint.size, checkpoint.checkpoint.root.hex()
         if not found:
@@ -137,7 +143,14 @@ class Planner:
         return PrunePlan(self._checkpoints.origin() or "", day, size, root, found)
 
     def _plan_writer(
-        self, writer: str, day: str, lookup: TreeLookup, history: PrunedHistory, unread: int | None
+        self,
+        writer: str,
+        day: str,
+        lookup: TreeLookup,
+        history: PrunedHistory,
+        unread: int | None,
+        *,
+        most: int,
     ) -> tuple[PrunedWriter | None, KeptCheckpoint | None]:
         """Return what may go of one writer, and the first checkpoint that covers it."""
         folder, before_s = self._directory / "wal" / writer, day_start(day)
@@ -147,7 +160,7 @@ class Planner:
         gone: PrunedWriter | None = None
         checkpoint: KeptCheckpoint | None = None
         numbers = [number for number in list_segments(folder) if end is None or number > end.segment]
-        for number, after in itertools.pairwise(numbers):
+        for number, after in itertools.islice(itertools.pairwise(numbers), most):
             if (unread is not None and number >= unread) or not is_covered(lookup, folder, number, after):
                 break
             if not (archive_folder(folder) / archived_name(number)).exists():

@@ -103,6 +103,8 @@ class AuditRetention:
                 await work()
         except (StrongroomError, OSError) as error:
             self._tell("audit.archive_failed", cause=str(error))
+        except Exception as error:  # noqa: BLE001  # whatever it was, it does not end in silence
+            self._tell("audit.archive_failed", cause=f"a bug: {type(error).__name__}")
 
     async def _link(self) -> None:
         if not self._is_linked:

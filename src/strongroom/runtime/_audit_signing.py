@@ -13,6 +13,7 @@ from strongroom.core import (
     AUDIT_KEY_LABEL,
     ApprovalRequiredError,
     Clock,
+    ConfigError,
     Deadline,
     HsmError,
     HsmRequestError,
@@ -38,6 +39,7 @@ _VERB: Final = "MakeAuditKey"
 _MOST_REQUESTS: Final = 1000
 _MAKE_S: Final = 30.0
 _SIGN_S: Final = 5.0
+_SEED_BYTES: Final = 32
 
 
 class CheckpointKeys(Protocol):
@@ -159,12 +161,18 @@ class SoftwareCosigner:
     """
 
     def __init__(self, path: Path, *, clock: Clock) -> None:
-        """Read the key, or make it. Raises OSError."""
+        """Read the key, or make it. Raises ConfigError for a file that holds none, and OSError."""
         if not path.exists():
-            write_new_durably(path, random_bytes(32), mode=0o400)
+            write_new_durably(path, random_bytes(_SEED_BYTES), mode=0o400)
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
         with os.fdopen(fd, "rb") as file:
-            self._key = MLDSA44PrivateKey.from_seed_bytes(file.read(33))
+            seed = file.read(33)
+        if len(seed) != _SEED_BYTES:
+            raise ConfigError(
+                f"{path} does not hold the {_SEED_BYTES} bytes of the key that cosigns checkpoints",
+                next_step="bring it back from a backup; or move it away, and another key is made",
+            )
+        self._key = MLDSA44PrivateKey.from_seed_bytes(seed)
         self._clock = clock
 
     def sign(self, checkpoint: Checkpoint) -> tuple[LogKey, Signature]:

@@ -122,6 +122,9 @@ class AuditTree:
         except (StrongroomError, OSError) as error:
             self._tell("audit.tree_failed", str(error))
             return False
+        except Exception as error:  # noqa: BLE001  # whatever it was, checkpoints do not end in silence
+            self._tell("audit.tree_failed", f"a bug: {type(error).__name__}")
+            return False
         return True
 
     async def _step(self) -> None:

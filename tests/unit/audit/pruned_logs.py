@@ -38,9 +38,9 @@ def tell(directory, record) -> None:
     )
 
 
-def prune(directory, day: str = BEFORE, approval: str = "ab" * 32, disk=None):
+def prune(directory, day: str = BEFORE, approval: str = "ab" * 32, disk=None, **planning):
     """Prune as main does."""
-    pruner, plan = Pruner(directory, disk=disk), Planner(directory).plan(day, needed=None)
+    pruner, plan = Pruner(directory, disk=disk), Planner(directory, **planning).plan(day, needed=None)
     record = pruner.begin(plan, approval=approval, at=NEW)
     tell(directory, record)
     pruner.finish(record)

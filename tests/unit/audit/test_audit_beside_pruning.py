@@ -1,11 +1,16 @@
 """Reading a log while it is pruned: what goes meanwhile is not missing."""
 
+import shutil
+
+import msgspec
 import pytest
 
-from strongroom.audit import LogSearch, VerifyReport, verify_log, verify_tree
+from strongroom.audit import LogFollower, LogSearch, VerifyReport, verify_log, verify_tree
 from strongroom.audit._beside_pruning import read_beside_pruning
+from strongroom.audit._retention_plan import MOST_SEGMENTS, Planner
+from strongroom.audit._retention_record import MAX_RECORD_BYTES, PruneRecord, read_pruned
 from strongroom.audit._verify import _Inspection
-from unit.audit.pruned_logs import make_old_log, prune
+from unit.audit.pruned_logs import BEFORE, make_old_log, prune
 from unit.audit.signed_logs import COSIGNER_KEY, KEY
 
 
@@ -64,3 +69,39 @@ def test_a_search_goes_on_behind_what_is_pruned_meanwhile(log):
     left = [(entry.writer, entry.seq) for entry in found]
     assert not search.damage
     assert {("main", 36), ("main", 37), ("api-0", 8), ("api-0", 9)} <= set(left)
+
+
+def test_a_plan_names_no_more_segments_than_a_record_holds(log):
+    """So that no record is written that cannot be read again; the same command lets the rest go."""
+    few = Planner(log, most=4).plan(BEFORE, needed=None)
+    assert [len(one.removed) for one in few.writers.values()] == [3, 1]
+    record = PruneRecord(
+        number=1,
+        origin="x",
+        previous="",
+        at=1,
+        before=BEFORE,
+        approval="ab" * 32,
+        tree_size=1,
+        tree_root="ab" * 32,
+        writers={
+            "w" * 60: msgspec.structs.replace(few.writers["api-0"], removed=few.writers["api-0"].removed[:1])
+        },
+    )
+    assert len(record.encode()) * MOST_SEGMENTS < MAX_RECORD_BYTES
+    prune(log, most=4)
+    prune(log, most=4)
+    assert read_pruned(log).records == 2
+    verify_log(log)
+    verify_tree(log, (KEY, COSIGNER_KEY))
+
+
+def test_nothing_is_a_gap_to_a_sink_while_the_volume_of_the_archive_is_away(log, tmp_path):
+    shutil.move(log / "archive", tmp_path / "volume")
+    (log / "archive").symlink_to(tmp_path / "away")
+    follower = LogFollower(log, {})
+    batch = follower.read(most=99, most_bytes=1 << 20)
+    assert (batch.gaps, sorted(batch.stuck)) == ([], ["api-0", "main"])
+    shutil.move(tmp_path / "volume", tmp_path / "away")
+    batch = follower.read(most=99, most_bytes=1 << 20)
+    assert (batch.gaps, batch.stuck, batch.entries[0].seq) == ([], {}, 1)

@@ -24,6 +24,7 @@ from strongroom.core import ApprovalRequiredError, ConfigError, SystemClock
 from strongroom.custody import QuorumRule
 from strongroom.runtime._audit_archiving import Archiving, EndedError
 from strongroom.runtime._audit_retention import AuditRetention
+from strongroom.runtime._audit_signing import SoftwareCosigner
 from strongroom.runtime._custody_keeping import CustodyKeeping
 from strongroom.service import ApprovalDesk, ApprovalPendingError, CustodyBook
 from strongroom.service import CustodyKeeping as ServiceCustody
@@ -322,3 +323,25 @@ async def test_a_service_that_ends_does_not_give_a_begun_pruning_up(place):
         await retention._resume()
     retention.close()
     assert read_pruned(place.home.audit).begun is not None
+
+
+async def test_what_nobody_expected_is_told_and_ends_nothing(place):
+    retention = place.retention()
+
+    async def fail():
+        raise ValueError("secret")
+
+    await retention._guarded(fail)
+    retention.close()
+    assert place.told.named("audit.archive_failed") == [{"cause": "a bug: ValueError"}]
+
+
+def test_a_cosigners_file_that_holds_no_key_is_named(tmp_path):
+    path = tmp_path / "audit-cosigner.key"
+    SoftwareCosigner(path, clock=SystemClock())
+    SoftwareCosigner(path, clock=SystemClock())
+    path.chmod(0o600)
+    for data in (b"", bytes(31), bytes(33)):
+        path.write_bytes(data)
+        with pytest.raises(ConfigError, match="32 bytes"):
+            SoftwareCosigner(path, clock=SystemClock())
