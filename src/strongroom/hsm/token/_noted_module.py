@@ -33,9 +33,18 @@ class NotedModule(Module):
 
     def finalize(self) -> None:
         """Finalize; handles mean nothing afterwards."""
-        if self._ids is not None:
-            self._ids.clear()
+        self._forget_handles()
         super().finalize()
+
+    def close_session(self, session: int) -> None:
+        """Close it; handles may name other objects from now on: of those that went with it, or after a lost connection."""
+        self._forget_handles()
+        super().close_session(session)
+
+    def close_all_sessions(self, slot: int) -> None:
+        """Close them, as ``close_session``."""
+        self._forget_handles()
+        super().close_all_sessions(slot)
 
     def login(self, session: int, user: UserType, pin: bytes | None) -> None:
         with self._noted("login", b""):
@@ -158,6 +167,10 @@ class NotedModule(Module):
             super().destroy_object(session, obj)
         if self._ids is not None:
             self._ids.pop(obj, None)  # the token may give the number again
+
+    def _forget_handles(self) -> None:
+        if self._ids is not None:
+            self._ids.clear()
 
     @contextmanager
     def _noted(self, use: str, key_id: bytes, handle: int = 0) -> Iterator[None]:
