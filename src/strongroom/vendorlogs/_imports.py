@@ -6,7 +6,7 @@ from typing import BinaryIO, Final, Literal, NamedTuple
 
 from msgspec import structs
 
-from strongroom.vendorlogs._cloudhsm import read_cloudhsm
+from strongroom.vendorlogs._cloudhsm import MAX_DOCUMENT_BYTES, read_cloudhsm
 from strongroom.vendorlogs._cloudhsm import read_record as read_cloudhsm_record
 from strongroom.vendorlogs._errors import BrokenChainError, UnknownRecordError, VendorLogError
 from strongroom.vendorlogs._luna import DateOrder, LunaReader
@@ -87,7 +87,7 @@ class Import:
             records = (
                 self._luna(reading.lines(), date_order)
                 if self._format == "luna-syslog"
-                else self._cloudhsm(reading.lines())
+                else self._cloudhsm(reading.lines(MAX_DOCUMENT_BYTES))  # a document may be one line
             )
             for record in records:
                 self._take(record)
@@ -246,12 +246,12 @@ class _Hashed:
         self._hash = hashlib.sha256()
         self.n_bytes = 0
 
-    def lines(self) -> Iterator[bytes]:
-        """Yield lines; of a longer one than MAX_LINE_BYTES only its beginning, which no format knows."""
-        while line := self._read(MAX_LINE_BYTES + 1):
+    def lines(self, most: int = MAX_LINE_BYTES) -> Iterator[bytes]:
+        """Yield lines; of one that is longer than ``most`` only its beginning, which no format knows."""
+        while line := self._read(most + 1):
             whole = line
-            while not line.endswith(b"\n") and len(line) > MAX_LINE_BYTES:
-                line = self._read(MAX_LINE_BYTES + 1)  # the rest of it
+            while not line.endswith(b"\n") and len(line) > most:
+                line = self._read(most + 1)  # the rest of it
                 if not line:
                     break
             yield whole

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import json
 import struct
 from pathlib import Path
 
@@ -151,6 +152,18 @@ def test_a_log_of_more_sources_than_can_be_kept_is_refused_and_leaves_the_others
     with pytest.raises(VendorLogError, match="more than 3 sources"):
         take(tmp_path, many)
     assert take(tmp_path, luna(range(3, 5))).added == 2
+
+
+def test_a_cloudhsm_document_may_be_one_long_line(tmp_path: Path) -> None:
+    event = "Time: 12/13/17 23:09:04.761594, usecs:15132065447615{0:02}\nSequence No: 0x{0:x}\nReboot counter: 0xe8\nOpcode: CN_LOGIN (0xd)"
+    events = [
+        {"message": f"{event.format(number)}\nResponse: 0:HSM Return: SUCCESS", "pad": "x" * 5_000}
+        for number in range(40)
+    ]
+    data = json.dumps({"events": events}).encode()
+    assert (len(data) > 200_000, b"\n" in data) == (True, False)
+    report = take(tmp_path, data, "cloudhsm-cloudwatch")
+    assert (report.added, report.unknown) == (40, 0)
 
 
 def test_a_line_without_end_is_one_unknown_record(tmp_path: Path) -> None:
