@@ -89,8 +89,8 @@ class PowerlossLayer:
         """Put into the root what would have survived. Every program that worked there must have been killed.
 
         Without ``pages`` nothing survives that was not synced. With it, chance decides of each 4 KiB page that was
-        appended to a file behind its durable end: a kernel writes pages back in any order, at any time. The file then
-        ends with its last page that survived, or is as long as it was; zeros stand for what was lost in between.
+        written and not synced, in a file that did not get shorter: a kernel writes pages back in any order, at any time. The file then
+        ends with its last page that survived, or is as long as it was; zeros stand for what was lost behind its durable end.
         """
         if not self.root.exists():
             return
@@ -129,7 +129,7 @@ class PowerlossLayer:
                 and f"{path.stat().st_ino:x}" == record.key.split("-")[0]
             ):
                 durable, written = self._durable_content(record.key), path.read_bytes()
-                if len(written) > len(durable) and written.startswith(durable):
+                if len(written) >= len(durable) and written != durable:
                     found[record.key] = _surviving(durable, written, pages)
         return found
 
@@ -147,13 +147,15 @@ class PowerlossLayer:
 
 def _surviving(durable: bytes, written: bytes, pages: random.Random) -> bytes:
     content, end = bytearray(written), len(durable)
-    for start in range(end - end % _PAGE_BYTES, len(written), _PAGE_BYTES):
+    for start in range(0, len(written), _PAGE_BYTES):
         stop = min(start + _PAGE_BYTES, len(written))
+        before = durable[start:stop].ljust(stop - start, b"\0")
+        if stop <= len(durable) and written[start:stop] == before:
+            continue
         if pages.random() < 0.5:
-            end = stop
+            end = max(end, stop)
         else:
-            begin = max(start, len(durable))
-            content[begin:stop] = bytes(stop - begin)
+            content[start:stop] = before
     return bytes(content if pages.random() < 0.5 else content[:end])
 
 

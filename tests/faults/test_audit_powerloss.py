@@ -11,6 +11,8 @@ import pytest
 
 from faults.powerloss_programs import kill_and_cut, python_command, run_and_cut
 from strongroom.audit import AuditLog, inspect_log, read_entries, verify_log
+from strongroom.audit._format import HEADER_BYTES
+from strongroom.audit._segments import KEPT_BYTES
 from strongroom.core import SystemClock
 
 _CRASH_WRITER = Path(__file__).parents[1] / "unit" / "audit" / "crash_writer.py"
@@ -29,16 +31,19 @@ def test_the_audit_log_keeps_every_committed_entry(layer, root):
 
 _DIES_BEFORE_A_SYNC = """
 import runpy, signal
-sync_really, left, synced_bytes = os.fdatasync, int(sys.argv.pop(1)), 0
+sync_really, write_really, left, written = os.fdatasync, os.pwrite, int(sys.argv.pop(1)), 0
+def write(fd, data, offset):
+    global written
+    written += len(bytes(data).rstrip(bytes(1)))  # not the zeros that are written ahead
+    return write_really(fd, data, offset)
 def sync(fd):
-    global left, synced_bytes
-    size = os.fstat(fd).st_size
-    left -= size - synced_bytes > 2 * 4096
-    synced_bytes = size
+    global left, written
+    left -= written > 2 * 4096
+    written = 0
     if left == 0:
         os.kill(os.getpid(), signal.SIGKILL)
     sync_really(fd)
-os.fdatasync = sync
+os.fdatasync, os.pwrite = sync, write
 runpy.run_path(sys.argv.pop(1))
 """
 
@@ -93,12 +98,14 @@ def test_entries_that_a_killed_process_never_synced_outlive_the_segment_that_bui
 
 
 def test_an_audit_log_that_did_not_sync_would_be_found_out(layer, root):
-    program = """
+    empty = HEADER_BYTES + KEPT_BYTES
+    program = f"""
     import runpy
     sync_really = os.fdatasync
-    os.fdatasync = lambda fd: sync_really(fd) if os.fstat(fd).st_size == 128 else None  # headers only
+    os.fdatasync = lambda fd: sync_really(fd) if os.fstat(fd).st_size == {empty} else None  # without any entry
     runpy.run_path(sys.argv.pop(1))
     """
     command = [*python_command(program), str(_CRASH_WRITER), str(root / "audit"), "run"]
     assert kill_and_cut(layer, command, 0.05)  # these were reported, and this is what is left of them:
-    assert (root / "audit/wal/main/00000001.wal").stat().st_size == 128
+    left = (root / "audit/wal/main/00000001.wal").read_bytes()
+    assert (len(left), left[HEADER_BYTES:]) == (empty, bytes(KEPT_BYTES))

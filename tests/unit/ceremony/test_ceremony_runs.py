@@ -184,7 +184,7 @@ async def test_initials_of_somebody_else_are_not_taken(tmp_path: Path) -> None:
     people = ScriptedParticipants(setting.script, answers={"initials": wrong_once})
     await CeremonyRunner(setting, people, MemoryEffects(tmp_path), SOFTWARE).run()
     data = read_transcript((setting.folder / "transcript.jsonl").read_bytes())
-    assert b"ZZ" not in (setting.folder / "transcript.jsonl").read_bytes()
+    assert b'"ZZ"' not in (setting.folder / "transcript.jsonl").read_bytes()
     assert data.end is not None
 
 
