@@ -44,9 +44,12 @@ def list_archived_torn(folder: Path) -> list[int]:
 
 
 def is_away(folder: Path) -> bool:
-    """Whether the archive is a link to a place that is not there, such as a volume that is not mounted."""
-    archive = archive_folder(folder).parent
-    return archive.is_symlink() and not archive.is_dir()
+    """Whether the archive is a link, and has no folder of a writer: its volume may not be mounted, and the mount point be empty.
+
+    A writer of which nothing was archived yet has none either.
+    """
+    archive = archive_folder(folder)
+    return archive.parent.is_symlink() and not archive.is_dir()
 
 
 def list_archives(directory: Path) -> list[str]:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
-from strongroom.audit._archive_names import archive_folder, list_archived
+from strongroom.audit._archive_names import is_away, list_archived
 from strongroom.audit._cursor import RESERVE_BYTES, BrokenFrameError, Position, SegmentReader
 from strongroom.audit._errors import AuditCorruptError
 from strongroom.audit._files import WalFile, WalFolder, list_hot_segments, list_torn
@@ -115,8 +115,7 @@ def _first_due(folder: WalFolder, first: int) -> int:
 
     An archive on a volume that is not there stops nobody: what it should hold is verification's business.
     """
-    archive = archive_folder(folder.path)
-    if first == 1 or (archive.parent.is_symlink() and not archive.parent.exists()):
+    if first == 1 or is_away(folder.path):
         return first
     if archived := list_archived(folder.path):
         return min(archived[-1] + 1, first)  # one that is in both places is on its way

@@ -131,8 +131,11 @@ def test_a_writer_misses_a_segment_that_is_neither_hot_nor_archived(log):
     assert any("missing" in str(problem) for problem in inspect_log(log).problems)
 
 
-def test_an_archive_on_a_volume_that_is_away_stops_no_writer(log, tmp_path):
+@pytest.mark.parametrize("is_mount_point_there", [False, True])
+def test_an_archive_on_a_volume_that_is_away_stops_no_writer(log, tmp_path, is_mount_point_there):
     archive(log)
+    if is_mount_point_there:
+        (tmp_path / "elsewhere").mkdir()
     (log / "archive").rename(tmp_path / "away")
     (log / "archive").symlink_to(tmp_path / "elsewhere")
     AuditLog.open(log, "main", clock=SettableClock()).close()

@@ -96,12 +96,17 @@ def test_a_plan_names_no_more_segments_than_a_record_holds(log):
     verify_tree(log, (KEY, COSIGNER_KEY))
 
 
-def test_nothing_is_a_gap_to_a_sink_while_the_volume_of_the_archive_is_away(log, tmp_path):
+@pytest.mark.parametrize("is_mount_point_there", [False, True])
+def test_nothing_is_a_gap_to_a_sink_while_the_volume_of_the_archive_is_away(
+    log, tmp_path, is_mount_point_there
+):
+    if is_mount_point_there:
+        (tmp_path / "away").mkdir()
     shutil.move(log / "archive", tmp_path / "volume")
     (log / "archive").symlink_to(tmp_path / "away")
     follower = LogFollower(log, {})
     batch = follower.read(most=99, most_bytes=1 << 20)
     assert (batch.gaps, sorted(batch.stuck)) == ([], ["api-0", "main"])
-    shutil.move(tmp_path / "volume", tmp_path / "away")
+    shutil.copytree(tmp_path / "volume", tmp_path / "away", dirs_exist_ok=True)
     batch = follower.read(most=99, most_bytes=1 << 20)
     assert (batch.gaps, batch.stuck, batch.entries[0].seq) == ([], {}, 1)
