@@ -135,7 +135,7 @@ def test_a_library_that_prints_to_standard_output_disturbs_nobody(home: Home, tm
         )
         members = [found for found in json.loads(doctor.stdout)["checks"] if "member" in found["name"]]
         assert {found["name"] for found in members} == {"member alpha", "member beta"}
-        assert {found["level"] for found in members} == {"ok"}
+        assert {found["level"] for found in members} == {"ok", "note"}  # SoftHSM keeps no log of its own
 
 
 def test_a_refused_pin_is_not_tried_again_by_a_service_that_is_restarted(home: Home) -> None:
