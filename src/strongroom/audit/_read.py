@@ -163,6 +163,11 @@ class _WriterWatch:
             try:
                 with SegmentReader(self._folder, number) as reader:
                     self._read_tail(reader, tail, is_newest=number == numbers[-1])
+            except FileNotFoundError:
+                gone = pruned_end(self._folder.parent.parent, self._folder.name)
+                if gone is None or number > gone.segment:
+                    raise
+                break  # pruned meanwhile, and all before it
             except AuditCorruptError as error:
                 if self._damaged is None:
                     raise

@@ -16,6 +16,7 @@ from strongroom.audit._files import list_segments
 from strongroom.audit._retention_plan import PrunePlan, RetentionError
 from strongroom.audit._retention_record import (
     BEGUN,
+    MAX_RECORD_BYTES,
     PRUNED_EVENT,
     PRUNED_WRITER,
     PrunedWriter,
@@ -58,20 +59,25 @@ class Pruner:
             number=history.records + 1,
             origin=plan.origin,
             previous=history.sha256,
-            at=int(at * 1_000_000),
+            at=max(int(at * 1_000_000), history.last.at if history.last else 0),  # a clock may have gone back
             before=plan.before,
             approval=approval,
             tree_size=plan.tree_size,
             tree_root=plan.tree_root,
             writers=gone | dict(plan.writers),
         )
+        data = record.encode()
+        if len(data) > MAX_RECORD_BYTES:
+            raise RetentionError(
+                f"the record of this pruning would have {len(data)} bytes, and could not be read"
+            )
         path = self._path(record, is_begun=True)
         draft = path.with_name(f"{path.name}.tmp")
         if not path.parent.is_dir():
             path.parent.mkdir(mode=0o700)
             self._disk.sync(path.parent.parent)
         self._disk.remove(draft)
-        self._disk.write(draft, 0, record.encode())
+        self._disk.write(draft, 0, data)
         self._disk.sync(draft)
         self._disk.rename(draft, path)
         self._disk.sync(path.parent)

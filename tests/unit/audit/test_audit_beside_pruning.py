@@ -5,12 +5,13 @@ import shutil
 import msgspec
 import pytest
 
-from strongroom.audit import LogFollower, LogSearch, VerifyReport, verify_log, verify_tree
+from strongroom.audit import LogFollower, LogSearch, VerifyReport, last_entries, verify_log, verify_tree
 from strongroom.audit._beside_pruning import read_beside_pruning
+from strongroom.audit._retention import Pruner
 from strongroom.audit._retention_plan import MOST_SEGMENTS, Planner
 from strongroom.audit._retention_record import MAX_RECORD_BYTES, PruneRecord, read_pruned
 from strongroom.audit._verify import _Inspection
-from unit.audit.pruned_logs import BEFORE, make_old_log, prune
+from unit.audit.pruned_logs import BEFORE, OLD, make_old_log, prune
 from unit.audit.signed_logs import COSIGNER_KEY, KEY
 
 
@@ -110,3 +111,22 @@ def test_nothing_is_a_gap_to_a_sink_while_the_volume_of_the_archive_is_away(
     shutil.copytree(tmp_path / "volume", tmp_path / "away", dirs_exist_ok=True)
     batch = follower.read(most=99, most_bytes=1 << 20)
     assert (batch.gaps, batch.stuck, batch.entries[0].seq) == ([], {}, 1)
+
+
+def test_a_clock_that_went_back_since_the_last_pruning_makes_no_record_that_is_bad(log):
+    first = prune(log, most=4)
+    record = Pruner(log).begin(Planner(log).plan(BEFORE, needed=None), approval="", at=OLD)
+    assert record.at == first.at
+    assert read_pruned(log).begun == record
+
+
+def test_the_last_entries_are_found_while_older_ones_are_pruned(log):
+    seen = []
+
+    def keeps(entry):
+        if not seen:
+            prune(log)
+        seen.append(entry)
+        return entry.seq == 37
+
+    assert [entry.writer for entry in last_entries(log, 5, keeps)] == ["main"]
