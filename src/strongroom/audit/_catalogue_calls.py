@@ -11,6 +11,7 @@ _OF_EACH_CALL: Final = (
     *("alias", "context", "allowed_by", "ciphertext_key", "named_key"),
     *("context_values", "context_values_left"),
     *("token_subject", "token"),
+    *("error", "approval"),
 )
 _BATCH: Final = ("items", "failed")
 _APPROVED: Final = ("approval", "verb", "officer", "sha256")

@@ -44,7 +44,8 @@ class CryptoperiodVerbs(RotationVerbs):
 
         async def rotate(key_id: str) -> Told:
             try:
-                return told_of_rotation(await self.rotate_if_due(key_id, n_uses))
+                under = dict[str, str]()
+                return told_of_rotation(await self.rotate_if_due(key_id, n_uses, under=under), under)
             except StrongroomError as error:
                 failures.append(error)
                 raise

@@ -68,11 +68,21 @@ class CustodyVerbs(AuditedVerbs):
         act: Callable[[str], Awaitable[T]],
         *,
         is_done: Callable[[T], bool] = lambda _result: True,
+        detail: dict[str, str] | None = None,
     ) -> T:
-        """Do an act if officers approved it, as ``ApprovalDesk.run``; where there are no officers, just so."""
+        """Do an act if officers approved it, as ``ApprovalDesk.run``; where there are no officers, just so.
+
+        ``detail``, of the entry of the act, gets the id of the approval; where there are two, both.
+        """
         if self.custody is None:
             return await act("")
-        return await self.custody.desk.run(verb, parameters, asker, act, is_done=is_done)
+
+        async def act_under(approval: str) -> T:
+            if approval and detail is not None:
+                detail["approval"] = f"{detail['approval']} {approval}" if "approval" in detail else approval
+            return await act(approval)
+
+        return await self.custody.desk.run(verb, parameters, asker, act_under, is_done=is_done)
 
     async def not_waiting(
         self, verb: str, key_ids: Iterable[str], parameters_of: Callable[[str], dict[str, Json] | None]

@@ -36,14 +36,17 @@ class DestructionVerbs(CustodyVerbs):
             parameters = self._direct_end_of(key_id)
             if parameters is None:
                 return _told(await lifecycle.destroy_due(key_id))
+            under = dict[str, str]()
             gone = await self.approved(
                 DESTROY_HSM_KEY,
                 parameters,
                 JOBS,
                 lambda approval: lifecycle.destroy_due(key_id, approval=approval),
                 is_done=lambda destroyed: destroyed is not None,
+                detail=under,
             )
-            return _told(gone)
+            told = _told(gone)
+            return told._replace(detail={**told.detail, **under}) if told.is_done else told
 
         due = lifecycle.list_due(limit=_MOST_LOOKED_AT)
         due = await self.not_waiting(DESTROY_HSM_KEY, due, self._direct_end_of)

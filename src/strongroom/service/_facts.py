@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from strongroom.core import StrongroomError
+from strongroom.core import ApprovalRequiredError, HsmError, StrongroomError
 from strongroom.keyring import (
     BatchOfBytes,
     BatchOfDataKeys,
@@ -30,7 +30,11 @@ from strongroom.keyring import (
     Signed,
     Verified,
 )
+from strongroom.service._approval_errors import ApprovalPendingError
 
+_TOLD: Final = (KeyringError, HsmError, ApprovalRequiredError)
+"""Errors whose messages are made of our own words, ids, names and numbers, so that the audit log tells them."""
+_MAX_ERROR_LEN: Final = 200
 _RESULTS_OF_A_KEY: Final = (
     *(Encrypted, Decrypted, DataKey, KeyInfo, ImportedMaterial),
     *(Signed, Maced, Verified, PublicHalf, Derived, DataKeyPair),
@@ -75,6 +79,10 @@ def facts_of_result(key: KeyRef | None, detail: dict[str, str], result: object) 
 
 def facts_of_error(key: KeyRef | None, detail: dict[str, str], error: BaseException) -> Facts:
     """Say which key a call was about that failed, as far as request and error tell."""
+    if isinstance(error, _TOLD):
+        detail = {**detail, "error": error.message[:_MAX_ERROR_LEN]}
+    if isinstance(error, ApprovalPendingError):
+        detail["approval"] = error.approval
     asked = facts_of_request(key, detail)
     if not isinstance(error, KeyringError):
         return asked

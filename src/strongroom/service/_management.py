@@ -66,6 +66,7 @@ class ManagementVerbs(CustodyVerbs):
                 lambda approval: self._keyring.create_key(
                     description, tags, kind._replace(approval=approval)
                 ),
+                detail=detail,
             )
 
         return await self._change(

@@ -5,6 +5,7 @@ a key is rotated once however many call it: the transaction that makes a version
 due. A crash leaves an intent without an outcome; the next call finds the key either still due, and rotates it, or rotated.
 """
 
+from collections.abc import Mapping
 from typing import Final
 
 from strongroom.core import KeyOrigin
@@ -63,6 +64,7 @@ class RotationVerbs(CustodyVerbs):
 
     async def rotate_key_on_demand(self, caller: Caller, key_id: str) -> KeyInfo:
         """Make a new version of a key; the entry of the outcome names it."""
+        detail = dict[str, str]()
 
         async def act() -> KeyInfo:
             parameters = self._direct_version_of(key_id)
@@ -73,9 +75,10 @@ class RotationVerbs(CustodyVerbs):
                 parameters,
                 Asker.of(caller),
                 lambda approval: self._keyring.rotations.rotate_on_demand(key_id, approval=approval),
+                detail=detail,
             )
 
-        return await self._change(caller, "RotateKeyOnDemand", act, key_id=key_id)
+        return await self._change(caller, "RotateKeyOnDemand", act, key_id=key_id, detail=detail)
 
     async def list_key_rotations(
         self, caller: Caller, key_id: str, *, limit: int, after: int | None, with_first: bool
@@ -96,14 +99,15 @@ class RotationVerbs(CustodyVerbs):
         """
 
         async def rotate(key_id: str) -> Told:
-            return told_of_rotation(await self.rotate_if_due(key_id))
+            under = dict[str, str]()
+            return told_of_rotation(await self.rotate_if_due(key_id, under=under), under)
 
         due = self._keyring.rotations.list_due(limit=_MOST_LOOKED_AT)
         due = await self.not_waiting(CREATE_HSM_KEY, due, self._direct_version_of)
         return await do_due_work(self._audit, ROTATE_EVENT, due[:_MOST_AT_ONCE], rotate)
 
-    async def rotate_if_due(self, key_id: str, *n_uses: int) -> Rotated | None:
-        """Rotate a key as ``KeyRotations.rotate_due``; one inside HSMs if officers approved that."""
+    async def rotate_if_due(self, key_id: str, *n_uses: int, under: dict[str, str]) -> Rotated | None:
+        """Rotate a key as ``KeyRotations.rotate_due``; one inside HSMs if officers approved that, which ``under`` then names."""
         rotations = self._keyring.rotations
         parameters = self._direct_version_of(key_id)
         if parameters is None:
@@ -114,6 +118,7 @@ class RotationVerbs(CustodyVerbs):
             JOBS,
             lambda approval: rotations.rotate_due(key_id, *n_uses, approval=approval),
             is_done=lambda rotated: rotated is not None,
+            detail=under,
         )
 
     def _direct_version_of(self, key_id: str) -> dict[str, Json] | None:
@@ -126,11 +131,11 @@ class RotationVerbs(CustodyVerbs):
         return creation_parameters(info.spec, info.usage)
 
 
-def told_of_rotation(rotated: Rotated | None) -> Told:
-    """Say what a rotation that nobody asked for came to."""
+def told_of_rotation(rotated: Rotated | None, under: Mapping[str, str]) -> Told:
+    """Say what a rotation that nobody asked for came to, and ``under`` which approval."""
     if rotated is None:  # it was suspended, or another process was faster
         return Told(is_done=False, outcome=NOT_DUE)
-    detail = {"version": str(rotated.version)}
+    detail = {"version": str(rotated.version), **under}
     if rotated.because != "schedule":
         detail["because"] = rotated.because
     return Told(is_done=True, key_version=rotated.material_id, detail=detail)

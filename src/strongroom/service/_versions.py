@@ -55,12 +55,18 @@ class VersionVerbs(CustodyVerbs):
             asker = Asker.of(caller)
 
             async def end(allow: Callable[[Standing], None]) -> Retired:
-                return await self._with_direct_key(key_id, version, asker, partial(retire, allow))
+                return await self._with_direct_key(
+                    key_id, version, asker, partial(retire, allow), detail=detail
+                )
 
             if not in_use:
                 return await end(refuse)
             return await self.approved(
-                RETIRE_KEY_VERSION, parameters, asker, lambda _approval: end(lambda _standing: None)
+                RETIRE_KEY_VERSION,
+                parameters,
+                asker,
+                lambda _approval: end(lambda _standing: None),
+                detail=detail,
             )
 
         return await self._change(
@@ -68,14 +74,20 @@ class VersionVerbs(CustodyVerbs):
         )
 
     async def _with_direct_key(
-        self, key_id: str, version: int, asker: Asker, act: Callable[[], Awaitable[Retired]]
+        self,
+        key_id: str,
+        version: int,
+        asker: Asker,
+        act: Callable[[], Awaitable[Retired]],
+        *,
+        detail: dict[str, str],
     ) -> Retired:
         """End a version; one that is a Direct key if officers approved that it is destroyed, which main does later."""
         hsm_keys = self._keyring.lifecycle.direct_keys_of(key_id, version) if self.has_officers else []
         if not hsm_keys:
             return await act()
         parameters = destruction_parameters(key_id, hsm_keys)
-        return await self.approved(DESTROY_HSM_KEY, parameters, asker, lambda _approval: act())
+        return await self.approved(DESTROY_HSM_KEY, parameters, asker, lambda _approval: act(), detail=detail)
 
     async def record_inventory(self, caller: Caller, key_id: str, *, inventory: Inventory) -> InventoryRecord:
         """Keep an inventory of ciphertexts of a key."""
@@ -103,6 +115,7 @@ class VersionVerbs(CustodyVerbs):
     async def schedule_key_deletion(self, caller: Caller, key_id: str, *, days: int) -> KeyInfo:
         """Suspend a key and set the date of its destruction: from now on nobody can use it."""
         parameters: dict[str, Json] = {"key_id": key_id, "days": days}
+        detail = {"days": str(days)}
         needs_approval = False
 
         def authorise() -> str:
@@ -121,13 +134,15 @@ class VersionVerbs(CustodyVerbs):
         async def act() -> KeyInfo:
             if not needs_approval:
                 return await schedule("")
-            return await self.approved(SCHEDULE_KEY_DELETION, parameters, Asker.of(caller), schedule)
+            return await self.approved(
+                SCHEDULE_KEY_DELETION, parameters, Asker.of(caller), schedule, detail=detail
+            )
 
         return await self._change(
             caller,
             SCHEDULE_KEY_DELETION,
             act,
             key_id=key_id,
-            detail={"days": str(days)},
+            detail=detail,
             authorise=authorise,
         )

@@ -96,6 +96,10 @@ async def test_a_key_inside_hsms_is_made_once_officers_approved_that(bench, cust
     assert await pending(create(bench, store_id)) != approval
     (entry,) = [entry for entry in bench.entries() if entry.event == "approval.executed"]
     assert entry.detail["approval"] == approval
+    calls = [entry for entry in bench.entries() if entry.event == "kms.CreateKey" and entry.kind == "outcome"]
+    told = [(call.outcome, call.detail["approval"]) for call in calls if call.detail.get("store")]
+    assert told[:3] == [("ApprovalPendingError", approval)] * 2 + [("ok", approval)]
+    assert approval[:12] in calls[0].detail["error"]
 
 
 async def test_a_key_that_is_outside_hsms_needs_nobody(bench, custody):
@@ -166,6 +170,8 @@ async def test_a_key_whose_date_has_come_is_ended_once_officers_approved_just_it
     await sign(custody, asked.id, "dora", "emil")
     assert await bench.service.destroy_due_keys() == 1
     assert maker.destroyed == [asked.id]
+    *_, outcome = [entry for entry in bench.entries() if entry.event == "keyring.DestroyKey"]
+    assert (outcome.outcome, outcome.detail["approval"]) == ("ok", asked.id)
     assert bench.store.get_key(key_id).state is KeyState.DESTROYED
 
 
@@ -207,6 +213,8 @@ async def test_a_direct_version_in_recent_use_takes_both_approvals_and_spends_ne
     await sign(custody, second, "dora", "emil")
     await bench.service.retire_key_version(bench.caller(), key_id, version=1)
     assert {bench.store.get_approval(each).state for each in (first, second)} == {ApprovalState.EXECUTED}
+    *_, outcome = [entry for entry in bench.entries() if entry.event == "strongroom.RetireKeyVersion"]
+    assert (outcome.outcome, outcome.detail["approval"]) == ("ok", f"{first} {second}")
 
 
 async def test_without_a_rule_nothing_is_made(bench, maker, store_id):
