@@ -99,11 +99,18 @@ def verify(
     if problem is not None:
         raise NotDoneError(
             f"the audit log is bad, first at {problem}",
-            next_step="keep a copy of the audit directory; then find out who or what changed it",
+            next_step=_what_to_do(directory),
         )
     show_confirmed(output, asked, tree)
     raise_unconfirmed(unconfirmed)
     output.say("The audit log is sound.")
+
+
+def _what_to_do(directory: Path) -> str:
+    archive = directory / "archive"
+    if archive.is_symlink() and not archive.is_dir():
+        return f"{archive} leads to {archive.readlink()}, which is not there: mount that volume, and verify again"
+    return "keep a copy of the audit directory; then find out who or what changed it"
 
 
 def _verified_tree(

@@ -5,6 +5,7 @@ import shutil
 import msgspec
 import pytest
 
+from cli_support import run
 from strongroom.audit import LogFollower, LogSearch, VerifyReport, last_entries, verify_log, verify_tree
 from strongroom.audit._beside_pruning import read_beside_pruning
 from strongroom.audit._retention import Pruner
@@ -130,3 +131,11 @@ def test_the_last_entries_are_found_while_older_ones_are_pruned(log):
         return entry.seq == 37
 
     assert [entry.writer for entry in last_entries(log, 5, keeps)] == ["main"]
+
+
+def test_verify_says_that_the_volume_of_the_archive_is_away(log, tmp_path):
+    shutil.move(log / "archive", tmp_path / "volume")
+    (log / "archive").symlink_to(tmp_path / "away")
+    result = run("audit", "verify", log)
+    assert result.exit_code == 1
+    assert "mount that volume" in result.stderr
