@@ -1,5 +1,6 @@
 """Keys inside HSMs over the KMS API, against a whole service on two SoftHSM members: what boto3 sees, and what trouble leaves."""
 
+import re
 import signal
 import sqlite3
 import threading
@@ -14,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from running_service import RunningService, configure, copy_home
+from strongroom.audit import read_entries
 from strongroom.core import AUDIT_KEY_LABEL
 from strongroom.storage import CopyState, HsmKeyState, ReadOnlyStore
 
@@ -112,6 +114,14 @@ def test_boto3_makes_uses_and_switches_off_keys_inside_hsms_and_a_killed_member_
         for _ in range(5):
             verify(kms, signing, sign(kms, signing))
         until(lambda member=member, killed=killed: service.children()[member] != killed, service)
+    signed = [
+        (entry.member, entry.detail["hsm_session"])
+        for entry in read_entries(service.home.audit)
+        if (entry.event, entry.kind, entry.outcome) == ("kms.Sign", "outcome", "ok")
+    ]
+    assert len(signed) == 11
+    assert {member for members, _ in signed for member in members.split()} == {"alpha", "beta"}
+    assert all(re.fullmatch(r"\d+/\d+( \d+/\d+)?", sessions) for _, sessions in signed)
     old = kms.encrypt(KeyId=symmetric, Plaintext=b"old")["CiphertextBlob"]
     kms.rotate_key_on_demand(KeyId=symmetric)
     assert kms.decrypt(CiphertextBlob=old)["Plaintext"] == b"old"

@@ -8,7 +8,7 @@ from strongroom.audit._event_type import EventType, Pci, event_type
 _USE, _ADMIN, _GONE = (Pci.USE,), (Pci.ADMINISTRATION,), (Pci.ADMINISTRATION, Pci.OBJECTS)
 _RIGHTS: Final = (Pci.ADMINISTRATION, Pci.CREDENTIALS)
 _OF_EACH_CALL: Final = (
-    *("alias", "context", "allowed_by", "ciphertext_key", "named_key"),
+    *("alias", "context", "allowed_by", "hsm_session", "ciphertext_key", "named_key"),
     *("context_values", "context_values_left"),
     *("token_subject", "token"),
     *("error", "approval"),

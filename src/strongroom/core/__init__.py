@@ -80,6 +80,7 @@ from strongroom.core._protocols import ApprovalGate, ClosedGate, EventSink, HsmM
 from strongroom.core._random import RandomPool, random_bytes
 from strongroom.core._root_standing import RootShown, RootStanding, RotationShown
 from strongroom.core._secret import Secret
+from strongroom.core._served import ServedBy, note_answer, noting_members
 from strongroom.core._transport import (
     BACKUP_SET_ID_BYTES,
     BACKUP_TRANSPORT_PREFIX,
@@ -162,6 +163,7 @@ __all__ = [
     "RootStanding",
     "RotationShown",
     "Secret",
+    "ServedBy",
     "SigningAlgorithm",
     "StorageError",
     "StrongroomError",
@@ -180,6 +182,8 @@ __all__ = [
     "is_backup_transport",
     "new_backup_transport_id",
     "new_transport_id",
+    "note_answer",
+    "noting_members",
     "random_bytes",
     "read_inventory",
     "require_digest",

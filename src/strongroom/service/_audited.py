@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Final, TypeVar
 
 from strongroom.audit import AuditLog, EntryFields, Kind
-from strongroom.core import AuditUnavailableError
+from strongroom.core import AuditUnavailableError, noting_members
 from strongroom.keyring import (
     BatchOfBytes,
     BatchOfDataKeys,
@@ -231,7 +231,8 @@ class AuditedVerbs:
         """Do what is admitted, and return what came of it once the outcome, a refusal too, is durable."""
         try:
             admit()
-            result = await work
+            with noting_members() as served:
+                result = await work
         except asyncio.CancelledError as error:
             # Nobody waits for an answer, so nobody waits for the entry; but no intent stays without an outcome.
             facts = self._facts_of_error(named, detail, error)
@@ -245,7 +246,10 @@ class AuditedVerbs:
         finally:
             work.close()  # does nothing, unless the caller was refused: then the work never began
         facts = facts_of_result(named.key, detail, result)
-        await self._record("outcome", caller, verb, OK, facts)
+        fields = _fields(caller, OK, facts)
+        if members := served.members:
+            fields |= {"member": members, "detail": {**fields["detail"], "hsm_session": served.sessions}}
+        await self._audit.record("outcome", event_of(verb), **fields)
         return facts, result
 
     def _note_uses(self, verb: str, facts: Facts, request_id: str, result: object) -> None:

@@ -14,6 +14,7 @@ from strongroom.core import (
     MemberDeadlineError,
     MemberFailedError,
     NoMemberError,
+    note_answer,
 )
 from strongroom.hsm.cluster._attempt import Attempt, CallLimits, is_hurry, overwrite
 from strongroom.hsm.cluster._member import RemoteMember
@@ -136,7 +137,9 @@ class Call(Generic[T]):
             left_s = self._deadline.remaining_s()
             done = await self._first_ended(min(hedge_at - self._clock.monotonic(), left_s))
             for task in done:
-                if self._is_answer(task, self._running.pop(task)):
+                attempt = self._running.pop(task)
+                if self._is_answer(task, attempt):
+                    note_answer(*attempt.worker.place)
                     return task
             if done and self._is_asking():  # one failed while another is late: do not wait for that one alone
                 hedge_at = math.inf
